@@ -8,16 +8,16 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Action from "./Action.ts"
 import { type ActionFailure, Forbidden, InvalidInput, InvalidOutcome, InvalidTransition, NotFound, VersionConflict } from "./Failure.ts"
-import type { Delivery, Executed, Invocation } from "./Invocation.ts"
+import type { Delivery, Invocation } from "./Invocation.ts"
 import * as Issues from "./Issues.ts"
 import type { Load } from "./Load.ts"
 import type { Generate } from "./NewId.ts"
-import type * as Outcome from "./Outcome.ts"
+import * as Outcome from "./Outcome.ts"
 import * as Policy from "./Policy.ts"
 import type * as Registry from "./Registry.ts"
 import type * as Resource from "./Resource.ts"
 import * as RowCodec from "./RowCodec.ts"
-import type { Change, EncodedRow, LoadAnswer, OutboxEvent, Plan, Work } from "./UnitOfWork.ts"
+import type { Change, Conclusion, EncodedRow, LoadAnswer, OutboxEvent, Plan, Work } from "./UnitOfWork.ts"
 
 /** An action with the resource it belongs to. */
 export interface Found {
@@ -52,9 +52,9 @@ export const work = (
     newId: () => surroundings.newId(surroundings.now)
   }
   const codec = RowCodec.of(resource)
-  const writes = action.kind !== "read" && action.kind !== "stream"
+  const writes = !isRead(action)
   const receiptKey = invocation.idempotencyKey === undefined ? surroundings.receiptKey : `caller:${invocation.idempotencyKey}`
-  const load = action.load
+  const load = loadsOf(action)
   const decodeSelf = (self: EncodedRow | undefined) => (self === undefined ? undefined : codec.decode(self))
   const checkSelf = (self: EncodedRow | undefined): Result.Result<void, ActionFailure> => {
     if (self === undefined && action.self === "required") {
@@ -86,12 +86,38 @@ export const work = (
       if (decision !== undefined && !decision.allowed) {
         return Result.fail(new Forbidden({ action: `${resource.name}.${action.name}`, reason: decision.reason }))
       }
-      const decided = action.decide({ self, input, loaded: loaded.success } as never, context)
+      const decided = decide(action, { self, input, loaded: loaded.success }, context)
       if (Result.isFailure(decided)) return Result.fail(decided.failure as ActionFailure)
-      return plan(registry, found, decided.success, context, self)
+      return plan({ registry, found, context, self, encodedSelf }, decided.success)
     }
   })
 }
+
+interface Arguments {
+  readonly self: object | undefined
+  readonly input: unknown
+  readonly loaded: { readonly [name: string]: unknown }
+}
+
+/** A stream's rows are loaded like any others when it is run as a whole. */
+const loadsOf = (action: Action.Any): Action.LoadFunction | undefined => {
+  const { source } = action
+  return source === undefined ? action.load : (args) => ({ rows: source(args) })
+}
+
+const decide = (action: Action.Any, args: Arguments, context: Action.ActionContext) =>
+  action.kind === "stream"
+    ? Result.succeed(Outcome.succeed(mapRows(action, args, (args.loaded["rows"] ?? []) as ReadonlyArray<object>, context)))
+    : action.decide(args as never, context)
+
+/** What a stream makes of rows. */
+export const mapRows = (
+  action: Action.Any,
+  args: Pick<Arguments, "self" | "input">,
+  rows: ReadonlyArray<object>,
+  context: Action.ActionContext
+): ReadonlyArray<unknown> =>
+  rows.map((row) => Result.getOrThrow(action.decide({ ...args, row } as never, context)).result([]))
 
 const inputDecoders = new WeakMap<Action.Any, (input: unknown) => Result.Result<unknown, Schema.SchemaError>>()
 
@@ -107,13 +133,6 @@ export const decodeInput = (action: Action.Any): ((input: unknown) => Result.Res
 /** The field that counts a resource's saves, where it has one. */
 export const versionField = (resource: Resource.Any): string | undefined =>
   resource.columns.find((column) => column.default?._tag === "Version")?.field
-
-/** Leaves the sensitive fields out of a row; `undefined` where a resource has none. */
-export const hideSensitive = (resource: Resource.Any): ((row: EncodedRow) => EncodedRow) | undefined => {
-  const hidden = resource.columns.filter((column) => column.sensitive).map((column) => column.field)
-  if (hidden.length === 0) return undefined
-  return (row) => Object.fromEntries(Object.entries(row).filter(([field]) => !hidden.includes(field)))
-}
 
 const decodeLoaded = (
   loads: { readonly [name: string]: Load<unknown> },
@@ -133,36 +152,51 @@ const decodeLoaded = (
 
 const isRows = (answer: LoadAnswer): answer is ReadonlyArray<EncodedRow> => Array.isArray(answer)
 
-const plan = (
-  registry: Registry.Registry,
-  { action, resource }: Found,
-  outcome: Outcome.Outcome<unknown>,
-  context: Action.ActionContext,
-  self: object | undefined
-): Result.Result<Plan, ActionFailure> => {
+interface Setting {
+  readonly registry: Registry.Registry
+  readonly found: Found
+  readonly context: Action.ActionContext
+  readonly self: object | undefined
+  readonly encodedSelf: EncodedRow | undefined
+}
+
+const plan = (setting: Setting, outcome: Outcome.Outcome<unknown>): Result.Result<Plan, ActionFailure> => {
+  const { action, resource } = setting.found
   checkTouches(action, outcome)
-  if ((action.kind === "read" || action.kind === "stream") && outcome.rows.length + outcome.directives.length > 0) {
+  if (isRead(action) && outcome.rows.length + outcome.directives.length > 0) {
     throw new Error(`${resource.name}.${action.name} is a ${action.kind} and writes nothing; declare it with \`on.action\``)
   }
   const changes: Array<Change> = []
   for (const change of outcome.rows) {
-    if (change._tag === "Remove") {
-      changes.push(change)
-      continue
-    }
-    const own = change.resource.name === resource.name
-    const key = own && action.kind === "create" ? context.key : undefined
-    const row = RowCodec.of(change.resource).encodeDraft(change.draft, context, key)
-    if (Result.isFailure(row)) return Result.fail(new InvalidOutcome({ resource: change.resource.name, issues: row.failure }))
-    const transition = own && self !== undefined ? checkTransitions(resource, self, row.success) : undefined
-    if (transition !== undefined) return Result.fail(transition)
-    changes.push({ _tag: "Save", resource: change.resource, row: row.success })
+    const encoded = encodeChange(setting, change)
+    if (Result.isFailure(encoded)) return Result.fail(encoded.failure)
+    changes.push(encoded.success)
   }
   return Result.succeed({
     changes,
     fixed: outcome.fixed && outcome.directives.every((each) => each._tag !== "Send" || each.fixed),
-    conclude: (standing) => conclude(registry, { action, resource }, outcome, standing)
+    conclude: (standing) => conclude(setting, outcome, standing)
   })
+}
+
+/** Whether an action writes nothing. */
+export const isRead = (action: Action.Any): boolean => action.kind === "read" || action.kind === "stream"
+
+const encodeChange = (
+  { context, found: { action, resource }, self }: Setting,
+  change: Outcome.RowChange
+): Result.Result<Change, ActionFailure> => {
+  if (change._tag === "Remove") return Result.succeed(change)
+  const own = change.resource.name === resource.name
+  const key = own && action.kind === "create" ? context.key : undefined
+  const row = RowCodec.of(change.resource).encodeDraft(change.draft, context, key)
+  if (Result.isFailure(row)) {
+    return Result.fail(new InvalidOutcome({ resource: change.resource.name, issues: row.failure }))
+  }
+  const transition = own && self !== undefined ? checkTransitions(resource, self, row.success) : undefined
+  return transition === undefined
+    ? Result.succeed({ _tag: "Save", resource: change.resource, row: row.success })
+    : Result.fail(transition)
 }
 
 /** What an outcome names must be declared: by `touches`, or as the resource itself. */
@@ -196,11 +230,10 @@ const checkTransitions = (resource: Resource.Any, self: object, row: EncodedRow)
 }
 
 const conclude = (
-  registry: Registry.Registry,
-  { action, resource }: Found,
+  { encodedSelf, found: { action, resource }, registry }: Setting,
   outcome: Outcome.Outcome<unknown>,
   standing: ReadonlyArray<EncodedRow | undefined>
-): { readonly executed: Executed; readonly events: ReadonlyArray<OutboxEvent> } => {
+): Conclusion => {
   const saved = outcome.rows.map((change, index) => {
     const row = standing[index]
     return change._tag === "Save" && row !== undefined ? RowCodec.of(change.resource).decode(row) : undefined
@@ -209,20 +242,31 @@ const conclude = (
   const deliveries: Array<Delivery> = []
   const events: Array<OutboxEvent> = []
   for (const directive of outcome.directives) {
-    if (directive._tag === "Emit") events.push({ name: directive.event.name, payload: encodeJson(directive.event.payload, directive.payload, directive.event.name) })
-    else deliveries.push(toDelivery(registry, directive, result))
+    if (directive._tag === "Emit") {
+      const { name, payload } = directive.event
+      events.push({ name, payload: encodeJson(payload, directive.payload, name) })
+    } else deliveries.push(toDelivery(registry, directive, result))
   }
   const field = versionField(resource)
-  const own = field === undefined ? undefined : standing.find((_, index) => outcome.rows[index]?.resource.name === resource.name)
-  const version = field === undefined ? undefined : own?.[field]
+  const own = outcome.rows.findIndex((change) => change.resource.name === resource.name)
+  const version = field === undefined ? undefined : (own >= 0 ? standing[own] : encodedSelf)?.[field]
+  const output = action.kind === "stream" ? arrayOf(action.output) : action.output
   return {
     executed: {
-      result: encodeJson(action.output, result, `${resource.name}.${action.name}`),
+      result: encodeJson(output, result, `${resource.name}.${action.name}`),
       ...(typeof version === "number" ? { version } : {}),
       deliveries
     },
     events
   }
+}
+
+const arrays = new WeakMap<Schema.Constraint, Schema.Codec<any, unknown>>()
+
+const arrayOf = (schema: Schema.Codec<any, unknown>): Schema.Codec<any, unknown> => {
+  const found = arrays.get(schema) ?? Schema.Array(schema)
+  arrays.set(schema, found)
+  return found
 }
 
 const toDelivery = (
@@ -266,7 +310,8 @@ const millis = (delay: Duration.Input | undefined) => (delay === undefined ? 0 :
 
 const encoders = new WeakMap<Schema.Constraint, (value: unknown) => Result.Result<unknown, Schema.SchemaError>>()
 
-const encodeJson = (schema: Schema.Codec<any, unknown>, value: unknown, what: string): Schema.Json => {
+/** The JSON encoding of a value that the program itself made; one that does not fit its schema is a defect. */
+export const encodeJson = (schema: Schema.Codec<any, unknown>, value: unknown, what: string): Schema.Json => {
   let encode = encoders.get(schema)
   if (encode === undefined) {
     encode = Schema.encodeUnknownResult(Schema.toCodecJson(schema), { errors: "all" })

@@ -43,11 +43,16 @@ export interface Meta {
 const metaKey = "~tenon/field"
 
 /** The framework's annotation of a field, empty where there is none. */
-export const meta = (field: Schema.Constraint): Meta => {
-  const annotations: { readonly [key: string]: unknown } | undefined = Schema.resolveAnnotationsKey(field)
+export const meta = (field: Schema.Constraint): Meta => metaIn(Schema.resolveAnnotationsKey(field))
+
+const metaIn = (annotations: { readonly [key: string]: unknown } | undefined): Meta => {
   const found = annotations?.[metaKey]
   return typeof found === "object" && found !== null ? found : {}
 }
+
+/** Whether key annotations, as a schema's AST holds them, mark a sensitive field. */
+export const isSensitive = (annotations: { readonly [key: string]: unknown } | undefined): boolean =>
+  metaIn(annotations).sensitive ?? false
 
 const withMeta = (field: Schema.Constraint, added: Meta) => ({ [metaKey]: { ...meta(field), ...added } })
 

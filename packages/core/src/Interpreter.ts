@@ -23,6 +23,7 @@ import type * as Registry from "./Registry.ts"
 import type * as Resource from "./Resource.ts"
 import { RowStore } from "./RowStore.ts"
 import { Runtime } from "./Runtime.ts"
+import * as Sensitive from "./Sensitive.ts"
 import { type EncodedRow, UnitOfWork } from "./UnitOfWork.ts"
 
 /** Performs actions of a registry's resources. */
@@ -68,7 +69,10 @@ export const layer = (
         const early = Policy.decideEarly(found.action.policy, actor)
         if (!early.allowed) return yield* deny(actor, nameOf(found.action), request.key, early.reason)
         const invocation = yield* toInvocation(found, request, actor)
-        return found.resource.durable && !isRead(found.action) ? yield* runtime.invoke(invocation) : yield* execute(invocation)
+        const onRuntime = found.resource.durable && !Decision.isRead(found.action)
+        const executed = yield* (onRuntime ? runtime.invoke(invocation) : execute(invocation))
+        const hide = request.reveal === true ? undefined : Sensitive.hider(found.action.output)
+        return hide === undefined ? executed : { ...executed, result: hide(executed.result) }
       })
 
       const execute = Effect.fnUntraced(function* (invocation: Invocation, receiptKey?: string) {
@@ -105,14 +109,14 @@ export const layer = (
         list: Effect.fnUntraced(function* (resource, query) {
           const actor = yield* mayRead(resource, "list", undefined)
           const page = yield* rows.page(actor, resource, query)
-          const hide = Decision.hideSensitive(resource)
+          const hide = hideRow(resource)
           return hide === undefined ? page : { items: page.items.map(hide), next: page.next }
         }),
         find: Effect.fnUntraced(function* (resource, key) {
           const actor = yield* mayRead(resource, "get", key)
           const row = yield* rows.find(actor, resource, key)
           if (row === undefined) return yield* new NotFound({ resource: resource.name, key })
-          return Decision.hideSensitive(resource)?.(row) ?? row
+          return hideRow(resource)?.(row) ?? row
         })
       })
     })
@@ -132,7 +136,7 @@ const lookUp = (
 
 const nameOf = (action: Action.Any) => `${action.resource}.${action.name}`
 
-const isRead = (action: Action.Any) => action.kind === "read" || action.kind === "stream"
+const hideRow = (resource: Resource.Any) => Sensitive.hider(resource.schema) as ((row: EncodedRow) => EncodedRow) | undefined
 
 const isJson = Schema.is(Schema.Json)
 

@@ -13,6 +13,8 @@ export interface Request {
   readonly idempotencyKey?: string | undefined
   /** Refuses with `VersionConflict` where the row is at another version. */
   readonly expectedVersion?: number | undefined
+  /** True for a caller in this process, which gets sensitive fields too. */
+  readonly reveal?: boolean
 }
 
 /** A request with all that its execution needs, wherever that happens. */
