@@ -1,7 +1,7 @@
 /** Starts an embedded PostgreSQL, prints what it is, and waits to be killed. */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as EmbeddedPostgres from "@tenon/sql/EmbeddedPostgres"
+import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
 
 const dataDir = process.argv[2]
 

@@ -1,6 +1,6 @@
 /** Starts an embedded Restate, prints what it is, and waits to be killed. */
 import * as Effect from "effect/Effect"
-import * as EmbeddedRestate from "@tenon/restate/EmbeddedRestate"
+import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
 
 const baseDir = process.argv[2]
 

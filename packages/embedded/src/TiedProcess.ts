@@ -1,8 +1,6 @@
 /**
  * A child process that cannot outlive this one: a small `sh` beside it holds the read end of a pipe
  * and stops it as soon as this process is gone, `kill -9` included.
- *
- * `@tenon/sql` and `@tenon/restate` may not import each other, so each keeps its own copy of this file.
  */
 import * as NodeChildProcess from "node:child_process"
 import * as NodeFs from "node:fs"
