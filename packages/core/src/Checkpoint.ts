@@ -5,11 +5,19 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
-/** `executed`: the action is committed and not journaled yet. `journaled`: it is, and nothing is delivered. */
+/** `executed`: it is done and not journaled yet. `journaled`: it is, and nothing is delivered. */
 export type Point = "before" | "executed" | "journaled" | "delivered"
 
-/** Called when an invocation reaches a point; a test's listener may die there. */
+/** Called when an invocation or a step reaches a point; a test's listener may crash there. */
 export const Checkpoint = Context.Reference<(point: Point, what: string) => Effect.Effect<void>>(
   "@tenon/core/Checkpoint",
   { defaultValue: () => () => Effect.void }
 )
+
+/** What an injected crash dies with. A runtime takes it for the end of the handler's process, not for a bug. */
+export class Crash extends Error {
+  override readonly name = "Crash"
+}
+
+/** Whether a defect is an injected crash. */
+export const isCrash = (defect: unknown): defect is Crash => defect instanceof Crash

@@ -4,10 +4,11 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Action from "./Action.ts"
-import { type ActionFailure, Forbidden, InvalidInput, InvalidOutcome, InvalidTransition, NotFound, VersionConflict } from "./Failure.ts"
+import { type ActionFailure, Forbidden, InvalidInput, InvalidOutcome, InvalidTransition, NotFound, UnknownAction, VersionConflict } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
 import * as Issues from "./Issues.ts"
 import type { Load } from "./Load.ts"
@@ -23,6 +24,19 @@ import type { Change, Conclusion, EncodedRow, LoadAnswer, OutboxEvent, Plan, Wor
 export interface Found {
   readonly resource: Resource.Any
   readonly action: Action.Any
+}
+
+/** The declared action, or `UnknownAction`. */
+export const lookUp = (
+  registry: Registry.Registry,
+  resource: string,
+  action: string
+): Effect.Effect<Found, UnknownAction> => {
+  const found = registry.resource(resource)
+  const declared = registry.action(resource, action)
+  return found === undefined || declared === undefined
+    ? Effect.fail(new UnknownAction({ action: `${resource}.${action}` }))
+    : Effect.succeed({ resource: found, action: declared })
 }
 
 /** What an execution takes from the world, taken once. */

@@ -1,6 +1,6 @@
 /**
- * The one place where actions are performed. Doors call `perform`; runtimes call `execute`; both mean the same through
- * every door because there is nothing else.
+ * What every door calls: it checks a request, then has the `Executor` run it, inside the `Runtime` if the resource is
+ * durable. A door only translates, so an action means the same through all of them.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -12,7 +12,8 @@ import type * as Action from "./Action.ts"
 import { type Actor, CurrentActor } from "./Actor.ts"
 import { AuditLog } from "./AuditLog.ts"
 import * as Decision from "./Decision.ts"
-import { type ActionFailure, Forbidden, InvalidInput, NotFound, UnknownAction } from "./Failure.ts"
+import { Executor } from "./Executor.ts"
+import { type ActionFailure, Forbidden, InvalidInput, NotFound } from "./Failure.ts"
 import * as Fingerprint from "./Fingerprint.ts"
 import type { Executed, Invocation, Request } from "./Invocation.ts"
 import * as Issues from "./Issues.ts"
@@ -24,7 +25,7 @@ import type * as Resource from "./Resource.ts"
 import { RowStore } from "./RowStore.ts"
 import { Runtime } from "./Runtime.ts"
 import * as Sensitive from "./Sensitive.ts"
-import { type EncodedRow, UnitOfWork } from "./UnitOfWork.ts"
+import type { EncodedRow } from "./UnitOfWork.ts"
 
 /** Performs actions of a registry's resources. */
 export class Interpreter extends Context.Service<
@@ -33,11 +34,6 @@ export class Interpreter extends Context.Service<
     readonly registry: Registry.Registry
     /** Answers a door: checks the request, then runs it, on the runtime if the resource is durable. */
     readonly perform: (request: Request) => Effect.Effect<Executed, ActionFailure, CurrentActor>
-    /**
-     * Runs an invocation here and now, in one transaction. Safe to run again: with a receipt key a second run returns
-     * what the first one came to. `receiptKey` is the runtime's own identity of the invocation, where it has one.
-     */
-    readonly execute: (invocation: Invocation, receiptKey?: string) => Effect.Effect<Executed, ActionFailure>
     /** Reads a page of a resource's rows, sensitive fields left out. */
     readonly list: (
       resource: Resource.Any,
@@ -48,14 +44,12 @@ export class Interpreter extends Context.Service<
   }
 >()("@tenon/core/Interpreter") {}
 
-/** Interprets a registry over a store and a runtime. */
-export const layer = (
-  registry: Registry.Registry
-): Layer.Layer<Interpreter, never, UnitOfWork | RowStore | Runtime | AuditLog> =>
+/** Answers for the executor's registry. */
+export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtime | AuditLog> =
   Layer.effect(
     Interpreter,
     Effect.gen(function* () {
-      const unitOfWork = yield* UnitOfWork
+      const { execute, registry } = yield* Executor
       const rows = yield* RowStore
       const runtime = yield* Runtime
       const audit = yield* AuditLog
@@ -64,7 +58,7 @@ export const layer = (
         Effect.andThen(audit.denied({ actor, action, key, reason }), Effect.fail(new Forbidden({ action, reason })))
 
       const perform = Effect.fnUntraced(function* (request: Request) {
-        const found = yield* lookUp(registry, request.resource, request.action)
+        const found = yield* Decision.lookUp(registry, request.resource, request.action)
         const actor = yield* CurrentActor
         const early = Policy.decideEarly(found.action.policy, actor)
         if (!early.allowed) return yield* deny(actor, nameOf(found.action), request.key, early.reason)
@@ -73,25 +67,6 @@ export const layer = (
         const executed = yield* (onRuntime ? runtime.invoke(invocation) : execute(invocation))
         const hide = request.reveal === true ? undefined : Sensitive.hider(found.action.output)
         return hide === undefined ? executed : { ...executed, result: hide(executed.result) }
-      })
-
-      const execute = Effect.fnUntraced(function* (invocation: Invocation, receiptKey?: string) {
-        const found = yield* lookUp(registry, invocation.resource, invocation.action)
-        const now = yield* Clock.currentTimeMillis
-        const newId = yield* NewId
-        const work = yield* Effect.fromResult(Decision.work(registry, found, invocation, { now, newId, receiptKey }))
-        return yield* unitOfWork.run(work).pipe(
-          Effect.tapError((failure) =>
-            failure instanceof Forbidden
-              ? audit.denied({
-                  actor: invocation.actor,
-                  action: failure.action,
-                  key: invocation.key,
-                  reason: failure.reason
-                })
-              : Effect.void
-          )
-        )
       })
 
       const mayRead = Effect.fnUntraced(function* (resource: Resource.Any, what: string, key: string | undefined) {
@@ -105,7 +80,6 @@ export const layer = (
       return Interpreter.of({
         registry,
         perform,
-        execute,
         list: Effect.fnUntraced(function* (resource, query) {
           const actor = yield* mayRead(resource, "list", undefined)
           const page = yield* rows.page(actor, resource, query)
@@ -121,18 +95,6 @@ export const layer = (
       })
     })
   )
-
-const lookUp = (
-  registry: Registry.Registry,
-  resource: string,
-  action: string
-): Effect.Effect<Decision.Found, UnknownAction> => {
-  const found = registry.resource(resource)
-  const declared = registry.action(resource, action)
-  return found === undefined || declared === undefined
-    ? Effect.fail(new UnknownAction({ action: `${resource}.${action}` }))
-    : Effect.succeed({ resource: found, action: declared })
-}
 
 const nameOf = (action: Action.Any) => `${action.resource}.${action.name}`
 

@@ -107,11 +107,11 @@ export class Outbox extends Context.Service<
   Outbox,
   {
     /** Hands up to `limit` due deliveries to `deliver` in order, and removes each that succeeds. Returns how many. */
-    readonly drain: <R>(
+    readonly drain: (
       limit: number,
-      deliver: (pending: Pending) => Effect.Effect<void, ActionFailure, R>
-    ) => Effect.Effect<number, ActionFailure, R>
-    /** Completes when something was added since the last call, or after a while. */
+      deliver: (pending: Pending) => Effect.Effect<void, ActionFailure>
+    ) => Effect.Effect<number, ActionFailure>
+    /** Completes when there may be something to drain. */
     readonly awaitWork: Effect.Effect<void>
   }
 >()("@tenon/core/Outbox") {}

@@ -2,7 +2,11 @@
  * A long-running program, named and typed here and implemented elsewhere by a Layer, so that an action can start one
  * without knowing what it does or where it runs.
  */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type { Durable } from "./Durable.ts"
 import type { Fields } from "./Field.ts"
 
 /** The declaration of a workflow: its name, its input and the signals that a run of it understands. */
@@ -37,3 +41,42 @@ export const make = <const F extends Fields, const S extends { readonly [name: s
   input: Schema.Struct(options.input),
   signals: (options.signals ?? {}) as never
 })
+
+/** The program of a workflow, its own requirements met. */
+export interface Implementation {
+  readonly workflow: Any
+  readonly run: (input: unknown) => Effect.Effect<void, unknown, Durable>
+}
+
+/** The programs of an application's workflows, by name; the runtime runs them. */
+export class Workflows extends Context.Service<Workflows, ReadonlyMap<string, Implementation>>()(
+  "@tenon/core/Workflows"
+) {}
+
+/** Says what a workflow does: an Effect program over `Durable` and whatever services `layer` is given. */
+export const implement = <W extends Any, E, R>(
+  workflow: W,
+  run: (input: InputOf<W>) => Effect.Effect<void, E, R>
+): Effect.Effect<Implementation, never, Exclude<R, Durable>> =>
+  Effect.contextWith((context: Context.Context<Exclude<R, Durable>>) =>
+    Effect.succeed<Implementation>({
+      workflow,
+      run: (input) => Effect.provideContext(run(input as InputOf<W>), context) as Effect.Effect<void, unknown, Durable>
+    })
+  )
+
+/** Provides the programs of all workflows. */
+export const layer = <I extends ReadonlyArray<Effect.Effect<Implementation, never, any>>>(
+  ...implementations: I
+): Layer.Layer<Workflows, never, Effect.Services<I[number]>> =>
+  Layer.effect(
+    Workflows,
+    Effect.gen(function* () {
+      const byName = new Map<string, Implementation>()
+      for (const each of implementations) {
+        const made = yield* each as Effect.Effect<Implementation, never, Effect.Services<I[number]>>
+        byName.set(made.workflow.name, made)
+      }
+      return byName
+    })
+  )

@@ -1,0 +1,86 @@
+/** Workflow runs in this process: a journal per run, replayed when the program starts again after a crash. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import type { Actor } from "./Actor.ts"
+import { Checkpoint } from "./Checkpoint.ts"
+import * as Decision from "./Decision.ts"
+import { Durable } from "./Durable.ts"
+import type { Delivery } from "./Invocation.ts"
+import type { Implementation } from "./Workflow.ts"
+
+/** What is kept of a run: the results of its steps in the order they were begun, and its signals. */
+export interface Run {
+  readonly steps: Map<number, { readonly name: string; readonly exit: Exit.Exit<unknown, unknown> }>
+  readonly signals: Map<string, Deferred.Deferred<Schema.Json>>
+}
+
+/** A run that has done nothing yet. */
+export const makeRun = (): Run => ({ steps: new Map(), signals: new Map() })
+
+const signalOf = (run: Run, name: string) => {
+  const found = run.signals.get(name) ?? Deferred.makeUnsafe<Schema.Json>()
+  run.signals.set(name, found)
+  return found
+}
+
+/** Gives a run a signal; the first of a name counts. */
+export const signal = (run: Run, name: string, payload: Schema.Json): Effect.Effect<void> =>
+  Effect.asVoid(Deferred.succeed(signalOf(run, name), payload))
+
+/** Runs a workflow's program from its start, over what the run's journal already holds. */
+export const run = (
+  implementation: Implementation,
+  journal: Run,
+  options: {
+    readonly actor: Actor
+    readonly key: string
+    readonly input: Schema.Json
+    readonly send: (delivery: Delivery, index: number) => Effect.Effect<void>
+  }
+): Effect.Effect<void, unknown> =>
+  Effect.suspend(() => {
+    let begun = 0
+
+    /** Numbered when it begins, so that a program whose steps begin in the same order finds its results again. */
+    const once = <A, E, R>(name: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.suspend(() => {
+        const index = begun++
+        const kept = journal.steps.get(index)
+        if (kept !== undefined) {
+          if (kept.name === name) return kept.exit as Exit.Exit<A, E>
+          return Effect.die(new Error(`Step ${index} was "${kept.name}" before and is "${name}" now; a run must do the same steps in the same order`))
+        }
+        return Effect.gen(function* () {
+          const reached = yield* Checkpoint
+          yield* reached("before", name)
+          const exit = yield* Effect.exit(effect)
+          if (Exit.isFailure(exit) && !Exit.hasFails(exit)) return yield* exit
+          yield* reached("executed", name)
+          journal.steps.set(index, { name, exit })
+          yield* reached("journaled", name)
+          return yield* exit
+        })
+      })
+
+    const durable = Durable.of({
+      key: options.key,
+      actor: options.actor,
+      step: once,
+      sleep: (duration) => once("sleep", Effect.sleep(duration)),
+      signal: (name) => Deferred.await(signalOf(journal, name)),
+      send: (action, key, input) =>
+        Effect.suspend(() => {
+          const index = begun
+          const encoded = Decision.encodeJson(action.input, input, `${action.resource}.${action.name}`)
+          const delivery: Delivery = { _tag: "Send", resource: action.resource, action: action.name, key, input: encoded, delayMillis: 0 }
+          return once(`send ${action.resource}.${action.name}`, options.send(delivery, index))
+        })
+    })
+
+    return Effect.flatMap(
+      Effect.orDie(Schema.decodeUnknownEffect(Schema.toCodecJson(implementation.workflow.input))(options.input)),
+      (input) => Effect.provideService(implementation.run(input), Durable, durable)
+    )
+  })

@@ -1,0 +1,163 @@
+/**
+ * The store in memory: `UnitOfWork`, `RowStore` and `Outbox` over maps. For tests and for trying a domain out; it
+ * keeps nothing when the process ends. A transaction is atomic because all of it runs synchronously, and what it keeps
+ * apart, conflicts on and numbers is what PostgreSQL would, as the repository laws check.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import type { Actor } from "./Actor.ts"
+import type { ActionFailure } from "./Failure.ts"
+import { IdempotencyKeyReused } from "./Failure.ts"
+import type { Delivery, Executed } from "./Invocation.ts"
+import type { Load } from "./Load.ts"
+import * as MemoryTables from "./MemoryTables.ts"
+import type { Page, Query } from "./Query.ts"
+import { cursorAfter } from "./Query.ts"
+import type * as Registry from "./Registry.ts"
+import { RowStore } from "./RowStore.ts"
+import { type EncodedRow, type LoadAnswer, Outbox, type OutboxEvent, type Pending, UnitOfWork, type Work } from "./UnitOfWork.ts"
+
+/** What a memory store holds, for tests that look behind the ports. */
+export class MemoryStore extends Context.Service<
+  MemoryStore,
+  {
+    readonly tables: MemoryTables.Tables
+    readonly events: ReadonlyArray<OutboxEvent & { readonly tenantId: string }>
+  }
+>()("@tenon/core/MemoryStore") {}
+
+interface Receipt {
+  readonly fingerprint: string
+  readonly executed: Executed
+}
+
+/** A store with nothing in it, for the resources of a registry. */
+export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | UnitOfWork | RowStore | Outbox> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const tables = new MemoryTables.Tables(registry.resources)
+      const receipts = new Map<string, Receipt>()
+      const events: Array<OutboxEvent & { readonly tenantId: string }> = []
+      const pending: Array<Pending> = []
+      const added = yield* Latch.make(false)
+      let deliveries = 0
+
+      const enqueue = (actor: Actor, delivery: Delivery) => {
+        pending.push({ id: `memory-${++deliveries}`, actor, delivery })
+        added.openUnsafe()
+      }
+
+      const run = (work: Work): Result.Result<Executed, ActionFailure> => {
+        const { actor, receipt, self } = work
+        const receiptId = receipt === undefined ? undefined : JSON.stringify([actor.tenantId, receipt.key])
+        const existing = receiptId === undefined ? undefined : receipts.get(receiptId)
+        if (existing !== undefined && receipt !== undefined) {
+          return existing.fingerprint === receipt.fingerprint
+            ? Result.succeed(existing.executed)
+            : Result.fail(new IdempotencyKeyReused({ key: receipt.key.replace(/^caller:/, "") }))
+        }
+        const row = self.read ? tables.find(actor.tenantId, self.resource, self.key) : undefined
+        const loads = work.loads?.(row) ?? Result.succeed({})
+        if (Result.isFailure(loads)) return Result.fail(loads.failure)
+        const plan = work.decide(row, answer(tables, actor.tenantId, loads.success))
+        if (Result.isFailure(plan)) return Result.fail(plan.failure)
+        const standing = tables.apply(actor.tenantId, plan.success.changes)
+        if (Result.isFailure(standing)) return Result.fail(standing.failure)
+        const { executed, events: emitted } = plan.success.conclude(standing.success)
+        events.push(...emitted.map((event) => ({ ...event, tenantId: actor.tenantId })))
+        if (work.deliverByOutbox) for (const delivery of executed.deliveries) enqueue(actor, delivery)
+        const answered = work.deliverByOutbox ? { ...executed, deliveries: [] } : executed
+        if (receiptId !== undefined && receipt !== undefined) {
+          receipts.set(receiptId, { fingerprint: receipt.fingerprint, executed: answered })
+        }
+        return Result.succeed(answered)
+      }
+
+      /** A defect in an action or in `conclude` must leave nothing behind, as a rolled back transaction would not. */
+      const runAtomically = (work: Work) => {
+        const before = tables.snapshot()
+        const count = events.length
+        try {
+          const result = run(work)
+          if (Result.isFailure(result)) tables.restore(before)
+          return result
+        } catch (defect) {
+          tables.restore(before)
+          events.length = count
+          throw defect
+        }
+      }
+
+      const page = (actor: Actor, resource: Parameters<RowStore["Service"]["page"]>[1], query: Query): Page<EncodedRow> => {
+        const rows = tables.query(actor.tenantId, resource, query)
+        const items = rows.slice(0, query.limit)
+        const last = items.at(-1)
+        return { items, next: rows.length > query.limit && last !== undefined ? cursorAfter(query.order, last) : undefined }
+      }
+
+      return Context.make(MemoryStore, { tables, events }).pipe(
+        Context.add(UnitOfWork, { run: (work) => Effect.suspend(() => Effect.fromResult(runAtomically(work))) }),
+        Context.add(RowStore, {
+          find: (actor, resource, key) => Effect.sync(() => tables.find(actor.tenantId, resource, key)),
+          findMany: (actor, resource, keys) =>
+            Effect.sync(() =>
+              [...new Set(keys)].map((key) => tables.find(actor.tenantId, resource, key)).filter((row) => row !== undefined)
+            ),
+          page: (actor, resource, query) => Effect.sync(() => page(actor, resource, query)),
+          count: (actor, resource, { filters }) => Effect.sync(() => tables.count(actor.tenantId, resource, filters)),
+          save: (actor, resource, row) =>
+            Effect.suspend(() =>
+              Effect.fromResult(
+                Result.map(
+                  tables.apply(actor.tenantId, [{ _tag: "Save", resource, row }]),
+                  ([standing]) => standing ?? row
+                )
+              )
+            ),
+          remove: (actor, resource, key) =>
+            Effect.suspend(() => {
+              const found = tables.find(actor.tenantId, resource, key) !== undefined
+              return Effect.fromResult(
+                Result.map(tables.apply(actor.tenantId, [{ _tag: "Remove", resource, key }]), () => found)
+              )
+            })
+        }),
+        Context.add(Outbox, {
+          drain: Effect.fnUntraced(function* (
+            limit: number,
+            deliver: (next: Pending) => Effect.Effect<void, ActionFailure>
+          ) {
+            let count = 0
+            for (; count < limit; count++) {
+              const [next] = pending
+              if (next === undefined) break
+              yield* deliver(next)
+              pending.splice(pending.indexOf(next), 1)
+            }
+            if (pending.length === 0) added.closeUnsafe()
+            return count
+          }),
+          awaitWork: added.await
+        })
+      )
+    })
+  )
+
+const answer = (
+  tables: MemoryTables.Tables,
+  tenantId: string,
+  loads: { readonly [name: string]: Load<unknown> }
+): { readonly [name: string]: LoadAnswer } =>
+  Object.fromEntries(
+    Object.entries(loads).map(([name, load]): readonly [string, LoadAnswer] => {
+      const { _tag, key, limit, resource } = load
+      if (_tag === "One" || _tag === "Optional") return [name, tables.find(tenantId, resource, key ?? "")]
+      const where = load.where as { readonly [field: string]: Schema.Json | undefined }
+      const rows = tables.where(tenantId, resource, where)
+      return [name, _tag === "Count" ? rows.length : rows.slice(0, limit)]
+    })
+  )

@@ -1,0 +1,246 @@
+/** Rows by tenant and resource, with the conflict rules, unique keys, references and numbering of PostgreSQL. */
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import { type ActionFailure, AlreadyExists, BrokenReference, VersionConflict } from "./Failure.ts"
+import type { Filter, Query, Scalar, Sort } from "./Query.ts"
+import type { BelongsTo } from "./Relation.ts"
+import type * as Resource from "./Resource.ts"
+import type { Change, EncodedRow } from "./UnitOfWork.ts"
+
+type Rows = ReadonlyMap<string, EncodedRow>
+
+/** A copy of everything, cheap because rows are never changed in place. */
+export interface Snapshot {
+  readonly rows: ReadonlyMap<string, Rows>
+  readonly positions: ReadonlyMap<string, number>
+}
+
+/** All rows of a store. */
+export class Tables {
+  #rows = new Map<string, Rows>()
+  #positions = new Map<string, number>()
+  readonly #resources: ReadonlyArray<Resource.Any>
+
+  constructor(resources: ReadonlyArray<Resource.Any>) {
+    this.#resources = resources
+  }
+
+  snapshot(): Snapshot {
+    return { rows: new Map(this.#rows), positions: new Map(this.#positions) }
+  }
+
+  restore(snapshot: Snapshot): void {
+    this.#rows = new Map(snapshot.rows)
+    this.#positions = new Map(snapshot.positions)
+  }
+
+  find(tenantId: string, resource: Resource.Any, key: string): EncodedRow | undefined {
+    return this.#of(tenantId, resource).get(key)
+  }
+
+  /** The rows whose fields equal the given ones, in the order of their keys. */
+  where(tenantId: string, resource: Resource.Any, where: { readonly [field: string]: Schema.Json | undefined }): ReadonlyArray<EncodedRow> {
+    const conditions = Object.entries(where)
+    return [...this.#of(tenantId, resource).values()]
+      .filter((row) => conditions.every(([field, value]) => same(row[field] ?? null, value ?? null)))
+      .sort((a, b) => compare(a[resource.key], b[resource.key]))
+  }
+
+  /** The rows of a page and one more, where there is one. */
+  query(tenantId: string, resource: Resource.Any, query: Query): ReadonlyArray<EncodedRow> {
+    return [...this.#of(tenantId, resource).values()]
+      .filter((row) => query.filters.every((filter) => matches(row, filter)))
+      .filter((row) => query.after === undefined || isAfter(row, query.order, query.after))
+      .sort((a, b) => compareBy(query.order, a, b))
+      .slice(0, query.limit + 1)
+  }
+
+  count(tenantId: string, resource: Resource.Any, filters: ReadonlyArray<Filter>): number {
+    return [...this.#of(tenantId, resource).values()].filter((row) => filters.every((filter) => matches(row, filter))).length
+  }
+
+  /** Makes the changes in order. The caller restores a snapshot where this fails. */
+  apply(tenantId: string, changes: ReadonlyArray<Change>): Result.Result<ReadonlyArray<EncodedRow | undefined>, ActionFailure> {
+    const standing: Array<EncodedRow | undefined> = []
+    const before = this.snapshot()
+    for (const change of changes) {
+      const applied =
+        change._tag === "Save" ? this.#save(tenantId, change.resource, change.row) : this.#remove(tenantId, change.resource, change.key)
+      if (Result.isFailure(applied)) {
+        this.restore(before)
+        return Result.fail(applied.failure)
+      }
+      standing.push(applied.success)
+    }
+    return Result.succeed(standing)
+  }
+
+  #of(tenantId: string, resource: Resource.Any): Rows {
+    return this.#rows.get(tableId(tenantId, resource)) ?? new Map()
+  }
+
+  #save(tenantId: string, resource: Resource.Any, given: EncodedRow): Result.Result<EncodedRow, ActionFailure> {
+    const rows = this.#of(tenantId, resource)
+    const complete = withAllFields(resource, given)
+    const conflicting = [...rows.values()].find((row) => agree(row, complete, resource.conflict.on))
+    if (conflicting !== undefined && resource.conflict.do === "nothing") return Result.succeed(conflicting)
+    const row = this.#number(tenantId, resource, complete, conflicting)
+    if (Result.isFailure(row)) return row
+    const broken = this.#brokenReference(tenantId, resource, row.success)
+    if (broken !== undefined) return Result.fail(broken)
+    const rest = new Map(rows)
+    if (conflicting !== undefined) rest.delete(keyOf(resource, conflicting))
+    for (const fields of [[resource.key], ...uniques(resource)]) {
+      if ([...rest.values()].some((other) => agree(other, row.success, fields))) {
+        return Result.fail(new AlreadyExists({ resource: resource.name, fields }))
+      }
+    }
+    this.#rows.set(tableId(tenantId, resource), rest.set(keyOf(resource, row.success), row.success))
+    return row
+  }
+
+  /** Fills the fields that count: versions and positions. */
+  #number(
+    tenantId: string,
+    resource: Resource.Any,
+    row: EncodedRow,
+    existing: EncodedRow | undefined
+  ): Result.Result<EncodedRow, VersionConflict> {
+    const numbered: { [field: string]: Schema.Json | undefined } = { ...row }
+    for (const { default: fill, field } of resource.columns) {
+      if (fill?._tag === "Version") {
+        const expected = Number(row[field] ?? 0)
+        const actual = Number(existing?.[field] ?? 0)
+        if (expected !== 0 && expected !== actual) {
+          return Result.fail(new VersionConflict({ resource: resource.name, key: keyOf(resource, row), expected }))
+        }
+        numbered[field] = actual + 1
+      }
+      if (fill?._tag === "Position") {
+        if (existing !== undefined) numbered[field] = existing[field] ?? 0
+        else {
+          const id = JSON.stringify([tenantId, resource.name, row[fill.parent]])
+          const next = (this.#positions.get(id) ?? 0) + 1
+          this.#positions.set(id, next)
+          numbered[field] = next
+        }
+      }
+    }
+    return Result.succeed(numbered)
+  }
+
+  #brokenReference(tenantId: string, resource: Resource.Any, row: EncodedRow): BrokenReference | undefined {
+    for (const [name, relation] of Object.entries(resource.relations)) {
+      if (relation._tag !== "BelongsTo") continue
+      const key = row[relation.field] ?? null
+      const target = this.#resources.find((each) => each.name === relation.target)
+      const points = key === null || target === undefined || this.find(tenantId, target, String(key)) !== undefined
+      const itself = target?.name === resource.name && key === row[resource.key]
+      if (!points && !itself) return new BrokenReference({ resource: resource.name, relation: name })
+    }
+    return undefined
+  }
+
+  #remove(tenantId: string, resource: Resource.Any, key: string): Result.Result<undefined, BrokenReference> {
+    const rows = new Map(this.#of(tenantId, resource))
+    if (!rows.delete(key)) return Result.succeed(undefined)
+    this.#rows.set(tableId(tenantId, resource), rows)
+    for (const { name, other, relation } of this.#pointingAt(resource)) {
+      for (const row of this.where(tenantId, other, { [relation.field]: key })) {
+        const removed = this.#release(tenantId, other, name, relation, row)
+        if (Result.isFailure(removed)) return removed
+      }
+    }
+    return Result.succeed(undefined)
+  }
+
+  #release(
+    tenantId: string,
+    other: Resource.Any,
+    name: string,
+    relation: BelongsTo,
+    row: EncodedRow
+  ): Result.Result<undefined, BrokenReference> {
+    if (relation.onRemove === "restrict") return Result.fail(new BrokenReference({ resource: other.name, relation: name }))
+    if (relation.onRemove === "cascade") return this.#remove(tenantId, other, keyOf(other, row))
+    const rows = new Map(this.#of(tenantId, other))
+    this.#rows.set(tableId(tenantId, other), rows.set(keyOf(other, row), { ...row, [relation.field]: null }))
+    return Result.succeed(undefined)
+  }
+
+  #pointingAt(target: Resource.Any) {
+    return this.#resources.flatMap((other) =>
+      Object.entries(other.relations).flatMap(([name, relation]) =>
+        relation._tag === "BelongsTo" && relation.target === target.name ? [{ name, other, relation }] : []
+      )
+    )
+  }
+}
+
+const tableId = (tenantId: string, resource: Resource.Any) =>
+  JSON.stringify([resource.tenantScoped ? tenantId : null, resource.name])
+
+const keyOf = (resource: Resource.Any, row: EncodedRow) => String(row[resource.key])
+
+const withAllFields = (resource: Resource.Any, row: EncodedRow): EncodedRow =>
+  Object.fromEntries(resource.columns.map(({ field }) => [field, row[field] ?? null]))
+
+const uniques = (resource: Resource.Any): ReadonlyArray<ReadonlyArray<string>> => [
+  resource.conflict.on,
+  ...Object.values(resource.identities)
+]
+
+/** As in SQL, rows with a null in a unique key never agree on it. */
+const agree = (a: EncodedRow, b: EncodedRow, fields: ReadonlyArray<string>) =>
+  fields.every((field) => (a[field] ?? null) !== null && same(a[field] ?? null, b[field] ?? null))
+
+const same = (a: Schema.Json, b: Schema.Json): boolean =>
+  a === b || (typeof a === "object" && JSON.stringify(a) === JSON.stringify(b))
+
+/** Text compares by code points, as under PostgreSQL's "C" collation. */
+const compare = (a: Schema.Json | undefined, b: Schema.Json | undefined): number => {
+  if (typeof a === "string" && typeof b === "string") {
+    const left = [...a], right = [...b]
+    for (let index = 0; index < Math.min(left.length, right.length); index++) {
+      const difference = (left[index]?.codePointAt(0) ?? 0) - (right[index]?.codePointAt(0) ?? 0)
+      if (difference !== 0) return difference
+    }
+    return left.length - right.length
+  }
+  return Number(a) - Number(b)
+}
+
+const compareBy = (order: ReadonlyArray<Sort>, a: EncodedRow, b: EncodedRow): number => {
+  for (const { column, descending } of order) {
+    const difference = compare(a[column.field], b[column.field])
+    if (difference !== 0) return descending ? -difference : difference
+  }
+  return 0
+}
+
+const isAfter = (row: EncodedRow, order: ReadonlyArray<Sort>, after: ReadonlyArray<Scalar | null>) =>
+  compareBy(order, row, Object.fromEntries(order.map(({ column }, index) => [column.field, after[index] ?? null]))) > 0
+
+/** As in SQL, a comparison with null holds for no row. */
+const matches = (row: EncodedRow, { column, operator, value }: Filter): boolean => {
+  const actual = row[column.field] ?? null
+  if (operator === "null") return (actual === null) === value
+  if (actual === null) return false
+  if (operator === "in") return (value as ReadonlyArray<Scalar>).some((each) => compare(actual, each) === 0)
+  const difference = compare(actual, value as Scalar)
+  switch (operator) {
+    case "eq":
+      return difference === 0
+    case "ne":
+      return difference !== 0
+    case "lt":
+      return difference < 0
+    case "lte":
+      return difference <= 0
+    case "gt":
+      return difference > 0
+    case "gte":
+      return difference >= 0
+  }
+}
+

@@ -1,0 +1,61 @@
+/** The typed door for code in the same process: call an action and get its output or its declared failure. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Action from "./Action.ts"
+import type { CurrentActor } from "./Actor.ts"
+import * as Decision from "./Decision.ts"
+import type * as Failure from "./Failure.ts"
+import { Interpreter } from "./Interpreter.ts"
+
+/** What a caller may add to a call. */
+export interface CallOptions {
+  readonly idempotencyKey?: string
+  readonly expectedVersion?: number
+}
+
+/** The answer to a call of an action. */
+export type Answer<A extends Action.Any> = Effect.Effect<
+  Action.OutputOf<A>,
+  Action.FailureOf<A> | Failure.Failure,
+  Interpreter | CurrentActor
+>
+
+type Rest<A extends Action.Any> = {} extends Action.InputOf<A>
+  ? [input?: Action.InputOf<A>, options?: CallOptions]
+  : [input: Action.InputOf<A>, options?: CallOptions]
+
+/** An action that makes a new object. */
+export type Creating = Action.Any & { readonly kind: "create" }
+
+/** An action of an object that has a key. */
+export type Keyed = Action.Any & { readonly kind: "update" | "destroy" | "action" | "read" }
+
+/**
+ * Calls an action: a create with its input, any other with the object's key and its input. Checks, policy, exclusivity
+ * and durability are those of every door.
+ */
+export const invoke: {
+  <A extends Creating>(action: A, ...rest: Rest<A>): Answer<A>
+  <A extends Keyed>(action: A, key: string, ...rest: Rest<A>): Answer<A>
+} = (action: Action.Any, ...args: ReadonlyArray<unknown>): Answer<Action.Any> => {
+  const [key, input = {}, options = {}] = action.kind === "create" ? [undefined, ...args] : args
+  return call(action, key as string | undefined, input, options as CallOptions)
+}
+
+const call = Effect.fnUntraced(function* (
+  action: Action.Any,
+  key: string | undefined,
+  input: unknown,
+  options: CallOptions
+) {
+  const interpreter = yield* Interpreter
+  const executed = yield* interpreter.perform({
+    resource: action.resource,
+    action: action.name,
+    key,
+    input: Decision.encodeJson(action.input, input, `${action.resource}.${action.name}`),
+    reveal: true,
+    ...options
+  })
+  return yield* Effect.orDie(Schema.decodeUnknownEffect(Schema.toCodecJson(action.output))(executed.result))
+}) as (...args: Parameters<(a: Action.Any, k: string | undefined, i: unknown, o: CallOptions) => void>) => Answer<Action.Any>
