@@ -22,7 +22,7 @@ import type { ConnectionOptions as TlsOptions } from "node:tls"
 import * as SqlFailure from "./SqlFailure.ts"
 import * as Connect from "./TenantSqlConnect.ts"
 import { begin, commit, type Connection, type Rows, type Statement } from "./TenantSqlConnection.ts"
-import { Pool, type PoolStats } from "./TenantSqlPool.ts"
+import { abandonGrace, Pool, type PoolStats } from "./TenantSqlPool.ts"
 
 export type { Row, Rows, Statement } from "./TenantSqlConnection.ts"
 export type { PoolStats } from "./TenantSqlPool.ts"
@@ -301,11 +301,15 @@ class Wire {
   }
 }
 
-// So long may a batch nobody waits for take to land before its session is given up.
-const abandonGrace = 100
+const maxMillis = 2 ** 31 - 1
 
-const millis = (input: Duration.Input | undefined, otherwise: number): number =>
-  input === undefined ? otherwise : Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(input)))
+// No wait is endless: PostgreSQL takes 0 for no limit, and a timer takes Infinity for none.
+const millis = (input: Duration.Input | undefined, otherwise: number): number => {
+  if (input === undefined) return otherwise
+  const value = Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(input)))
+  if (value >= 1 && value <= maxMillis) return value
+  throw new Error(`a timeout of the database must be between 1 and ${maxMillis} ms`)
+}
 
 /** Makes the service; sessions are opened when first needed and closed with the scope. */
 export const make = Effect.fnUntraced(function*(options: Options) {

@@ -121,10 +121,12 @@ const cancel = (options: ConnectOptions, pid: number, secret: number): void => {
     }, () => raw.destroy()))
 }
 
-// A role that escapes row security would make every policy decoration.
+// A role that escapes row security would make every policy decoration. To
+// inherit from a table's owner is to own it.
 const roleCheck = {
   sql: `select r.rolsuper or r.rolbypassrls as bypasses,
-  exists (select from pg_class c where c.relowner = r.oid and c.relkind in ('r', 'p', 'v', 'm')) as owns,
+  exists (select from (select distinct relowner from pg_class where relkind in ('r', 'p', 'v', 'm')) o
+    where pg_has_role(r.oid, o.relowner, 'usage')) as owns,
   pg_has_role(session_user, r.oid, 'member') as member
 from pg_roles r where r.rolname = coalesce($1, session_user)`,
   prepare: false
@@ -134,7 +136,7 @@ const refusal = (role: string | null, row: { readonly [column: string]: unknown 
   const name = role === null ? "the login role" : `role ${JSON.stringify(role)}`
   if (row === undefined) return `${name} does not exist`
   if (row["bypasses"] !== false) return `${name} bypasses row security`
-  if (row["owns"] !== false) return `${name} owns tables, so it is not bound by their policies`
+  if (row["owns"] !== false) return `${name} owns tables, itself or by inheritance, so their policies do not bind it`
   if (row["member"] !== true) return `the login is not a member of ${name}`
   return undefined
 }

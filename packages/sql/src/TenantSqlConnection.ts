@@ -418,14 +418,15 @@ export class Connection {
     this.onDead?.()
     if (flight === undefined) return
     const { done, error, options, slots } = flight
-    // Messages come in order: a fatal error in place of a statement's own
-    // completion was sent before anything could have been committed.
+    // Messages come in order: an error in place of a statement's own completion
+    // was sent before anything could have been committed. Once all of them are
+    // complete, a fatal one may come from after the commit.
     const last = slots.at(-1)?.statement === commit ? slots.length - 1 : slots.length
-    const certain = !options.commits || (error !== undefined && done < last)
-    const failure = error !== undefined && certain ? SqlFailure.fromServer(error) : undefined
+    const refused = error !== undefined && !SqlFailure.isFatal(error)
+    const certain = !options.commits || refused || (error !== undefined && done < last)
     flight.resume({
       _tag: "Failed",
-      failure: failure?._tag === "StatementTimeout" ? failure : lost(certain ? "rolledBack" : "unknown", why),
+      failure: refused ? SqlFailure.fromServer(error) : lost(certain ? "rolledBack" : "unknown", why),
       stale: false
     })
     this.land()

@@ -35,8 +35,8 @@ export interface PoolStats {
 }
 
 const sweepEvery = 50
-// So long may a flight nobody waits for take to land before its session is given up.
-const abandonGrace = 100
+/** Milliseconds that a flight nobody waits for may take to land before its session is given up. */
+export const abandonGrace = 100
 
 const unavailable = (message: string): SqlFailure.Unavailable => new SqlFailure.Unavailable({ message })
 
