@@ -1,8 +1,9 @@
 import { layer as adminLayer } from "@tenon/sql/AdminSql"
 import * as SqlFailure from "@tenon/sql/SqlFailure"
 import * as SqlValue from "@tenon/sql/SqlValue"
-import { type Options, layer, type Statement, TenantSql } from "@tenon/sql/TenantSql"
+import { layer, layerConfig, type Options, type Statement, TenantSql } from "@tenon/sql/TenantSql"
 import { assert, describe, layer as suite } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -513,6 +514,56 @@ suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ 
         statementTimeout: "200 millis",
         idleInTransactionTimeout: "300 millis"
       })))))
+  })
+
+  describe("the pool", () => {
+    it.effect("closes sessions that are idle, and replaces those that are old", () =>
+      Effect.gen(function*() {
+        const sql = yield* TenantSql
+        const first = yield* sql.batch(a, [whoami])
+        const second = yield* sql.batch(a, [whoami])
+        assert.strictEqual(first[0]![0]!["pid"], second[0]![0]!["pid"])
+        yield* eventually(Effect.map(sql.stats, (stats) => stats.open === 0))
+        yield* sql.batch(a, [one])
+      }).pipe(Effect.provide(Layer.fresh(layer({ ...options, idleTimeout: "100 millis" })))))
+
+    it.effect("is configured by the environment", () =>
+      Effect.gen(function*() {
+        const sql = yield* TenantSql
+        yield* Effect.all(Array.from({ length: 10 }, () => sql.batch(a, [whoami])), { concurrency: "unbounded" })
+        const stats = yield* sql.stats
+        assert.strictEqual(stats.open + stats.opening, 2)
+        assert.strictEqual((yield* failure(sql.batch(a, [sleep(5)])))._tag, "StatementTimeout")
+      }).pipe(
+        Effect.provide(Layer.fresh(layerConfig)),
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+          DATABASE_URL: url,
+          DATABASE_ROLE: role,
+          DATABASE_POOL_SIZE: "2",
+          DATABASE_STATEMENT_TIMEOUT: "100 millis"
+        })))
+      ))
+
+    it.effect("fails a transaction that found no session, even if its body shrugs", () =>
+      Effect.gen(function*() {
+        const sql = yield* TenantSql
+        const error = yield* failure(sql.transaction(a, (tx) => Effect.ignore(tx.run([one]))))
+        assert.strictEqual(error._tag, "PermissionDenied")
+      }).pipe(Effect.provide(Layer.fresh(layer({ ...options, role: "no_such_role" })))))
+
+    it.effect("ends what is open when its scope closes", () =>
+      Effect.gen(function*() {
+        const pid = yield* Effect.gen(function*() {
+          const sql = yield* TenantSql
+          const [rows] = yield* sql.batch(a, [whoami])
+          return rows![0]!["pid"]
+        }).pipe(Effect.provide(Layer.fresh(layer(options))))
+        const admin = yield* SqlClient.SqlClient
+        yield* eventually(Effect.map(
+          admin.unsafe("select 1 from pg_stat_activity where pid = $1", [pid as number]),
+          (rows) => rows.length === 0
+        ))
+      }))
   })
 
   describe("prepared statements", () => {

@@ -79,11 +79,11 @@ const peer = (named: boolean): Run => async (sql, params) => {
 const runtime = ManagedRuntime.make(layer({ url: Redacted.make(url), maxConnections: poolSize }))
 const ours = await runtime.runPromise(TenantSql)
 
-const batch: Run = (sql, params) => runtime.runPromise(ours.batch({ tenantId: params[0]!, actorId: "bench" }, [{ sql, params }]))
+const batch: Run = (sql, params) => Effect.runPromise(ours.batch({ tenantId: params[0]!, actorId: "bench" }, [{ sql, params }]))
 
 // A read decides, then the statement and the commit.
 const transaction: Run = (sql, params) =>
-  runtime.runPromise(ours.transaction({ tenantId: params[0]!, actorId: "bench" }, (tx) =>
+  Effect.runPromise(ours.transaction({ tenantId: params[0]!, actorId: "bench" }, (tx) =>
     Effect.andThen(tx.run([{ sql: read, params: [params[0]!, known] }]), tx.commit([{ sql, params }]))))
 
 const peerDecides: Run = async (sql, params) => {
@@ -107,7 +107,7 @@ const pool = await Effect.runPromise(Scope.provide(
   scope
 ))
 const multiplex: Run = (sql, params) =>
-  runtime.runPromise(pool.use((connection) =>
+  Effect.runPromise(pool.use((connection) =>
     Effect.flatMap(
       Effect.all([
         Effect.exit(connection.query("begin", [], false)),
