@@ -25,6 +25,8 @@ const checks: Record<string, () => Promise<Finished>> = {
   dead: bin("knip", "--no-progress", "--no-config-hints"),
   /** Machine paths, registries, merge conflicts. */
   text: script("text.ts"),
+  /** 100 generated resources stay within a budget of instantiations and memory. */
+  typecost: script("typecost.ts"),
   /** `npm ci` works from any registry: `npm run lockfile` mends it. */
   lockfile: script("lockfile.mjs")
 }

@@ -1,0 +1,323 @@
+/**
+ * Turns an invocation into the `Work` of a transaction: decodes what goes into an action, checks policy and state
+ * machine, and encodes what comes out. Pure throughout; the store performs it.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Action from "./Action.ts"
+import { type ActionFailure, Forbidden, InvalidInput, InvalidOutcome, InvalidTransition, NotFound, VersionConflict } from "./Failure.ts"
+import type { Delivery, Invocation } from "./Invocation.ts"
+import * as Issues from "./Issues.ts"
+import type { Load } from "./Load.ts"
+import type { Generate } from "./NewId.ts"
+import * as Outcome from "./Outcome.ts"
+import * as Policy from "./Policy.ts"
+import type * as Registry from "./Registry.ts"
+import type * as Resource from "./Resource.ts"
+import * as RowCodec from "./RowCodec.ts"
+import type { Change, Conclusion, EncodedRow, LoadAnswer, OutboxEvent, Plan, Work } from "./UnitOfWork.ts"
+
+/** An action with the resource it belongs to. */
+export interface Found {
+  readonly resource: Resource.Any
+  readonly action: Action.Any
+}
+
+/** What an execution takes from the world, taken once. */
+export interface Surroundings {
+  /** Milliseconds since 1970. */
+  readonly now: number
+  readonly newId: Generate
+  readonly receiptKey: string | undefined
+}
+
+/** The work of an invocation, or the fault in its input. */
+export const work = (
+  registry: Registry.Registry,
+  found: Found,
+  invocation: Invocation,
+  surroundings: Surroundings
+): Result.Result<Work, ActionFailure> => {
+  const { action, resource } = found
+  const decoded = decodeInput(action)(invocation.input)
+  if (Result.isFailure(decoded)) return Result.fail(new InvalidInput({ issues: Issues.fromSchema(decoded.failure) }))
+  const input: unknown = decoded.success
+  const context: Action.ActionContext = {
+    tenantId: invocation.actor.tenantId,
+    actor: invocation.actor,
+    key: invocation.key,
+    now: DateTime.makeUnsafe(surroundings.now),
+    newId: () => surroundings.newId(surroundings.now)
+  }
+  const codec = RowCodec.of(resource)
+  const writes = !isRead(action)
+  const receiptKey = invocation.idempotencyKey === undefined ? surroundings.receiptKey : `caller:${invocation.idempotencyKey}`
+  const load = loadsOf(action)
+  const decodeSelf = (self: EncodedRow | undefined) => (self === undefined ? undefined : codec.decode(self))
+  const checkSelf = (self: EncodedRow | undefined): Result.Result<void, ActionFailure> => {
+    if (self === undefined && action.self === "required") {
+      return Result.fail(new NotFound({ resource: resource.name, key: invocation.key }))
+    }
+    const expected = invocation.expectedVersion
+    return expected !== undefined && self?.[versionField(resource) ?? ""] !== expected
+      ? Result.fail(new VersionConflict({ resource: resource.name, key: invocation.key, expected }))
+      : Result.succeed(undefined)
+  }
+  return Result.succeed({
+    actor: invocation.actor,
+    self: { resource, key: invocation.key, lock: writes, read: action.self !== "none" },
+    receipt: writes && receiptKey !== undefined ? { key: receiptKey, fingerprint: invocation.fingerprint ?? "" } : undefined,
+    deliverByOutbox: !resource.durable,
+    loads:
+      load === undefined
+        ? undefined
+        : (self) =>
+            Result.map(checkSelf(self), () => load({ self: decodeSelf(self) as never, input: input as never, context })),
+    decide: (encodedSelf, answers) => {
+      const checked = checkSelf(encodedSelf)
+      if (Result.isFailure(checked)) return Result.fail(checked.failure)
+      const self = decodeSelf(encodedSelf)
+      const loaded = decodeLoaded(load === undefined ? {} : load({ self: self as never, input: input as never, context }), answers)
+      if (Result.isFailure(loaded)) return Result.fail(loaded.failure)
+      const question = { actor: invocation.actor, input, self, loaded: loaded.success }
+      const decision = invocation.origin === "door" ? Policy.decideFully(action.policy, question) : undefined
+      if (decision !== undefined && !decision.allowed) {
+        return Result.fail(new Forbidden({ action: `${resource.name}.${action.name}`, reason: decision.reason }))
+      }
+      const decided = decide(action, { self, input, loaded: loaded.success }, context)
+      if (Result.isFailure(decided)) return Result.fail(decided.failure as ActionFailure)
+      return plan({ registry, found, context, self, encodedSelf }, decided.success)
+    }
+  })
+}
+
+interface Arguments {
+  readonly self: object | undefined
+  readonly input: unknown
+  readonly loaded: { readonly [name: string]: unknown }
+}
+
+/** A stream's rows are loaded like any others when it is run as a whole. */
+const loadsOf = (action: Action.Any): Action.LoadFunction | undefined => {
+  const { source } = action
+  return source === undefined ? action.load : (args) => ({ rows: source(args) })
+}
+
+const decide = (action: Action.Any, args: Arguments, context: Action.ActionContext) =>
+  action.kind === "stream"
+    ? Result.succeed(Outcome.succeed(mapRows(action, args, (args.loaded["rows"] ?? []) as ReadonlyArray<object>, context)))
+    : action.decide(args as never, context)
+
+/** What a stream makes of rows. */
+export const mapRows = (
+  action: Action.Any,
+  args: Pick<Arguments, "self" | "input">,
+  rows: ReadonlyArray<object>,
+  context: Action.ActionContext
+): ReadonlyArray<unknown> =>
+  rows.map((row) => Result.getOrThrow(action.decide({ ...args, row } as never, context)).result([]))
+
+const inputDecoders = new WeakMap<Action.Any, (input: unknown) => Result.Result<unknown, Schema.SchemaError>>()
+
+/** Decodes an action's input from JSON, reporting every fault and refusing unknown fields. */
+export const decodeInput = (action: Action.Any): ((input: unknown) => Result.Result<unknown, Schema.SchemaError>) => {
+  const found = inputDecoders.get(action)
+  if (found !== undefined) return found
+  const decode = Schema.decodeUnknownResult(Schema.toCodecJson(action.input), { errors: "all", onExcessProperty: "error" })
+  inputDecoders.set(action, decode)
+  return decode
+}
+
+/** The field that counts a resource's saves, where it has one. */
+export const versionField = (resource: Resource.Any): string | undefined =>
+  resource.columns.find((column) => column.default?._tag === "Version")?.field
+
+const decodeLoaded = (
+  loads: { readonly [name: string]: Load<unknown> },
+  answers: { readonly [name: string]: LoadAnswer }
+): Result.Result<{ readonly [name: string]: unknown }, ActionFailure> => {
+  const loaded: { [name: string]: unknown } = {}
+  for (const [name, { _tag, key, resource }] of Object.entries(loads)) {
+    const answer = answers[name]
+    const codec = RowCodec.of(resource)
+    if (typeof answer === "number") loaded[name] = answer
+    else if (isRows(answer)) loaded[name] = answer.map(codec.decode)
+    else if (answer !== undefined) loaded[name] = codec.decode(answer)
+    else if (_tag === "One") return Result.fail(new NotFound({ resource: resource.name, key: key ?? "" }))
+  }
+  return Result.succeed(loaded)
+}
+
+const isRows = (answer: LoadAnswer): answer is ReadonlyArray<EncodedRow> => Array.isArray(answer)
+
+interface Setting {
+  readonly registry: Registry.Registry
+  readonly found: Found
+  readonly context: Action.ActionContext
+  readonly self: object | undefined
+  readonly encodedSelf: EncodedRow | undefined
+}
+
+const plan = (setting: Setting, outcome: Outcome.Outcome<unknown>): Result.Result<Plan, ActionFailure> => {
+  const { action, resource } = setting.found
+  checkTouches(action, outcome)
+  if (isRead(action) && outcome.rows.length + outcome.directives.length > 0) {
+    throw new Error(`${resource.name}.${action.name} is a ${action.kind} and writes nothing; declare it with \`on.action\``)
+  }
+  const changes: Array<Change> = []
+  for (const change of outcome.rows) {
+    const encoded = encodeChange(setting, change)
+    if (Result.isFailure(encoded)) return Result.fail(encoded.failure)
+    changes.push(encoded.success)
+  }
+  return Result.succeed({
+    changes,
+    fixed: outcome.fixed && outcome.directives.every((each) => each._tag !== "Send" || each.fixed),
+    conclude: (standing) => conclude(setting, outcome, standing)
+  })
+}
+
+/** Whether an action writes nothing. */
+export const isRead = (action: Action.Any): boolean => action.kind === "read" || action.kind === "stream"
+
+const encodeChange = (
+  { context, found: { action, resource }, self }: Setting,
+  change: Outcome.RowChange
+): Result.Result<Change, ActionFailure> => {
+  if (change._tag === "Remove") return Result.succeed(change)
+  const own = change.resource.name === resource.name
+  const key = own && action.kind === "create" ? context.key : undefined
+  const row = RowCodec.of(change.resource).encodeDraft(change.draft, context, key)
+  if (Result.isFailure(row)) {
+    return Result.fail(new InvalidOutcome({ resource: change.resource.name, issues: row.failure }))
+  }
+  const transition = own && self !== undefined ? checkTransitions(resource, self, row.success) : undefined
+  return transition === undefined
+    ? Result.succeed({ _tag: "Save", resource: change.resource, row: row.success })
+    : Result.fail(transition)
+}
+
+/** What an outcome names must be declared: by `touches`, or as the resource itself. */
+const checkTouches = (action: Action.Any, outcome: Outcome.Outcome<unknown>): void => {
+  const allowed = new Set(action.touches().map(touchName))
+  allowed.add(`Resource ${action.resource}`)
+  const named = [
+    ...outcome.rows.map((change) => `Resource ${change.resource.name}`),
+    ...outcome.directives.map((each) =>
+      touchName(each._tag === "Send" ? each.action : each._tag === "Emit" ? each.event : each.workflow)
+    )
+  ]
+  const missing = named.find((each) => !allowed.has(each))
+  if (missing !== undefined) {
+    throw new Error(`${action.resource}.${action.name} touches the ${missing}, which it does not declare; add it to \`touches\``)
+  }
+}
+
+const touchName = (touchable: Action.Touchable): string =>
+  touchable._tag === "Action" ? `Action ${touchable.resource}.${touchable.name}` : `${touchable._tag} ${touchable.name}`
+
+const checkTransitions = (resource: Resource.Any, self: object, row: EncodedRow): InvalidTransition | undefined => {
+  for (const [field, allowed] of Object.entries(resource.transitions)) {
+    const from = String((self as { readonly [field: string]: unknown })[field])
+    const to = String(row[field])
+    if (from !== to && !(allowed[from] ?? []).includes(to)) {
+      return new InvalidTransition({ resource: resource.name, field, from, to })
+    }
+  }
+  return undefined
+}
+
+const conclude = (
+  { encodedSelf, found: { action, resource }, registry }: Setting,
+  outcome: Outcome.Outcome<unknown>,
+  standing: ReadonlyArray<EncodedRow | undefined>
+): Conclusion => {
+  const saved = outcome.rows.map((change, index) => {
+    const row = standing[index]
+    return change._tag === "Save" && row !== undefined ? RowCodec.of(change.resource).decode(row) : undefined
+  })
+  const result = outcome.result(saved)
+  const deliveries: Array<Delivery> = []
+  const events: Array<OutboxEvent> = []
+  for (const directive of outcome.directives) {
+    if (directive._tag === "Emit") {
+      const { name, payload } = directive.event
+      events.push({ name, payload: encodeJson(payload, directive.payload, name) })
+    } else deliveries.push(toDelivery(registry, directive, result))
+  }
+  const field = versionField(resource)
+  const own = outcome.rows.findIndex((change) => change.resource.name === resource.name)
+  const version = field === undefined ? undefined : (own >= 0 ? standing[own] : encodedSelf)?.[field]
+  const output = action.kind === "stream" ? arrayOf(action.output) : action.output
+  return {
+    executed: {
+      result: encodeJson(output, result, `${resource.name}.${action.name}`),
+      ...(typeof version === "number" ? { version } : {}),
+      deliveries
+    },
+    events
+  }
+}
+
+const arrays = new WeakMap<Schema.Constraint, Schema.Codec<any, unknown>>()
+
+const arrayOf = (schema: Schema.Codec<any, unknown>): Schema.Codec<any, unknown> => {
+  const found = arrays.get(schema) ?? Schema.Array(schema)
+  arrays.set(schema, found)
+  return found
+}
+
+const toDelivery = (
+  registry: Registry.Registry,
+  directive: Exclude<Outcome.Directive, { readonly _tag: "Emit" }>,
+  result: unknown
+): Delivery => {
+  switch (directive._tag) {
+    case "Send": {
+      const { name, resource } = directive.action
+      const target = registry.action(resource, name)
+      if (target === undefined) throw new Error(`A send to ${resource}.${name}, which is not in the registry; add it there`)
+      const input = encodeJson(target.input, directive.input(result as never), `${resource}.${name}`)
+      return { _tag: "Send", resource, action: name, key: directive.key, input, delayMillis: millis(directive.delay) }
+    }
+    case "StartWorkflow": {
+      const { name, input } = directive.workflow
+      return {
+        _tag: "StartWorkflow",
+        workflow: name,
+        key: directive.key,
+        input: encodeJson(input, directive.input, name),
+        delayMillis: millis(directive.delay)
+      }
+    }
+    case "Signal": {
+      const schema = directive.workflow.signals[directive.signal]
+      if (schema === undefined) throw new Error(`${directive.workflow.name} has no signal ${directive.signal}`)
+      return {
+        _tag: "Signal",
+        workflow: directive.workflow.name,
+        key: directive.key,
+        signal: directive.signal,
+        payload: encodeJson(schema, directive.payload, `${directive.workflow.name}.${directive.signal}`)
+      }
+    }
+  }
+}
+
+const millis = (delay: Duration.Input | undefined) => (delay === undefined ? 0 : Math.max(0, Math.round(Duration.toMillis(delay))))
+
+const encoders = new WeakMap<Schema.Constraint, (value: unknown) => Result.Result<unknown, Schema.SchemaError>>()
+
+/** The JSON encoding of a value that the program itself made; one that does not fit its schema is a defect. */
+export const encodeJson = (schema: Schema.Codec<any, unknown>, value: unknown, what: string): Schema.Json => {
+  let encode = encoders.get(schema)
+  if (encode === undefined) {
+    encode = Schema.encodeUnknownResult(Schema.toCodecJson(schema), { errors: "all" })
+    encoders.set(schema, encode)
+  }
+  const encoded = encode(value)
+  if (Result.isSuccess(encoded)) return (encoded.success ?? null) as Schema.Json
+  throw new Error(`${what} was given a value that does not fit its schema: ${encoded.failure.message}`)
+}

@@ -1,0 +1,169 @@
+/**
+ * The one place where actions are performed. Doors call `perform`; runtimes call `execute`; both mean the same through
+ * every door because there is nothing else.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Action from "./Action.ts"
+import { type Actor, CurrentActor } from "./Actor.ts"
+import { AuditLog } from "./AuditLog.ts"
+import * as Decision from "./Decision.ts"
+import { type ActionFailure, Forbidden, InvalidInput, NotFound, UnknownAction } from "./Failure.ts"
+import * as Fingerprint from "./Fingerprint.ts"
+import type { Executed, Invocation, Request } from "./Invocation.ts"
+import * as Issues from "./Issues.ts"
+import { NewId } from "./NewId.ts"
+import * as Policy from "./Policy.ts"
+import * as Query from "./Query.ts"
+import type * as Registry from "./Registry.ts"
+import type * as Resource from "./Resource.ts"
+import { RowStore } from "./RowStore.ts"
+import { Runtime } from "./Runtime.ts"
+import * as Sensitive from "./Sensitive.ts"
+import { type EncodedRow, UnitOfWork } from "./UnitOfWork.ts"
+
+/** Performs actions of a registry's resources. */
+export class Interpreter extends Context.Service<
+  Interpreter,
+  {
+    readonly registry: Registry.Registry
+    /** Answers a door: checks the request, then runs it, on the runtime if the resource is durable. */
+    readonly perform: (request: Request) => Effect.Effect<Executed, ActionFailure, CurrentActor>
+    /**
+     * Runs an invocation here and now, in one transaction. Safe to run again: with a receipt key a second run returns
+     * what the first one came to. `receiptKey` is the runtime's own identity of the invocation, where it has one.
+     */
+    readonly execute: (invocation: Invocation, receiptKey?: string) => Effect.Effect<Executed, ActionFailure>
+    /** Reads a page of a resource's rows, sensitive fields left out. */
+    readonly list: (
+      resource: Resource.Any,
+      query: Query.Query
+    ) => Effect.Effect<Query.Page<EncodedRow>, ActionFailure, CurrentActor>
+    /** Reads one row, sensitive fields left out. */
+    readonly find: (resource: Resource.Any, key: string) => Effect.Effect<EncodedRow, ActionFailure, CurrentActor>
+  }
+>()("@tenon/core/Interpreter") {}
+
+/** Interprets a registry over a store and a runtime. */
+export const layer = (
+  registry: Registry.Registry
+): Layer.Layer<Interpreter, never, UnitOfWork | RowStore | Runtime | AuditLog> =>
+  Layer.effect(
+    Interpreter,
+    Effect.gen(function* () {
+      const unitOfWork = yield* UnitOfWork
+      const rows = yield* RowStore
+      const runtime = yield* Runtime
+      const audit = yield* AuditLog
+
+      const deny = (actor: Actor, action: string, key: string | undefined, reason: string) =>
+        Effect.andThen(audit.denied({ actor, action, key, reason }), Effect.fail(new Forbidden({ action, reason })))
+
+      const perform = Effect.fnUntraced(function* (request: Request) {
+        const found = yield* lookUp(registry, request.resource, request.action)
+        const actor = yield* CurrentActor
+        const early = Policy.decideEarly(found.action.policy, actor)
+        if (!early.allowed) return yield* deny(actor, nameOf(found.action), request.key, early.reason)
+        const invocation = yield* toInvocation(found, request, actor)
+        const onRuntime = found.resource.durable && !Decision.isRead(found.action)
+        const executed = yield* (onRuntime ? runtime.invoke(invocation) : execute(invocation))
+        const hide = request.reveal === true ? undefined : Sensitive.hider(found.action.output)
+        return hide === undefined ? executed : { ...executed, result: hide(executed.result) }
+      })
+
+      const execute = Effect.fnUntraced(function* (invocation: Invocation, receiptKey?: string) {
+        const found = yield* lookUp(registry, invocation.resource, invocation.action)
+        const now = yield* Clock.currentTimeMillis
+        const newId = yield* NewId
+        const work = yield* Effect.fromResult(Decision.work(registry, found, invocation, { now, newId, receiptKey }))
+        return yield* unitOfWork.run(work).pipe(
+          Effect.tapError((failure) =>
+            failure instanceof Forbidden
+              ? audit.denied({
+                  actor: invocation.actor,
+                  action: failure.action,
+                  key: invocation.key,
+                  reason: failure.reason
+                })
+              : Effect.void
+          )
+        )
+      })
+
+      const mayRead = Effect.fnUntraced(function* (resource: Resource.Any, what: string, key: string | undefined) {
+        const actor = yield* CurrentActor
+        const decision = Policy.decideEarly(resource.actions["get"]?.policy ?? Policy.defaultFor("read"), actor)
+        return decision.allowed && !decision.open
+          ? actor
+          : yield* deny(actor, `${resource.name}.${what}`, key, decision.reason)
+      })
+
+      return Interpreter.of({
+        registry,
+        perform,
+        execute,
+        list: Effect.fnUntraced(function* (resource, query) {
+          const actor = yield* mayRead(resource, "list", undefined)
+          const page = yield* rows.page(actor, resource, query)
+          const hide = hideRow(resource)
+          return hide === undefined ? page : { items: page.items.map(hide), next: page.next }
+        }),
+        find: Effect.fnUntraced(function* (resource, key) {
+          const actor = yield* mayRead(resource, "get", key)
+          const row = yield* rows.find(actor, resource, key)
+          if (row === undefined) return yield* new NotFound({ resource: resource.name, key })
+          return hideRow(resource)?.(row) ?? row
+        })
+      })
+    })
+  )
+
+const lookUp = (
+  registry: Registry.Registry,
+  resource: string,
+  action: string
+): Effect.Effect<Decision.Found, UnknownAction> => {
+  const found = registry.resource(resource)
+  const declared = registry.action(resource, action)
+  return found === undefined || declared === undefined
+    ? Effect.fail(new UnknownAction({ action: `${resource}.${action}` }))
+    : Effect.succeed({ resource: found, action: declared })
+}
+
+const nameOf = (action: Action.Any) => `${action.resource}.${action.name}`
+
+const hideRow = (resource: Resource.Any) => Sensitive.hider(resource.schema) as ((row: EncodedRow) => EncodedRow) | undefined
+
+const isJson = Schema.is(Schema.Json)
+
+const toInvocation = Effect.fnUntraced(function* ({ action, resource }: Decision.Found, request: Request, actor: Actor) {
+  const input = request.input ?? {}
+  yield* Effect.fromResult(checkInput(action, input))
+  if (!isJson(input)) return yield* new InvalidInput({ issues: [{ path: "", message: "Expected JSON" }] })
+  const key = yield* keyFor(action, request)
+  const invocation: Invocation = {
+    resource: resource.name,
+    action: action.name,
+    key,
+    input,
+    actor,
+    origin: "door",
+    ...(request.expectedVersion === undefined ? {} : { expectedVersion: request.expectedVersion })
+  }
+  if (request.idempotencyKey === undefined) return invocation
+  const fingerprint = yield* Fingerprint.of([resource.name, action.name, request.key ?? null, input])
+  return { ...invocation, idempotencyKey: request.idempotencyKey, fingerprint }
+})
+
+const checkInput = (action: Action.Any, input: unknown) =>
+  Result.mapError(Decision.decodeInput(action)(input), (error) => new InvalidInput({ issues: Issues.fromSchema(error) }))
+
+const keyFor = Effect.fnUntraced(function* (action: Action.Any, request: Request) {
+  if (request.key !== undefined) return request.key
+  if (action.kind === "create") return (yield* NewId)(yield* Clock.currentTimeMillis)
+  return yield* new InvalidInput({ issues: [{ path: "key", message: `${nameOf(action)} needs the key of an object` }] })
+})

@@ -1,0 +1,180 @@
+/**
+ * What an action decided, as data: rows to save or remove, messages to send once they are saved, and the result.
+ *
+ * Nothing here performs anything. The interpreter saves the rows in one tenant transaction and a `Runtime` delivers
+ * the directives, in order, after it.
+ */
+import type * as Duration from "effect/Duration"
+import { type Pipeable, Prototype as PipeablePrototype } from "effect/Pipeable"
+import type * as Action from "./Action.ts"
+import type * as DomainEvent from "./DomainEvent.ts"
+import type * as Resource from "./Resource.ts"
+import type * as Workflow from "./Workflow.ts"
+
+/** A change to one row. */
+export type RowChange =
+  | { readonly _tag: "Save"; readonly resource: Resource.Any; readonly draft: object }
+  | { readonly _tag: "Remove"; readonly resource: Resource.Any; readonly key: string }
+
+/** Something to do after the rows are committed. `input` is built from the action's result. */
+export type Directive =
+  | {
+      readonly _tag: "Send"
+      readonly action: Action.Any
+      readonly key: string
+      readonly input: (result: never) => unknown
+      readonly delay: Duration.Input | undefined
+      /** True where the input does not depend on the result. */
+      readonly fixed: boolean
+    }
+  | {
+      readonly _tag: "StartWorkflow"
+      readonly workflow: Workflow.Any
+      readonly key: string
+      readonly input: unknown
+      readonly delay: Duration.Input | undefined
+    }
+  | {
+      readonly _tag: "Signal"
+      readonly workflow: Workflow.Any
+      readonly key: string
+      readonly signal: string
+      readonly payload: unknown
+    }
+  | { readonly _tag: "Emit"; readonly event: DomainEvent.Any; readonly payload: unknown }
+
+const TypeId = "~tenon/Outcome"
+
+/** Rows to change, directives to carry out, and how to get the result `A` once the rows are saved. */
+export interface Outcome<out A> extends Pipeable {
+  readonly [TypeId]: { readonly _A: (_: never) => A }
+  readonly rows: ReadonlyArray<RowChange>
+  readonly directives: ReadonlyArray<Directive>
+  /** Builds the result from the rows as they stand after the save, in the order of `rows`. */
+  readonly result: (saved: ReadonlyArray<object | undefined>) => A
+  /** True where `result` does not look at the saved rows. */
+  readonly fixed: boolean
+}
+
+interface Parts<A> {
+  readonly rows: ReadonlyArray<RowChange>
+  readonly directives: ReadonlyArray<Directive>
+  readonly result: (saved: ReadonlyArray<object | undefined>) => A
+  readonly fixed: boolean
+}
+
+const make = <A>(parts: Parts<A>): Outcome<A> =>
+  Object.assign(Object.create(PipeablePrototype), { [TypeId]: {}, ...parts })
+
+/** Whether a value is an `Outcome`. */
+export const isOutcome = (value: unknown): value is Outcome<unknown> =>
+  typeof value === "object" && value !== null && TypeId in value
+
+/** No change; the result is `value`. */
+export const succeed = <A>(value: A): Outcome<A> =>
+  make({ rows: [], directives: [], result: () => value, fixed: true })
+
+/** No change and no result. */
+export const nothing: Outcome<void> = succeed(undefined)
+
+/** Saves a row; fields with a default may be left out. The result is the row that stands after the save. */
+export const save = <R extends Resource.Any>(resource: R, draft: Resource.Draft<R>): Outcome<Resource.Row<R>> =>
+  make({
+    rows: [{ _tag: "Save", resource, draft }],
+    directives: [],
+    result: (saved) => saved[0] as Resource.Row<R>,
+    fixed: false
+  })
+
+/** Removes the row with this key, if there is one. */
+export const remove = <R extends Resource.Any>(resource: R, key: string): Outcome<void> =>
+  make({ rows: [{ _tag: "Remove", resource, key }], directives: [], result: () => undefined, fixed: true })
+
+/** Adds to an outcome and keeps its result: what `when` and `forEach` take, and what `pipe` applies. */
+export interface Addition<A> {
+  (self: Outcome<A>): Outcome<A>
+}
+
+/** Adds the changes and directives of another outcome, after one's own. */
+export const also =
+  (that: Outcome<unknown>) =>
+  <A>(self: Outcome<A>): Outcome<A> =>
+    make({
+      rows: [...self.rows, ...that.rows],
+      directives: [...self.directives, ...that.directives],
+      result: self.result,
+      fixed: self.fixed
+    })
+
+/** Builds another result from the one that stands after the save. `f` must be pure. */
+export const map =
+  <A, B>(f: (result: A) => B) =>
+  (self: Outcome<A>): Outcome<B> =>
+    make({
+      rows: self.rows,
+      directives: self.directives,
+      result: (saved) => f(self.result(saved)),
+      fixed: self.fixed
+    })
+
+/** Replaces the result. */
+export const as =
+  <B>(value: B) =>
+  (self: Outcome<unknown>): Outcome<B> =>
+    make({ rows: self.rows, directives: self.directives, result: () => value, fixed: true })
+
+/** Makes the addition where the condition holds. */
+export const when =
+  <A>(condition: boolean, addition: Addition<A>) =>
+  (self: Outcome<A>): Outcome<A> =>
+    condition ? addition(self) : self
+
+/** Makes an addition for every item, in order. */
+export const forEach =
+  <A, T>(items: Iterable<T>, addition: (item: T) => Addition<A>) =>
+  (self: Outcome<A>): Outcome<A> => {
+    let outcome = self
+    for (const item of items) outcome = addition(item)(outcome)
+    return outcome
+  }
+
+const direct =
+  (directive: Directive) =>
+  <A>(self: Outcome<A>): Outcome<A> =>
+    make({ rows: self.rows, directives: [...self.directives, directive], result: self.result, fixed: self.fixed })
+
+/** When a message is delivered: at once, or no sooner than `delay` after the commit. */
+export interface Delayed {
+  readonly delay?: Duration.Input
+}
+
+/** Calls an action of another object, one way, once the rows are committed. */
+export const send = <T extends Action.Any>(action: T, key: string, input: Action.InputOf<T>, options?: Delayed) =>
+  direct({ _tag: "Send", action, key, input: () => input, delay: options?.delay, fixed: true })
+
+/** Like `send`, with an input built from the result as it stands after the save, assigned position included. */
+export const sendAfter =
+  <A, T extends Action.Any>(
+    action: T,
+    key: string,
+    input: (result: A) => Action.InputOf<T>,
+    options?: Delayed
+  ): Addition<A> =>
+  (self) =>
+    direct({ _tag: "Send", action, key, input, delay: options?.delay, fixed: false })(self)
+
+/** Starts a workflow once the rows are committed; a run with the same key is started once. */
+export const startWorkflow = <W extends Workflow.Any>(
+  workflow: W,
+  options: { readonly key: string; readonly input: Workflow.InputOf<W> } & Delayed
+) => direct({ _tag: "StartWorkflow", workflow, key: options.key, input: options.input, delay: options.delay })
+
+/** Sends a signal to a workflow's run once the rows are committed. */
+export const signal = <W extends Workflow.Any, S extends keyof Workflow.SignalsOf<W> & string>(
+  workflow: W,
+  options: { readonly key: string; readonly signal: S; readonly payload: Workflow.SignalsOf<W>[S] }
+) => direct({ _tag: "Signal", workflow, ...options })
+
+/** Records a domain event in the outbox, in the transaction that saves the rows. */
+export const emit = <E extends DomainEvent.Any>(event: E, payload: DomainEvent.PayloadOf<E>) =>
+  direct({ _tag: "Emit", event, payload })

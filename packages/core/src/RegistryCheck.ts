@@ -1,0 +1,223 @@
+/** The checks that a registry makes. Each gives problems with a place and a mend; none stops at the first. */
+import type * as Action from "./Action.ts"
+import type * as Column from "./Column.ts"
+import type * as DomainEvent from "./DomainEvent.ts"
+import type { BelongsTo } from "./Relation.ts"
+import type * as Resource from "./Resource.ts"
+import type * as Workflow from "./Workflow.ts"
+
+/** A mistake in how an application is put together. */
+export interface Problem {
+  /** As in `Thread.actions.addMessage`. */
+  readonly place: string
+  readonly problem: string
+  /** What to do about it. */
+  readonly mend: string
+}
+
+interface Parts {
+  readonly resources: ReadonlyArray<Resource.Any>
+  readonly workflows: ReadonlyArray<Workflow.Any>
+  readonly events: ReadonlyArray<DomainEvent.Any>
+}
+
+/** Everything that is wrong, in the order of declaration. */
+export const check = (parts: Parts): ReadonlyArray<Problem> => [
+  ...duplicates("resource", parts.resources.map((each) => each.name)),
+  ...duplicates("table", parts.resources.map((each) => each.table)),
+  ...duplicates("workflow", parts.workflows.map((each) => each.name)),
+  ...duplicates("event", parts.events.map((each) => each.name)),
+  ...sharedNames(parts),
+  ...parts.resources.flatMap((resource) => [...checkResource(resource, parts)]),
+  ...cycles(parts.resources)
+]
+
+const duplicates = (what: string, names: ReadonlyArray<string>): ReadonlyArray<Problem> =>
+  [...new Set(names.filter((name, index) => names.indexOf(name) !== index))].map((name) => ({
+    place: name,
+    problem: `there is more than one ${what} of this name`,
+    mend: "Give each its own name"
+  }))
+
+const sharedNames = ({ resources, workflows }: Parts): ReadonlyArray<Problem> =>
+  workflows
+    .filter((workflow) => resources.some((resource) => resource.name === workflow.name))
+    .map((workflow) => ({
+      place: workflow.name,
+      problem: "a resource and a workflow have the same name",
+      mend: "Both become services of one runtime; rename one of them"
+    }))
+
+function* checkResource(resource: Resource.Any, parts: Parts): Generator<Problem> {
+  yield* checkNames(resource)
+  yield* checkFields(resource)
+  yield* checkRelations(resource, parts)
+  for (const action of Object.values(resource.actions)) yield* checkAction(resource, action, parts)
+}
+
+const nameRule = /^[A-Z][A-Za-z0-9]*$/
+const fieldRule = /^[a-z][A-Za-z0-9]*$/
+/** PostgreSQL cuts longer identifiers (its manual, 4.1.1), and some are derived from these. */
+const longestTable = 40
+
+function* checkNames(resource: Resource.Any): Generator<Problem> {
+  if (!nameRule.test(resource.name)) {
+    yield { place: resource.name, problem: "the name is not in PascalCase", mend: "Use letters and digits, a capital first" }
+  }
+  if (!/^[a-z][a-z0-9_]*$/.test(resource.table) || resource.table.length > longestTable) {
+    yield { place: `${resource.name}.table`, problem: `"${resource.table}" cannot be a table's name`, mend: `Use up to ${longestTable} lower-case letters, digits and underscores` }
+  }
+  for (const field of Object.keys(resource.fields)) {
+    if (!fieldRule.test(field)) {
+      yield { place: `${resource.name}.fields.${field}`, problem: "the name is not in camelCase", mend: "Use letters and digits, a small letter first" }
+    }
+  }
+  for (const action of Object.keys(resource.actions)) {
+    if (!fieldRule.test(action)) {
+      yield { place: `${resource.name}.actions.${action}`, problem: "the name is not in camelCase", mend: "Use letters and digits, a small letter first" }
+    }
+  }
+}
+
+function* checkFields(resource: Resource.Any): Generator<Problem> {
+  const byName = new Map<string, Column.Column>()
+  for (const column of resource.columns) {
+    const place = `${resource.name}.fields.${column.field}`
+    const other = byName.get(column.name)
+    if (other !== undefined) yield { place, problem: `has the same column "${column.name}" as ${other.field}`, mend: "Rename one of them" }
+    byName.set(column.name, column)
+    if (resource.tenantScoped && column.name === resource.tenancyKey) {
+      yield { place, problem: "is the tenant's own column", mend: "Leave it out; it is added, filled and enforced" }
+    }
+    if (column.default?._tag === "Position" && !Object.hasOwn(resource.fields, column.default.parent)) {
+      yield { place, problem: `is a position within "${column.default.parent}", which is no field`, mend: "Name the field that holds the parent's key" }
+    }
+  }
+  const key = resource.columns.find((column) => column.field === resource.key)
+  if (key === undefined) {
+    yield { place: `${resource.name}.key`, problem: `there is no field "${resource.key}"${resource.durable ? ", and a durable action needs a key" : ""}`, mend: "Add `id: Field.Id`, or name another field as `key`" }
+  } else if (key.kind !== "text" || key.nullable) {
+    yield { place: `${resource.name}.fields.${key.field}`, problem: "is the key and must be a required string", mend: "Use `Field.Id` or another string schema" }
+  }
+  for (const [place, fields] of fieldLists(resource)) {
+    for (const field of fields) {
+      if (!Object.hasOwn(resource.fields, field)) yield { place, problem: `"${field}" is no field`, mend: `Use one of ${Object.keys(resource.fields).join(", ")}` }
+    }
+  }
+  for (const field of Object.keys(resource.transitions)) {
+    const literals = resource.columns.find((column) => column.field === field)?.literals ?? []
+    const states = Object.entries(resource.transitions[field] ?? {}).flatMap(([from, to]) => [from, ...to])
+    for (const state of new Set(states.filter((each) => !literals.includes(each)))) {
+      yield { place: `${resource.name}.transitions.${field}`, problem: `"${state}" is no value of the field`, mend: `Use one of ${literals.join(", ")}` }
+    }
+  }
+}
+
+const fieldLists = (resource: Resource.Any): ReadonlyArray<readonly [string, ReadonlyArray<string>]> => [
+  [`${resource.name}.conflict`, resource.conflict.on],
+  ...Object.entries(resource.identities).map(([name, fields]) => [`${resource.name}.identities.${name}`, fields] as const),
+  ...resource.indexes.map((fields, index) => [`${resource.name}.indexes[${index}]`, fields] as const),
+  [`${resource.name}.transitions`, Object.keys(resource.transitions)]
+]
+
+function* checkRelations(resource: Resource.Any, { resources }: Parts): Generator<Problem> {
+  for (const [name, relation] of Object.entries(resource.relations)) {
+    const place = `${resource.name}.relations.${name}`
+    const target = resources.find((each) => each.name === relation.target)
+    if (target === undefined) {
+      yield { place, problem: `"${relation.target}" is not in the registry`, mend: "Add it to `resources`" }
+      continue
+    }
+    const owner = relation._tag === "BelongsTo" ? resource : target
+    const column = owner.columns.find((each) => each.field === relation.field)
+    if (column === undefined) {
+      yield { place, problem: `${owner.name} has no field "${relation.field}"`, mend: "Name the field that holds the other's key" }
+    } else if (relation._tag === "BelongsTo" && relation.onRemove === "null" && !column.nullable) {
+      yield { place, problem: `${relation.field} cannot be null when its target is removed`, mend: "Make the field optional, or choose another `onRemove`" }
+    }
+    if (relation._tag === "BelongsTo" && target.tenantScoped && !resource.tenantScoped) {
+      yield { place, problem: "a resource of no tenant cannot belong to one of a tenant", mend: "Make it tenant-scoped" }
+    }
+  }
+}
+
+function* checkAction(resource: Resource.Any, action: Action.Any, parts: Parts): Generator<Problem> {
+  const place = `${resource.name}.actions.${action.name}`
+  for (const touched of action.touches()) {
+    if (touched === undefined) {
+      yield { place, problem: "`touches` names something that is not defined yet", mend: "Write `touches: () => [...]` where modules import each other" }
+      continue
+    }
+    switch (touched._tag) {
+      case "Resource":
+        if (!parts.resources.some((each) => each.name === touched.name)) yield unknown(place, `the resource ${touched.name}`, "resources")
+        break
+      case "Action": {
+        const target = parts.resources.find((each) => each.name === touched.resource)
+        if (target === undefined) yield unknown(place, `the resource ${touched.resource}`, "resources")
+        else if (!Object.hasOwn(target.actions, touched.name)) {
+          yield { place, problem: `sends to ${touched.resource}.${touched.name}, which is no action`, mend: `Use one of ${Object.keys(target.actions).join(", ")}` }
+        }
+        break
+      }
+      case "Workflow":
+        if (!parts.workflows.some((each) => each.name === touched.name)) yield unknown(place, `the workflow ${touched.name}`, "workflows")
+        break
+      case "DomainEvent":
+        if (!parts.events.some((each) => each.name === touched.name)) yield unknown(place, `the event ${touched.name}`, "events")
+        break
+    }
+  }
+}
+
+const unknown = (place: string, what: string, list: string): Problem => ({
+  place,
+  problem: `touches ${what}, which is not in the registry`,
+  mend: `Add it to \`${list}\``
+})
+
+const dependencies = (resource: Resource.Any): ReadonlyArray<string> =>
+  Object.values(resource.relations)
+    .filter((each): each is BelongsTo => each._tag === "BelongsTo" && !each.optional && each.target !== resource.name)
+    .map((each) => each.target)
+
+/** The cycles among required `belongsTo`s, each once, named from its first resource. */
+const cycles = (resources: ReadonlyArray<Resource.Any>): ReadonlyArray<Problem> => {
+  const byName = new Map(resources.map((each) => [each.name, each]))
+  const found = new Map<string, Problem>()
+  const done = new Set<string>()
+  const visit = (name: string, path: ReadonlyArray<string>): void => {
+    const resource = byName.get(name)
+    if (resource === undefined || done.has(name)) return
+    const start = path.indexOf(name)
+    if (start >= 0) {
+      const cycle = path.slice(start)
+      found.set([...cycle].sort().join(), {
+        place: cycle[0] ?? name,
+        problem: `depends on itself: ${[...cycle, name].join(" → ")}`,
+        mend: "Declare one of these relations with `optional: true`, or as a `hasMany`"
+      })
+      return
+    }
+    for (const target of dependencies(resource)) visit(target, [...path, name])
+    done.add(name)
+  }
+  for (const resource of resources) visit(resource.name, [])
+  return [...found.values()]
+}
+
+/** Each resource after those it belongs to. Assumes that there is no cycle. */
+export const inDependencyOrder = (resources: ReadonlyArray<Resource.Any>): ReadonlyArray<Resource.Any> => {
+  const byName = new Map(resources.map((each) => [each.name, each]))
+  const ordered = new Set<Resource.Any>()
+  const add = (resource: Resource.Any): void => {
+    if (ordered.has(resource)) return
+    for (const target of dependencies(resource)) {
+      const found = byName.get(target)
+      if (found !== undefined) add(found)
+    }
+    ordered.add(resource)
+  }
+  resources.forEach(add)
+  return [...ordered]
+}

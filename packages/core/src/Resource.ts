@@ -1,0 +1,140 @@
+/**
+ * A domain object, declared once: its fields, where they are kept, how it relates, and its actions. Everything else -
+ * table, policies, repository, durable object, routes - is derived from this value.
+ */
+import * as Schema from "effect/Schema"
+import type * as Action from "./Action.ts"
+import { bind, builder } from "./ActionDeclaration.ts"
+import * as Column from "./Column.ts"
+import type { Fields } from "./Field.ts"
+import type { Relation } from "./Relation.ts"
+
+/** What a second row with the same conflict columns does: replace the first, or leave it standing. */
+export interface Conflict<Field extends string = string> {
+  readonly on: ReadonlyArray<Field>
+  readonly do: "update" | "nothing"
+}
+
+/** Allowed transitions of a status field: from each value to the listed ones. Staying is always allowed. */
+export type Transitions = { readonly [field: string]: { readonly [from: string]: ReadonlyArray<string> } }
+
+/** The actions of a resource, by name. */
+export type Actions = { readonly [name: string]: Action.Any }
+
+/** A resource with its fields and actions. */
+export interface Resource<out Name extends string, F extends Fields, out A extends Actions> {
+  readonly _tag: "Resource"
+  readonly name: Name
+  readonly table: string
+  readonly description: string | undefined
+  /** Raised by one at every change of the fields; compared with the database's. */
+  readonly version: number
+  readonly tenantScoped: boolean
+  readonly durable: boolean
+  /** The column that holds the tenant. */
+  readonly tenancyKey: string
+  /** The field that holds the key. */
+  readonly key: string
+  readonly fields: F
+  readonly schema: Schema.Struct<F>
+  readonly columns: ReadonlyArray<Column.Column>
+  readonly conflict: Conflict
+  readonly identities: { readonly [name: string]: ReadonlyArray<string> }
+  readonly indexes: ReadonlyArray<ReadonlyArray<string>>
+  readonly relations: { readonly [name: string]: Relation }
+  readonly transitions: Transitions
+  readonly actions: A
+}
+
+/** Any resource. */
+export interface Any {
+  readonly _tag: "Resource"
+  readonly name: string
+  readonly table: string
+  readonly description: string | undefined
+  readonly version: number
+  readonly tenantScoped: boolean
+  readonly durable: boolean
+  readonly tenancyKey: string
+  readonly key: string
+  readonly fields: Fields
+  readonly schema: Schema.Constraint & { readonly DecodingServices: never; readonly EncodingServices: never }
+  readonly columns: ReadonlyArray<Column.Column>
+  readonly conflict: Conflict
+  readonly identities: { readonly [name: string]: ReadonlyArray<string> }
+  readonly indexes: ReadonlyArray<ReadonlyArray<string>>
+  readonly relations: { readonly [name: string]: Relation }
+  readonly transitions: Transitions
+  readonly actions: Actions
+}
+
+/** A row of a resource. */
+export type Row<R extends Any> = R["schema"]["Type"] & object
+
+/** What can be saved as a row: fields with a default may be left out. */
+export type Draft<R extends Any> = R["schema"]["~type.make.in"] & object
+
+/** What a resource declares. */
+export interface Options<F extends Fields, A extends Actions> {
+  readonly fields: F
+  readonly actions: (on: Action.Builder<F>) => A
+  /** The table's name. Default: the plural of the name in snake case. */
+  readonly table?: string
+  readonly description?: string
+  /** Default 1. */
+  readonly version?: number
+  /** Whether rows belong to a tenant. Default true; the start-up audit lists every resource that says false. */
+  readonly tenantScoped?: boolean
+  /** Whether its actions run as a durable object. Default false. */
+  readonly durable?: boolean
+  /** Default `tenant_id`. */
+  readonly tenancyKey?: string
+  /** Default `id`. */
+  readonly key?: keyof F & string
+  /** Default: the key, update. */
+  readonly conflict?: Conflict<keyof F & string>
+  /** Unique keys by name, within a tenant. */
+  readonly identities?: { readonly [name: string]: ReadonlyArray<keyof F & string> }
+  /** Further indexes, each a list of fields. */
+  readonly indexes?: ReadonlyArray<ReadonlyArray<keyof F & string>>
+  readonly relations?: { readonly [name: string]: Relation }
+  readonly transitions?: { readonly [K in keyof F & string]?: { readonly [from: string]: ReadonlyArray<string> } }
+}
+
+/** Declares a resource. */
+export const make = <const Name extends string, const F extends Fields, A extends Actions>(
+  name: Name,
+  options: Options<F, A>
+): Resource<Name, F, A> => {
+  const key = options.key ?? "id"
+  const resource: Resource<Name, F, A> = {
+    _tag: "Resource",
+    name,
+    table: options.table ?? Column.tableName(name),
+    description: options.description,
+    version: options.version ?? 1,
+    tenantScoped: options.tenantScoped ?? true,
+    durable: options.durable ?? false,
+    tenancyKey: options.tenancyKey ?? "tenant_id",
+    key,
+    fields: options.fields,
+    schema: Schema.Struct(options.fields),
+    columns: Column.fromFields(options.fields),
+    conflict: options.conflict ?? { on: [key], do: "update" },
+    identities: options.identities ?? {},
+    indexes: options.indexes ?? [],
+    relations: options.relations ?? {},
+    transitions: (options.transitions ?? {}) as Transitions,
+    actions: undefined as never
+  }
+  return Object.assign(resource, { actions: bind(resource, options.actions(builder(resource))) })
+}
+
+/** The same resource with more actions: how a host app adds to a resource it does not own. */
+export const extend = <Name extends string, F extends Fields, A extends Actions, B extends Actions>(
+  resource: Resource<Name, F, A>,
+  actions: (on: Action.Builder<F>) => B
+): Resource<Name, F, A & B> => {
+  const extended = { ...resource }
+  return Object.assign(extended, { actions: { ...resource.actions, ...bind(extended, actions(builder(extended))) } })
+}

@@ -1,0 +1,83 @@
+/** Between a resource's rows and their JSON encoding, compiled once per resource; fills drafts. */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { ActionContext } from "./Action.ts"
+import type * as Field from "./Field.ts"
+import type { Issue } from "./Failure.ts"
+import * as Issues from "./Issues.ts"
+import type * as Resource from "./Resource.ts"
+import type { EncodedRow } from "./UnitOfWork.ts"
+
+/** The compiled codec of a resource's rows. */
+export interface RowCodec {
+  /** Reads a stored row. A row that does not fit is a defect: the database and the declaration disagree. */
+  readonly decode: (row: EncodedRow) => object
+  /** Fills the fields that a draft leaves out, checks it against the schema and encodes it. */
+  readonly encodeDraft: (draft: object, context: ActionContext, key: string | undefined) => Result.Result<EncodedRow, ReadonlyArray<Issue>>
+}
+
+const compiled = new WeakMap<Resource.Any, RowCodec>()
+
+/** The codec of a resource. */
+export const of = (resource: Resource.Any): RowCodec => {
+  const found = compiled.get(resource)
+  if (found !== undefined) return found
+  const fresh = compile(resource)
+  compiled.set(resource, fresh)
+  return fresh
+}
+
+const compile = (resource: Resource.Any): RowCodec => {
+  const codec = Schema.toCodecJson(resource.schema)
+  const decode = Schema.decodeUnknownResult(codec)
+  const encode = Schema.encodeUnknownResult(codec)
+  const nullables = resource.columns.filter((column) => column.optional)
+  return {
+    decode: (row) => {
+      const decoded = decode(nullables.length === 0 ? row : withoutNulls(row, nullables))
+      if (Result.isSuccess(decoded)) return decoded.success as object
+      throw new Error(`A stored ${resource.name} does not fit its declaration: ${decoded.failure.message}`)
+    },
+    encodeDraft: (draft, context, key) => {
+      const encoded = encode(fill(resource, draft, context, key), { errors: "all", onExcessProperty: "error" })
+      return Result.isSuccess(encoded)
+        ? Result.succeed(encoded.success as EncodedRow)
+        : Result.fail(Issues.fromSchema(encoded.failure))
+    }
+  }
+}
+
+const withoutNulls = (row: EncodedRow, columns: Resource.Any["columns"]): EncodedRow => {
+  const kept: { [field: string]: Schema.Json | undefined } = { ...row }
+  for (const { field } of columns) if (kept[field] === null || kept[field] === undefined) delete kept[field]
+  return kept
+}
+
+const fill = (resource: Resource.Any, draft: object, context: ActionContext, key: string | undefined): object => {
+  const filled: { [field: string]: unknown } = { ...draft }
+  for (const column of resource.columns) {
+    const value = column.default
+    if (value === undefined) continue
+    if (filled[column.field] !== undefined && value._tag !== "Touch") continue
+    filled[column.field] =
+      column.field === resource.key && key !== undefined ? key : valueOf(value, context)
+  }
+  return filled
+}
+
+const valueOf = (value: Field.Default, context: ActionContext): unknown => {
+  switch (value._tag) {
+    case "Value":
+      return value.value
+    case "NewId":
+      return context.newId()
+    case "Now":
+    case "Touch":
+      return context.now
+    // The store numbers versions and positions; 0 says that the row has none yet.
+    case "Version":
+    case "Position":
+      return 0
+  }
+}
+

@@ -1,0 +1,26 @@
+/**
+ * Where durable actions and workflows run: one object at a time, retried until done, with sends that survive a crash.
+ *
+ * Implementations: `RuntimeMemory` (in this process, on the test clock where there is one; a crash loses what waits)
+ * and `RuntimeRestate` of `@tenon/restate`. A runtime calls `Interpreter.execute` for every action and carries out the
+ * deliveries that come back; it decides nothing itself.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { Actor } from "./Actor.ts"
+import type { ActionFailure } from "./Failure.ts"
+import type { Delivery, Executed, Invocation } from "./Invocation.ts"
+
+/** Runs durable actions and workflows. */
+export class Runtime extends Context.Service<
+  Runtime,
+  {
+    /** Runs an action on its object and waits for its answer. Exclusive per object for write kinds. */
+    readonly invoke: (invocation: Invocation) => Effect.Effect<Executed, ActionFailure>
+    /**
+     * Accepts a delivery on behalf of an actor: once this succeeds it is carried out, at least once in the face of
+     * crashes and once as the database sees it. `id` makes a repeated call of this the same delivery.
+     */
+    readonly deliver: (actor: Actor, delivery: Delivery, id: string) => Effect.Effect<void, ActionFailure>
+  }
+>()("@tenon/core/Runtime") {}

@@ -1,0 +1,135 @@
+/**
+ * A child process that cannot outlive this one: a small `sh` beside it holds the read end of a pipe
+ * and stops it as soon as this process is gone, `kill -9` included.
+ *
+ * `@tenon/sql` and `@tenon/restate` may not import each other, so each keeps its own copy of this file.
+ */
+import * as NodeChildProcess from "node:child_process"
+import * as NodeFs from "node:fs"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+export class TiedProcessError extends Schema.TaggedError<TiedProcessError>()("TiedProcessError", {
+  message: Schema.String
+}) {}
+
+export interface Command {
+  readonly file: string
+  readonly args: ReadonlyArray<string>
+  readonly env: Record<string, string>
+  /** Readable by `user`. */
+  readonly cwd: string
+  /** Standard output and error are appended here. */
+  readonly log: string
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined
+  /** Sent when this process is gone; SIGKILL follows four seconds later. */
+  readonly orphanSignal: "INT" | "QUIT" | "TERM" | "KILL"
+  /** Removed after the program has stopped because this process is gone. */
+  readonly orphanRemove?: string | undefined
+}
+
+export interface TiedProcess {
+  readonly pid: number
+  /** Succeeds with the exit code, or 128 + the signal's number. */
+  readonly exit: Effect.Effect<number>
+  readonly exitCode: () => number | undefined
+  /** Sends `signal`, SIGKILL after `grace`, and waits for the end. */
+  readonly terminate: (signal: NodeJS.Signals, grace: Duration.Input) => Effect.Effect<number>
+}
+
+// The watcher reads the pipe itself (no `cat` to outlive it). Once the pipe has closed it ignores the TERM
+// that the main shell sends when the program ends, so that it reaches the removal.
+const script = `
+signal=$1 remove=$2
+shift 2
+exec 3<&0
+"$@" </dev/null >&2 3<&- &
+pid=$!
+{
+  read -r line <&3
+  trap "" TERM
+  kill -"$signal" "$pid"
+  tries=0
+  while kill -0 "$pid" && [ "$tries" -lt 40 ]; do sleep 0.1; tries=$((tries + 1)); done
+  kill -KILL "$pid"
+  [ -z "$remove" ] || { sleep 0.2; rm -rf "$remove"; }
+} </dev/null >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+echo "$pid"
+exec >/dev/null
+wait "$pid"
+code=$?
+kill "$watcher"
+exit "$code"
+`
+
+/** Whether process `pid` has `text` on its command line: a number alone may by now belong to another program. */
+export const isRunning = (pid: number, text: string): boolean => {
+  try {
+    return NodeFs.readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text)
+  } catch {
+    if (NodeFs.existsSync("/proc/self/cmdline")) return false
+    return NodeChildProcess.spawnSync("ps", ["-ww", "-o", "command=", "-p", String(pid)]).stdout?.toString().includes(text) ?? false
+  }
+}
+
+/** Starts the program in a session of its own, so that Ctrl-C at a terminal reaches this process only. */
+export const spawn = (command: Command): Effect.Effect<TiedProcess, TiedProcessError> =>
+  Effect.callback<TiedProcess, TiedProcessError>((resume) => {
+    const fail = (cause: unknown) =>
+      resume(Effect.fail(new TiedProcessError({ message: `could not run ${command.file}: ${cause}` })))
+    let child: NodeChildProcess.ChildProcess
+    let log: number | undefined
+    try {
+      log = NodeFs.openSync(command.log, "a", 0o600)
+      child = NodeChildProcess.spawn(
+        "/bin/sh",
+        ["-c", script, "tenon-watchdog", command.orphanSignal, command.orphanRemove ?? "", command.file, ...command.args],
+        { cwd: command.cwd, env: command.env, detached: true, stdio: ["pipe", "pipe", log], ...command.user }
+      )
+    } catch (cause) {
+      return fail(cause)
+    } finally {
+      if (log !== undefined) NodeFs.closeSync(log)
+    }
+    let code: number | undefined
+    const ended = new Promise<number>((resolve) => {
+      child.once("exit", (exit) => resolve(code = exit ?? 137))
+    })
+    child.once("error", fail)
+    child.stdin!.on("error", () => {})
+    child.stdout!.once("data", (chunk: Buffer) => {
+      const pid = Number(chunk.toString())
+      // The shell reaps the program, so until the shell has ended the id cannot belong to another process.
+      const send = (signal: NodeJS.Signals) => {
+        if (code !== undefined) return
+        try {
+          process.kill(pid, signal)
+        } catch {
+          // already gone
+        }
+      }
+      const exit = Effect.promise(() => ended)
+      resume(Effect.succeed({
+        pid,
+        exit,
+        exitCode: () => code,
+        terminate: (signal, grace) =>
+          Effect.suspend(() => {
+            send(signal)
+            return exit
+          }).pipe(
+            Effect.timeoutOrElse({
+              duration: grace,
+              orElse: () => {
+                send("SIGKILL")
+                return exit
+              }
+            })
+          )
+      }))
+    })
+    return Effect.sync(() => child.stdin!.destroy())
+  })
