@@ -5,9 +5,13 @@ import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
 
 const dataDir = process.argv[2]
 
-Effect.runFork(Effect.scoped(Effect.gen(function*() {
-  const server = yield* EmbeddedPostgres.start({ dataDir, fsync: false })
-  const pid = yield* server.pid
-  console.log(JSON.stringify({ pid, port: server.port, dataDir: server.dataDir, url: Redacted.value(server.url) }))
-  return yield* Effect.never
-})))
+Effect.runFork(
+  Effect.scoped(
+    Effect.gen(function* () {
+      const server = yield* EmbeddedPostgres.start({ dataDir, fsync: false })
+      const pid = yield* server.pid
+      console.log(JSON.stringify({ pid, port: server.port, dataDir: server.dataDir, url: Redacted.value(server.url) }))
+      return yield* Effect.never
+    })
+  )
+)

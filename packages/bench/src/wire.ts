@@ -59,32 +59,39 @@ type Params = Array<string>
 type Run = (sql: string, params: Params) => Promise<unknown>
 
 // Four round trips, as one writes it by hand; `named` keeps the statements prepared.
-const peer = (named: boolean): Run => async (sql, params) => {
-  const client = await peerPool.connect()
-  const query = (text: string, values: Params) => client.query(named ? { name: text.slice(0, 40), text, values } : { text, values })
-  try {
-    await client.query("begin")
-    await query(context, ["tenon_app", params[0]!, "bench"])
-    const result = await query(sql, params)
-    await client.query("commit")
-    return result.rows
-  } catch (error) {
-    await client.query("rollback")
-    throw error
-  } finally {
-    client.release()
+const peer =
+  (named: boolean): Run =>
+  async (sql, params) => {
+    const client = await peerPool.connect()
+    const query = (text: string, values: Params) =>
+      client.query(named ? { name: text.slice(0, 40), text, values } : { text, values })
+    try {
+      await client.query("begin")
+      await query(context, ["tenon_app", params[0]!, "bench"])
+      const result = await query(sql, params)
+      await client.query("commit")
+      return result.rows
+    } catch (error) {
+      await client.query("rollback")
+      throw error
+    } finally {
+      client.release()
+    }
   }
-}
 
 const runtime = ManagedRuntime.make(layer({ url: Redacted.make(url), maxConnections: poolSize }))
 const ours = await runtime.runPromise(TenantSql)
 
-const batch: Run = (sql, params) => Effect.runPromise(ours.batch({ tenantId: params[0]!, actorId: "bench" }, [{ sql, params }]))
+const batch: Run = (sql, params) =>
+  Effect.runPromise(ours.batch({ tenantId: params[0]!, actorId: "bench" }, [{ sql, params }]))
 
 // A read decides, then the statement and the commit.
 const transaction: Run = (sql, params) =>
-  Effect.runPromise(ours.transaction({ tenantId: params[0]!, actorId: "bench" }, (tx) =>
-    Effect.andThen(tx.run([{ sql: read, params: [params[0]!, known] }]), tx.commit([{ sql, params }]))))
+  Effect.runPromise(
+    ours.transaction({ tenantId: params[0]!, actorId: "bench" }, (tx) =>
+      Effect.andThen(tx.run([{ sql: read, params: [params[0]!, known] }]), tx.commit([{ sql, params }]))
+    )
+  )
 
 const peerDecides: Run = async (sql, params) => {
   const client = await peerPool.connect()
@@ -102,22 +109,29 @@ const peerDecides: Run = async (sql, params) => {
 
 // The driver's own pipelining: one write, but a Sync for each of the four.
 const scope = await Effect.runPromise(Scope.make())
-const pool = await Effect.runPromise(Scope.provide(
-  PgPool.make({ url: Redacted.make(url), maxConnections: poolSize, multiplex: true, multiplexConcurrency: 1 }),
-  scope
-))
+const pool = await Effect.runPromise(
+  Scope.provide(
+    PgPool.make({ url: Redacted.make(url), maxConnections: poolSize, multiplex: true, multiplexConcurrency: 1 }),
+    scope
+  )
+)
 const multiplex: Run = (sql, params) =>
-  Effect.runPromise(pool.use((connection) =>
-    Effect.flatMap(
-      Effect.all([
-        Effect.exit(connection.query("begin", [], false)),
-        Effect.exit(connection.query(context, ["tenon_app", params[0]!, "bench"])),
-        Effect.exit(connection.query(sql, params)),
-        Effect.exit(connection.query("commit", [], false))
-      ], { concurrency: "unbounded" }),
-      (exits) => exits.find(Exit.isFailure) ?? exits[2]!
+  Effect.runPromise(
+    pool.use((connection) =>
+      Effect.flatMap(
+        Effect.all(
+          [
+            Effect.exit(connection.query("begin", [], false)),
+            Effect.exit(connection.query(context, ["tenon_app", params[0]!, "bench"])),
+            Effect.exit(connection.query(sql, params)),
+            Effect.exit(connection.query("commit", [], false))
+          ],
+          { concurrency: "unbounded" }
+        ),
+        (exits) => exits.find(Exit.isFailure) ?? exits[2]!
+      )
     )
-  ))
+  )
 
 const work = {
   write: (run: Run) => run(insert, [tenant(), randomUUID(), "a widget"]),
@@ -127,13 +141,15 @@ const work = {
 const measure = async (run: Run, kind: keyof typeof work, concurrency: number): Promise<number> => {
   const until = performance.now() + roundMillis
   let done = 0
-  await Promise.all(Array.from({ length: concurrency }, async () => {
-    while (performance.now() < until) {
-      await work[kind](run)
-      done++
-    }
-  }))
-  return done / roundMillis * 1000
+  await Promise.all(
+    Array.from({ length: concurrency }, async () => {
+      while (performance.now() < until) {
+        await work[kind](run)
+        done++
+      }
+    })
+  )
+  return (done / roundMillis) * 1000
 }
 
 const median = (values: ReadonlyArray<number>) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
@@ -156,7 +172,7 @@ for (const [name, kind, mine, theirs, peerName] of suites) {
       const x = await measure(mine, kind, concurrency)
       const y = await measure(theirs, kind, concurrency)
       // The first round warms up.
-      if (round >= 0) a.push(x), b.push(y)
+      if (round >= 0) (a.push(x), b.push(y))
     }
     const row = {
       name: `${name}, c=${concurrency}`,
@@ -164,7 +180,7 @@ for (const [name, kind, mine, theirs, peerName] of suites) {
       ours: Math.round(median(a)),
       peer: Math.round(median(b)),
       peerName,
-      ratio: Math.round(median(a) / median(b) * 100) / 100
+      ratio: Math.round((median(a) / median(b)) * 100) / 100
     }
     rows.push(row)
     if (!process.argv.includes("--json")) console.log(`${row.name}: ${row.ours} / ${row.peer} = ${row.ratio}x`)

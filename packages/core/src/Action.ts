@@ -118,9 +118,11 @@ type Draft<F extends Fields> = Schema.Struct.MakeIn<F>
 type FailureFrom<E extends ReadonlyArray<ErrorClass>> = InstanceType<E[number]>
 
 /** The row as an action sees it under a `SelfRule`. */
-export type Self<F extends Fields, S extends SelfRule> = S extends "required" ? Row<F>
-  : S extends "optional" ? Row<F> | undefined
-  : undefined
+export type Self<F extends Fields, S extends SelfRule> = S extends "required"
+  ? Row<F>
+  : S extends "optional"
+    ? Row<F> | undefined
+    : undefined
 
 /** What every kind of action can declare. */
 export interface Spec<I extends Fields, E extends ReadonlyArray<ErrorClass>> {
@@ -156,7 +158,8 @@ export interface InputLeavesOut<Missing> {
 }
 
 type RequiredKeys<T> = { [K in keyof T]-?: {} extends Pick<T, K> ? never : K }[keyof T]
-type Covers<I extends Fields, F extends Fields> = [RequiredKeys<Draft<F>>] extends [keyof I] ? unknown
+type Covers<I extends Fields, F extends Fields> = [RequiredKeys<Draft<F>>] extends [keyof I]
+  ? unknown
   : InputLeavesOut<Exclude<RequiredKeys<Draft<F>>, keyof I>>
 
 /** Declares the actions of a resource with the fields `F`, one method per kind. */
@@ -207,19 +210,17 @@ export interface Builder<F extends Fields> {
     L extends Loads = {}
   >(
     spec: Spec<I, E> & WithLoad<Row<F>, I, L> & { readonly output: O },
-    body: (
-      args: Args<Row<F>, I, L>,
-      context: ActionContext
-    ) => O["Type"] | Result.Result<O["Type"], FailureFrom<E>>
+    body: (args: Args<Row<F>, I, L>, context: ActionContext) => O["Type"] | Result.Result<O["Type"], FailureFrom<E>>
   ): Action<"read", Schema.Struct.Type<I>, O["Type"], FailureFrom<E>, Args<Row<F>, I, L>>
 
   /** Answers with a stream: each row of `from`, in the order of keys, as the body maps it. */
   stream<O extends Schema.Constraint, Each, const I extends Fields = {}>(
     spec: Spec<I, []> & {
       readonly output: O
-      readonly from: (args: { readonly self: Row<F>; readonly input: Schema.Struct.Type<I> }) => Load<
-        ReadonlyArray<Each>
-      >
+      readonly from: (args: {
+        readonly self: Row<F>
+        readonly input: Schema.Struct.Type<I>
+      }) => Load<ReadonlyArray<Each>>
     },
     body: (args: { readonly self: Row<F>; readonly input: Schema.Struct.Type<I>; readonly row: Each }) => O["Type"]
   ): Action<

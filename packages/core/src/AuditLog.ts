@@ -17,10 +17,9 @@ export interface Denial {
 }
 
 /** Records denials. */
-export class AuditLog extends Context.Service<
-  AuditLog,
-  { readonly denied: (denial: Denial) => Effect.Effect<void> }
->()("@tenon/core/AuditLog") {}
+export class AuditLog extends Context.Service<AuditLog, { readonly denied: (denial: Denial) => Effect.Effect<void> }>()(
+  "@tenon/core/AuditLog"
+) {}
 
 /** Writes each denial to the log, as a warning. */
 export const layerLog: Layer.Layer<AuditLog> = Layer.succeed(AuditLog, {

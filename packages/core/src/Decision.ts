@@ -8,7 +8,16 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Action from "./Action.ts"
-import { type ActionFailure, Forbidden, InvalidInput, InvalidOutcome, InvalidTransition, NotFound, UnknownAction, VersionConflict } from "./Failure.ts"
+import {
+  type ActionFailure,
+  Forbidden,
+  InvalidInput,
+  InvalidOutcome,
+  InvalidTransition,
+  NotFound,
+  UnknownAction,
+  VersionConflict
+} from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
 import * as Issues from "./Issues.ts"
 import type { Load } from "./Load.ts"
@@ -67,7 +76,8 @@ export const work = (
   }
   const codec = RowCodec.of(resource)
   const writes = !isRead(action)
-  const receiptKey = invocation.idempotencyKey === undefined ? surroundings.receiptKey : `caller:${invocation.idempotencyKey}`
+  const receiptKey =
+    invocation.idempotencyKey === undefined ? surroundings.receiptKey : `caller:${invocation.idempotencyKey}`
   const load = loadsOf(action)
   const decodeSelf = (self: EncodedRow | undefined) => (self === undefined ? undefined : codec.decode(self))
   const checkSelf = (self: EncodedRow | undefined): Result.Result<void, ActionFailure> => {
@@ -82,18 +92,24 @@ export const work = (
   return Result.succeed({
     actor: invocation.actor,
     self: { resource, key: invocation.key, lock: writes, read: action.self !== "none" },
-    receipt: writes && receiptKey !== undefined ? { key: receiptKey, fingerprint: invocation.fingerprint ?? "" } : undefined,
+    receipt:
+      writes && receiptKey !== undefined ? { key: receiptKey, fingerprint: invocation.fingerprint ?? "" } : undefined,
     deliverByOutbox: !resource.durable,
     loads:
       load === undefined
         ? undefined
         : (self) =>
-            Result.map(checkSelf(self), () => load({ self: decodeSelf(self) as never, input: input as never, context })),
+            Result.map(checkSelf(self), () =>
+              load({ self: decodeSelf(self) as never, input: input as never, context })
+            ),
     decide: (encodedSelf, answers) => {
       const checked = checkSelf(encodedSelf)
       if (Result.isFailure(checked)) return Result.fail(checked.failure)
       const self = decodeSelf(encodedSelf)
-      const loaded = decodeLoaded(load === undefined ? {} : load({ self: self as never, input: input as never, context }), answers)
+      const loaded = decodeLoaded(
+        load === undefined ? {} : load({ self: self as never, input: input as never, context }),
+        answers
+      )
       if (Result.isFailure(loaded)) return Result.fail(loaded.failure)
       const question = { actor: invocation.actor, input, self, loaded: loaded.success }
       const decision = invocation.origin === "door" ? Policy.decideFully(action.policy, question) : undefined
@@ -121,7 +137,9 @@ const loadsOf = (action: Action.Any): Action.LoadFunction | undefined => {
 
 const decide = (action: Action.Any, args: Arguments, context: Action.ActionContext) =>
   action.kind === "stream"
-    ? Result.succeed(Outcome.succeed(mapRows(action, args, (args.loaded["rows"] ?? []) as ReadonlyArray<object>, context)))
+    ? Result.succeed(
+        Outcome.succeed(mapRows(action, args, (args.loaded["rows"] ?? []) as ReadonlyArray<object>, context))
+      )
     : action.decide(args as never, context)
 
 /** What a stream makes of rows. */
@@ -139,7 +157,10 @@ const inputDecoders = new WeakMap<Action.Any, (input: unknown) => Result.Result<
 export const decodeInput = (action: Action.Any): ((input: unknown) => Result.Result<unknown, Schema.SchemaError>) => {
   const found = inputDecoders.get(action)
   if (found !== undefined) return found
-  const decode = Schema.decodeUnknownResult(Schema.toCodecJson(action.input), { errors: "all", onExcessProperty: "error" })
+  const decode = Schema.decodeUnknownResult(Schema.toCodecJson(action.input), {
+    errors: "all",
+    onExcessProperty: "error"
+  })
   inputDecoders.set(action, decode)
   return decode
 }
@@ -178,7 +199,9 @@ const plan = (setting: Setting, outcome: Outcome.Outcome<unknown>): Result.Resul
   const { action, resource } = setting.found
   checkTouches(action, outcome)
   if (isRead(action) && outcome.rows.length + outcome.directives.length > 0) {
-    throw new Error(`${resource.name}.${action.name} is a ${action.kind} and writes nothing; declare it with \`on.action\``)
+    throw new Error(
+      `${resource.name}.${action.name} is a ${action.kind} and writes nothing; declare it with \`on.action\``
+    )
   }
   const changes: Array<Change> = []
   for (const change of outcome.rows) {
@@ -225,7 +248,9 @@ const checkTouches = (action: Action.Any, outcome: Outcome.Outcome<unknown>): vo
   ]
   const missing = named.find((each) => !allowed.has(each))
   if (missing !== undefined) {
-    throw new Error(`${action.resource}.${action.name} touches the ${missing}, which it does not declare; add it to \`touches\``)
+    throw new Error(
+      `${action.resource}.${action.name} touches the ${missing}, which it does not declare; add it to \`touches\``
+    )
   }
 }
 
@@ -292,7 +317,8 @@ const toDelivery = (
     case "Send": {
       const { name, resource } = directive.action
       const target = registry.action(resource, name)
-      if (target === undefined) throw new Error(`A send to ${resource}.${name}, which is not in the registry; add it there`)
+      if (target === undefined)
+        throw new Error(`A send to ${resource}.${name}, which is not in the registry; add it there`)
       const input = encodeJson(target.input, directive.input(result as never), `${resource}.${name}`)
       return { _tag: "Send", resource, action: name, key: directive.key, input, delayMillis: millis(directive.delay) }
     }
@@ -320,7 +346,8 @@ const toDelivery = (
   }
 }
 
-const millis = (delay: Duration.Input | undefined) => (delay === undefined ? 0 : Math.max(0, Math.round(Duration.toMillis(delay))))
+const millis = (delay: Duration.Input | undefined) =>
+  delay === undefined ? 0 : Math.max(0, Math.round(Duration.toMillis(delay)))
 
 const encoders = new WeakMap<Schema.Constraint, (value: unknown) => Result.Result<unknown, Schema.SchemaError>>()
 

@@ -50,7 +50,11 @@ export const run = (
         const kept = journal.steps.get(index)
         if (kept !== undefined) {
           if (kept.name === name) return kept.exit as Exit.Exit<A, E>
-          return Effect.die(new Error(`Step ${index} was "${kept.name}" before and is "${name}" now; a run must do the same steps in the same order`))
+          return Effect.die(
+            new Error(
+              `Step ${index} was "${kept.name}" before and is "${name}" now; a run must do the same steps in the same order`
+            )
+          )
         }
         return Effect.gen(function* () {
           const reached = yield* Checkpoint
@@ -74,7 +78,14 @@ export const run = (
         Effect.suspend(() => {
           const index = begun
           const encoded = Decision.encodeJson(action.input, input, `${action.resource}.${action.name}`)
-          const delivery: Delivery = { _tag: "Send", resource: action.resource, action: action.name, key, input: encoded, delayMillis: 0 }
+          const delivery: Delivery = {
+            _tag: "Send",
+            resource: action.resource,
+            action: action.name,
+            key,
+            input: encoded,
+            delayMillis: 0
+          }
           return once(`send ${action.resource}.${action.name}`, options.send(delivery, index))
         })
     })

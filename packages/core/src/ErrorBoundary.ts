@@ -47,7 +47,9 @@ const know = (errorClass: Action.ErrorClass): Known => {
 }
 
 /** The HTTP status of a declared failure and whether a retry may help, from its annotations. */
-export const classification = (errorClass: Schema.Constraint): { readonly status: number; readonly retryable: boolean } => {
+export const classification = (
+  errorClass: Schema.Constraint
+): { readonly status: number; readonly retryable: boolean } => {
   const annotations: { readonly [key: string]: unknown } | undefined = Schema.resolveAnnotations(errorClass)
   const status = annotations?.["httpStatus"]
   return { status: typeof status === "number" ? status : 422, retryable: annotations?.["retryable"] === true }
@@ -57,7 +59,9 @@ export const classification = (errorClass: Schema.Constraint): { readonly status
 export const messageOf = (failure: Failure.ActionFailure): string =>
   failure.message !== "" && failure.message !== undefined
     ? failure.message
-    : failure._tag.replace(/([a-z0-9])([A-Z])/g, "$1 $2").replace(/^(.)(.*)$/, (_, first, rest) => first + rest.toLowerCase()) + "."
+    : failure._tag
+        .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
+        .replace(/^(.)(.*)$/, (_, first, rest) => first + rest.toLowerCase()) + "."
 
 /** Turns a failure of an action into its wire form. What is not declared anywhere becomes `Unexpected`. */
 export const encode = (failure: unknown, declared: ReadonlyArray<Action.ErrorClass>): WireFailure => {
@@ -65,7 +69,8 @@ export const encode = (failure: unknown, declared: ReadonlyArray<Action.ErrorCla
     if (!(failure instanceof errorClass)) continue
     const { encode, status, retryable } = know(errorClass)
     const detail = encode(failure)
-    if (Option.isSome(detail)) return { tag: failure._tag, status, retryable, message: messageOf(failure), detail: detail.value }
+    if (Option.isSome(detail))
+      return { tag: failure._tag, status, retryable, message: messageOf(failure), detail: detail.value }
   }
   return unexpected
 }
@@ -86,7 +91,8 @@ export const decode = (
 ): Failure.ActionFailure | undefined => {
   for (const errorClass of [...Failure.classes, ...declared]) {
     const decoded = know(errorClass).decode(wire.detail)
-    if (Option.isSome(decoded) && Predicate.isTagged(decoded.value, wire.tag)) return decoded.value as unknown as Failure.ActionFailure
+    if (Option.isSome(decoded) && Predicate.isTagged(decoded.value, wire.tag))
+      return decoded.value as unknown as Failure.ActionFailure
   }
   return undefined
 }

@@ -41,14 +41,17 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
             const found = yield* Decision.lookUp(registry, invocation.resource, invocation.action)
             const now = yield* Clock.currentTimeMillis
             const newId = yield* NewId
-            const work = yield* Effect.fromResult(Decision.work(registry, found, invocation, { now, newId, receiptKey }))
+            const work = yield* Effect.fromResult(
+              Decision.work(registry, found, invocation, { now, newId, receiptKey })
+            )
             return yield* unitOfWork.run(work)
           },
           (effect, { actor, key }) =>
             Effect.tapError(effect, (failure) =>
               failure instanceof Forbidden
                 ? audit.denied({ actor, action: failure.action, key, reason: failure.reason })
-                : Effect.void)
+                : Effect.void
+            )
         )
       })
     })

@@ -71,9 +71,7 @@ export const withDefault =
     )
 
 const filled = <S extends Schema.Constraint & Schema.WithoutConstructorDefault>(schema: S, fill: Default) =>
-  Schema.withConstructorDefault<S>(fromContext)(schema).pipe(
-    Schema.annotateKey(withMeta(schema, { default: fill }))
-  )
+  Schema.withConstructorDefault<S>(fromContext)(schema).pipe(Schema.annotateKey(withMeta(schema, { default: fill })))
 
 /** A field whose value is kept out of outputs, logs and traces. */
 export const sensitive = <S extends Schema.Top>(schema: S): S["Rebuild"] =>

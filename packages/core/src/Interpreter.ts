@@ -45,64 +45,68 @@ export class Interpreter extends Context.Service<
 >()("@tenon/core/Interpreter") {}
 
 /** Answers for the executor's registry. */
-export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtime | AuditLog> =
-  Layer.effect(
-    Interpreter,
-    Effect.gen(function* () {
-      const { execute, registry } = yield* Executor
-      const rows = yield* RowStore
-      const runtime = yield* Runtime
-      const audit = yield* AuditLog
+export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtime | AuditLog> = Layer.effect(
+  Interpreter,
+  Effect.gen(function* () {
+    const { execute, registry } = yield* Executor
+    const rows = yield* RowStore
+    const runtime = yield* Runtime
+    const audit = yield* AuditLog
 
-      const deny = (actor: Actor, action: string, key: string | undefined, reason: string) =>
-        Effect.andThen(audit.denied({ actor, action, key, reason }), Effect.fail(new Forbidden({ action, reason })))
+    const deny = (actor: Actor, action: string, key: string | undefined, reason: string) =>
+      Effect.andThen(audit.denied({ actor, action, key, reason }), Effect.fail(new Forbidden({ action, reason })))
 
-      const perform = Effect.fnUntraced(function* (request: Request) {
-        const found = yield* Decision.lookUp(registry, request.resource, request.action)
-        const actor = yield* CurrentActor
-        const early = Policy.decideEarly(found.action.policy, actor)
-        if (!early.allowed) return yield* deny(actor, nameOf(found.action), request.key, early.reason)
-        const invocation = yield* toInvocation(found, request, actor)
-        const onRuntime = found.resource.durable && !Decision.isRead(found.action)
-        const executed = yield* (onRuntime ? runtime.invoke(invocation) : execute(invocation))
-        const hide = request.reveal === true ? undefined : Sensitive.hider(found.action.output)
-        return hide === undefined ? executed : { ...executed, result: hide(executed.result) }
-      })
+    const perform = Effect.fnUntraced(function* (request: Request) {
+      const found = yield* Decision.lookUp(registry, request.resource, request.action)
+      const actor = yield* CurrentActor
+      const early = Policy.decideEarly(found.action.policy, actor)
+      if (!early.allowed) return yield* deny(actor, nameOf(found.action), request.key, early.reason)
+      const invocation = yield* toInvocation(found, request, actor)
+      const onRuntime = found.resource.durable && !Decision.isRead(found.action)
+      const executed = yield* onRuntime ? runtime.invoke(invocation) : execute(invocation)
+      const hide = request.reveal === true ? undefined : Sensitive.hider(found.action.output)
+      return hide === undefined ? executed : { ...executed, result: hide(executed.result) }
+    })
 
-      const mayRead = Effect.fnUntraced(function* (resource: Resource.Any, what: string, key: string | undefined) {
-        const actor = yield* CurrentActor
-        const decision = Policy.decideEarly(resource.actions["get"]?.policy ?? Policy.defaultFor("read"), actor)
-        return decision.allowed && !decision.open
-          ? actor
-          : yield* deny(actor, `${resource.name}.${what}`, key, decision.reason)
-      })
+    const mayRead = Effect.fnUntraced(function* (resource: Resource.Any, what: string, key: string | undefined) {
+      const actor = yield* CurrentActor
+      const decision = Policy.decideEarly(resource.actions["get"]?.policy ?? Policy.defaultFor("read"), actor)
+      return decision.allowed && !decision.open
+        ? actor
+        : yield* deny(actor, `${resource.name}.${what}`, key, decision.reason)
+    })
 
-      return Interpreter.of({
-        registry,
-        perform,
-        list: Effect.fnUntraced(function* (resource, query) {
-          const actor = yield* mayRead(resource, "list", undefined)
-          const page = yield* rows.page(actor, resource, query)
-          const hide = hideRow(resource)
-          return hide === undefined ? page : { items: page.items.map(hide), next: page.next }
-        }),
-        find: Effect.fnUntraced(function* (resource, key) {
-          const actor = yield* mayRead(resource, "get", key)
-          const row = yield* rows.find(actor, resource, key)
-          if (row === undefined) return yield* new NotFound({ resource: resource.name, key })
-          return hideRow(resource)?.(row) ?? row
-        })
+    return Interpreter.of({
+      registry,
+      perform,
+      list: Effect.fnUntraced(function* (resource, query) {
+        const actor = yield* mayRead(resource, "list", undefined)
+        const page = yield* rows.page(actor, resource, query)
+        const hide = hideRow(resource)
+        return hide === undefined ? page : { items: page.items.map(hide), next: page.next }
+      }),
+      find: Effect.fnUntraced(function* (resource, key) {
+        const actor = yield* mayRead(resource, "get", key)
+        const row = yield* rows.find(actor, resource, key)
+        if (row === undefined) return yield* new NotFound({ resource: resource.name, key })
+        return hideRow(resource)?.(row) ?? row
       })
     })
-  )
+  })
+)
 
 const nameOf = (action: Action.Any) => `${action.resource}.${action.name}`
 
-const hideRow = (resource: Resource.Any) => Sensitive.hider(resource.schema) as ((row: EncodedRow) => EncodedRow) | undefined
+const hideRow = (resource: Resource.Any) =>
+  Sensitive.hider(resource.schema) as ((row: EncodedRow) => EncodedRow) | undefined
 
 const isJson = Schema.is(Schema.Json)
 
-const toInvocation = Effect.fnUntraced(function* ({ action, resource }: Decision.Found, request: Request, actor: Actor) {
+const toInvocation = Effect.fnUntraced(function* (
+  { action, resource }: Decision.Found,
+  request: Request,
+  actor: Actor
+) {
   const input = request.input ?? {}
   yield* Effect.fromResult(checkInput(action, input))
   if (!isJson(input)) return yield* new InvalidInput({ issues: [{ path: "", message: "Expected JSON" }] })
@@ -122,7 +126,10 @@ const toInvocation = Effect.fnUntraced(function* ({ action, resource }: Decision
 })
 
 const checkInput = (action: Action.Any, input: unknown) =>
-  Result.mapError(Decision.decodeInput(action)(input), (error) => new InvalidInput({ issues: Issues.fromSchema(error) }))
+  Result.mapError(
+    Decision.decodeInput(action)(input),
+    (error) => new InvalidInput({ issues: Issues.fromSchema(error) })
+  )
 
 const keyFor = Effect.fnUntraced(function* (action: Action.Any, request: Request) {
   if (request.key !== undefined) return request.key

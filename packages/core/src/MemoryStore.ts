@@ -19,7 +19,15 @@ import type { Page, Query } from "./Query.ts"
 import { cursorAfter } from "./Query.ts"
 import type * as Registry from "./Registry.ts"
 import { RowStore } from "./RowStore.ts"
-import { type EncodedRow, type LoadAnswer, Outbox, type OutboxEvent, type Pending, UnitOfWork, type Work } from "./UnitOfWork.ts"
+import {
+  type EncodedRow,
+  type LoadAnswer,
+  Outbox,
+  type OutboxEvent,
+  type Pending,
+  UnitOfWork,
+  type Work
+} from "./UnitOfWork.ts"
 
 /** What a memory store holds, for tests that look behind the ports. */
 export class MemoryStore extends Context.Service<
@@ -92,11 +100,18 @@ export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | Un
         }
       }
 
-      const page = (actor: Actor, resource: Parameters<RowStore["Service"]["page"]>[1], query: Query): Page<EncodedRow> => {
+      const page = (
+        actor: Actor,
+        resource: Parameters<RowStore["Service"]["page"]>[1],
+        query: Query
+      ): Page<EncodedRow> => {
         const rows = tables.query(actor.tenantId, resource, query)
         const items = rows.slice(0, query.limit)
         const last = items.at(-1)
-        return { items, next: rows.length > query.limit && last !== undefined ? cursorAfter(query.order, last) : undefined }
+        return {
+          items,
+          next: rows.length > query.limit && last !== undefined ? cursorAfter(query.order, last) : undefined
+        }
       }
 
       return Context.make(MemoryStore, { tables, events }).pipe(
@@ -105,7 +120,9 @@ export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | Un
           find: (actor, resource, key) => Effect.sync(() => tables.find(actor.tenantId, resource, key)),
           findMany: (actor, resource, keys) =>
             Effect.sync(() =>
-              [...new Set(keys)].map((key) => tables.find(actor.tenantId, resource, key)).filter((row) => row !== undefined)
+              [...new Set(keys)]
+                .map((key) => tables.find(actor.tenantId, resource, key))
+                .filter((row) => row !== undefined)
             ),
           page: (actor, resource, query) => Effect.sync(() => page(actor, resource, query)),
           count: (actor, resource, { filters }) => Effect.sync(() => tables.count(actor.tenantId, resource, filters)),

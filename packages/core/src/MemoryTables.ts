@@ -39,7 +39,11 @@ export class Tables {
   }
 
   /** The rows whose fields equal the given ones, in the order of their keys. */
-  where(tenantId: string, resource: Resource.Any, where: { readonly [field: string]: Schema.Json | undefined }): ReadonlyArray<EncodedRow> {
+  where(
+    tenantId: string,
+    resource: Resource.Any,
+    where: { readonly [field: string]: Schema.Json | undefined }
+  ): ReadonlyArray<EncodedRow> {
     const conditions = Object.entries(where)
     return [...this.#of(tenantId, resource).values()]
       .filter((row) => conditions.every(([field, value]) => same(row[field] ?? null, value ?? null)))
@@ -56,16 +60,22 @@ export class Tables {
   }
 
   count(tenantId: string, resource: Resource.Any, filters: ReadonlyArray<Filter>): number {
-    return [...this.#of(tenantId, resource).values()].filter((row) => filters.every((filter) => matches(row, filter))).length
+    return [...this.#of(tenantId, resource).values()].filter((row) => filters.every((filter) => matches(row, filter)))
+      .length
   }
 
   /** Makes the changes in order. The caller restores a snapshot where this fails. */
-  apply(tenantId: string, changes: ReadonlyArray<Change>): Result.Result<ReadonlyArray<EncodedRow | undefined>, ActionFailure> {
+  apply(
+    tenantId: string,
+    changes: ReadonlyArray<Change>
+  ): Result.Result<ReadonlyArray<EncodedRow | undefined>, ActionFailure> {
     const standing: Array<EncodedRow | undefined> = []
     const before = this.snapshot()
     for (const change of changes) {
       const applied =
-        change._tag === "Save" ? this.#save(tenantId, change.resource, change.row) : this.#remove(tenantId, change.resource, change.key)
+        change._tag === "Save"
+          ? this.#save(tenantId, change.resource, change.row)
+          : this.#remove(tenantId, change.resource, change.key)
       if (Result.isFailure(applied)) {
         this.restore(before)
         return Result.fail(applied.failure)
@@ -161,7 +171,8 @@ export class Tables {
     relation: BelongsTo,
     row: EncodedRow
   ): Result.Result<undefined, BrokenReference> {
-    if (relation.onRemove === "restrict") return Result.fail(new BrokenReference({ resource: other.name, relation: name }))
+    if (relation.onRemove === "restrict")
+      return Result.fail(new BrokenReference({ resource: other.name, relation: name }))
     if (relation.onRemove === "cascade") return this.#remove(tenantId, other, keyOf(other, row))
     const rows = new Map(this.#of(tenantId, other))
     this.#rows.set(tableId(tenantId, other), rows.set(keyOf(other, row), { ...row, [relation.field]: null }))
@@ -200,7 +211,8 @@ const same = (a: Schema.Json, b: Schema.Json): boolean =>
 /** Text compares by code points, as under PostgreSQL's "C" collation. */
 const compare = (a: Schema.Json | undefined, b: Schema.Json | undefined): number => {
   if (typeof a === "string" && typeof b === "string") {
-    const left = [...a], right = [...b]
+    const left = [...a],
+      right = [...b]
     for (let index = 0; index < Math.min(left.length, right.length); index++) {
       const difference = (left[index]?.codePointAt(0) ?? 0) - (right[index]?.codePointAt(0) ?? 0)
       if (difference !== 0) return difference
@@ -243,4 +255,3 @@ const matches = (row: EncodedRow, { column, operator, value }: Filter): boolean 
       return difference >= 0
   }
 }
-

@@ -11,10 +11,13 @@ export const format = (millis: number, random: Uint8Array): string => {
   let id = ""
   for (let index = 0; index < 16; index++) {
     const byte =
-      index < 6 ? Math.floor(millis / 2 ** (8 * (5 - index))) % 256
-      : index === 6 ? 0x70 | ((random[index] ?? 0) & 0x0f)
-      : index === 8 ? 0x80 | ((random[index] ?? 0) & 0x3f)
-      : (random[index] ?? 0)
+      index < 6
+        ? Math.floor(millis / 2 ** (8 * (5 - index))) % 256
+        : index === 6
+          ? 0x70 | ((random[index] ?? 0) & 0x0f)
+          : index === 8
+            ? 0x80 | ((random[index] ?? 0) & 0x3f)
+            : (random[index] ?? 0)
     id += (index === 4 || index === 6 || index === 8 || index === 10 ? "-" : "") + hex[byte]
   }
   return id

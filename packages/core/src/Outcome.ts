@@ -71,8 +71,7 @@ export const isOutcome = (value: unknown): value is Outcome<unknown> =>
   typeof value === "object" && value !== null && TypeId in value
 
 /** No change; the result is `value`. */
-export const succeed = <A>(value: A): Outcome<A> =>
-  make({ rows: [], directives: [], result: () => value, fixed: true })
+export const succeed = <A>(value: A): Outcome<A> => make({ rows: [], directives: [], result: () => value, fixed: true })
 
 /** No change and no result. */
 export const nothing: Outcome<void> = succeed(undefined)

@@ -79,7 +79,8 @@ const denied = (reason: string): Decision => ({ allowed: false, open: false, rea
 const open = (reason: string): Decision => ({ allowed: true, open: true, reason })
 
 /** Decides before any row is read: a rule over rows is left open. */
-export const decideEarly = (policy: Policy, actor: Actor): Decision => decide(policy, { actor, input: undefined, self: undefined, loaded: undefined }, true)
+export const decideEarly = (policy: Policy, actor: Actor): Decision =>
+  decide(policy, { actor, input: undefined, self: undefined, loaded: undefined }, true)
 
 /** Decides with the rows at hand. */
 export const decideFully = (policy: Policy, question: Question): Decision => decide(policy, question, false)
@@ -102,7 +103,12 @@ const decide = (policy: Policy, question: Question, early: boolean): Decision =>
     }
     case "All": {
       const decisions = policy.policies.map((each) => decide(each, question, early))
-      return decisions.find((each) => !each.allowed) ?? decisions.find((each) => each.open) ?? decisions[0] ?? denied("an empty rule")
+      return (
+        decisions.find((each) => !each.allowed) ??
+        decisions.find((each) => each.open) ??
+        decisions[0] ??
+        denied("an empty rule")
+      )
     }
     case "Any": {
       const decisions = policy.policies.map((each) => decide(each, question, early))

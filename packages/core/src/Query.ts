@@ -65,7 +65,9 @@ export const parse = (resource: Resource.Any, parameters: Parameters): Result.Re
   const order = readOrder(resource, columns, parameters.sort, issues)
   const limit = readLimit(parameters.limit, issues)
   const after = readCursor(order, parameters.after, issues)
-  return issues.length > 0 ? Result.fail(new InvalidInput({ issues })) : Result.succeed({ filters, order, limit, after })
+  return issues.length > 0
+    ? Result.fail(new InvalidInput({ issues }))
+    : Result.succeed({ filters, order, limit, after })
 }
 
 type Columns = ReadonlyMap<string, Column.Column>
@@ -78,7 +80,10 @@ const readFilter = (
   const column = columns.get(given.field)
   const operator = operators.find((each) => each === given.operator)
   if (column === undefined) {
-    issues.push({ path: given.field, message: `is not a field to filter by; these are: ${[...columns.keys()].join(", ")}` })
+    issues.push({
+      path: given.field,
+      message: `is not a field to filter by; these are: ${[...columns.keys()].join(", ")}`
+    })
     return []
   }
   if (operator === undefined) {
@@ -98,7 +103,8 @@ const readOperand = (
   operator: Operator,
   text: string
 ): Result.Result<Scalar | ReadonlyArray<Scalar>, string> => {
-  if (operator === "null") return text === "true" || text === "false" ? Result.succeed(text === "true") : Result.fail("must be true or false")
+  if (operator === "null")
+    return text === "true" || text === "false" ? Result.succeed(text === "true") : Result.fail("must be true or false")
   if (operator === "in") return Result.all(text.split(",").map((each) => readScalar(column, each)))
   return readScalar(column, text)
 }
@@ -109,9 +115,13 @@ const readScalar = (column: Column.Column, text: string): Result.Result<Scalar, 
     case "integer":
       return /^-?\d{1,15}$/.test(text) ? Result.succeed(Number(text)) : Result.fail("must be an integer")
     case "number":
-      return text.trim() !== "" && Number.isFinite(Number(text)) ? Result.succeed(Number(text)) : Result.fail("must be a number")
+      return text.trim() !== "" && Number.isFinite(Number(text))
+        ? Result.succeed(Number(text))
+        : Result.fail("must be a number")
     case "boolean":
-      return text === "true" || text === "false" ? Result.succeed(text === "true") : Result.fail("must be true or false")
+      return text === "true" || text === "false"
+        ? Result.succeed(text === "true")
+        : Result.fail("must be true or false")
     case "timestamp":
       return readInstant(text)
     default:
@@ -123,7 +133,9 @@ const readScalar = (column: Column.Column, text: string): Result.Result<Scalar, 
 
 const readInstant = (text: string): Result.Result<string, string> => {
   const millis = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
-  return Number.isNaN(millis) ? Result.fail("must be an ISO 8601 instant") : Result.succeed(new Date(millis).toISOString())
+  return Number.isNaN(millis)
+    ? Result.fail("must be an ISO 8601 instant")
+    : Result.succeed(new Date(millis).toISOString())
 }
 
 const readOrder = (
@@ -136,8 +148,13 @@ const readOrder = (
   for (const part of (sort ?? "").split(",").filter((each) => each !== "")) {
     const descending = part.startsWith("-")
     const column = columns.get(descending ? part.slice(1) : part)
-    if (column === undefined) issues.push({ path: "sort", message: `${part} is not a field to sort by; these are: ${[...columns.keys()].join(", ")}` })
-    else if (column.nullable) issues.push({ path: "sort", message: `${part} can be absent and is not a field to sort by` })
+    if (column === undefined)
+      issues.push({
+        path: "sort",
+        message: `${part} is not a field to sort by; these are: ${[...columns.keys()].join(", ")}`
+      })
+    else if (column.nullable)
+      issues.push({ path: "sort", message: `${part} can be absent and is not a field to sort by` })
     else if (!order.some((each) => each.column === column)) order.push({ column, descending })
   }
   const key = resource.columns.find((column) => column.field === resource.key)
@@ -167,11 +184,17 @@ const orderText = (order: ReadonlyArray<Sort>) =>
   order.map(({ column, descending }) => `${descending ? "-" : ""}${column.field}`).join(",")
 
 /** The cursor after a row. It is opaque to callers and bound to the order it was made for. */
-export const cursorAfter = (order: ReadonlyArray<Sort>, row: { readonly [field: string]: Schema.Json | undefined }): string =>
+export const cursorAfter = (
+  order: ReadonlyArray<Sort>,
+  row: { readonly [field: string]: Schema.Json | undefined }
+): string =>
   toBase64Url(JSON.stringify({ order: orderText(order), after: order.map(({ column }) => row[column.field] ?? null) }))
 
 const toBase64Url = (text: string) =>
-  btoa(String.fromCodePoint(...new TextEncoder().encode(text))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "")
+  btoa(String.fromCodePoint(...new TextEncoder().encode(text)))
+    .replace(/\+/g, "-")
+    .replace(/\//g, "_")
+    .replace(/=+$/, "")
 
 const readCursor = (
   order: ReadonlyArray<Sort>,

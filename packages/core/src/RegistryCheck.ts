@@ -23,10 +23,22 @@ interface Parts {
 
 /** Everything that is wrong, in the order of declaration. */
 export const check = (parts: Parts): ReadonlyArray<Problem> => [
-  ...duplicates("resource", parts.resources.map((each) => each.name)),
-  ...duplicates("table", parts.resources.map((each) => each.table)),
-  ...duplicates("workflow", parts.workflows.map((each) => each.name)),
-  ...duplicates("event", parts.events.map((each) => each.name)),
+  ...duplicates(
+    "resource",
+    parts.resources.map((each) => each.name)
+  ),
+  ...duplicates(
+    "table",
+    parts.resources.map((each) => each.table)
+  ),
+  ...duplicates(
+    "workflow",
+    parts.workflows.map((each) => each.name)
+  ),
+  ...duplicates(
+    "event",
+    parts.events.map((each) => each.name)
+  ),
   ...sharedNames(parts),
   ...parts.resources.flatMap((resource) => [...checkResource(resource, parts)]),
   ...cycles(parts.resources)
@@ -62,19 +74,35 @@ const longestTable = 40
 
 function* checkNames(resource: Resource.Any): Generator<Problem> {
   if (!nameRule.test(resource.name)) {
-    yield { place: resource.name, problem: "the name is not in PascalCase", mend: "Use letters and digits, a capital first" }
+    yield {
+      place: resource.name,
+      problem: "the name is not in PascalCase",
+      mend: "Use letters and digits, a capital first"
+    }
   }
   if (!/^[a-z][a-z0-9_]*$/.test(resource.table) || resource.table.length > longestTable) {
-    yield { place: `${resource.name}.table`, problem: `"${resource.table}" cannot be a table's name`, mend: `Use up to ${longestTable} lower-case letters, digits and underscores` }
+    yield {
+      place: `${resource.name}.table`,
+      problem: `"${resource.table}" cannot be a table's name`,
+      mend: `Use up to ${longestTable} lower-case letters, digits and underscores`
+    }
   }
   for (const field of Object.keys(resource.fields)) {
     if (!fieldRule.test(field)) {
-      yield { place: `${resource.name}.fields.${field}`, problem: "the name is not in camelCase", mend: "Use letters and digits, a small letter first" }
+      yield {
+        place: `${resource.name}.fields.${field}`,
+        problem: "the name is not in camelCase",
+        mend: "Use letters and digits, a small letter first"
+      }
     }
   }
   for (const action of Object.keys(resource.actions)) {
     if (!fieldRule.test(action)) {
-      yield { place: `${resource.name}.actions.${action}`, problem: "the name is not in camelCase", mend: "Use letters and digits, a small letter first" }
+      yield {
+        place: `${resource.name}.actions.${action}`,
+        problem: "the name is not in camelCase",
+        mend: "Use letters and digits, a small letter first"
+      }
     }
   }
 }
@@ -84,38 +112,62 @@ function* checkFields(resource: Resource.Any): Generator<Problem> {
   for (const column of resource.columns) {
     const place = `${resource.name}.fields.${column.field}`
     const other = byName.get(column.name)
-    if (other !== undefined) yield { place, problem: `has the same column "${column.name}" as ${other.field}`, mend: "Rename one of them" }
+    if (other !== undefined)
+      yield { place, problem: `has the same column "${column.name}" as ${other.field}`, mend: "Rename one of them" }
     byName.set(column.name, column)
     if (resource.tenantScoped && column.name === resource.tenancyKey) {
       yield { place, problem: "is the tenant's own column", mend: "Leave it out; it is added, filled and enforced" }
     }
     if (column.default?._tag === "Position" && !Object.hasOwn(resource.fields, column.default.parent)) {
-      yield { place, problem: `is a position within "${column.default.parent}", which is no field`, mend: "Name the field that holds the parent's key" }
+      yield {
+        place,
+        problem: `is a position within "${column.default.parent}", which is no field`,
+        mend: "Name the field that holds the parent's key"
+      }
     }
   }
   const key = resource.columns.find((column) => column.field === resource.key)
   if (key === undefined) {
-    yield { place: `${resource.name}.key`, problem: `there is no field "${resource.key}"${resource.durable ? ", and a durable action needs a key" : ""}`, mend: "Add `id: Field.Id`, or name another field as `key`" }
+    yield {
+      place: `${resource.name}.key`,
+      problem: `there is no field "${resource.key}"${resource.durable ? ", and a durable action needs a key" : ""}`,
+      mend: "Add `id: Field.Id`, or name another field as `key`"
+    }
   } else if (key.kind !== "text" || key.nullable) {
-    yield { place: `${resource.name}.fields.${key.field}`, problem: "is the key and must be a required string", mend: "Use `Field.Id` or another string schema" }
+    yield {
+      place: `${resource.name}.fields.${key.field}`,
+      problem: "is the key and must be a required string",
+      mend: "Use `Field.Id` or another string schema"
+    }
   }
   for (const [place, fields] of fieldLists(resource)) {
     for (const field of fields) {
-      if (!Object.hasOwn(resource.fields, field)) yield { place, problem: `"${field}" is no field`, mend: `Use one of ${Object.keys(resource.fields).join(", ")}` }
+      if (!Object.hasOwn(resource.fields, field))
+        yield {
+          place,
+          problem: `"${field}" is no field`,
+          mend: `Use one of ${Object.keys(resource.fields).join(", ")}`
+        }
     }
   }
   for (const field of Object.keys(resource.transitions)) {
     const literals = resource.columns.find((column) => column.field === field)?.literals ?? []
     const states = Object.entries(resource.transitions[field] ?? {}).flatMap(([from, to]) => [from, ...to])
     for (const state of new Set(states.filter((each) => !literals.includes(each)))) {
-      yield { place: `${resource.name}.transitions.${field}`, problem: `"${state}" is no value of the field`, mend: `Use one of ${literals.join(", ")}` }
+      yield {
+        place: `${resource.name}.transitions.${field}`,
+        problem: `"${state}" is no value of the field`,
+        mend: `Use one of ${literals.join(", ")}`
+      }
     }
   }
 }
 
 const fieldLists = (resource: Resource.Any): ReadonlyArray<readonly [string, ReadonlyArray<string>]> => [
   [`${resource.name}.conflict`, resource.conflict.on],
-  ...Object.entries(resource.identities).map(([name, fields]) => [`${resource.name}.identities.${name}`, fields] as const),
+  ...Object.entries(resource.identities).map(
+    ([name, fields]) => [`${resource.name}.identities.${name}`, fields] as const
+  ),
   ...resource.indexes.map((fields, index) => [`${resource.name}.indexes[${index}]`, fields] as const),
   [`${resource.name}.transitions`, Object.keys(resource.transitions)]
 ]
@@ -131,12 +183,24 @@ function* checkRelations(resource: Resource.Any, { resources }: Parts): Generato
     const owner = relation._tag === "BelongsTo" ? resource : target
     const column = owner.columns.find((each) => each.field === relation.field)
     if (column === undefined) {
-      yield { place, problem: `${owner.name} has no field "${relation.field}"`, mend: "Name the field that holds the other's key" }
+      yield {
+        place,
+        problem: `${owner.name} has no field "${relation.field}"`,
+        mend: "Name the field that holds the other's key"
+      }
     } else if (relation._tag === "BelongsTo" && relation.onRemove === "null" && !column.nullable) {
-      yield { place, problem: `${relation.field} cannot be null when its target is removed`, mend: "Make the field optional, or choose another `onRemove`" }
+      yield {
+        place,
+        problem: `${relation.field} cannot be null when its target is removed`,
+        mend: "Make the field optional, or choose another `onRemove`"
+      }
     }
     if (relation._tag === "BelongsTo" && target.tenantScoped && !resource.tenantScoped) {
-      yield { place, problem: "a resource of no tenant cannot belong to one of a tenant", mend: "Make it tenant-scoped" }
+      yield {
+        place,
+        problem: "a resource of no tenant cannot belong to one of a tenant",
+        mend: "Make it tenant-scoped"
+      }
     }
   }
 }
@@ -145,26 +209,37 @@ function* checkAction(resource: Resource.Any, action: Action.Any, parts: Parts):
   const place = `${resource.name}.actions.${action.name}`
   for (const touched of action.touches()) {
     if (touched === undefined) {
-      yield { place, problem: "`touches` names something that is not defined yet", mend: "Write `touches: () => [...]` where modules import each other" }
+      yield {
+        place,
+        problem: "`touches` names something that is not defined yet",
+        mend: "Write `touches: () => [...]` where modules import each other"
+      }
       continue
     }
     switch (touched._tag) {
       case "Resource":
-        if (!parts.resources.some((each) => each.name === touched.name)) yield unknown(place, `the resource ${touched.name}`, "resources")
+        if (!parts.resources.some((each) => each.name === touched.name))
+          yield unknown(place, `the resource ${touched.name}`, "resources")
         break
       case "Action": {
         const target = parts.resources.find((each) => each.name === touched.resource)
         if (target === undefined) yield unknown(place, `the resource ${touched.resource}`, "resources")
         else if (!Object.hasOwn(target.actions, touched.name)) {
-          yield { place, problem: `sends to ${touched.resource}.${touched.name}, which is no action`, mend: `Use one of ${Object.keys(target.actions).join(", ")}` }
+          yield {
+            place,
+            problem: `sends to ${touched.resource}.${touched.name}, which is no action`,
+            mend: `Use one of ${Object.keys(target.actions).join(", ")}`
+          }
         }
         break
       }
       case "Workflow":
-        if (!parts.workflows.some((each) => each.name === touched.name)) yield unknown(place, `the workflow ${touched.name}`, "workflows")
+        if (!parts.workflows.some((each) => each.name === touched.name))
+          yield unknown(place, `the workflow ${touched.name}`, "workflows")
         break
       case "DomainEvent":
-        if (!parts.events.some((each) => each.name === touched.name)) yield unknown(place, `the event ${touched.name}`, "events")
+        if (!parts.events.some((each) => each.name === touched.name))
+          yield unknown(place, `the event ${touched.name}`, "events")
         break
     }
   }

@@ -41,4 +41,3 @@ export const belongsTo = (
 
 /** Declares that rows of `target` point back here by their field `field`. */
 export const hasMany = (target: Target, field: string): HasMany => ({ _tag: "HasMany", target: nameOf(target), field })
-

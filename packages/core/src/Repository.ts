@@ -90,7 +90,9 @@ export const layer: Layer.Layer<Repository, never, RowStore> = Layer.effect(
       getMany: <R extends Resource.Any>(resource: R, keys: ReadonlyArray<string>) =>
         Effect.gen(function* () {
           const rows = yield* store.findMany(yield* CurrentActor, resource, keys)
-          const byKey = new Map(rows.map((row) => [row[resource.key], RowCodec.of(resource).decode(row) as Resource.Row<R>]))
+          const byKey = new Map(
+            rows.map((row) => [row[resource.key], RowCodec.of(resource).decode(row) as Resource.Row<R>])
+          )
           return keys.map((key) => Option.fromNullishOr(byKey.get(key)))
         }),
       list: <R extends Resource.Any>(resource: R, parameters: Query.Parameters = {}) =>
@@ -100,10 +102,15 @@ export const layer: Layer.Layer<Repository, never, RowStore> = Layer.effect(
         })),
       stream: <R extends Resource.Any>(resource: R, parameters: Query.Parameters = {}) =>
         Stream.paginate(parameters.after, (after) =>
-          Effect.map(page(resource, { limit: String(Query.maxLimit), ...parameters, after }), ({ items, next }) => [
-            items.map((row) => RowCodec.of(resource).decode(row) as Resource.Row<R>),
-            Option.map(Option.fromNullishOr(next), (cursor): string | undefined => cursor)
-          ] as const)),
+          Effect.map(
+            page(resource, { limit: String(Query.maxLimit), ...parameters, after }),
+            ({ items, next }) =>
+              [
+                items.map((row) => RowCodec.of(resource).decode(row) as Resource.Row<R>),
+                Option.map(Option.fromNullishOr(next), (cursor): string | undefined => cursor)
+              ] as const
+          )
+        ),
       count: (resource, parameters = {}) =>
         Effect.gen(function* () {
           const query = yield* Effect.fromResult(Query.parse(resource, parameters))
@@ -113,4 +120,3 @@ export const layer: Layer.Layer<Repository, never, RowStore> = Layer.effect(
     })
   })
 )
-

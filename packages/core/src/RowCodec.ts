@@ -13,7 +13,11 @@ export interface RowCodec {
   /** Reads a stored row. A row that does not fit is a defect: the database and the declaration disagree. */
   readonly decode: (row: EncodedRow) => object
   /** Fills the fields that a draft leaves out, checks it against the schema and encodes it. */
-  readonly encodeDraft: (draft: object, context: ActionContext, key: string | undefined) => Result.Result<EncodedRow, ReadonlyArray<Issue>>
+  readonly encodeDraft: (
+    draft: object,
+    context: ActionContext,
+    key: string | undefined
+  ) => Result.Result<EncodedRow, ReadonlyArray<Issue>>
 }
 
 const compiled = new WeakMap<Resource.Any, RowCodec>()
@@ -59,8 +63,7 @@ const fill = (resource: Resource.Any, draft: object, context: ActionContext, key
     const value = column.default
     if (value === undefined) continue
     if (filled[column.field] !== undefined && value._tag !== "Touch") continue
-    filled[column.field] =
-      column.field === resource.key && key !== undefined ? key : valueOf(value, context)
+    filled[column.field] = column.field === resource.key && key !== undefined ? key : valueOf(value, context)
   }
   return filled
 }
@@ -80,4 +83,3 @@ const valueOf = (value: Field.Default, context: ActionContext): unknown => {
       return 0
   }
 }
-

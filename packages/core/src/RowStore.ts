@@ -32,7 +32,11 @@ export class RowStore extends Context.Service<
       resource: Resource.Any,
       query: Query
     ) => Effect.Effect<Page<EncodedRow>, ActionFailure>
-    readonly count: (actor: Actor, resource: Resource.Any, query: Pick<Query, "filters">) => Effect.Effect<number, ActionFailure>
+    readonly count: (
+      actor: Actor,
+      resource: Resource.Any,
+      query: Pick<Query, "filters">
+    ) => Effect.Effect<number, ActionFailure>
     /** Upserts by the resource's conflict rule and returns the row that stands. */
     readonly save: (actor: Actor, resource: Resource.Any, row: EncodedRow) => Effect.Effect<EncodedRow, ActionFailure>
     /** Whether there was a row to remove. */

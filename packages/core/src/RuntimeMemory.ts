@@ -56,7 +56,9 @@ export const layer: Layer.Layer<Runtime, never, Executor | Workflows> = Layer.ef
       const what = `${invocation.resource}.${invocation.action}`
       yield* reached("before", what)
       const exit = yield* Effect.exit(
-        executor.execute(invocation, id).pipe(Effect.retry({ schedule: backoff, while: (e) => e instanceof Unavailable }))
+        executor
+          .execute(invocation, id)
+          .pipe(Effect.retry({ schedule: backoff, while: (e) => e instanceof Unavailable }))
       )
       if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) return yield* exit
       yield* reached("executed", what)
@@ -107,10 +109,13 @@ export const layer: Layer.Layer<Runtime, never, Executor | Workflows> = Layer.ef
         }
         case "StartWorkflow": {
           const implementation = workflows.get(delivery.workflow)
-          if (implementation === undefined) return Effect.die(new Error(`No program for the workflow ${delivery.workflow}; add it to Workflow.layer`))
+          if (implementation === undefined)
+            return Effect.die(new Error(`No program for the workflow ${delivery.workflow}; add it to Workflow.layer`))
           const run = runOf(actor, delivery.workflow, delivery.key)
           const send = (next: Delivery, index: number) => Effect.orDie(deliver(actor, next, `${id}/${index}`))
-          return untilDone(DurableMemory.run(implementation, run, { actor, key: delivery.key, input: delivery.input, send }))
+          return untilDone(
+            DurableMemory.run(implementation, run, { actor, key: delivery.key, input: delivery.input, send })
+          )
         }
         case "Signal":
           return DurableMemory.signal(runOf(actor, delivery.workflow, delivery.key), delivery.signal, delivery.payload)
@@ -119,7 +124,8 @@ export const layer: Layer.Layer<Runtime, never, Executor | Workflows> = Layer.ef
 
     const deliver = (actor: Actor, delivery: Delivery, id: string): Effect.Effect<void> =>
       Effect.suspend(() => {
-        const unique = delivery._tag === "StartWorkflow" ? JSON.stringify([actor.tenantId, delivery.workflow, delivery.key]) : id
+        const unique =
+          delivery._tag === "StartWorkflow" ? JSON.stringify([actor.tenantId, delivery.workflow, delivery.key]) : id
         if (accepted.has(unique)) return Effect.void
         accepted.add(unique)
         const delay = delivery._tag === "Signal" ? 0 : delivery.delayMillis
@@ -138,4 +144,3 @@ export const layer: Layer.Layer<Runtime, never, Executor | Workflows> = Layer.ef
     })
   })
 )
-

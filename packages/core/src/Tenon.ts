@@ -20,9 +20,10 @@ export type Answer<A extends Action.Any> = Effect.Effect<
   Interpreter | CurrentActor
 >
 
-type Rest<A extends Action.Any> = {} extends Action.InputOf<A>
-  ? [input?: Action.InputOf<A>, options?: CallOptions]
-  : [input: Action.InputOf<A>, options?: CallOptions]
+type Rest<A extends Action.Any> =
+  {} extends Action.InputOf<A>
+    ? [input?: Action.InputOf<A>, options?: CallOptions]
+    : [input: Action.InputOf<A>, options?: CallOptions]
 
 /** An action that makes a new object. */
 export type Creating = Action.Any & { readonly kind: "create" }
@@ -58,4 +59,6 @@ const call = Effect.fnUntraced(function* (
     ...options
   })
   return yield* Effect.orDie(Schema.decodeUnknownEffect(Schema.toCodecJson(action.output))(executed.result))
-}) as (...args: Parameters<(a: Action.Any, k: string | undefined, i: unknown, o: CallOptions) => void>) => Answer<Action.Any>
+}) as (
+  ...args: Parameters<(a: Action.Any, k: string | undefined, i: unknown, o: CallOptions) => void>
+) => Answer<Action.Any>

@@ -75,7 +75,9 @@ export interface Work {
   /** Where true, deliveries go to the outbox with the rows; where false, the caller journals them. */
   readonly deliverByOutbox: boolean
   /** What else to read, given the row; `undefined` where the action declares no loads. */
-  readonly loads: ((self: EncodedRow | undefined) => Result.Result<{ readonly [name: string]: Load<unknown> }, ActionFailure>) | undefined
+  readonly loads:
+    | ((self: EncodedRow | undefined) => Result.Result<{ readonly [name: string]: Load<unknown> }, ActionFailure>)
+    | undefined
   readonly decide: (
     self: EncodedRow | undefined,
     loaded: { readonly [name: string]: LoadAnswer }

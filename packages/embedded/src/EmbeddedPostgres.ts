@@ -59,7 +59,7 @@ const give = (path: string, account: Account | undefined) => {
   if (account !== undefined) NodeFs.chownSync(path, account.uid, account.gid)
 }
 
-const size = (log: string) => NodeFs.existsSync(log) ? NodeFs.statSync(log).size : 0
+const size = (log: string) => (NodeFs.existsSync(log) ? NodeFs.statSync(log).size : 0)
 const since = (log: string, offset: number) => NodeFs.readFileSync(log).subarray(offset).toString().trim().slice(-2000)
 
 const freePort = Effect.callback<number, EmbeddedPostgresError>((resume) => {
@@ -78,7 +78,7 @@ interface Place {
 }
 
 /** Creates the cluster in a directory beside its own, and moves it there when complete. */
-const initialise = Effect.fnUntraced(function*(place: Place, { account, bin }: Binaries, fsync: boolean) {
+const initialise = Effect.fnUntraced(function* (place: Place, { account, bin }: Binaries, fsync: boolean) {
   const data = NodePath.join(place.dataDir, "data")
   const password = NodeCrypto.randomBytes(24).toString("base64url")
   const here = isReachable(place.dataDir, account, 0o1)
@@ -94,7 +94,7 @@ const initialise = Effect.fnUntraced(function*(place: Place, { account, bin }: B
     return work
   })
   const fresh = NodePath.join(work, "data")
-  yield* Effect.gen(function*() {
+  yield* Effect.gen(function* () {
     const from = size(place.log)
     const initdb = yield* TiedProcess.spawn({
       file: NodePath.join(bin, "initdb"),
@@ -126,11 +126,12 @@ const initialise = Effect.fnUntraced(function*(place: Place, { account, bin }: B
  * Waits for the server of a killed predecessor to end, and removes the lock file of a crashed one: PostgreSQL
  * itself refuses to start when another process has got the same number meanwhile, as happens in containers.
  */
-const takeOver = Effect.fnUntraced(function*(data: string) {
+const takeOver = Effect.fnUntraced(function* (data: string) {
   const lock = NodePath.join(data, "postmaster.pid")
   for (let tries = 0; NodeFs.existsSync(lock); tries++) {
     const pid = Number.parseInt(NodeFs.readFileSync(lock, "utf8"))
-    if (!TiedProcess.isRunning(pid, data)) return yield* attempt("remove a stale lock file", () => NodeFs.rmSync(lock, { force: true }))
+    if (!TiedProcess.isRunning(pid, data))
+      return yield* attempt("remove a stale lock file", () => NodeFs.rmSync(lock, { force: true }))
     if (tries === 100) {
       return yield* failure(`Process ${pid} already serves ${data}: stop it, or choose another dataDir.`)
     }
@@ -148,7 +149,13 @@ const isReady = (data: string, pid: number): boolean => {
 }
 
 /** Runs the server and waits until it answers. */
-const launch = Effect.fnUntraced(function*(place: Place, { account, bin }: Binaries, data: string, port: number, options: Options) {
+const launch = Effect.fnUntraced(function* (
+  place: Place,
+  { account, bin }: Binaries,
+  data: string,
+  port: number,
+  options: Options
+) {
   const settings: Record<string, string> = {
     listen_addresses: host,
     port: String(port),
@@ -158,7 +165,7 @@ const launch = Effect.fnUntraced(function*(place: Place, { account, bin }: Binar
     ...(options.fsync === false && { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }),
     ...options.settings
   }
-  for (let tries = 0;; tries++) {
+  for (let tries = 0; ; tries++) {
     yield* takeOver(data)
     if (size(place.log) > 10_000_000) NodeFs.truncateSync(place.log)
     const from = size(place.log)
@@ -172,7 +179,7 @@ const launch = Effect.fnUntraced(function*(place: Place, { account, bin }: Binar
       orphanSignal: place.temporary ? "QUIT" : "INT",
       orphanRemove: place.temporary ? place.dataDir : undefined
     }).pipe(Effect.mapError((error) => failure(error.message)))
-    const ready = yield* Effect.gen(function*() {
+    const ready = yield* Effect.gen(function* () {
       for (let polls = 0; polls < 6000 && server.exitCode() === undefined; polls++) {
         if (isReady(data, server.pid)) return true
         yield* Effect.sleep(20)
@@ -195,7 +202,7 @@ const launch = Effect.fnUntraced(function*(place: Place, { account, bin }: Binar
   }
 })
 
-const make = Effect.fnUntraced(function*(options: Options) {
+const make = Effect.fnUntraced(function* (options: Options) {
   const binaries = yield* locate
   const { account } = binaries
   const place = yield* Effect.acquireRelease(
@@ -225,11 +232,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const data = NodeFs.realpathSync(link)
   const owner = NodeFs.statSync(data).uid
   if (owner !== (account?.uid ?? process.getuid?.())) {
-    return yield* failure(`${data} belongs to user ${owner}: run as that user, or change its owner (chown -R), or choose another dataDir.`)
+    return yield* failure(
+      `${data} belongs to user ${owner}: run as that user, or change its owner (chown -R), or choose another dataDir.`
+    )
   }
-  const password = yield* attempt(
-    `read its password (remove ${place.dataDir} to begin anew)`,
-    () => NodeFs.readFileSync(NodePath.join(place.dataDir, "password"), "utf8")
+  const password = yield* attempt(`read its password (remove ${place.dataDir} to begin anew)`, () =>
+    NodeFs.readFileSync(NodePath.join(place.dataDir, "password"), "utf8")
   )
 
   let server: TiedProcess.TiedProcess | undefined
@@ -246,25 +254,31 @@ const make = Effect.fnUntraced(function*(options: Options) {
       closed
         ? Effect.fail(failure("This embedded PostgreSQL has ended with its scope: start another."))
         : launch(place, binaries, data, port, options)
-    ).pipe(Effect.tap((running) => Effect.sync(() => server = running)), Effect.asVoid)
+    ).pipe(
+      Effect.tap((running) => Effect.sync(() => (server = running))),
+      Effect.asVoid
+    )
 
   yield* Effect.addFinalizer(() =>
-    alone(Effect.suspend(() => {
-      closed = true
-      return end(place.temporary ? "immediate" : "fast")
-    }))
+    alone(
+      Effect.suspend(() => {
+        closed = true
+        return end(place.temporary ? "immediate" : "fast")
+      })
+    )
   )
   const startOnFreePort = freePort.pipe(Effect.flatMap((port) => Effect.as(begin(port), port)))
-  const port = options.port === undefined
-    ? yield* startOnFreePort.pipe(Effect.retry({ times: 3, while: (error) => error.message.startsWith("Port ") }))
-    : yield* Effect.as(begin(options.port), options.port)
+  const port =
+    options.port === undefined
+      ? yield* startOnFreePort.pipe(Effect.retry({ times: 3, while: (error) => error.message.startsWith("Port ") }))
+      : yield* Effect.as(begin(options.port), options.port)
 
   const handle: EmbeddedPostgres = {
     url: Redacted.make(`postgres://postgres:${password}@${host}:${port}/postgres`),
     host,
     port,
     dataDir: place.dataDir,
-    pid: Effect.sync(() => server?.exitCode() === undefined ? server?.pid : undefined),
+    pid: Effect.sync(() => (server?.exitCode() === undefined ? server?.pid : undefined)),
     restart: (mode = "fast") => onWallClock(alone(Effect.andThen(end(mode), begin(port)))),
     stop: (mode = "fast") => onWallClock(alone(end(mode)))
   }
@@ -273,7 +287,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
 /** A server lives in real time, also where a test has its own clock. */
 const onWallClock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.updateContext(effect, (context: Context.Context<R>) => Context.omit(Clock.Clock)(context) as Context.Context<R>)
+  Effect.updateContext(
+    effect,
+    (context: Context.Context<R>) => Context.omit(Clock.Clock)(context) as Context.Context<R>
+  )
 
 /** Starts a server that lives as long as the scope: in about two seconds the first time, less on existing data. */
 export const start = (options: Options = {}): Effect.Effect<EmbeddedPostgres, EmbeddedPostgresError, Scope.Scope> =>

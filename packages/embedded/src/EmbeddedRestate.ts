@@ -62,7 +62,7 @@ const failure = (message: string) => new EmbeddedRestateError({ message })
 const attempt = <A>(what: string, evaluate: () => A) =>
   Effect.try({ try: evaluate, catch: (cause) => failure(`The embedded Restate could not ${what}: ${cause}`) })
 
-const size = (log: string) => NodeFs.existsSync(log) ? NodeFs.statSync(log).size : 0
+const size = (log: string) => (NodeFs.existsSync(log) ? NodeFs.statSync(log).size : 0)
 
 const locate = Effect.suspend(() => {
   const platform = `${process.platform}-${process.arch}`
@@ -92,11 +92,16 @@ const isFree = (port: number) =>
 const freePorts = (count: number) =>
   Effect.tryPromise({
     try: async () => {
-      const servers = await Promise.all(Array.from({ length: count }, () =>
-        new Promise<NodeNet.Server>((resolve, reject) => {
-          const server = NodeNet.createServer().once("error", reject)
-          server.listen(0, host, () => resolve(server))
-        })))
+      const servers = await Promise.all(
+        Array.from(
+          { length: count },
+          () =>
+            new Promise<NodeNet.Server>((resolve, reject) => {
+              const server = NodeNet.createServer().once("error", reject)
+              server.listen(0, host, () => resolve(server))
+            })
+        )
+      )
       const ports = servers.map((server) => (server.address() as NodeNet.AddressInfo).port)
       await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
       return ports
@@ -125,7 +130,12 @@ const identity = (file: string): string => {
 }
 
 const isHealthy = (url: string) =>
-  Effect.promise(() => fetch(url, { signal: AbortSignal.timeout(1000) }).then((answer) => answer.ok, () => false))
+  Effect.promise(() =>
+    fetch(url, { signal: AbortSignal.timeout(1000) }).then(
+      (answer) => answer.ok,
+      () => false
+    )
+  )
 
 interface Place {
   readonly baseDir: string
@@ -159,11 +169,13 @@ const environment = (place: Place, ports: Ports): Record<string, string> => ({
  * Waits for a killed predecessor's server to end, which its watchdog does within seconds. Asking beforehand is
  * needed: Restate often exits without a word about a locked directory, and behind a taken port another may seem healthy.
  */
-const takeOver = Effect.fnUntraced(function*(place: Place, ports: Ports) {
-  for (let tries = 0;; tries++) {
+const takeOver = Effect.fnUntraced(function* (place: Place, ports: Ports) {
+  for (let tries = 0; ; tries++) {
     const pid = NodeFs.existsSync(place.pid) ? Number.parseInt(NodeFs.readFileSync(place.pid, "utf8")) : 0
     const inUse = pid > 0 && TiedProcess.isRunning(pid, place.baseDir)
-    const taken = yield* Effect.filter(Object.values(ports), (port: number) => Effect.map(isFree(port), (free) => !free))
+    const taken = yield* Effect.filter(Object.values(ports), (port: number) =>
+      Effect.map(isFree(port), (free) => !free)
+    )
     if (!inUse && taken.length === 0) return
     if (tries === 50) {
       return yield* failure(
@@ -177,7 +189,7 @@ const takeOver = Effect.fnUntraced(function*(place: Place, ports: Ports) {
 })
 
 /** Runs the server and waits until ingress and admin API are healthy. */
-const launch = Effect.fnUntraced(function*(binary: string, place: Place, ports: Ports, options: Options) {
+const launch = Effect.fnUntraced(function* (binary: string, place: Place, ports: Ports, options: Options) {
   yield* takeOver(place, ports)
   if (size(place.log) > 10_000_000) NodeFs.truncateSync(place.log)
   const from = size(place.log)
@@ -190,17 +202,18 @@ const launch = Effect.fnUntraced(function*(binary: string, place: Place, ports: 
     orphanSignal: place.temporary ? "KILL" : "TERM",
     orphanRemove: place.temporary ? place.baseDir : undefined
   }).pipe(Effect.mapError((error) => failure(error.message)))
-  const healthy = yield* Effect.gen(function*() {
+  const healthy = yield* Effect.gen(function* () {
     yield* attempt("note its process id", () => NodeFs.writeFileSync(place.pid, String(server.pid)))
     for (let polls = 0; polls < 1200 && server.exitCode() === undefined; polls++) {
       if (
-        (yield* isHealthy(`http://${host}:${ports.admin}/health`))
-        && (yield* isHealthy(`http://${host}:${ports.ingress}/restate/health`))
-      ) return true
+        (yield* isHealthy(`http://${host}:${ports.admin}/health`)) &&
+        (yield* isHealthy(`http://${host}:${ports.ingress}/restate/health`))
+      )
+        return true
       yield* Effect.sleep(50)
     }
     return false
-  }).pipe(Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : server.terminate("SIGKILL", 1000)))
+  }).pipe(Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : server.terminate("SIGKILL", 1000))))
   if (healthy) return server
   const code = server.exitCode() ?? "still starting after a minute"
   yield* server.terminate("SIGKILL", 1000)
@@ -210,7 +223,7 @@ const launch = Effect.fnUntraced(function*(binary: string, place: Place, ports: 
   )
 })
 
-const make = Effect.fnUntraced(function*(options: Options) {
+const make = Effect.fnUntraced(function* (options: Options) {
   const binary = yield* locate
   const place = yield* Effect.acquireRelease(
     attempt("create its directory", (): Place => {
@@ -219,7 +232,13 @@ const make = Effect.fnUntraced(function*(options: Options) {
         ? NodeFs.mkdtempSync(NodePath.join(NodeFs.realpathSync(NodeOs.tmpdir()), "tenon-restate-"))
         : NodePath.resolve(options.baseDir!)
       NodeFs.mkdirSync(baseDir, { recursive: true })
-      return { baseDir, temporary, log: NodePath.join(baseDir, "restate.log"), key: NodePath.join(baseDir, "identity.pem"), pid: NodePath.join(baseDir, "restate.pid") }
+      return {
+        baseDir,
+        temporary,
+        log: NodePath.join(baseDir, "restate.log"),
+        key: NodePath.join(baseDir, "identity.pem"),
+        pid: NodePath.join(baseDir, "restate.pid")
+      }
     }),
     (place) =>
       Effect.sync(() => {
@@ -242,13 +261,18 @@ const make = Effect.fnUntraced(function*(options: Options) {
       closed
         ? Effect.fail(failure("This embedded Restate has ended with its scope: start another."))
         : launch(binary, place, ports, options)
-    ).pipe(Effect.tap((running) => Effect.sync(() => server = running)), Effect.asVoid)
+    ).pipe(
+      Effect.tap((running) => Effect.sync(() => (server = running))),
+      Effect.asVoid
+    )
 
   yield* Effect.addFinalizer(() =>
-    alone(Effect.suspend(() => {
-      closed = true
-      return end(place.temporary ? "SIGKILL" : "SIGTERM")
-    }))
+    alone(
+      Effect.suspend(() => {
+        closed = true
+        return end(place.temporary ? "SIGKILL" : "SIGTERM")
+      })
+    )
   )
   const chosen = options.ports ?? {}
   const ports = yield* freePorts(3).pipe(
@@ -262,7 +286,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     adminUrl: `http://${host}:${ports.admin}`,
     baseDir: place.baseDir,
     identityKey,
-    pid: Effect.sync(() => server?.exitCode() === undefined ? server?.pid : undefined),
+    pid: Effect.sync(() => (server?.exitCode() === undefined ? server?.pid : undefined)),
     restart: onWallClock(alone(Effect.suspend(() => Effect.andThen(end("SIGTERM"), begin(ports))))),
     kill: onWallClock(alone(end("SIGKILL"))),
     stop: onWallClock(alone(end("SIGTERM")))
@@ -272,7 +296,10 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
 /** A server lives in real time, also where a test has its own clock. */
 const onWallClock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.updateContext(effect, (context: Context.Context<R>) => Context.omit(Clock.Clock)(context) as Context.Context<R>)
+  Effect.updateContext(
+    effect,
+    (context: Context.Context<R>) => Context.omit(Clock.Clock)(context) as Context.Context<R>
+  )
 
 /** Starts a server that lives as long as the scope, in one or two seconds. */
 export const start = (options: Options = {}): Effect.Effect<EmbeddedRestate, EmbeddedRestateError, Scope.Scope> =>

@@ -69,7 +69,11 @@ export const isRunning = (pid: number, text: string): boolean => {
     return NodeFs.readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text)
   } catch {
     if (NodeFs.existsSync("/proc/self/cmdline")) return false
-    return NodeChildProcess.spawnSync("ps", ["-ww", "-o", "command=", "-p", String(pid)]).stdout?.toString().includes(text) ?? false
+    return (
+      NodeChildProcess.spawnSync("ps", ["-ww", "-o", "command=", "-p", String(pid)])
+        .stdout?.toString()
+        .includes(text) ?? false
+    )
   }
 }
 
@@ -84,7 +88,15 @@ export const spawn = (command: Command): Effect.Effect<TiedProcess, TiedProcessE
       log = NodeFs.openSync(command.log, "a", 0o600)
       child = NodeChildProcess.spawn(
         "/bin/sh",
-        ["-c", script, "tenon-watchdog", command.orphanSignal, command.orphanRemove ?? "", command.file, ...command.args],
+        [
+          "-c",
+          script,
+          "tenon-watchdog",
+          command.orphanSignal,
+          command.orphanRemove ?? "",
+          command.file,
+          ...command.args
+        ],
         { cwd: command.cwd, env: command.env, detached: true, stdio: ["pipe", "pipe", log], ...command.user }
       )
     } catch (cause) {
@@ -94,7 +106,7 @@ export const spawn = (command: Command): Effect.Effect<TiedProcess, TiedProcessE
     }
     let code: number | undefined
     const ended = new Promise<number>((resolve) => {
-      child.once("exit", (exit) => resolve(code = exit ?? 137))
+      child.once("exit", (exit) => resolve((code = exit ?? 137)))
     })
     child.once("error", fail)
     child.stdin!.on("error", () => {})
@@ -110,24 +122,26 @@ export const spawn = (command: Command): Effect.Effect<TiedProcess, TiedProcessE
         }
       }
       const exit = Effect.promise(() => ended)
-      resume(Effect.succeed({
-        pid,
-        exit,
-        exitCode: () => code,
-        terminate: (signal, grace) =>
-          Effect.suspend(() => {
-            send(signal)
-            return exit
-          }).pipe(
-            Effect.timeoutOrElse({
-              duration: grace,
-              orElse: () => {
-                send("SIGKILL")
-                return exit
-              }
-            })
-          )
-      }))
+      resume(
+        Effect.succeed({
+          pid,
+          exit,
+          exitCode: () => code,
+          terminate: (signal, grace) =>
+            Effect.suspend(() => {
+              send(signal)
+              return exit
+            }).pipe(
+              Effect.timeoutOrElse({
+                duration: grace,
+                orElse: () => {
+                  send("SIGKILL")
+                  return exit
+                }
+              })
+            )
+        })
+      )
     })
     return Effect.sync(() => child.stdin!.destroy())
   })

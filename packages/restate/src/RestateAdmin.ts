@@ -15,7 +15,7 @@ export class RestateAdminError extends Schema.TaggedError<RestateAdminError>()("
 
 const isTransient = (error: RestateAdminError) => error.status === undefined || error.status >= 500
 
-const send = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest) {
+const send = Effect.fnUntraced(function* (request: HttpClientRequest.HttpClientRequest) {
   const what = `${request.method} ${request.url}`
   const unanswered = (cause: { readonly message: string }) =>
     new RestateAdminError({ message: `${what}: ${cause.message}. Is Restate running there?` })
@@ -34,8 +34,8 @@ const json = (response: HttpClientResponse.HttpClientResponse) =>
   )
 
 /** Succeeds once the node answers that it is healthy; does not retry. */
-export const health = Effect.fn("RestateAdmin.health")(
-  (adminUrl: string) => send(HttpClientRequest.get(`${adminUrl}/health`)).pipe(Effect.asVoid)
+export const health = Effect.fn("RestateAdmin.health")((adminUrl: string) =>
+  send(HttpClientRequest.get(`${adminUrl}/health`)).pipe(Effect.asVoid)
 )
 
 const Deployment = Schema.Struct({
@@ -51,27 +51,31 @@ export interface RegisterOptions {
 }
 
 /** Tells Restate where the handlers are; retries a 5xx and a refused connection, fails at once on a 4xx. */
-export const registerDeployment = Effect.fn("RestateAdmin.registerDeployment")(
-  function*(adminUrl: string, uri: string, options: RegisterOptions = {}) {
-    const response = yield* send(
-      HttpClientRequest.bodyJsonUnsafe(HttpClientRequest.post(`${adminUrl}/deployments`), {
-        uri,
-        force: options.force ?? false
-      })
-    ).pipe(Effect.retry({
+export const registerDeployment = Effect.fn("RestateAdmin.registerDeployment")(function* (
+  adminUrl: string,
+  uri: string,
+  options: RegisterOptions = {}
+) {
+  const response = yield* send(
+    HttpClientRequest.bodyJsonUnsafe(HttpClientRequest.post(`${adminUrl}/deployments`), {
+      uri,
+      force: options.force ?? false
+    })
+  ).pipe(
+    Effect.retry({
       while: isTransient,
       schedule: Schedule.upTo(Schedule.spaced(200), { duration: options.patience ?? "20 seconds" })
-    }))
-    return yield* Schema.decodeUnknownEffect(Deployment)(yield* json(response)).pipe(
-      Effect.mapError((cause) => new RestateAdminError({ message: `Unexpected answer: ${cause.message}` }))
-    )
-  }
-)
+    })
+  )
+  return yield* Schema.decodeUnknownEffect(Deployment)(yield* json(response)).pipe(
+    Effect.mapError((cause) => new RestateAdminError({ message: `Unexpected answer: ${cause.message}` }))
+  )
+})
 
 const Rows = Schema.Struct({ rows: Schema.Array(Schema.Record(Schema.String, Schema.Unknown)) })
 
 /** Reads Restate's own tables (`sys_invocation`, `sys_journal`, `state`, …) with SQL. */
-export const query = Effect.fn("RestateAdmin.query")(function*(adminUrl: string, sql: string) {
+export const query = Effect.fn("RestateAdmin.query")(function* (adminUrl: string, sql: string) {
   const request = HttpClientRequest.bodyJsonUnsafe(HttpClientRequest.post(`${adminUrl}/query`), { query: sql })
   const { rows } = yield* Schema.decodeUnknownEffect(Rows)(yield* json(yield* send(request))).pipe(
     Effect.mapError((cause) => new RestateAdminError({ message: `Unexpected answer: ${cause.message}` }))
@@ -81,7 +85,9 @@ export const query = Effect.fn("RestateAdmin.query")(function*(adminUrl: string,
 
 const onInvocation = (verb: "cancel" | "kill" | "pause" | "purge" | "resume") =>
   Effect.fn(`RestateAdmin.${verb}`)((adminUrl: string, invocationId: string) =>
-    send(HttpClientRequest.patch(`${adminUrl}/invocations/${encodeURIComponent(invocationId)}/${verb}`)).pipe(Effect.asVoid)
+    send(HttpClientRequest.patch(`${adminUrl}/invocations/${encodeURIComponent(invocationId)}/${verb}`)).pipe(
+      Effect.asVoid
+    )
   )
 
 /** Asks the handler to stop: it sees a `CancelledError` at its next await, and compensates. */

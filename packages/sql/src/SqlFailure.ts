@@ -17,38 +17,54 @@ export const Outcome = Schema.Literals(["unknown", "rolledBack"])
 export type Outcome = typeof Outcome.Type
 
 /** A unique or exclusion constraint refused the row (23505, 23P01). */
-export class UniqueViolation extends Schema.TaggedError<UniqueViolation>()("UniqueViolation", {
-  constraint: Schema.String,
-  table: Schema.String,
-  message: Schema.String
-}, { httpApiStatus: 409 }) {
+export class UniqueViolation extends Schema.TaggedError<UniqueViolation>()(
+  "UniqueViolation",
+  {
+    constraint: Schema.String,
+    table: Schema.String,
+    message: Schema.String
+  },
+  { httpApiStatus: 409 }
+) {
   readonly retryable = false
 }
 
 /** A referenced row is missing, or a referencing one stands in the way (23503, 23001). */
-export class ForeignKeyViolation extends Schema.TaggedError<ForeignKeyViolation>()("ForeignKeyViolation", {
-  constraint: Schema.String,
-  table: Schema.String,
-  message: Schema.String
-}, { httpApiStatus: 409 }) {
+export class ForeignKeyViolation extends Schema.TaggedError<ForeignKeyViolation>()(
+  "ForeignKeyViolation",
+  {
+    constraint: Schema.String,
+    table: Schema.String,
+    message: Schema.String
+  },
+  { httpApiStatus: 409 }
+) {
   readonly retryable = false
 }
 
 /** A CHECK constraint refused the row (23514). */
-export class CheckViolation extends Schema.TaggedError<CheckViolation>()("CheckViolation", {
-  constraint: Schema.String,
-  table: Schema.String,
-  message: Schema.String
-}, { httpApiStatus: 422 }) {
+export class CheckViolation extends Schema.TaggedError<CheckViolation>()(
+  "CheckViolation",
+  {
+    constraint: Schema.String,
+    table: Schema.String,
+    message: Schema.String
+  },
+  { httpApiStatus: 422 }
+) {
   readonly retryable = false
 }
 
 /** A required column was null (23502). */
-export class NotNullViolation extends Schema.TaggedError<NotNullViolation>()("NotNullViolation", {
-  column: Schema.String,
-  table: Schema.String,
-  message: Schema.String
-}, { httpApiStatus: 422 }) {
+export class NotNullViolation extends Schema.TaggedError<NotNullViolation>()(
+  "NotNullViolation",
+  {
+    column: Schema.String,
+    table: Schema.String,
+    message: Schema.String
+  },
+  { httpApiStatus: 422 }
+) {
   readonly retryable = false
 }
 
@@ -57,64 +73,96 @@ export class NotNullViolation extends Schema.TaggedError<NotNullViolation>()("No
  * a malformed literal, a number out of range (SQLSTATE class 22; `sqlState` is
  * `22021` where the value was refused before it was sent).
  */
-export class InvalidValue extends Schema.TaggedError<InvalidValue>()("InvalidValue", {
-  sqlState: Schema.String,
-  message: Schema.String
-}, { httpApiStatus: 422 }) {
+export class InvalidValue extends Schema.TaggedError<InvalidValue>()(
+  "InvalidValue",
+  {
+    sqlState: Schema.String,
+    message: Schema.String
+  },
+  { httpApiStatus: 422 }
+) {
   readonly retryable = false
 }
 
 /** Concurrent transactions collided, or the schema changed under a transaction: try it again (40001, 0A000). */
-export class SerializationFailure extends Schema.TaggedError<SerializationFailure>()("SerializationFailure", {
-  sqlState: Schema.String,
-  message: Schema.String
-}, { httpApiStatus: 409 }) {
+export class SerializationFailure extends Schema.TaggedError<SerializationFailure>()(
+  "SerializationFailure",
+  {
+    sqlState: Schema.String,
+    message: Schema.String
+  },
+  { httpApiStatus: 409 }
+) {
   readonly retryable = true
 }
 
 /** This transaction was chosen as the victim of a deadlock (40P01). */
-export class Deadlock extends Schema.TaggedError<Deadlock>()("Deadlock", {
-  message: Schema.String
-}, { httpApiStatus: 409 }) {
+export class Deadlock extends Schema.TaggedError<Deadlock>()(
+  "Deadlock",
+  {
+    message: Schema.String
+  },
+  { httpApiStatus: 409 }
+) {
   readonly retryable = true
 }
 
 /** The connection went away while a transaction was open on it. `outcome` says what that means for its writes. */
-export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
-  outcome: Outcome,
-  message: Schema.String
-}, { httpApiStatus: 503 }) {
+export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()(
+  "ConnectionLost",
+  {
+    outcome: Outcome,
+    message: Schema.String
+  },
+  { httpApiStatus: 503 }
+) {
   readonly retryable = true
 }
 
 /** No connection could be had in time, or the server is starting, stopping or full. Nothing was sent. */
-export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
-  message: Schema.String
-}, { httpApiStatus: 503 }) {
+export class Unavailable extends Schema.TaggedError<Unavailable>()(
+  "Unavailable",
+  {
+    message: Schema.String
+  },
+  { httpApiStatus: 503 }
+) {
   readonly retryable = true
 }
 
 /** A statement or lock waited longer than it may (57014, 55P03). */
-export class StatementTimeout extends Schema.TaggedError<StatementTimeout>()("StatementTimeout", {
-  sqlState: Schema.String,
-  message: Schema.String
-}, { httpApiStatus: 504 }) {
+export class StatementTimeout extends Schema.TaggedError<StatementTimeout>()(
+  "StatementTimeout",
+  {
+    sqlState: Schema.String,
+    message: Schema.String
+  },
+  { httpApiStatus: 504 }
+) {
   readonly retryable = false
 }
 
 /** A privilege or a row-security policy refused it (42501), or the login may not be used (class 28). */
-export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {
-  table: Schema.String,
-  message: Schema.String
-}, { httpApiStatus: 403 }) {
+export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()(
+  "PermissionDenied",
+  {
+    table: Schema.String,
+    message: Schema.String
+  },
+  { httpApiStatus: 403 }
+) {
   readonly retryable = false
 }
 
 /** Anything else, by its SQLSTATE. */
-export class Other extends Schema.TaggedError<Other>()("Other", {
-  sqlState: Schema.String,
-  message: Schema.String
-}, { httpApiStatus: 500 }) {
+export class Other extends Schema.TaggedError<Other>()(
+  "Other",
+  {
+    sqlState: Schema.String,
+    message: Schema.String
+  },
+  { httpApiStatus: 500 }
+) {
   readonly retryable = false
 }
 

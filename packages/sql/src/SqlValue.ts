@@ -129,15 +129,17 @@ const decodeTimestamp = (value: string): Date | string => {
   const zone = value.slice(fraction === "" ? 19 : 20 + fraction.length)
   if (zone !== "" && zone !== "+00") return value
   const year = Number(value.slice(0, 4))
-  const date = new Date(Date.UTC(
-    year,
-    Number(value.slice(5, 7)) - 1,
-    Number(value.slice(8, 10)),
-    Number(value.slice(11, 13)),
-    Number(value.slice(14, 16)),
-    Number(value.slice(17, 19)),
-    fraction === "" ? 0 : Number(fraction.slice(0, 3).padEnd(3, "0"))
-  ))
+  const date = new Date(
+    Date.UTC(
+      year,
+      Number(value.slice(5, 7)) - 1,
+      Number(value.slice(8, 10)),
+      Number(value.slice(11, 13)),
+      Number(value.slice(14, 16)),
+      Number(value.slice(17, 19)),
+      fraction === "" ? 0 : Number(fraction.slice(0, 3).padEnd(3, "0"))
+    )
+  )
   if (year < 100) date.setUTCFullYear(year)
   return date
 }
@@ -191,10 +193,10 @@ const parseArray = (source: string, parse: (value: string) => unknown): Readonly
         at++
       } else if (source[at] === "{") {
         out.push(list())
-      } else if (source[at] === "\"") {
+      } else if (source[at] === '"') {
         let value = ""
         at++
-        while (source[at] !== "\"") {
+        while (source[at] !== '"') {
           if (source[at] === "\\") at++
           value += source[at++]
         }
@@ -213,9 +215,7 @@ const parseArray = (source: string, parse: (value: string) => unknown): Readonly
   return list()
 }
 
-const cache = new Map<number, Decoder>([
-  [16, (bytes, offset) => bytes[offset] === 116]
-])
+const cache = new Map<number, Decoder>([[16, (bytes, offset) => bytes[offset] === 116]])
 
 /** The decoder for a column of type `oid`; text for a type it does not know. */
 export const decoder = (oid: number): Decoder => {
@@ -224,10 +224,11 @@ export const decoder = (oid: number): Decoder => {
   const parse = parsers[oid]
   const element = elements[oid]
   if (parse === undefined && element === undefined && !stringArrays.has(oid)) return text
-  const made: Decoder = parse !== undefined
-    ? (bytes, offset, size) => parse(text(bytes, offset, size))
-    : (bytes, offset, size) =>
-      parseArray(text(bytes, offset, size), element === undefined ? identity : parsers[element]!)
+  const made: Decoder =
+    parse !== undefined
+      ? (bytes, offset, size) => parse(text(bytes, offset, size))
+      : (bytes, offset, size) =>
+          parseArray(text(bytes, offset, size), element === undefined ? identity : parsers[element]!)
   cache.set(oid, made)
   return made
 }

@@ -83,31 +83,35 @@ export interface Options {
 // Time for an answer to travel, on top of what the server may take.
 const answerGrace = 2_000
 
-const context = "select set_config('role', $1, true), set_config('app.tenant_id', $2, true), set_config('app.actor_id', $3, true)"
+const context =
+  "select set_config('role', $1, true), set_config('app.tenant_id', $2, true), set_config('app.actor_id', $3, true)"
 const contextOfLogin = "select set_config('app.tenant_id', $1, true), set_config('app.actor_id', $2, true)"
 
 /** Runs transactions under a tenant, with row-level security always in force. */
-export class TenantSql extends Context.Service<TenantSql, {
-  /**
-   * Runs statements that are all known now as one transaction in one round
-   * trip: all are applied or none. Answers each statement's rows, in order.
-   */
-  readonly batch: (
-    scope: TenantScope,
-    statements: ReadonlyArray<Statement>
-  ) => Effect.Effect<Rows, SqlFailure.SqlFailure>
-  /**
-   * Runs `body` in a transaction. It commits when the body succeeds and rolls
-   * back when it fails, dies or is interrupted; `tx.commit` commits sooner and
-   * saves a round trip. A body that never runs a statement costs nothing.
-   */
-  readonly transaction: <A, E, R>(
-    scope: TenantScope,
-    body: (tx: Transaction) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | SqlFailure.SqlFailure, R>
-  /** What the pool holds now. */
-  readonly stats: Effect.Effect<PoolStats>
-}>()("@tenon/sql/TenantSql") {}
+export class TenantSql extends Context.Service<
+  TenantSql,
+  {
+    /**
+     * Runs statements that are all known now as one transaction in one round
+     * trip: all are applied or none. Answers each statement's rows, in order.
+     */
+    readonly batch: (
+      scope: TenantScope,
+      statements: ReadonlyArray<Statement>
+    ) => Effect.Effect<Rows, SqlFailure.SqlFailure>
+    /**
+     * Runs `body` in a transaction. It commits when the body succeeds and rolls
+     * back when it fails, dies or is interrupted; `tx.commit` commits sooner and
+     * saves a round trip. A body that never runs a statement costs nothing.
+     */
+    readonly transaction: <A, E, R>(
+      scope: TenantScope,
+      body: (tx: Transaction) => Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | SqlFailure.SqlFailure, R>
+    /** What the pool holds now. */
+    readonly stats: Effect.Effect<PoolStats>
+  }
+>()("@tenon/sql/TenantSql") {}
 
 type Resume = (effect: Effect.Effect<Rows, SqlFailure.SqlFailure>) => void
 
@@ -129,10 +133,12 @@ class OpenTransaction implements Transaction {
 
   // Not interruptible once sent: whoever asked for the commit learns what came of it.
   readonly commit = (statements: ReadonlyArray<Statement>) =>
-    this.turn.withPermit(Effect.suspend(() => {
-      const flight = this.flight(statements, true)
-      return this.connection === undefined ? flight : Effect.uninterruptible(flight)
-    }))
+    this.turn.withPermit(
+      Effect.suspend(() => {
+        const flight = this.flight(statements, true)
+        return this.connection === undefined ? flight : Effect.uninterruptible(flight)
+      })
+    )
 
   private readonly flight = (statements: ReadonlyArray<Statement>, last: boolean) =>
     Effect.callback<Rows, SqlFailure.SqlFailure>((resume) => {
@@ -168,11 +174,7 @@ class OpenTransaction implements Transaction {
     retry = true
   ): void {
     const first = connection.status === "I"
-    const flight = [
-      ...(first ? [begin, this.sql.context(this.scope)] : []),
-      ...statements,
-      ...(last ? [commit] : [])
-    ]
+    const flight = [...(first ? [begin, this.sql.context(this.scope)] : []), ...statements, ...(last ? [commit] : [])]
     const options = { hidden: first ? 2 : 0, commits: last, deadline: this.sql.deadline(flight.length) }
     try {
       const sent = connection.send(flight, options, (answer) => {
@@ -186,7 +188,10 @@ class OpenTransaction implements Transaction {
       })
       if (!sent) {
         this.fail(
-          new SqlFailure.ConnectionLost({ outcome: "rolledBack", message: connection.dead ?? "the connection is gone" }),
+          new SqlFailure.ConnectionLost({
+            outcome: "rolledBack",
+            message: connection.dead ?? "the connection is gone"
+          }),
           resume
         )
       }
@@ -312,33 +317,35 @@ const millis = (input: Duration.Input | undefined, otherwise: number): number =>
 }
 
 /** Makes the service; sessions are opened when first needed and closed with the scope. */
-export const make = Effect.fnUntraced(function*(options: Options) {
+export const make = Effect.fnUntraced(function* (options: Options) {
   const address = Connect.parseUrl(options.url)
-  if (address === null) return yield* new SqlFailure.Unavailable({ message: "the database URL is not a postgres:// URL" })
+  if (address === null)
+    return yield* new SqlFailure.Unavailable({ message: "the database URL is not a postgres:// URL" })
   const statementTimeout = millis(options.statementTimeout, 15_000)
   const pool = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      new Pool({
-        connect: {
-          address,
-          tls: options.tls,
-          role: options.role === undefined ? "tenon_app" : options.role,
-          settings: {
-            application_name: options.applicationName ?? "tenon",
-            statement_timeout: String(statementTimeout),
-            idle_in_transaction_session_timeout: String(millis(options.idleInTransactionTimeout, 15_000))
+    Effect.sync(
+      () =>
+        new Pool({
+          connect: {
+            address,
+            tls: options.tls,
+            role: options.role === undefined ? "tenon_app" : options.role,
+            settings: {
+              application_name: options.applicationName ?? "tenon",
+              statement_timeout: String(statementTimeout),
+              idle_in_transaction_session_timeout: String(millis(options.idleInTransactionTimeout, 15_000))
+            },
+            timeout: millis(options.connectTimeout, 5_000),
+            maxPrepared: options.maxPrepared ?? 200,
+            maxMessageSize: options.maxMessageSize ?? 64 * 1024 * 1024
           },
-          timeout: millis(options.connectTimeout, 5_000),
-          maxPrepared: options.maxPrepared ?? 200,
-          maxMessageSize: options.maxMessageSize ?? 64 * 1024 * 1024
-        },
-        maxConnections: options.maxConnections ?? 10,
-        maxWaiting: options.maxWaiting ?? 10_000,
-        acquireTimeout: millis(options.acquireTimeout, 5_000),
-        idleTimeout: millis(options.idleTimeout, 60_000),
-        maxLifetime: millis(options.maxLifetime, 30 * 60_000),
-        rollbackTimeout: answerGrace
-      })
+          maxConnections: options.maxConnections ?? 10,
+          maxWaiting: options.maxWaiting ?? 10_000,
+          acquireTimeout: millis(options.acquireTimeout, 5_000),
+          idleTimeout: millis(options.idleTimeout, 60_000),
+          maxLifetime: millis(options.maxLifetime, 30 * 60_000),
+          rollbackTimeout: answerGrace
+        })
     ),
     (pool) => Effect.sync(() => pool.close())
   )
@@ -366,7 +373,7 @@ export const layer = (options: Options): Layer.Layer<TenantSql, SqlFailure.Unava
  */
 export const layerConfig: Layer.Layer<TenantSql, SqlFailure.Unavailable | Config.ConfigError> = Layer.effect(
   TenantSql,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const role = yield* Config.option(Config.NonEmptyString("DATABASE_ROLE"))
     const maxConnections = yield* Config.option(Config.Int("DATABASE_POOL_SIZE"))
     const statementTimeout = yield* Config.option(Config.Duration("DATABASE_STATEMENT_TIMEOUT"))

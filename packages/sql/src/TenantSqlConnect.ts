@@ -74,12 +74,12 @@ const dial = (address: Address): Net.Socket =>
   address.path !== undefined
     ? Net.connect({ path: address.path })
     : Net.connect({
-      host: address.host,
-      port: address.port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: 30_000
-    })
+        host: address.host,
+        port: address.port,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: 30_000
+      })
 
 /** The raw stream, encrypted as asked. Calls back once with the stream and whether the server agreed to TLS. */
 const secure = (
@@ -116,9 +116,15 @@ const cancel = (options: ConnectOptions, pid: number, secret: number): void => {
   raw.setTimeout(cancelTimeout, () => raw.destroy())
   raw.on("error", () => raw.destroy())
   raw.once("connect", () =>
-    secure(options, raw, (socket) => {
-      socket.end(PgProtocol.encodeCancelRequest({ pid, secret }), () => raw.destroy())
-    }, () => raw.destroy()))
+    secure(
+      options,
+      raw,
+      (socket) => {
+        socket.end(PgProtocol.encodeCancelRequest({ pid, secret }), () => raw.destroy())
+      },
+      () => raw.destroy()
+    )
+  )
 }
 
 // A role that escapes row security would make every policy decoration. To
@@ -150,7 +156,7 @@ const refusal = (role: string | null, row: { readonly [column: string]: unknown 
 export const connect = (
   options: ConnectOptions,
   resume: (result: Connection | SqlFailure.SqlFailure) => void
-): () => void => {
+): (() => void) => {
   const { address } = options
   let settled = false
   let scram: PgAuth.ScramState | undefined
@@ -168,7 +174,9 @@ export const connect = (
   const timer = setTimeout(() => settle(unavailable("connecting took too long")), options.timeout)
   const denied = (message: string): void => settle(new SqlFailure.PermissionDenied({ table: "", message }))
 
-  raw.on("error", (error: Error) => settle(unavailable(`cannot connect: ${(error as NodeJS.ErrnoException).code ?? error.name}`)))
+  raw.on("error", (error: Error) =>
+    settle(unavailable(`cannot connect: ${(error as NodeJS.ErrnoException).code ?? error.name}`))
+  )
   raw.on("close", () => settle(unavailable("the connection was closed while it was being opened")))
   raw.once("connect", () => secure(options, raw, start, settle))
 
@@ -224,13 +232,15 @@ export const connect = (
         }
         case "ReadyForQuery":
           socket.off("data", onData)
-          return verify(new Connection({
-            socket,
-            parser,
-            processId: pid,
-            maxPrepared: options.maxPrepared,
-            cancel: () => cancel(options, pid, secret)
-          }))
+          return verify(
+            new Connection({
+              socket,
+              parser,
+              processId: pid,
+              maxPrepared: options.maxPrepared,
+              cancel: () => cancel(options, pid, secret)
+            })
+          )
       }
     }
     const onData = (chunk: Uint8Array): void => {
@@ -245,15 +255,17 @@ export const connect = (
       use(Redacted.value(address.password))
     }
     socket.on("data", onData)
-    socket.write(PgProtocol.encodeStartupMessage({
-      user: address.user,
-      database: address.database,
-      DateStyle: "ISO",
-      TimeZone: "UTC",
-      bytea_output: "hex",
-      row_security: "on",
-      ...options.settings
-    }))
+    socket.write(
+      PgProtocol.encodeStartupMessage({
+        user: address.user,
+        database: address.database,
+        DateStyle: "ISO",
+        TimeZone: "UTC",
+        bytea_output: "hex",
+        row_security: "on",
+        ...options.settings
+      })
+    )
   }
 
   const verify = (connection: Connection): void => {
@@ -262,9 +274,7 @@ export const connect = (
       { hidden: 0, commits: false, deadline: options.timeout },
       (answer) => {
         if (settled) return connection.close()
-        const problem = answer._tag === "Failed"
-          ? answer.failure.message
-          : refusal(options.role, answer.rows[0]?.[0])
+        const problem = answer._tag === "Failed" ? answer.failure.message : refusal(options.role, answer.rows[0]?.[0])
         if (problem === undefined) return settle(connection)
         connection.close()
         if (answer._tag === "Failed") settle(unavailable(problem))

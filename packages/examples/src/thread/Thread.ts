@@ -98,7 +98,8 @@ export const Thread = Resource.make("Thread", {
               threadId: saved.threadId,
               position: saved.position,
               content: saved.content
-            })))
+            }))
+          )
         )
     ),
     messages: on.stream(

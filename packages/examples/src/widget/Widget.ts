@@ -35,9 +35,8 @@ export const Widget = Resource.make("Widget", {
   actions: (on) => ({
     create: on.create({ input: { name: Schema.NonEmptyString } }),
     deactivate: on.update({ errors: [AlreadyInactive] }, ({ self }) =>
-      self.status === "INACTIVE"
-        ? Result.fail(new AlreadyInactive({ id: self.id }))
-        : { ...self, status: "INACTIVE" }),
+      self.status === "INACTIVE" ? Result.fail(new AlreadyInactive({ id: self.id })) : { ...self, status: "INACTIVE" }
+    ),
     get: on.read({ output: WidgetView }, ({ self }) => ({ id: self.id, label: self.name, status: self.status })),
     remove: on.destroy({})
   })
