@@ -27,7 +27,7 @@ import * as Policy from "./Policy.ts"
 import type * as Registry from "./Registry.ts"
 import type * as Resource from "./Resource.ts"
 import * as RowCodec from "./RowCodec.ts"
-import type { Change, Conclusion, EncodedRow, LoadAnswer, OutboxEvent, Plan, Work } from "./UnitOfWork.ts"
+import type { Change, Conclusion, EncodedRow, LoadAnswer, OutboxEvent, Plan, Standing, Work } from "./UnitOfWork.ts"
 
 /** An action with the resource it belongs to. */
 export interface Found {
@@ -211,7 +211,10 @@ const plan = (setting: Setting, outcome: Outcome.Outcome<unknown>): Result.Resul
   }
   return Result.succeed({
     changes,
-    fixed: outcome.fixed && outcome.directives.every((each) => each._tag !== "Send" || each.fixed),
+    fixed:
+      outcome.fixed &&
+      outcome.directives.every((each) => each._tag !== "Send" || each.fixed) &&
+      outcome.rows.every((change) => change._tag === "Remove" || change.resource.conflict.do === "update"),
     conclude: (standing) => conclude(setting, outcome, standing)
   })
 }
@@ -271,16 +274,17 @@ const checkTransitions = (resource: Resource.Any, self: object, row: EncodedRow)
 const conclude = (
   { encodedSelf, found: { action, resource }, registry }: Setting,
   outcome: Outcome.Outcome<unknown>,
-  standing: ReadonlyArray<EncodedRow | undefined>
+  standing: ReadonlyArray<Standing | undefined>
 ): Conclusion => {
   const saved = outcome.rows.map((change, index) => {
-    const row = standing[index]
+    const row = standing[index]?.row
     return change._tag === "Save" && row !== undefined ? RowCodec.of(change.resource).decode(row) : undefined
   })
+  const repeated = standing.some((each) => each?.fresh === false)
   const result = outcome.result(saved)
   const deliveries: Array<Delivery> = []
   const events: Array<OutboxEvent> = []
-  for (const directive of outcome.directives) {
+  for (const directive of repeated ? [] : outcome.directives) {
     if (directive._tag === "Emit") {
       const { name, payload } = directive.event
       events.push({ name, payload: encodeJson(payload, directive.payload, name) })
@@ -288,7 +292,7 @@ const conclude = (
   }
   const field = versionField(resource)
   const own = outcome.rows.findIndex((change) => change.resource.name === resource.name)
-  const version = field === undefined ? undefined : (own >= 0 ? standing[own] : encodedSelf)?.[field]
+  const version = field === undefined ? undefined : (own >= 0 ? standing[own]?.row : encodedSelf)?.[field]
   const output = action.kind === "stream" ? arrayOf(action.output) : action.output
   return {
     executed: {

@@ -131,7 +131,7 @@ export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | Un
               Effect.fromResult(
                 Result.map(
                   tables.apply(actor.tenantId, [{ _tag: "Save", resource, row }]),
-                  ([standing]) => standing ?? row
+                  ([standing]) => standing?.row ?? row
                 )
               )
             ),

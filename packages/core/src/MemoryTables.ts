@@ -5,7 +5,7 @@ import { type ActionFailure, AlreadyExists, BrokenReference, VersionConflict } f
 import type { Filter, Query, Scalar, Sort } from "./Query.ts"
 import type { BelongsTo } from "./Relation.ts"
 import type * as Resource from "./Resource.ts"
-import type { Change, EncodedRow } from "./UnitOfWork.ts"
+import type { Change, EncodedRow, Standing } from "./UnitOfWork.ts"
 
 type Rows = ReadonlyMap<string, EncodedRow>
 
@@ -68,8 +68,8 @@ export class Tables {
   apply(
     tenantId: string,
     changes: ReadonlyArray<Change>
-  ): Result.Result<ReadonlyArray<EncodedRow | undefined>, ActionFailure> {
-    const standing: Array<EncodedRow | undefined> = []
+  ): Result.Result<ReadonlyArray<Standing | undefined>, ActionFailure> {
+    const standing: Array<Standing | undefined> = []
     const before = this.snapshot()
     for (const change of changes) {
       const applied =
@@ -89,13 +89,14 @@ export class Tables {
     return this.#rows.get(tableId(tenantId, resource)) ?? new Map()
   }
 
-  #save(tenantId: string, resource: Resource.Any, given: EncodedRow): Result.Result<EncodedRow, ActionFailure> {
+  #save(tenantId: string, resource: Resource.Any, given: EncodedRow): Result.Result<Standing, ActionFailure> {
     const rows = this.#of(tenantId, resource)
     const complete = withAllFields(resource, given)
     const conflicting = [...rows.values()].find((row) => agree(row, complete, resource.conflict.on))
-    if (conflicting !== undefined && resource.conflict.do === "nothing") return Result.succeed(conflicting)
+    if (conflicting !== undefined && resource.conflict.do === "nothing")
+      return Result.succeed({ row: conflicting, fresh: false })
     const row = this.#number(tenantId, resource, complete, conflicting)
-    if (Result.isFailure(row)) return row
+    if (Result.isFailure(row)) return Result.fail(row.failure)
     const broken = this.#brokenReference(tenantId, resource, row.success)
     if (broken !== undefined) return Result.fail(broken)
     const rest = new Map(rows)
@@ -106,7 +107,7 @@ export class Tables {
       }
     }
     this.#rows.set(tableId(tenantId, resource), rest.set(keyOf(resource, row.success), row.success))
-    return row
+    return Result.succeed({ row: row.success, fresh: true })
   }
 
   /** Fills the fields that count: versions and positions. */

@@ -9,7 +9,10 @@ import * as Column from "./Column.ts"
 import type { Fields } from "./Field.ts"
 import type { Relation } from "./Relation.ts"
 
-/** What a second row with the same conflict columns does: replace the first, or leave it standing. */
+/**
+ * What a second row with the same conflict columns does: replace the first, or leave it standing. Where it is left
+ * standing, the outcome that would have saved the second sends and emits nothing: the first one's did.
+ */
 export interface Conflict<Field extends string = string> {
   readonly on: ReadonlyArray<Field>
   readonly do: "update" | "nothing"

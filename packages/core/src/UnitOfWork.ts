@@ -35,6 +35,12 @@ export interface Conclusion {
   readonly events: ReadonlyArray<OutboxEvent>
 }
 
+/** A row as it stands after a save. `fresh` is false where the conflict rule kept an earlier row and saved nothing. */
+export interface Standing {
+  readonly row: EncodedRow
+  readonly fresh: boolean
+}
+
 /** What an action decided to do. */
 export interface Plan {
   readonly changes: ReadonlyArray<Change>
@@ -42,7 +48,7 @@ export interface Plan {
    * Called once with the rows as they stand after the save, in the order of `changes` (`undefined` for a removal).
    * Pure and synchronous.
    */
-  readonly conclude: (standing: ReadonlyArray<EncodedRow | undefined>) => Conclusion
+  readonly conclude: (standing: ReadonlyArray<Standing | undefined>) => Conclusion
   /** True where `conclude` does not look at the rows, so that it can be called before they are saved. */
   readonly fixed: boolean
 }
