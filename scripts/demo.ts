@@ -5,7 +5,13 @@ import { resolve } from "node:path"
 
 const json = process.argv.includes("--json")
 const root = resolve(import.meta.dirname, "..")
-const command = [`${root}/packages/cli/src/main.ts`, "dev", "--json", "--config", `${root}/packages/examples/tenon.config.ts`]
+const command = [
+  `${root}/packages/cli/src/main.ts`,
+  "dev",
+  "--json",
+  "--config",
+  `${root}/packages/examples/tenon.config.ts`
+]
 const say = (message: string) => void (json ? process.stderr : process.stdout).write(`${message}\n`)
 
 const checks = await Effect.runPromise(Demo.run(command, say))

@@ -46,7 +46,9 @@ const generate = Command.make(
         ? "Nothing to do: the migrations are up to the declarations."
         : [
             ...generated.warnings.map((each) => `Warning: ${each}.`),
-            ...generated.files.map((file) => (dryRun ? `-- ${file.name}\n${file.sql}` : `Wrote ${where.directory}/${file.name}`))
+            ...generated.files.map((file) =>
+              dryRun ? `-- ${file.name}\n${file.sql}` : `Wrote ${where.directory}/${file.name}`
+            )
           ].join("\n")
     yield* Output.print(json, generated, text)
   })

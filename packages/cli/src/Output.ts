@@ -18,6 +18,11 @@ export const table = (headings: ReadonlyArray<string>, rows: ReadonlyArray<Reado
   const all = [headings, ...rows]
   const widths = headings.map((_, index) => Math.max(...all.map((row) => (row[index] ?? "").length)))
   return all
-    .map((row) => row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join("  ").trimEnd())
+    .map((row) =>
+      row
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join("  ")
+        .trimEnd()
+    )
     .join("\n")
 }

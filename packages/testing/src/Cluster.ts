@@ -85,7 +85,10 @@ const makeApplication = (options: Options, environment: NodeJS.ProcessEnv): Appl
   let child: ChildProcess | undefined
   return {
     start: Effect.callback<string, ClusterError>((resume) => {
-      const process_ = spawn(process.execPath, [...options.command], { env: environment, stdio: ["ignore", "pipe", "pipe"] })
+      const process_ = spawn(process.execPath, [...options.command], {
+        env: environment,
+        stdio: ["ignore", "pipe", "pipe"]
+      })
       child = process_
       const last: Array<string> = []
       const heard = (line: string) => {
@@ -99,7 +102,9 @@ const makeApplication = (options: Options, environment: NodeJS.ProcessEnv): Appl
         else heard(line)
       })
       process_.once("exit", (code, signal) =>
-        resume(Effect.fail(new ClusterError({ message: `The application ended (${signal ?? code}): ${last.join("\n")}` })))
+        resume(
+          Effect.fail(new ClusterError({ message: `The application ended (${signal ?? code}): ${last.join("\n")}` }))
+        )
       )
     }).pipe(
       Effect.flatMap((line) => Effect.orDie(Schema.decodeUnknownEffect(Ready)(line))),

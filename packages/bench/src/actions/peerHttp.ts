@@ -76,11 +76,10 @@ app.post<{ Body: { name: string } }>("/api/v1/parts", { schema: { body: part } }
 
 app.get<{ Params: { id: string } }>("/api/v1/parts/:id", async (request, reply) => {
   if (!allowed(request.claims, ["viewer", "editor", "admin"])) return reply.code(403).send()
-  const [row] = await inTenant(
-    request.claims,
-    `select ${columns} from parts where tenant_id = $1 and id = $2`,
-    [request.claims.tenant, request.params.id]
-  )
+  const [row] = await inTenant(request.claims, `select ${columns} from parts where tenant_id = $1 and id = $2`, [
+    request.claims.tenant,
+    request.params.id
+  ])
   return row ?? reply.code(404).type("application/problem+json").send({ title: "NotFound", status: 404 })
 })
 

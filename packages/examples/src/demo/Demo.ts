@@ -118,7 +118,11 @@ const otherTenant = Effect.fnUntraced(function* (
   const hidden = yield* theirs.send("GET", `/api/v1/threads/${thread}`)
   check("another tenant cannot read a row", seen.status === 200 && hidden.status === 404, `${hidden.status}`)
   const listed = yield* theirs.send("GET", "/api/v1/messages")
-  check("another tenant lists none", listed.status === 200 && itemsOf(listed).length === 0, `${itemsOf(listed).length} rows`)
+  check(
+    "another tenant lists none",
+    listed.status === 200 && itemsOf(listed).length === 0,
+    `${itemsOf(listed).length} rows`
+  )
   const written = yield* theirs.send("POST", `/api/v1/threads/${thread}/add-message`, {
     body: { idempotencyKey: "x", participantId: "x", content: "x" }
   })
@@ -145,7 +149,14 @@ const crash = Effect.fnUntraced(function* (
   const restarted = ApiClient.make(newUrl, key)
   const answers = yield* Effect.forEach(names, (name) => creating(restarted, name), { concurrency: 10 })
   const page = yield* restarted.send("GET", "/api/v1/widgets?limit=500")
-  const made = itemsOf(page).map((each) => String(each["name"])).filter((name) => name.startsWith("crash-"))
-  const once = answers.every((each) => each.status === 201) && made.length === names.length && new Set(made).size === made.length
-  check("a killed process loses nothing and repeats nothing", once, `${made.length} widgets of ${names.length} after kill -9 and restart`)
+  const made = itemsOf(page)
+    .map((each) => String(each["name"]))
+    .filter((name) => name.startsWith("crash-"))
+  const once =
+    answers.every((each) => each.status === 201) && made.length === names.length && new Set(made).size === made.length
+  check(
+    "a killed process loses nothing and repeats nothing",
+    once,
+    `${made.length} widgets of ${names.length} after kill -9 and restart`
+  )
 })
