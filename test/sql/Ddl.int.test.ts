@@ -181,7 +181,7 @@ describe("Ddl", () => {
       yield* Effect.gen(function*() {
         for (const tenant of ["a", "b"]) {
           yield* Scratch.as(app, tenant,
-            `insert into tenon.outbox (kind, actor, body) values ('delivery', '{}', '{}')`,
+            `insert into tenon.outbox (kind, object, actor, body) values ('delivery', 'x', '{}', '{}')`,
             `insert into tenon.api_keys (id, hash, name) values ('k', 'hash-${tenant}', 'Key')`)
         }
         const asRelay = (...statements: ReadonlyArray<string>) => Scratch.as(relay, undefined, ...statements)
@@ -190,7 +190,7 @@ describe("Ddl", () => {
         assert.deepStrictEqual(yield* Scratch.as(app, "a", "select * from tenon.outbox"), [])
         assert.deepStrictEqual(yield* asRelay("select * from tenon.api_keys"), [])
         assert.deepStrictEqual(yield* asRelay("select set_config('app.api_key_hash', 'hash-b', true)", "select tenant_id, id from tenon.api_keys"), [{ tenant_id: "b", id: "k" }])
-        for (const statement of ["select * from people", "insert into tenon.outbox (kind, actor, body) values ('event', '{}', '{}')", "update tenon.api_keys set revoked_at = null", "select outcome from tenon.positions", "select * from tenon.audit_log"]) {
+        for (const statement of ["select * from people", "insert into tenon.outbox (kind, object, actor, body) values ('event', 'x', '{}', '{}')", "update tenon.api_keys set revoked_at = null", "select outcome from tenon.positions", "select * from tenon.audit_log"]) {
           assert.include(["42501", "42703"], yield* Scratch.sqlState(asRelay(statement)), statement)
         }
         assert.deepStrictEqual(yield* asRelay("insert into tenon.tenants (id, name) values ('a', 'A'), ('b', 'B')", "select id from tenon.tenants order by id"), [{ id: "a" }, { id: "b" }])

@@ -58,7 +58,7 @@ export const meanings = (registry: Registry, options: Options = {}): ReadonlyMap
     const resource = table.resource === undefined ? undefined : registry.resource(table.resource)
     if (resource === undefined) continue
     const fields = (columns: ReadonlyArray<string>) =>
-      resource.columns.filter(({ name }) => columns.includes(name)).map(({ field }) => field)
+      columns.flatMap((column) => resource.columns.filter(({ name }) => name === column).map(({ field }) => field))
     for (const { name, columns } of [table.primaryKey, ...table.indexes.filter(({ unique }) => unique)]) {
       found.set(name, { _tag: "Unique", resource: resource.name, fields: fields(columns) })
     }

@@ -37,6 +37,8 @@ export const column = (of: DatabaseModel.Column): string => {
   return [
     quote(of.name),
     of.type,
+    // By code points, whatever the database's locale: pages and cursors sort so, and only then do the keys serve them.
+    ...(of.type === "text" ? [`collate "C"`] : []),
     ...(of.nullable ? [] : ["not null"]),
     ...(of.default?._tag === "Identity" ? ["generated always as identity"] : []),
     ...(value === undefined ? [] : [`default ${value}`])

@@ -132,6 +132,8 @@ export const tables: ReadonlyArray<Table> = [
     columns: [
       required("id", "bigint", { _tag: "Identity" }),
       required("kind", "text"),
+      // What it is about: order is kept per object.
+      required("object", "text"),
       required("actor", "jsonb"),
       required("body", "jsonb"),
       createdAt,
@@ -141,7 +143,7 @@ export const tables: ReadonlyArray<Table> = [
     ],
     key: ["id"],
     checks: [{ name: SqlName.derived("outbox", ["kind"], "check"), column: "kind", values: ["delivery", "event"] }],
-    indexes: [["due_at", "id"]],
+    indexes: [["due_at", "id"], ["tenant_id", "object", "id"]],
     policies: [relayAll],
     grants: [{ role: "app", privileges: ["select", "insert"] }, { role: "relay", privileges: ["select", "update", "delete"] }]
   }),
