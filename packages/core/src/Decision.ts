@@ -91,6 +91,7 @@ export const work = (
   }
   return Result.succeed({
     actor: invocation.actor,
+    action: `${resource.name}.${action.name}`,
     self: { resource, key: invocation.key, lock: writes, read: action.self !== "none" },
     receipt:
       writes && receiptKey !== undefined ? { key: receiptKey, fingerprint: invocation.fingerprint ?? "" } : undefined,
