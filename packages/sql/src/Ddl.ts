@@ -84,7 +84,10 @@ const tableOf = (
     name: resource.table,
     resource: resource.name,
     ...(resource.tenantScoped ? { tenantColumn: resource.tenancyKey } : {}),
-    columns: [...tenant.map(FrameworkTables.tenantColumn), ...resource.columns.map((column) => columnOf(resource, column))],
+    columns: [
+      ...tenant.map(FrameworkTables.tenantColumn),
+      ...resource.columns.map((column) => columnOf(resource, column))
+    ],
     primaryKey,
     indexes: indexesOf(resource, inTenant, primaryKey.columns),
     checks: resource.columns.flatMap(({ name, literals }): ReadonlyArray<DatabaseModel.Check> =>
@@ -94,12 +97,14 @@ const tableOf = (
     ),
     foreignKeys,
     policies: resource.tenantScoped ? [FrameworkTables.tenantIsolation] : [],
-    grants: [{
-      role: "app",
-      privileges: resource.tenantScoped
-        ? [...allPrivileges]
-        : allPrivileges.filter((each) => each === "select" || writers.get(resource.name)?.has(each))
-    }]
+    grants: [
+      {
+        role: "app",
+        privileges: resource.tenantScoped
+          ? [...allPrivileges]
+          : allPrivileges.filter((each) => each === "select" || writers.get(resource.name)?.has(each))
+      }
+    ]
   }
 }
 
@@ -107,7 +112,8 @@ const allPrivileges = ["select", "insert", "update", "delete"] as const
 
 const columnName = (resource: Resource.Any, field: string): string => {
   const column = resource.columns.find((each) => each.field === field)
-  if (column === undefined) throw new Error(`${resource.name} has no field ${field}; make a registry first, which checks this`)
+  if (column === undefined)
+    throw new Error(`${resource.name} has no field ${field}; make a registry first, which checks this`)
   return column.name
 }
 
@@ -177,12 +183,19 @@ const indexesOf = (
   return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-const begins = (all: ReadonlyArray<string>, start: ReadonlyArray<string>) => start.every((each, index) => all[index] === each)
+const begins = (all: ReadonlyArray<string>, start: ReadonlyArray<string>) =>
+  start.every((each, index) => all[index] === each)
 const same = (a: ReadonlyArray<string>, b: ReadonlyArray<string>) => a.length === b.length && begins(a, b)
 
-const foreignKeysOf = (resource: Resource.Any, registry: Registry, schema: string): ReadonlyArray<DatabaseModel.ForeignKey> => {
+const foreignKeysOf = (
+  resource: Resource.Any,
+  registry: Registry,
+  schema: string
+): ReadonlyArray<DatabaseModel.ForeignKey> => {
   const found = new Map<string, DatabaseModel.ForeignKey>()
-  const relations = Object.entries(resource.relations).filter((entry): entry is [string, BelongsTo] => entry[1]._tag === "BelongsTo")
+  const relations = Object.entries(resource.relations).filter(
+    (entry): entry is [string, BelongsTo] => entry[1]._tag === "BelongsTo"
+  )
   for (const [relation, { field, target: targetName, onRemove }] of relations) {
     const target = registry.resource(targetName)
     if (target === undefined) continue

@@ -54,13 +54,11 @@ export const check = (of: DatabaseModel.Check): string => `constraint ${quote(of
 
 /** `create table` with columns, primary key and checks; foreign keys come when all tables are there. */
 export const createTable = (table: DatabaseModel.Table): string =>
-  `create table ${isBootstrap(table) ? "if not exists " : ""}${qualified(table)} (\n  ${
-    [
-      ...table.columns.map(column),
-      `constraint ${quote(table.primaryKey.name)} primary key (${list(table.primaryKey.columns)})`,
-      ...table.checks.map(check)
-    ].join(",\n  ")
-  }\n)`
+  `create table ${isBootstrap(table) ? "if not exists " : ""}${qualified(table)} (\n  ${[
+    ...table.columns.map(column),
+    `constraint ${quote(table.primaryKey.name)} primary key (${list(table.primaryKey.columns)})`,
+    ...table.checks.map(check)
+  ].join(",\n  ")}\n)`
 
 /** The one table that a migration run makes for itself. */
 export const isBootstrap = (table: DatabaseModel.Table): boolean =>
@@ -71,7 +69,8 @@ export const createIndex = (
   table: DatabaseModel.Table,
   index: DatabaseModel.Index,
   how: "" | "concurrently " = ""
-): string => `create ${index.unique ? "unique " : ""}index ${how}${quote(index.name)} on ${qualified(table)} (${list(index.columns)})`
+): string =>
+  `create ${index.unique ? "unique " : ""}index ${how}${quote(index.name)} on ${qualified(table)} (${list(index.columns)})`
 
 const onDelete = (key: DatabaseModel.ForeignKey): string => {
   if (key.onRemove === "cascade") return "on delete cascade"
@@ -80,16 +79,23 @@ const onDelete = (key: DatabaseModel.ForeignKey): string => {
 }
 
 /** `alter table … add constraint … foreign key`. */
-export const addForeignKey = (table: DatabaseModel.Table, key: DatabaseModel.ForeignKey, how: "" | " not valid" = ""): string =>
-  `alter table ${qualified(table)} add constraint ${quote(key.name)} foreign key (${list(key.columns)})\n  references ${
-    qualified(key.target)
-  } (${list(key.target.columns)}) ${onDelete(key)} deferrable initially immediate${how}`
+export const addForeignKey = (
+  table: DatabaseModel.Table,
+  key: DatabaseModel.ForeignKey,
+  how: "" | " not valid" = ""
+): string =>
+  `alter table ${qualified(table)} add constraint ${quote(key.name)} foreign key (${list(key.columns)})\n  references ${qualified(
+    key.target
+  )} (${list(key.target.columns)}) ${onDelete(key)} deferrable initially immediate${how}`
 
 /** Switches row security on, for the owner too. */
 export const secure = (table: DatabaseModel.Table): ReadonlyArray<string> =>
   table.tenantColumn === undefined
     ? []
-    : [`alter table ${qualified(table)} enable row level security`, `alter table ${qualified(table)} force row level security`]
+    : [
+        `alter table ${qualified(table)} enable row level security`,
+        `alter table ${qualified(table)} force row level security`
+      ]
 
 /** The condition of a policy. The sub-select lets the planner evaluate it once per query. */
 export const policyExpression = (table: DatabaseModel.Table, policy: DatabaseModel.Policy): string => {
@@ -104,7 +110,11 @@ export const policyExpression = (table: DatabaseModel.Table, policy: DatabaseMod
 }
 
 /** `create policy`. */
-export const createPolicy = (model: DatabaseModel.Model, table: DatabaseModel.Table, policy: DatabaseModel.Policy): string => {
+export const createPolicy = (
+  model: DatabaseModel.Model,
+  table: DatabaseModel.Table,
+  policy: DatabaseModel.Policy
+): string => {
   const rows = policyExpression(table, policy)
   return `create policy ${quote(policy.name)} on ${qualified(table)} to ${quote(model.roles[policy.role])}\n  using (${rows})\n  with check (${rows})`
 }
@@ -155,10 +165,10 @@ export const versions = (of: DatabaseModel.Model["versions"]): ReadonlyArray<str
   of.length === 0
     ? []
     : [
-      `insert into ${quote(DatabaseModel.frameworkSchema)}."_schema_versions" ("resource", "version") values\n  ${
-        of.map(({ resource, version }) => `(${literal(resource)}, ${Math.trunc(version)})`).join(",\n  ")
-      }\non conflict ("resource") do update set "version" = excluded."version", "applied_at" = now()`
-    ]
+        `insert into ${quote(DatabaseModel.frameworkSchema)}."_schema_versions" ("resource", "version") values\n  ${of
+          .map(({ resource, version }) => `(${literal(resource)}, ${Math.trunc(version)})`)
+          .join(",\n  ")}\non conflict ("resource") do update set "version" = excluded."version", "applied_at" = now()`
+      ]
 
 /** Everything that an empty database needs. */
 export const model = (of: DatabaseModel.Model): ReadonlyArray<string> => [

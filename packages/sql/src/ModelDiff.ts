@@ -23,7 +23,11 @@ export const diff = (
 ): Difference => {
   const plan = MigrationPlan.empty(approved)
   if (before === undefined) return { plan: create(plan, after), next: remembered(after) }
-  if (before.schema !== after.schema || before.roles.app !== after.roles.app || before.roles.relay !== after.roles.relay) {
+  if (
+    before.schema !== after.schema ||
+    before.roles.app !== after.roles.app ||
+    before.roles.relay !== after.roles.relay
+  ) {
     MigrationPlan.byHand(plan, {
       name: "names",
       problem: `The schema or the roles changed: ${describe(before)} became ${describe(after)}`,
@@ -37,7 +41,9 @@ export const diff = (
   const fresh = after.tables.filter((table) => DatabaseModel.table(before, table) === undefined)
   const gone = before.tables.filter((table) => DatabaseModel.table(after, table) === undefined)
   const moved = new Set(gone.filter((table) => table.deprecated !== true && movedTo(plan, table, fresh)))
-  const created = fresh.filter((table) => ![...moved].some(({ resource }) => resource !== undefined && resource === table.resource))
+  const created = fresh.filter(
+    (table) => ![...moved].some(({ resource }) => resource !== undefined && resource === table.resource)
+  )
   for (const table of created) {
     plan.change.push({ about: `New table ${placeOf(table)}`, statements: DdlRender.table(after, table) })
   }
@@ -45,7 +51,10 @@ export const diff = (
   if (removedValues === undefined) throw new Error("The framework's tables lack removed_values")
   const changed = pairs.map((pair) => {
     if (pair.before.deprecated === true) {
-      plan.change.push({ about: `${placeOf(pair.after)} is declared again`, statements: [`comment on table ${qualified(pair.after)} is null`] })
+      plan.change.push({
+        about: `${placeOf(pair.after)} is declared again`,
+        statements: [`comment on table ${qualified(pair.after)} is null`]
+      })
     }
     dropParts(plan, pair)
     const columns = ColumnDiff.diff(plan, pair, removedValues)
@@ -54,9 +63,13 @@ export const diff = (
     return { ...pair.after, columns }
   })
   // Foreign keys last: every table and column is there by then.
-  for (const table of created) for (const key of table.foreignKeys) {
-    plan.change.push({ about: `${placeOf(table)} points to ${key.target.name}`, statements: [DdlRender.addForeignKey(table, key)] })
-  }
+  for (const table of created)
+    for (const key of table.foreignKeys) {
+      plan.change.push({
+        about: `${placeOf(table)} points to ${key.target.name}`,
+        statements: [DdlRender.addForeignKey(table, key)]
+      })
+    }
   for (const pair of pairs) diffForeignKeys(plan, before, pair)
   const kept = gone.filter((table) => !moved.has(table)).map((table) => deprecateTable(plan, table))
   diffVersions(plan, before, after, pairs)
@@ -70,22 +83,37 @@ export const isEmpty = ({ change, validate, concurrent, hazards }: MigrationPlan
   change.length + validate.length + concurrent.length + hazards.length === 0
 
 const describe = ({ schema, roles }: DatabaseModel.Model) => `${schema}, ${roles.app}, ${roles.relay}`
-const rememberedTable = (table: DatabaseModel.Table): DatabaseModel.Table => ({ ...table, columns: table.columns.map(ColumnDiff.remembered) })
-const remembered = (model: DatabaseModel.Model): DatabaseModel.Model => ({ ...model, tables: model.tables.map(rememberedTable) })
+const rememberedTable = (table: DatabaseModel.Table): DatabaseModel.Table => ({
+  ...table,
+  columns: table.columns.map(ColumnDiff.remembered)
+})
+const remembered = (model: DatabaseModel.Model): DatabaseModel.Model => ({
+  ...model,
+  tables: model.tables.map(rememberedTable)
+})
 
 const create = (plan: MigrationPlan.Plan, model: DatabaseModel.Model): MigrationPlan.Plan => {
   const keys = model.tables.flatMap((table) => table.foreignKeys.map((key) => DdlRender.addForeignKey(table, key)))
   plan.change.push(
-    { about: "Roles: they own nothing, bypass nothing and cannot log in; grant them to the login that works as them", statements: DdlRender.roles(model) },
+    {
+      about: "Roles: they own nothing, bypass nothing and cannot log in; grant them to the login that works as them",
+      statements: DdlRender.roles(model)
+    },
     { about: "Schemas", statements: DdlRender.schemas(model) },
     ...model.tables.map((table) => ({ about: `Table ${placeOf(table)}`, statements: DdlRender.table(model, table) })),
     ...(keys.length === 0 ? [] : [{ about: "Relations; the tenant is part of each", statements: keys }]),
-    ...(model.versions.length === 0 ? [] : [{ about: "The version of each resource", statements: DdlRender.versions(model.versions) }])
+    ...(model.versions.length === 0
+      ? []
+      : [{ about: "The version of each resource", statements: DdlRender.versions(model.versions) }])
   )
   return plan
 }
 
-const movedTo = (plan: MigrationPlan.Plan, table: DatabaseModel.Table, fresh: ReadonlyArray<DatabaseModel.Table>): boolean => {
+const movedTo = (
+  plan: MigrationPlan.Plan,
+  table: DatabaseModel.Table,
+  fresh: ReadonlyArray<DatabaseModel.Table>
+): boolean => {
   const target = table.resource === undefined ? undefined : fresh.find(({ resource }) => resource === table.resource)
   if (target === undefined) return false
   MigrationPlan.byHand(plan, {
@@ -96,33 +124,57 @@ const movedTo = (plan: MigrationPlan.Plan, table: DatabaseModel.Table, fresh: Re
   return true
 }
 
-const same = (a: ReadonlyArray<string>, b: ReadonlyArray<string>) => a.length === b.length && a.every((each, index) => each === b[index])
+const same = (a: ReadonlyArray<string>, b: ReadonlyArray<string>) =>
+  a.length === b.length && a.every((each, index) => each === b[index])
 const sameCheck = (a: DatabaseModel.Check, b: DatabaseModel.Check) => a.column === b.column && same(a.values, b.values)
-const sameIndex = (a: DatabaseModel.Index, b: DatabaseModel.Index) => a.unique === b.unique && same(a.columns, b.columns)
+const sameIndex = (a: DatabaseModel.Index, b: DatabaseModel.Index) =>
+  a.unique === b.unique && same(a.columns, b.columns)
 const sameKey = (a: DatabaseModel.ForeignKey, b: DatabaseModel.ForeignKey) =>
-  same(a.columns, b.columns) && a.onRemove === b.onRemove && a.target.schema === b.target.schema && a.target.name === b.target.name && same(a.target.columns, b.target.columns)
+  same(a.columns, b.columns) &&
+  a.onRemove === b.onRemove &&
+  a.target.schema === b.target.schema &&
+  a.target.name === b.target.name &&
+  same(a.target.columns, b.target.columns)
 
 /** What `from` has and `to` has not, or has otherwise. */
-const missingIn = <A extends { readonly name: string }>(from: ReadonlyArray<A>, to: ReadonlyArray<A>, alike: (a: A, b: A) => boolean): ReadonlyArray<A> =>
-  from.filter((each) => !to.some((other) => other.name === each.name && alike(each, other)))
+const missingIn = <A extends { readonly name: string }>(
+  from: ReadonlyArray<A>,
+  to: ReadonlyArray<A>,
+  alike: (a: A, b: A) => boolean
+): ReadonlyArray<A> => from.filter((each) => !to.some((other) => other.name === each.name && alike(each, other)))
 
 const dropParts = (plan: MigrationPlan.Plan, { before, after }: ColumnDiff.Pair): void => {
   for (const { name } of missingIn(before.foreignKeys, after.foreignKeys, sameKey)) {
-    plan.change.push({ about: `${placeOf(after)} no longer has this relation as it was`, statements: [`alter table ${qualified(after)} drop constraint ${quote(name)}`] })
+    plan.change.push({
+      about: `${placeOf(after)} no longer has this relation as it was`,
+      statements: [`alter table ${qualified(after)} drop constraint ${quote(name)}`]
+    })
   }
   for (const { name, column } of missingIn(before.checks, after.checks, sameCheck)) {
-    plan.change.push({ about: `${placeOf(after, column)} allows other values`, statements: [`alter table ${qualified(after)} drop constraint ${quote(name)}`] })
+    plan.change.push({
+      about: `${placeOf(after, column)} allows other values`,
+      statements: [`alter table ${qualified(after)} drop constraint ${quote(name)}`]
+    })
   }
   for (const { name, columns } of missingIn(before.indexes, after.indexes, sameIndex)) {
-    plan.change.push({ about: `${placeOf(after)} needs no index on ${columns.join(", ")}`, statements: [`drop index ${quote(after.schema)}.${quote(name)}`] })
+    plan.change.push({
+      about: `${placeOf(after)} needs no index on ${columns.join(", ")}`,
+      statements: [`drop index ${quote(after.schema)}.${quote(name)}`]
+    })
   }
 }
 
 const addParts = (plan: MigrationPlan.Plan, { before, after }: ColumnDiff.Pair): void => {
   for (const check of missingIn(after.checks, before.checks, sameCheck)) {
     const alter = `alter table ${qualified(after)}`
-    plan.change.push({ about: `${placeOf(after, check.column)} allows a fixed set of values; rows that are there are checked in the next file`, statements: [`${alter} add ${DdlRender.check(check)} not valid`] })
-    plan.validate.push({ about: `${placeOf(after, check.column)}; fails where a row holds another value`, statements: [`${alter} validate constraint ${quote(check.name)}`] })
+    plan.change.push({
+      about: `${placeOf(after, check.column)} allows a fixed set of values; rows that are there are checked in the next file`,
+      statements: [`${alter} add ${DdlRender.check(check)} not valid`]
+    })
+    plan.validate.push({
+      about: `${placeOf(after, check.column)}; fails where a row holds another value`,
+      statements: [`${alter} validate constraint ${quote(check.name)}`]
+    })
   }
   for (const index of missingIn(after.indexes, before.indexes, sameIndex)) {
     plan.concurrent.push({
@@ -142,13 +194,23 @@ const addParts = (plan: MigrationPlan.Plan, { before, after }: ColumnDiff.Pair):
   }
 }
 
-const diffForeignKeys = (plan: MigrationPlan.Plan, model: DatabaseModel.Model, { before, after }: ColumnDiff.Pair): void => {
+const diffForeignKeys = (
+  plan: MigrationPlan.Plan,
+  model: DatabaseModel.Model,
+  { before, after }: ColumnDiff.Pair
+): void => {
   for (const key of missingIn(after.foreignKeys, before.foreignKeys, sameKey)) {
     const target = DatabaseModel.table(model, key.target)
-    plan.change.push({ about: `${placeOf(after, key.column)} points to ${key.target.name}; rows that are there are checked in the next file`, statements: [DdlRender.addForeignKey(after, key, " not valid")] })
+    plan.change.push({
+      about: `${placeOf(after, key.column)} points to ${key.target.name}; rows that are there are checked in the next file`,
+      statements: [DdlRender.addForeignKey(after, key, " not valid")]
+    })
     plan.validate.push({
       about: `${placeOf(after, key.column)}; fails where a row points to nothing`,
-      statements: MigrationPlan.unforced([after, ...(target === undefined ? [] : [target])], [`alter table ${qualified(after)} validate constraint ${quote(key.name)}`])
+      statements: MigrationPlan.unforced(
+        [after, ...(target === undefined ? [] : [target])],
+        [`alter table ${qualified(after)} validate constraint ${quote(key.name)}`]
+      )
     })
   }
 }
@@ -164,10 +226,16 @@ const diffAccess = (plan: MigrationPlan.Plan, model: DatabaseModel.Model, { befo
   }
   const samePolicy = (a: DatabaseModel.Policy, b: DatabaseModel.Policy) => a.role === b.role && a.rows === b.rows
   for (const { name } of missingIn(before.policies, after.policies, samePolicy)) {
-    plan.change.push({ about: `${placeOf(after)} has other policies`, statements: [`drop policy ${quote(name)} on ${qualified(after)}`] })
+    plan.change.push({
+      about: `${placeOf(after)} has other policies`,
+      statements: [`drop policy ${quote(name)} on ${qualified(after)}`]
+    })
   }
   for (const policy of missingIn(after.policies, before.policies, samePolicy)) {
-    plan.change.push({ about: `${placeOf(after)} has other policies`, statements: [DdlRender.createPolicy(model, after, policy)] })
+    plan.change.push({
+      about: `${placeOf(after)} has other policies`,
+      statements: [DdlRender.createPolicy(model, after, policy)]
+    })
   }
   for (const role of ["app", "relay"] as const) {
     const had = before.grants.find((each) => each.role === role)?.privileges ?? []
@@ -175,17 +243,25 @@ const diffAccess = (plan: MigrationPlan.Plan, model: DatabaseModel.Model, { befo
     const lost = had.filter((each) => !has.includes(each))
     const won = has.filter((each) => !had.includes(each))
     if (lost.length > 0) {
-      plan.change.push({ about: `${placeOf(after)} is written otherwise`, statements: [`revoke ${lost.join(", ")} on ${qualified(after)} from ${quote(model.roles[role])}`] })
+      plan.change.push({
+        about: `${placeOf(after)} is written otherwise`,
+        statements: [`revoke ${lost.join(", ")} on ${qualified(after)} from ${quote(model.roles[role])}`]
+      })
     }
     if (won.length > 0) {
-      plan.change.push({ about: `${placeOf(after)} is written otherwise`, statements: [DdlRender.grant(model, after, { role, privileges: won })] })
+      plan.change.push({
+        about: `${placeOf(after)} is written otherwise`,
+        statements: [DdlRender.grant(model, after, { role, privileges: won })]
+      })
     }
   }
 }
 
 const deprecateTable = (plan: MigrationPlan.Plan, table: DatabaseModel.Table): DatabaseModel.Table => {
   if (table.deprecated === true) return table
-  plan.warnings.push(`${placeOf(table)} is deprecated: ${table.resource ?? "it"} is no longer declared; the table and its rows are kept`)
+  plan.warnings.push(
+    `${placeOf(table)} is deprecated: ${table.resource ?? "it"} is no longer declared; the table and its rows are kept`
+  )
   plan.change.push({
     about: `${table.resource ?? placeOf(table)} is no longer declared: the rows are kept, but no longer stand in the way of others`,
     statements: [
@@ -196,14 +272,20 @@ const deprecateTable = (plan: MigrationPlan.Plan, table: DatabaseModel.Table): D
   return { ...table, foreignKeys: [], deprecated: true }
 }
 
-const diffVersions = (plan: MigrationPlan.Plan, before: DatabaseModel.Model, after: DatabaseModel.Model, pairs: ReadonlyArray<ColumnDiff.Pair>): void => {
+const diffVersions = (
+  plan: MigrationPlan.Plan,
+  before: DatabaseModel.Model,
+  after: DatabaseModel.Model,
+  pairs: ReadonlyArray<ColumnDiff.Pair>
+): void => {
   const had = new Map(before.versions.map(({ resource, version }) => [resource, version]))
   for (const { resource, version } of after.versions) {
     const last = had.get(resource)
     const pair = pairs.find((each) => each.after.resource === resource)
     if (last === undefined || pair === undefined || version > last) continue
     const live = pair.before.columns.filter(({ deprecated }) => deprecated === undefined)
-    const changed = pair.after.columns.length !== live.length ||
+    const changed =
+      pair.after.columns.length !== live.length ||
       pair.after.columns.some((column) => !live.some((each) => ColumnDiff.sameColumn(each, column))) ||
       missingIn(pair.after.checks, pair.before.checks, sameCheck).length > 0
     if (version < last || changed) {
