@@ -35,7 +35,10 @@ export const layer: Layer.Layer<ReadinessChecks> = Layer.effect(
         Effect.timeout("2 seconds"),
         Effect.as(true),
         Effect.catchCause((cause) =>
-          Effect.as(Effect.logWarning("not ready").pipe(Effect.annotateLogs({ name, cause: Cause.pretty(cause) })), false)
+          Effect.as(
+            Effect.logWarning("not ready").pipe(Effect.annotateLogs({ name, cause: Cause.pretty(cause) })),
+            false
+          )
         ),
         Effect.map((ready): Readiness => ({ name, ready }))
       )
