@@ -20,7 +20,7 @@ const action = Argument.String("action").pipe(
 const key = Flag.String("key").pipe(Flag.withDescription("The object's key"), Flag.optional)
 const input = Flag.String("input").pipe(
   Flag.withDescription("The input, as JSON"),
-  Flag.withSchema(Schema.UnknownFromJsonString),
+  Flag.withSchema(Schema.fromJsonString(Schema.Json)),
   Flag.withDefault({})
 )
 const tenant = Flag.String("tenant").pipe(Flag.withDescription("The tenant to decide for"), Flag.withDefault(""))

@@ -87,7 +87,7 @@ const check = Command.make(
         ? "Declarations, migrations and database agree, policies and grants included."
         : findings.map(({ mend, place, problem }) => `${place}: ${problem}. ${mend}.`).join("\n")
     yield* Output.print(json, findings, text)
-    if (findings.length > 0) yield* new ChecksFailed({ count: findings.length })
+    if (findings.length > 0) return yield* new ChecksFailed({ count: findings.length })
   })
 ).pipe(Command.withDescription("Find drift between declarations, migrations and the live catalogue; for CI"))
 

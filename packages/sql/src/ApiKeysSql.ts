@@ -54,8 +54,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<ApiKeys, n
             Effect.map(([, rows = []]) => rows.map(toKey)[0]),
             Effect.mapError(toFailure)
           ),
-        add: (key) =>
-          sql.batch({ tenantId: key.tenantId }, [add(key)]).pipe(Effect.asVoid, Effect.mapError(toFailure)),
+        add: (key) => sql.batch({ tenantId: key.tenantId }, [add(key)]).pipe(Effect.asVoid, Effect.mapError(toFailure)),
         revoke: (tenantId, id, at) =>
           sql.batch({ tenantId }, [revoke(tenantId, id, at)]).pipe(
             Effect.map(([rows = []]) => rows.length > 0),

@@ -34,7 +34,8 @@ export const layer = (
         mismatches.clear()
         for (const { name, version } of registry.resources) {
           const actual = versions.get(name) ?? 0
-          if (actual !== version) mismatches.set(name, new SchemaMismatch({ resource: name, expected: version, actual }))
+          if (actual !== version)
+            mismatches.set(name, new SchemaMismatch({ resource: name, expected: version, actual }))
         }
         for (const mismatch of mismatches.values()) yield* Effect.logWarning(mismatch.message)
       }).pipe(Effect.catch((failure) => Effect.logWarning("The schema's versions cannot be read", failure.message)))
@@ -46,7 +47,10 @@ export const layer = (
         Effect.forkScoped
       )
 
-      const guarded = <A, E, R>(resource: Resource.Any, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SchemaMismatch, R> =>
+      const guarded = <A, E, R>(
+        resource: Resource.Any,
+        effect: Effect.Effect<A, E, R>
+      ): Effect.Effect<A, E | SchemaMismatch, R> =>
         Effect.suspend((): Effect.Effect<A, E | SchemaMismatch, R> => {
           const mismatch = mismatches.get(resource.name)
           return mismatch === undefined ? effect : Effect.fail(mismatch)
