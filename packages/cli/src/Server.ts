@@ -54,7 +54,7 @@ const authLayer = Layer.unwrap(
 
 const httpServerLayer = NodeHttpServer.layerConfig(() => NodeServer.make(), {
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
-  port: Config.Port("PORT").pipe(Config.withDefault(3000))
+  port: Config.Int("PORT").pipe(Config.withDefault(3000))
 })
 
 /** Says whether the database answers. */
