@@ -33,7 +33,7 @@ export const dev = Command.make(
     const directory = resolve(options.state)
     const settings = yield* Infrastructure.start(directory, process.env, say)
     const provider = ConfigProvider.fromEnv({ env: { ...definedIn(process.env), ...settings } })
-    yield* serve(application, directory, say, { json, adminUrl: settings["RESTATE_ADMIN_URL"] }).pipe(
+    return yield* serve(application, directory, say, { json, adminUrl: settings["RESTATE_ADMIN_URL"] }).pipe(
       Effect.provide(ConfigProvider.layer(provider))
     )
   }, Effect.scoped)

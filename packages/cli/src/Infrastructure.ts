@@ -30,7 +30,9 @@ export const start = Effect.fn("Infrastructure.start")(function* (
   const settings: Settings = {
     ...postgres,
     ...restate,
-    ...(environment["TENON_CONTEXT_KEY"] === undefined ? { TENON_CONTEXT_KEY: `development:${secret(directory, "context-key")}` } : {})
+    ...(environment["TENON_CONTEXT_KEY"] === undefined
+      ? { TENON_CONTEXT_KEY: `development:${secret(directory, "context-key")}` }
+      : {})
   }
   return settings
 })

@@ -57,6 +57,14 @@ const httpServerLayer = NodeHttpServer.layerConfig(() => NodeServer.make(), {
   port: Config.Int("PORT").pipe(Config.withDefault(3000))
 })
 
+const httpLayer = (title: string) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const accessLog = yield* Config.Boolean("ACCESS_LOG").pipe(Config.withDefault(true))
+      return HttpApp.layer({ info: { title, version: "1" }, accessLog })
+    })
+  )
+
 /** Says whether the database answers. */
 const databaseCheck = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -68,7 +76,7 @@ const databaseCheck = Layer.effectDiscard(
 
 /** The application: everything that serves, until its scope closes. */
 export const layer = ({ registry, title, workflows }: TenonConfig) =>
-  Layer.mergeAll(HttpApp.layer({ info: { title, version: "1" } }), OutboxRelay.layer, databaseCheck).pipe(
+  Layer.mergeAll(httpLayer(title), OutboxRelay.layer, databaseCheck).pipe(
     Layer.provideMerge(httpServerLayer),
     Layer.provideMerge(Interpreter.layer),
     Layer.provide(authLayer),

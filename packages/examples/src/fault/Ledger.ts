@@ -76,7 +76,10 @@ const insist = (
 ) =>
   Effect.suspend(() => {
     ledger.attempted.add(name)
-    return ApiClient.make(where.url, where.key).send(method, path, { body, headers: { "idempotency-key": name.replace(" ", ":") } })
+    return ApiClient.make(where.url, where.key).send(method, path, {
+      body,
+      headers: { "idempotency-key": name.replace(" ", ":") }
+    })
   }).pipe(
     Effect.timeout("20 seconds"),
     Effect.flatMap((answer) => {
