@@ -3,7 +3,7 @@ import * as Registry from "@tenon/core/Registry"
 import * as Relation from "@tenon/core/Relation"
 import * as Resource from "@tenon/core/Resource"
 import * as Ddl from "@tenon/sql/Ddl"
-import * as DdlRender from "@tenon/sql/DdlRender"
+import * as ModelDiff from "@tenon/sql/ModelDiff"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as SchemaVersions from "@tenon/sql/SchemaVersions"
 import { assert, describe, it } from "@effect/vitest"
@@ -163,6 +163,22 @@ describe("Ddl", () => {
         assert.deepStrictEqual(yield* SchemaVersions.mismatches(registry), [])
         assert.deepStrictEqual(yield* Migrations.ensure(options), [])
       }).pipe(Scratch.on(database))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("puts the tables into another schema where so configured", () =>
+    Effect.gen(function* () {
+      const database = yield* Scratch.scratch({ owner: true })
+      const options = { registry, schema: "App's", ...database.names }
+      yield* Effect.gen(function* () {
+        yield* Migrations.ensure(options)
+        assert.deepStrictEqual(yield* Migrations.audit(options), [])
+        assert.deepStrictEqual(
+          yield* Scratch.run(`select count(*)::text as n from pg_tables where schemaname = 'App''s'`),
+          [{ n: "4" }]
+        )
+      }).pipe(Scratch.on(database, `${database.name}_owner`))
+      assert.throws(() => Ddl.fromRegistry(registry, { schema: "tenon" }), /the framework's/)
     }).pipe(Effect.scoped)
   )
 
@@ -327,7 +343,24 @@ describe("Ddl", () => {
     )
     assert.strictEqual(new Set(names).size, names.length)
     for (const name of names) assert.isAtMost(Buffer.byteLength(name.split(".")[1] ?? ""), 63)
-    assert.strictEqual(DdlRender.model(of([Team])).filter((each) => each.includes("create table")).length, 11)
+    assert.strictEqual(ModelDiff.everything(of([Team])).filter((each) => each.includes("create table")).length, 11)
+  })
+
+  it("refuses fields that PostgreSQL has no place for", () => {
+    const registry = Registry.make({
+      resources: [
+        Resource.make("Odd", {
+          fields: {
+            id: Field.Id,
+            xmin: Schema.String,
+            ["a".repeat(64)]: Schema.String,
+            nul: Schema.Literals(["a\u0000"])
+          },
+          actions: () => ({})
+        })
+      ]
+    })
+    assert.throws(() => Ddl.fromRegistry(registry), /3 problems/)
   })
 
   it("names what each constraint stands for", () => {

@@ -44,9 +44,8 @@ export const diff = (
   const created = fresh.filter(
     (table) => ![...moved].some(({ resource }) => resource !== undefined && resource === table.resource)
   )
-  for (const table of created) {
-    plan.change.push({ about: `New table ${placeOf(table)}`, statements: DdlRender.table(after, table) })
-  }
+  const placed = DdlRender.inOrder(created, before.tables)
+  addTables(plan, after, placed)
   const removedValues = FrameworkTables.tables.find(({ name }) => name === "removed_values")
   if (removedValues === undefined) throw new Error("The framework's tables lack removed_values")
   const changed = pairs.map((pair) => {
@@ -63,20 +62,18 @@ export const diff = (
     return { ...pair.after, columns }
   })
   // Foreign keys last: every table and column is there by then.
-  for (const table of created)
-    for (const key of table.foreignKeys) {
-      plan.change.push({
-        about: `${placeOf(table)} points to ${key.target.name}`,
-        statements: [DdlRender.addForeignKey(table, key)]
-      })
-    }
-  for (const pair of pairs) diffForeignKeys(plan, before, pair)
+  closeCircles(plan, after, placed)
+  for (const pair of pairs) diffForeignKeys(plan, after, pair)
   const kept = gone.filter((table) => !moved.has(table)).map((table) => deprecateTable(plan, table))
   diffVersions(plan, before, after, pairs)
   const byPlace = new Map([...changed, ...fresh.map(rememberedTable)].map((table) => [placeOf(table), table]))
   const tables = after.tables.flatMap((table) => byPlace.get(placeOf(table)) ?? [])
   return { plan, next: { ...after, tables: [...tables, ...kept] } }
 }
+
+/** Every statement that an empty database needs. */
+export const everything = (model: DatabaseModel.Model): ReadonlyArray<string> =>
+  diff(undefined, model).plan.change.flatMap(({ statements }) => statements)
 
 /** Whether a plan does anything. */
 export const isEmpty = ({ change, validate, concurrent, hazards }: MigrationPlan.Plan): boolean =>
@@ -93,20 +90,47 @@ const remembered = (model: DatabaseModel.Model): DatabaseModel.Model => ({
 })
 
 const create = (plan: MigrationPlan.Plan, model: DatabaseModel.Model): MigrationPlan.Plan => {
-  const keys = model.tables.flatMap((table) => table.foreignKeys.map((key) => DdlRender.addForeignKey(table, key)))
   plan.change.push(
     {
       about: "Roles: they own nothing, bypass nothing and cannot log in; grant them to the login that works as them",
       statements: DdlRender.roles(model)
     },
-    { about: "Schemas", statements: DdlRender.schemas(model) },
-    ...model.tables.map((table) => ({ about: `Table ${placeOf(table)}`, statements: DdlRender.table(model, table) })),
-    ...(keys.length === 0 ? [] : [{ about: "Relations; the tenant is part of each", statements: keys }]),
-    ...(model.versions.length === 0
-      ? []
-      : [{ about: "The version of each resource", statements: DdlRender.versions(model.versions) }])
+    { about: "Schemas", statements: DdlRender.schemas(model) }
   )
+  const placed = DdlRender.inOrder(model.tables)
+  addTables(plan, model, placed)
+  closeCircles(plan, model, placed)
+  if (model.versions.length > 0)
+    plan.change.push({ about: "The version of each resource", statements: DdlRender.versions(model.versions) })
   return plan
+}
+
+const addTables = (
+  plan: MigrationPlan.Plan,
+  model: DatabaseModel.Model,
+  placed: ReadonlyArray<DdlRender.Placed>
+): void => {
+  for (const each of placed)
+    plan.change.push({ about: `New table ${placeOf(each.table)}`, statements: DdlRender.table(model, each) })
+}
+
+const closeCircles = (
+  plan: MigrationPlan.Plan,
+  model: DatabaseModel.Model,
+  placed: ReadonlyArray<DdlRender.Placed>
+): void => {
+  for (const { later, table } of placed) {
+    for (const key of later) {
+      const target = DatabaseModel.table(model, key.target)
+      plan.change.push({
+        about: `${placeOf(table)} and ${key.target.name} point at each other; row security is not forced on the owner while the key is checked`,
+        statements: MigrationPlan.unforced(
+          [table, ...(target === undefined ? [] : [target])],
+          [DdlRender.addForeignKey(table, key)]
+        )
+      })
+    }
+  }
 }
 
 const movedTo = (
