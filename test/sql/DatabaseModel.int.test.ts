@@ -79,7 +79,9 @@ const schemaOf = ({ kind, optional, value }: typeof FieldPlan.Type): Schema.Top 
   const schema = base[kind] ?? Schema.String
   if (kind === 7) return schema
   // Every field can be added to a table that has rows: it is optional or has a default.
-  return optional ? (Schema.optionalKey(schema) as never) : (schema as any).pipe(Field.withDefault(values[kind]))
+  return optional
+    ? (Schema.optionalKey(schema) as never)
+    : ((schema as Schema.Unknown).pipe(Field.withDefault(values[kind])) as never)
 }
 
 const registryOf = (all: ReadonlyArray<ResourcePlan>, versions: number) =>
@@ -114,10 +116,11 @@ const registryOf = (all: ReadonlyArray<ResourcePlan>, versions: number) =>
     })
   })
 
+const byName = <A extends { readonly name: string }>(all: ReadonlyArray<A>) =>
+  all.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+
 /** What the catalogue shows, without what differs by how it came to be: the order of columns, and what is deprecated. */
 const shape = (live: Catalogue.Catalogue, database: string, wanted: ReadonlySet<string>): unknown => {
-  const byName = <A extends { readonly name: string }>(all: ReadonlyArray<A>) =>
-    [...all].sort((a, b) => (a.name < b.name ? -1 : 1))
   const text = JSON.stringify(
     live.relations
       .filter(({ schema, name }) => wanted.has(`${schema}.${name}`))

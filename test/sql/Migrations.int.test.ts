@@ -4,10 +4,12 @@ import * as Relation from "@tenon/core/Relation"
 import * as Resource from "@tenon/core/Resource"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as SchemaVersions from "@tenon/sql/SchemaVersions"
+import type { NodeServices } from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -112,12 +114,8 @@ const fixture = (options?: { readonly owner?: boolean }) =>
     }
   })
 
-const live = (name: string, test: () => Effect.Effect<void, unknown, any>) =>
-  it.live(
-    name,
-    () => test().pipe(Effect.scoped, Effect.provide(Scratch.services)) as Effect.Effect<void, unknown>,
-    60_000
-  )
+const live = (name: string, test: () => Effect.Effect<void, unknown, NodeServices | Scope.Scope>) =>
+  it.live(name, () => test().pipe(Effect.scoped, Effect.provide(Scratch.services)), 60_000)
 
 describe("Migrations", () => {
   // The owner is a plain login, so that forced row security binds it as it would in production.
@@ -179,7 +177,7 @@ describe("Migrations", () => {
           )
         )
         assert.deepStrictEqual(
-          rows.filter((each: any) => each.tenant_id === "a"),
+          rows.filter((each) => each["tenant_id"] === "a"),
           [
             {
               tenant_id: "a",
@@ -346,7 +344,7 @@ describe("Migrations", () => {
       const refused = yield* Effect.flip(generate(after))
       assert.strictEqual(refused._tag, "MigrationRefused")
       const names = refused._tag === "MigrationRefused" ? refused.hazards.map(({ name }) => name) : []
-      assert.deepStrictEqual([...names].sort(), [
+      assert.deepStrictEqual([...names].toSorted(), [
         "key:pens",
         "required:books.author",
         "table:Shelf",
@@ -492,7 +490,7 @@ describe("Migrations", () => {
           })
       )
       const outputs = yield* Effect.all([start, start], { concurrency: 2 })
-      assert.deepStrictEqual(outputs.map((each) => (JSON.parse(each) as Array<string>).length).sort(), [0, 2])
+      assert.deepStrictEqual(outputs.map((each) => (JSON.parse(each) as Array<string>).length).toSorted(), [0, 2])
       assert.deepStrictEqual(yield* asOwner(Scratch.run("select id from one")), [{ id: "once" }])
       // Nobody waits for ever.
       yield* write("0003_three.sql", "select 1;")

@@ -40,7 +40,7 @@ export const fromRegistry = (registry: Registry, options: Options = {}): Databas
   const problems = registry.resources.flatMap(unfit)
   if (problems.length > 0) throw new RegistryError(problems)
   const writers = writersOf(registry)
-  const resources = [...registry.resources].sort((a, b) => (a.table < b.table ? -1 : 1))
+  const resources = registry.resources.toSorted((a, b) => (a.table < b.table ? -1 : 1))
   return {
     schema,
     roles: { app: options.appRole ?? "tenon_app", relay: options.relayRole ?? "tenon_relay" },
@@ -204,7 +204,7 @@ const indexesOf = (
     const columns = inTenant(fields)
     if (![primaryKey, ...keys].some((key) => same(key, columns))) add(columns, false)
   }
-  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 const begins = (all: ReadonlyArray<string>, start: ReadonlyArray<string>) =>
@@ -240,7 +240,7 @@ const foreignKeysOf = (
       onRemove
     })
   }
-  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** What the actions of all resources may do to each resource's rows. */
