@@ -3,7 +3,7 @@ import * as Registry from "@tenon/core/Registry"
 import * as Relation from "@tenon/core/Relation"
 import * as Resource from "@tenon/core/Resource"
 import * as Ddl from "@tenon/sql/Ddl"
-import * as DdlRender from "@tenon/sql/DdlRender"
+import * as ModelDiff from "@tenon/sql/ModelDiff"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as SchemaVersions from "@tenon/sql/SchemaVersions"
 import { assert, describe, it } from "@effect/vitest"
@@ -49,6 +49,8 @@ const Person = Resource.make("Person", {
 })
 const registry = Registry.make({ resources: [Person, Team, Country, Currency] })
 
+const modelOf = (resources: ReadonlyArray<Resource.Any>) => Ddl.fromRegistry(Registry.make({ resources }))
+
 const person = (id: string, more = "") =>
   `insert into people (id, team_id, country_id, created_at, boss_id) values ('${id}', 'red', 'c', now(), ${more === "" ? "null" : `'${more}'`})`
 
@@ -80,7 +82,7 @@ describe("Ddl", () => {
           `select column_name, data_type, is_nullable, column_default from information_schema.columns where table_name = 'people' order by ordinal_position`
         )
         assert.deepStrictEqual(
-          columns.map((each: any) => [each.column_name, each.data_type, each.is_nullable, each.column_default]),
+          columns.map((each) => [each["column_name"], each["data_type"], each["is_nullable"], each["column_default"]]),
           [
             ["tenant_id", "text", "NO", "NULLIF(current_setting('app.tenant_id'::text, true), ''::text)"],
             ["id", "text", "NO", null],
@@ -100,7 +102,7 @@ describe("Ddl", () => {
           `select conname, pg_get_constraintdef(oid) as def from pg_constraint where conrelid = 'people'::regclass and contype in ('p', 'f', 'c') order by conname`
         )
         assert.deepStrictEqual(
-          constraints.map((each: any) => [each.conname, each.def]),
+          constraints.map((each) => [each["conname"], each["def"]]),
           [
             [
               "people__boss_id__fk",
@@ -123,7 +125,7 @@ describe("Ddl", () => {
           `select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as def from pg_index where indrelid in ('people'::regclass, 'teams'::regclass) and not indisprimary order by 1`
         )
         assert.deepStrictEqual(
-          indexes.map((each: any) => each.def.replace(/ USING btree/, "")),
+          indexes.map((each) => String(each["def"]).replace(/ USING btree/, "")),
           [
             "CREATE INDEX people__boss_id__idx ON public.people (tenant_id, boss_id)",
             "CREATE INDEX people__buddy_id__idx ON public.people (tenant_id, buddy_id)",
@@ -147,7 +149,7 @@ describe("Ddl", () => {
           `select relname, array_to_string(array(select lower(privilege_type) from aclexplode(relacl) x join pg_roles r on r.oid = x.grantee where r.rolname = '${app}' order by 1), ',') as may from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1`
         )
         assert.deepStrictEqual(
-          grants.map((each: any) => `${each.relname}: ${each.may}`),
+          grants.map((each) => `${each["relname"]}: ${each["may"]}`),
           [
             "countries: insert,select,update",
             "currencies: select",
@@ -163,6 +165,22 @@ describe("Ddl", () => {
         assert.deepStrictEqual(yield* SchemaVersions.mismatches(registry), [])
         assert.deepStrictEqual(yield* Migrations.ensure(options), [])
       }).pipe(Scratch.on(database))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("puts the tables into another schema where so configured", () =>
+    Effect.gen(function* () {
+      const database = yield* Scratch.scratch({ owner: true })
+      const options = { registry, schema: "App's", ...database.names }
+      yield* Effect.gen(function* () {
+        yield* Migrations.ensure(options)
+        assert.deepStrictEqual(yield* Migrations.audit(options), [])
+        assert.deepStrictEqual(
+          yield* Scratch.run(`select count(*)::text as n from pg_tables where schemaname = 'App''s'`),
+          [{ n: "4" }]
+        )
+      }).pipe(Scratch.on(database, `${database.name}_owner`))
+      assert.throws(() => Ddl.fromRegistry(registry, { schema: "tenon" }), /the framework's/)
     }).pipe(Effect.scoped)
   )
 
@@ -254,6 +272,7 @@ describe("Ddl", () => {
   it.live("lets the relay do its work and nothing else", () =>
     Effect.gen(function* () {
       const { app, database, relay } = yield* seeded
+      const asRelay = (...statements: ReadonlyArray<string>) => Scratch.as(relay, undefined, ...statements)
       yield* Effect.gen(function* () {
         for (const tenant of ["a", "b"]) {
           yield* Scratch.as(
@@ -263,7 +282,6 @@ describe("Ddl", () => {
             `insert into tenon.api_keys (id, hash, name) values ('k', 'hash-${tenant}', 'Key')`
           )
         }
-        const asRelay = (...statements: ReadonlyArray<string>) => Scratch.as(relay, undefined, ...statements)
         assert.deepStrictEqual(
           yield* asRelay("select tenant_id from tenon.outbox order by id for update skip locked"),
           [{ tenant_id: "a" }, { tenant_id: "b" }]
@@ -317,9 +335,8 @@ describe("Ddl", () => {
       identities: { both: ["aFieldWhoseNameIsRatherLongAsNamesGo", "aFieldWhoseNameIsRatherLongAsNamesGo2"] },
       actions: () => ({})
     })
-    const of = (resources: ReadonlyArray<Resource.Any>) => Ddl.fromRegistry(Registry.make({ resources }))
-    const model = of([Person, Team, Country, Currency, long])
-    assert.deepStrictEqual(of([long, Currency, Country, Team, Person]), model)
+    const model = modelOf([Person, Team, Country, Currency, long])
+    assert.deepStrictEqual(modelOf([long, Currency, Country, Team, Person]), model)
     const names = model.tables.flatMap((table) =>
       [table.primaryKey, ...table.indexes, ...table.foreignKeys, ...table.checks].map(
         ({ name }) => `${table.schema}.${name}`
@@ -327,7 +344,24 @@ describe("Ddl", () => {
     )
     assert.strictEqual(new Set(names).size, names.length)
     for (const name of names) assert.isAtMost(Buffer.byteLength(name.split(".")[1] ?? ""), 63)
-    assert.strictEqual(DdlRender.model(of([Team])).filter((each) => each.includes("create table")).length, 11)
+    assert.strictEqual(ModelDiff.everything(modelOf([Team])).filter((each) => each.includes("create table")).length, 11)
+  })
+
+  it("refuses fields that PostgreSQL has no place for", () => {
+    const registry = Registry.make({
+      resources: [
+        Resource.make("Odd", {
+          fields: {
+            id: Field.Id,
+            xmin: Schema.String,
+            ["a".repeat(64)]: Schema.String,
+            nul: Schema.Literals(["a\u0000"])
+          },
+          actions: () => ({})
+        })
+      ]
+    })
+    assert.throws(() => Ddl.fromRegistry(registry), /3 problems/)
   })
 
   it("names what each constraint stands for", () => {

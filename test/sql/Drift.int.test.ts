@@ -229,7 +229,7 @@ const injected: ReadonlyArray<readonly [string, ReadonlyArray<string>, RegExp]> 
   ]
 ]
 
-class Undo extends Error {}
+class Undo extends Schema.TaggedError<Undo>()("Undo", {}) {}
 
 it.live(
   "every kind of drift is found, and nothing else is",
@@ -252,15 +252,10 @@ it.live(
               Effect.gen(function* () {
                 yield* Scratch.run(...statements.map(name))
                 found.push(...(yield* Migrations.audit(options)).map(({ place, problem }) => `${place}: ${problem}`))
-                return yield* Effect.fail(new Undo())
+                return yield* new Undo({})
               })
             )
-            .pipe(
-              Effect.catchIf(
-                (error) => error instanceof Undo,
-                () => Effect.void
-              )
-            )
+            .pipe(Effect.catchTag("Undo", () => Effect.void))
           assert.isTrue(
             found.some((each) => new RegExp(name(expected.source), expected.flags).test(each)),
             `${what} is not among:\n${found.join("\n")}`

@@ -3,7 +3,7 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -62,10 +62,15 @@ export const on =
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.provide(effect, clientOf(database.name, user))
 
-/** Statements, one by one. */
+/** A row of a result, by column. */
+export interface Row {
+  readonly [column: string]: unknown
+}
+
+/** Statements, one by one; the rows of the last. */
 export const run = (...statements: ReadonlyArray<string>) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    Effect.forEach(statements, (each) => sql.unsafe<any>(each)).pipe(Effect.map((all) => all[all.length - 1] ?? []))
+    Effect.forEach(statements, (each) => sql.unsafe<Row>(each)).pipe(Effect.map((all) => all[all.length - 1] ?? []))
   )
 
 /** Statements in one transaction as a role, in a tenant where one is given. Undone at the end where `keep` is false. */

@@ -30,8 +30,10 @@ export const diff = (
 }
 
 /** A column without what matters only when it is made. */
-export const remembered = ({ fill: _, renamedFrom: __, ...column }: DatabaseModel.Column): DatabaseModel.Column =>
-  column
+export const remembered = (column: DatabaseModel.Column): DatabaseModel.Column => {
+  const { fill: _, renamedFrom: __, ...kept } = column
+  return kept
+}
 
 /** Whether two columns are the same in the database. */
 export const sameColumn = (a: DatabaseModel.Column, b: DatabaseModel.Column): boolean =>

@@ -52,12 +52,13 @@ export const checkExpression = (check: DatabaseModel.Check): string =>
 /** `constraint … check (…)`. */
 export const check = (of: DatabaseModel.Check): string => `constraint ${quote(of.name)} check (${checkExpression(of)})`
 
-/** `create table` with columns, primary key and checks; foreign keys come when all tables are there. */
-export const createTable = (table: DatabaseModel.Table): string =>
+/** `create table` with columns, primary key, checks, and those foreign keys whose targets are there by then. */
+export const createTable = (table: DatabaseModel.Table, keys: ReadonlyArray<DatabaseModel.ForeignKey> = []): string =>
   `create table ${isBootstrap(table) ? "if not exists " : ""}${qualified(table)} (\n  ${[
     ...table.columns.map(column),
     `constraint ${quote(table.primaryKey.name)} primary key (${list(table.primaryKey.columns)})`,
-    ...table.checks.map(check)
+    ...table.checks.map(check),
+    ...keys.map(foreignKey)
   ].join(",\n  ")}\n)`
 
 /** The one table that a migration run makes for itself. */
@@ -78,15 +79,56 @@ const onDelete = (key: DatabaseModel.ForeignKey): string => {
   return "on delete no action"
 }
 
+const foreignKey = (key: DatabaseModel.ForeignKey): string =>
+  `constraint ${quote(key.name)} foreign key (${list(key.columns)}) references ${qualified(key.target)} (${list(
+    key.target.columns
+  )}) ${onDelete(key)} deferrable initially immediate`
+
 /** `alter table … add constraint … foreign key`. */
 export const addForeignKey = (
   table: DatabaseModel.Table,
   key: DatabaseModel.ForeignKey,
   how: "" | " not valid" = ""
-): string =>
-  `alter table ${qualified(table)} add constraint ${quote(key.name)} foreign key (${list(key.columns)})\n  references ${qualified(
-    key.target
-  )} (${list(key.target.columns)}) ${onDelete(key)} deferrable initially immediate${how}`
+): string => `alter table ${qualified(table)} add ${foreignKey(key)}${how}`
+
+/** A table to be made, with the foreign keys that can be made with it, and those that must wait for another table. */
+export interface Placed {
+  readonly table: DatabaseModel.Table
+  readonly keys: ReadonlyArray<DatabaseModel.ForeignKey>
+  readonly later: ReadonlyArray<DatabaseModel.ForeignKey>
+}
+
+/**
+ * Tables in an order in which most foreign keys can be made with their table; only those that close a circle are left
+ * for later. That matters under forced row security: a key that is added later is checked by a query, which the owner
+ * may not make. `there` are the tables that exist already.
+ */
+export const inOrder = (
+  tables: ReadonlyArray<DatabaseModel.Table>,
+  there: ReadonlyArray<DatabaseModel.Table> = []
+): ReadonlyArray<Placed> => {
+  const done = new Set(there.map(qualified))
+  const waiting = [...tables]
+  const placed: Array<Placed> = []
+  const ready = (table: DatabaseModel.Table) => (key: DatabaseModel.ForeignKey) =>
+    done.has(qualified(key.target)) || qualified(key.target) === qualified(table)
+  while (waiting.length > 0) {
+    const next = Math.max(
+      0,
+      waiting.findIndex((table) => table.foreignKeys.every(ready(table)))
+    )
+    for (const table of waiting.splice(next, 1)) {
+      const isReady = ready(table)
+      placed.push({
+        table,
+        keys: table.foreignKeys.filter(isReady),
+        later: table.foreignKeys.filter((key) => !isReady(key))
+      })
+      done.add(qualified(table))
+    }
+  }
+  return placed
+}
 
 /** Switches row security on, for the owner too. */
 export const secure = (table: DatabaseModel.Table): ReadonlyArray<string> =>
@@ -151,9 +193,9 @@ export const rolesBySchema = (model: DatabaseModel.Model): ReadonlyArray<readonl
   [DatabaseModel.frameworkSchema, [model.roles.app, model.roles.relay]]
 ]
 
-/** A whole table but for its foreign keys. */
-export const table = (model: DatabaseModel.Model, of: DatabaseModel.Table): ReadonlyArray<string> => [
-  createTable(of),
+/** A whole table but for the foreign keys that must wait. */
+export const table = (model: DatabaseModel.Model, { keys, table: of }: Placed): ReadonlyArray<string> => [
+  createTable(of, keys),
   ...of.indexes.map((index) => createIndex(of, index)),
   ...secure(of),
   ...of.policies.map((policy) => createPolicy(model, of, policy)),
@@ -169,15 +211,3 @@ export const versions = (of: DatabaseModel.Model["versions"]): ReadonlyArray<str
           .map(({ resource, version }) => `(${literal(resource)}, ${Math.trunc(version)})`)
           .join(",\n  ")}\non conflict ("resource") do update set "version" = excluded."version", "applied_at" = now()`
       ]
-
-/** Everything that an empty database needs. */
-export const model = (of: DatabaseModel.Model): ReadonlyArray<string> => [
-  ...roles(of),
-  ...schemas(of),
-  ...of.tables.flatMap((each) => table(of, each)),
-  ...of.tables.flatMap((each) => each.foreignKeys.map((key) => addForeignKey(each, key))),
-  ...versions(of.versions)
-]
-
-/** Statements as the text of a script. */
-export const script = (statements: ReadonlyArray<string>): string => statements.map((each) => `${each};\n`).join("")

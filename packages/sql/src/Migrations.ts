@@ -10,7 +10,6 @@ import * as Catalogue from "./Catalogue.ts"
 import * as CatalogueForms from "./CatalogueForms.ts"
 import * as DatabaseModel from "./DatabaseModel.ts"
 import * as Ddl from "./Ddl.ts"
-import * as DdlRender from "./DdlRender.ts"
 import * as Drift from "./Drift.ts"
 import { DatabaseDiffers, MigrationRefused } from "./MigrationFailure.ts"
 import * as MigrationFiles from "./MigrationFiles.ts"
@@ -175,7 +174,7 @@ const drift = Effect.fnUntraced(function* (model: DatabaseModel.Model) {
 export const ensure = Effect.fn("Migrations.ensure")(function* (options: Wanted) {
   const sql = yield* SqlClient.SqlClient
   const model = Ddl.fromRegistry(options.registry, options)
-  const statements = DdlRender.model(model)
+  const statements = ModelDiff.everything(model)
   return yield* sql.withTransaction(
     Effect.gen(function* () {
       yield* sql.unsafe(`select pg_advisory_xact_lock(${MigrationRun.lockKey})`)
