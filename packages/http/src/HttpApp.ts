@@ -72,6 +72,7 @@ export const layer = (
         find,
         deadlines,
         timeoutMillis,
+        draining: () => draining,
         accessLog: options.accessLog !== false,
         cors: options.cors
       })
@@ -105,6 +106,7 @@ interface Setting {
   readonly find: Find
   readonly deadlines: Deadlines.Deadlines
   readonly timeoutMillis: number
+  readonly draining: () => boolean
   readonly accessLog: boolean
   readonly cors: Cors.Options | undefined
 }
@@ -126,7 +128,9 @@ const makeApp = (setting: Setting): Effect.Effect<HttpServerResponse.HttpServerR
       setting.deadlines.delete(exchange)
       const seconds = (performance.now() - exchange.startedAt) / 1000
       measure(fiber.context, { status: response.status, seconds })
-      const answer = withCors(setting, exchange, found, response)
+      const open = withCors(setting, exchange, found, response)
+      // A caller that kept its connection would keep the server from closing.
+      const answer = setting.draining() ? HttpServerResponse.setHeader(open, "connection", "close") : open
       return setting.accessLog ? Effect.as(log(exchange, answer.status, seconds), answer) : Effect.succeed(answer)
     }
     const answered = route === undefined ? unrouted(exchange, found) : routed(setting.auth, exchange, route)

@@ -14,7 +14,7 @@ import * as Reply from "./Reply.ts"
 export const contentType = "application/problem+json"
 
 /** The members that RFC 9457 or this framework gives a meaning; a failure's own fields stand beside them. */
-const reserved = new Set(["type", "title", "status", "detail", "instance", "tag", "errors", "fields", "requestId"])
+const reserved = new Set(["type", "title", "status", "detail", "instance", "tag", "errors", "members", "requestId"])
 
 /** `AlreadyInactive` → `already-inactive`. */
 export const kebab = (name: string): string =>
@@ -38,18 +38,18 @@ export const isReserved = (member: string): boolean => reserved.has(member)
 
 type Members = { readonly [member: string]: Schema.Json }
 
-/** Lays out a failure. A field of its own that is named like a standard member goes into `fields`. */
+/** Lays out a failure. A field of its own that is named like a standard member goes into `members`. */
 export const make = (
   wire: ErrorBoundary.WireFailure,
   place: { readonly instance: string; readonly requestId: string }
 ): Members => {
   const own: { [member: string]: Schema.Json } = {}
-  const fields: { [member: string]: Schema.Json } = {}
+  const members: { [member: string]: Schema.Json } = {}
   let errors: Schema.Json | undefined
   for (const [name, value] of Object.entries(isObject(wire.detail) ? wire.detail : {})) {
     if (name === "_tag") continue
     if (name === "issues" && Array.isArray(value)) errors = value
-    else (reserved.has(name) ? fields : own)[name] = value
+    else (reserved.has(name) ? members : own)[name] = value
   }
   return {
     type: typeOf(wire.tag),
@@ -60,7 +60,7 @@ export const make = (
     tag: wire.tag,
     requestId: place.requestId,
     ...(errors === undefined ? {} : { errors }),
-    ...(Object.keys(fields).length === 0 ? {} : { fields }),
+    ...(Object.keys(members).length === 0 ? {} : { members }),
     ...own
   }
 }
@@ -70,7 +70,7 @@ const isObject = (json: Schema.Json): json is { readonly [name: string]: Schema.
 
 /** The failure that a problem tells of, for a client that knows the declared classes: the inverse of `make`. */
 export const toWire = (problem: Members): ErrorBoundary.WireFailure => {
-  const { detail, errors, fields, status, tag, type: _, title: __, instance: ___, requestId: ____, ...own } = problem
+  const { detail, errors, members, status, tag, type: _, title: __, instance: ___, requestId: ____, ...own } = problem
   return {
     tag: String(tag),
     status: Number(status),
@@ -79,7 +79,7 @@ export const toWire = (problem: Members): ErrorBoundary.WireFailure => {
     detail: {
       _tag: String(tag),
       ...own,
-      ...(fields !== undefined && isObject(fields) ? fields : {}),
+      ...(members !== undefined && isObject(members) ? members : {}),
       ...(errors === undefined ? {} : { issues: errors })
     }
   }
