@@ -201,7 +201,7 @@ export const layerOf = (
 ) =>
   Layer.mergeAll(HttpApp.layer({ accessLog: false, ...options }), layerApi).pipe(
     Layer.provideMerge(NodeHttpServer.layerServer(() => NodeServer.make(server), { port: 0, host: "127.0.0.1" })),
-    Layer.provideMerge(Layer.orDie(Testing.layer(domain, workflows))),
+    Layer.provideMerge(Layer.orDie(Testing.layer(domain, { workflows }))),
     Layer.provideMerge(Auth.layer(auth)),
     Layer.provideMerge(Layer.mergeAll(ApiKeys.layerMemory, ReadinessChecks.layer)),
     Layer.orDie

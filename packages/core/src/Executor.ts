@@ -52,7 +52,7 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
                 ? audit.denied({ actor, action: failure.action, key, reason: failure.reason })
                 : Effect.void
             ),
-          Effect.withSpan("Executor.execute", { captureStackTrace: false })
+          (effect) => Effect.withSpan(effect, "Executor.execute", { captureStackTrace: false })
         )
       })
     })
