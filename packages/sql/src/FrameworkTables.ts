@@ -143,7 +143,7 @@ export const tables: ReadonlyArray<Table> = [
     ],
     key: ["id"],
     checks: [{ name: SqlName.derived("outbox", ["kind"], "check"), column: "kind", values: ["delivery", "event"] }],
-    indexes: [["due_at", "id"], ["tenant_id", "object", "id"]],
+    indexes: [["kind", "due_at", "id"], ["tenant_id", "object", "id"]],
     policies: [relayAll],
     grants: [{ role: "app", privileges: ["select", "insert"] }, { role: "relay", privileges: ["select", "update", "delete"] }]
   }),

@@ -79,7 +79,7 @@ const maxAttempts = 10
 const claim = `
 with due as materialized (
   select o.tenant_id, o.id, o.object from tenon.outbox as o
-  where o.kind = 'delivery' and o.due_at <= clock_timestamp()
+  where o.kind = 'delivery' and o.due_at <= now()
   order by o.due_at, o.id limit $1 for update skip locked
 ), ready as (
   select d.tenant_id, d.id from due as d where not exists (
