@@ -90,7 +90,12 @@ export const save = <R extends Resource.Typed, D extends Resource.Draft<R>>(
 
 /** Removes the row with this key, if there is one. */
 export const remove = <R extends Resource.Typed>(resource: R, key: string): Outcome<void> =>
-  make({ rows: [{ _tag: "Remove", resource: Resource.erase(resource), key }], directives: [], result: () => undefined, fixed: true })
+  make({
+    rows: [{ _tag: "Remove", resource: Resource.erase(resource), key }],
+    directives: [],
+    result: () => undefined,
+    fixed: true
+  })
 
 /** Adds to an outcome and keeps its result: what `when` and `forEach` take, and what `pipe` applies. */
 export interface Addition<A> {
