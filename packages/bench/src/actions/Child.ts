@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
 /** The process ended before it was ready. */
-class ChildFailed extends Schema.TaggedError<ChildFailed>()("ChildFailed", { message: Schema.String }) {}
+export class ChildFailed extends Schema.TaggedError<ChildFailed>()("ChildFailed", { message: Schema.String }) {}
 
 /** Starts a script and waits for its line `ready`. Gives the milliseconds that took. */
 export const start = (script: string, args: ReadonlyArray<string>, environment: { readonly [name: string]: string }) =>
