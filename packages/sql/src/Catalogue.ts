@@ -16,24 +16,39 @@ export const Relation = Schema.Struct({
   secured: Schema.Boolean,
   forced: Schema.Boolean,
   invoker: Schema.Boolean,
-  columns: Schema.Array(Schema.Struct({ name: Text, type: Text, nullable: Schema.Boolean, default: Maybe, identity: Text })),
+  columns: Schema.Array(
+    Schema.Struct({ name: Text, type: Text, nullable: Schema.Boolean, default: Maybe, identity: Text })
+  ),
   /** By `pg_constraint.contype`: `p`, `u`, `f`, `c`, `x`. */
-  constraints: Schema.Array(Schema.Struct({
-    name: Text,
-    type: Text,
-    columns: Names,
-    targetSchema: Maybe,
-    target: Maybe,
-    targetColumns: Names,
-    onDelete: Text,
-    nulled: Names,
-    deferrable: Schema.Boolean,
-    deferred: Schema.Boolean,
-    valid: Schema.Boolean,
-    expression: Maybe
-  })),
-  indexes: Schema.Array(Schema.Struct({ name: Text, columns: Names, unique: Schema.Boolean, primary: Schema.Boolean, valid: Schema.Boolean, partial: Schema.Boolean })),
-  policies: Schema.Array(Schema.Struct({ name: Text, permissive: Schema.Boolean, roles: Names, command: Text, using: Maybe, check: Maybe })),
+  constraints: Schema.Array(
+    Schema.Struct({
+      name: Text,
+      type: Text,
+      columns: Names,
+      targetSchema: Maybe,
+      target: Maybe,
+      targetColumns: Names,
+      onDelete: Text,
+      nulled: Names,
+      deferrable: Schema.Boolean,
+      deferred: Schema.Boolean,
+      valid: Schema.Boolean,
+      expression: Maybe
+    })
+  ),
+  indexes: Schema.Array(
+    Schema.Struct({
+      name: Text,
+      columns: Names,
+      unique: Schema.Boolean,
+      primary: Schema.Boolean,
+      valid: Schema.Boolean,
+      partial: Schema.Boolean
+    })
+  ),
+  policies: Schema.Array(
+    Schema.Struct({ name: Text, permissive: Schema.Boolean, roles: Names, command: Text, using: Maybe, check: Maybe })
+  ),
   /** Privileges of others than the owner; `PUBLIC` for everyone. */
   grants: Schema.Array(Schema.Struct({ role: Text, privilege: Text, column: Maybe, grantable: Schema.Boolean }))
 })
@@ -61,7 +76,9 @@ export interface Catalogue extends Schema.Struct.Type<typeof Catalogue.fields> {
 const decode = Schema.decodeUnknownEffect(Catalogue)
 const list = (query: string) => `coalesce((${query}), '[]'::jsonb)`
 const names = (keys: string, relation: string) =>
-  list(`select jsonb_agg(a.attname::text order by u.n) from unnest(${keys}) with ordinality as u(attnum, n) join pg_attribute a on a.attrelid = ${relation} and a.attnum = u.attnum`)
+  list(
+    `select jsonb_agg(a.attname::text order by u.n) from unnest(${keys}) with ordinality as u(attnum, n) join pg_attribute a on a.attrelid = ${relation} and a.attnum = u.attnum`
+  )
 /** In `pg_policy`, `aclexplode` and `pg_default_acl` the role 0 is everyone. */
 const roleName = (oid: string) => `case when ${oid} = 0 then 'PUBLIC' else pg_get_userbyid(${oid})::text end`
 
@@ -132,7 +149,10 @@ const query = `select jsonb_build_object(
 ) as catalogue`
 
 /** Reads the schemas as they are, and the named roles. */
-export const read = Effect.fn("Catalogue.read")(function*(schemas: ReadonlyArray<string>, roles: ReadonlyArray<string>) {
+export const read = Effect.fn("Catalogue.read")(function* (
+  schemas: ReadonlyArray<string>,
+  roles: ReadonlyArray<string>
+) {
   const sql = yield* SqlClient.SqlClient
   const [row] = yield* sql.unsafe<{ catalogue: unknown }>(query, [JSON.stringify(schemas), JSON.stringify(roles)])
   return yield* Effect.orDie(decode(row?.catalogue))

@@ -18,10 +18,14 @@ export interface Forms {
 const setting = (name: string) => `NULLIF(current_setting('${name}'::text, true), ''::text)`
 
 /** Asks for the forms of everything in a model. */
-export const of = Effect.fnUntraced(function*(model: DatabaseModel.Model) {
+export const of = Effect.fnUntraced(function* (model: DatabaseModel.Model) {
   const sql = yield* SqlClient.SqlClient
   const columns = model.tables.flatMap((table) => table.columns)
-  const constants = [...new Set(columns.flatMap((column) => column.default?._tag === "Value" ? DdlRender.defaultOf(column) ?? [] : []))]
+  const constants = [
+    ...new Set(
+      columns.flatMap((column) => (column.default?._tag === "Value" ? (DdlRender.defaultOf(column) ?? []) : []))
+    )
+  ]
   const names = [...new Set(columns.map(({ name }) => name))]
   const [row] = yield* sql.unsafe<{ constants: ReadonlyArray<string>; names: ReadonlyArray<string> }>(
     `select to_json(array[${constants.map((each) => `(${each})::text`).join(", ")}]::text[]) as constants, ` +
@@ -39,10 +43,12 @@ export const of = Effect.fnUntraced(function*(model: DatabaseModel.Model) {
       if (column.type === "boolean") return expression
       return `${SqlName.literal(texts.get(expression) ?? "")}::${column.type}`
     },
-    check: ({ column, values }) => `(${name(column)} = ANY (ARRAY[${values.map((value) => `${SqlName.literal(value)}::text`).join(", ")}]))`,
+    check: ({ column, values }) =>
+      `(${name(column)} = ANY (ARRAY[${values.map((value) => `${SqlName.literal(value)}::text`).join(", ")}]))`,
     policy: (table, { rows }) => {
       if (rows === "all") return "true"
-      const [column, from] = rows === "presented" ? ["hash", "app.api_key_hash"] : [table.tenantColumn ?? "tenant_id", "app.tenant_id"]
+      const [column, from] =
+        rows === "presented" ? ["hash", "app.api_key_hash"] : [table.tenantColumn ?? "tenant_id", "app.tenant_id"]
       return `(${name(column ?? "")} = ( SELECT ${setting(from ?? "")} AS "nullif"))`
     }
   }

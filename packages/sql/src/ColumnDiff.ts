@@ -14,7 +14,11 @@ export interface Pair {
 }
 
 /** Adds the steps, and returns the columns as they are to be remembered: the wanted ones, then the deprecated. */
-export const diff = (plan: MigrationPlan.Plan, pair: Pair, removedValues: DatabaseModel.Table): ReadonlyArray<DatabaseModel.Column> => {
+export const diff = (
+  plan: MigrationPlan.Plan,
+  pair: Pair,
+  removedValues: DatabaseModel.Table
+): ReadonlyArray<DatabaseModel.Column> => {
   const { before, after } = pair
   for (const wanted of after.columns) {
     const found = DatabaseModel.column(before, wanted.name)
@@ -26,16 +30,24 @@ export const diff = (plan: MigrationPlan.Plan, pair: Pair, removedValues: Databa
 }
 
 /** A column without what matters only when it is made. */
-export const remembered = ({ fill: _, renamedFrom: __, ...column }: DatabaseModel.Column): DatabaseModel.Column => column
+export const remembered = (column: DatabaseModel.Column): DatabaseModel.Column => {
+  const { fill: _, renamedFrom: __, ...kept } = column
+  return kept
+}
 
 /** Whether two columns are the same in the database. */
 export const sameColumn = (a: DatabaseModel.Column, b: DatabaseModel.Column): boolean =>
-  a.name === b.name && a.type === b.type && a.nullable === b.nullable && sameDefault(a, b) && a.deprecated?._tag === b.deprecated?._tag
+  a.name === b.name &&
+  a.type === b.type &&
+  a.nullable === b.nullable &&
+  sameDefault(a, b) &&
+  a.deprecated?._tag === b.deprecated?._tag
 
 const sameDefault = (a: DatabaseModel.Column, b: DatabaseModel.Column): boolean =>
   a.default?._tag === b.default?._tag && DdlRender.defaultOf(a) === DdlRender.defaultOf(b)
 
-const alter = (table: DatabaseModel.Table, column: string) => `alter table ${qualified(table)} alter column ${quote(column)}`
+const alter = (table: DatabaseModel.Table, column: string) =>
+  `alter table ${qualified(table)} alter column ${quote(column)}`
 const addIt = (table: DatabaseModel.Table, column: DatabaseModel.Column, extra = "") =>
   `alter table ${qualified(table)} add column ${DdlRender.column(column)}${extra}`
 
@@ -43,7 +55,8 @@ const addColumn = (plan: MigrationPlan.Plan, pair: Pair, wanted: DatabaseModel.C
   const table = pair.after
   const place = placeOf(table, wanted.name)
   const old = wanted.renamedFrom === undefined ? undefined : DatabaseModel.column(pair.before, wanted.renamedFrom)
-  if (old !== undefined && DatabaseModel.column(table, old.name) === undefined) return copyColumn(plan, table, old, wanted)
+  if (old !== undefined && DatabaseModel.column(table, old.name) === undefined)
+    return copyColumn(plan, table, old, wanted)
   if (wanted.nullable || wanted.default !== undefined) {
     plan.change.push({ about: `New column ${place}`, statements: [addIt(table, wanted)] })
     return
@@ -80,11 +93,20 @@ const addColumn = (plan: MigrationPlan.Plan, pair: Pair, wanted: DatabaseModel.C
           problem: `The new column ${place} is required and rows that are there would have no value for it`,
           mend: "Make the field optional or give it a default; or fill it in a migration of your own and require it in the release after"
         })
-      ) plan.change.push({ about: `New column ${place}, approved; fails where the table has rows`, statements: [addIt(table, wanted)] })
+      )
+        plan.change.push({
+          about: `New column ${place}, approved; fails where the table has rows`,
+          statements: [addIt(table, wanted)]
+        })
   }
 }
 
-const copyColumn = (plan: MigrationPlan.Plan, table: DatabaseModel.Table, old: DatabaseModel.Column, wanted: DatabaseModel.Column): void => {
+const copyColumn = (
+  plan: MigrationPlan.Plan,
+  table: DatabaseModel.Table,
+  old: DatabaseModel.Column,
+  wanted: DatabaseModel.Column
+): void => {
   const place = placeOf(table, wanted.name)
   if (old.type !== wanted.type && !approvesType(plan, table, old, wanted)) return
   const source = old.type === wanted.type ? quote(old.name) : `${quote(old.name)}::${wanted.type}`
@@ -95,27 +117,45 @@ const copyColumn = (plan: MigrationPlan.Plan, table: DatabaseModel.Table, old: D
     statements: [
       addIt(table, { ...bare, nullable: true }),
       ...(value === undefined ? [] : [`${alter(table, wanted.name)} set default ${value}`]),
-      ...MigrationPlan.unforced([table], [
-        `update ${qualified(table)} set ${quote(wanted.name)} = ${value === undefined || wanted.nullable ? source : `coalesce(${source}, ${value})`}`
-      ])
+      ...MigrationPlan.unforced(
+        [table],
+        [
+          `update ${qualified(table)} set ${quote(wanted.name)} = ${value === undefined || wanted.nullable ? source : `coalesce(${source}, ${value})`}`
+        ]
+      )
     ]
   })
   if (!wanted.nullable) MigrationPlan.requireColumn(plan, table, wanted.name)
-  plan.warnings.push(`${placeOf(table, old.name)} is deprecated; it was copied to ${place}. Remove \`renamedFrom\` in the next release`)
+  plan.warnings.push(
+    `${placeOf(table, old.name)} is deprecated; it was copied to ${place}. Remove \`renamedFrom\` in the next release`
+  )
 }
 
-const approvesType = (plan: MigrationPlan.Plan, table: DatabaseModel.Table, old: DatabaseModel.Column, wanted: DatabaseModel.Column) =>
+const approvesType = (
+  plan: MigrationPlan.Plan,
+  table: DatabaseModel.Table,
+  old: DatabaseModel.Column,
+  wanted: DatabaseModel.Column
+) =>
   MigrationPlan.approves(plan, {
     name: `type:${placeOf(table, wanted.name)}`,
     problem: `${placeOf(table, wanted.name)} would change from ${old.type} to ${wanted.type}, which can lose values and locks the table while it is rewritten`,
     mend: "Declare a new field under another name, and copy in a migration of your own"
   })
 
-const alterColumn = (plan: MigrationPlan.Plan, table: DatabaseModel.Table, found: DatabaseModel.Column, wanted: DatabaseModel.Column): void => {
+const alterColumn = (
+  plan: MigrationPlan.Plan,
+  table: DatabaseModel.Table,
+  found: DatabaseModel.Column,
+  wanted: DatabaseModel.Column
+): void => {
   const place = placeOf(table, wanted.name)
   const value = DdlRender.defaultOf(wanted)
   if (found.deprecated !== undefined) {
-    plan.change.push({ about: `${place} is declared again`, statements: [`comment on column ${qualified(table)}.${quote(wanted.name)} is null`] })
+    plan.change.push({
+      about: `${place} is declared again`,
+      statements: [`comment on column ${qualified(table)}.${quote(wanted.name)} is null`]
+    })
   }
   if (found.type !== wanted.type) {
     if (!approvesType(plan, table, found, wanted)) return
@@ -130,7 +170,11 @@ const alterColumn = (plan: MigrationPlan.Plan, table: DatabaseModel.Table, found
   } else if (!sameDefault(found, wanted)) {
     plan.change.push({
       about: `${place} has another default`,
-      statements: [value === undefined ? `${alter(table, wanted.name)} drop default` : `${alter(table, wanted.name)} set default ${value}`]
+      statements: [
+        value === undefined
+          ? `${alter(table, wanted.name)} drop default`
+          : `${alter(table, wanted.name)} set default ${value}`
+      ]
     })
   }
   if (wanted.nullable && !found.nullable) {
@@ -140,31 +184,44 @@ const alterColumn = (plan: MigrationPlan.Plan, table: DatabaseModel.Table, found
     if (value !== undefined) {
       plan.change.push({
         about: `${place} is required: rows without a value get the default`,
-        statements: MigrationPlan.unforced([table], [
-          `update ${qualified(table)} set ${quote(wanted.name)} = ${value} where ${quote(wanted.name)} is null`
-        ])
+        statements: MigrationPlan.unforced(
+          [table],
+          [`update ${qualified(table)} set ${quote(wanted.name)} = ${value} where ${quote(wanted.name)} is null`]
+        )
       })
     }
     MigrationPlan.requireColumn(plan, table, wanted.name)
   }
 }
 
-const deprecate = (plan: MigrationPlan.Plan, { after: table, before }: Pair, column: DatabaseModel.Column, removedValues: DatabaseModel.Table): DatabaseModel.Column => {
+const deprecate = (
+  plan: MigrationPlan.Plan,
+  { after: table, before }: Pair,
+  column: DatabaseModel.Column,
+  removedValues: DatabaseModel.Table
+): DatabaseModel.Column => {
   const heir = table.columns.find((each) => each.renamedFrom === column.name)
   const { default: _, ...bare } = remembered(column)
   const place = placeOf(table, column.name)
-  if (column.deprecated?._tag === "removed" || (column.deprecated?._tag === "renamed" && heir !== undefined)) return column
-  const note = (text: string) => `comment on column ${qualified(table)}.${quote(column.name)} is ${SqlName.literal(text)}`
+  if (column.deprecated?._tag === "removed" || (column.deprecated?._tag === "renamed" && heir !== undefined))
+    return column
+  const note = (text: string) =>
+    `comment on column ${qualified(table)}.${quote(column.name)} is ${SqlName.literal(text)}`
   const loosen = [
     ...(column.nullable ? [] : [`${alter(table, column.name)} drop not null`]),
     ...(DdlRender.defaultOf(column) === undefined ? [] : [`${alter(table, column.name)} drop default`])
   ]
   if (heir !== undefined && column.deprecated === undefined) {
     const to = heir.name
-    plan.change.push({ about: `${place} is deprecated`, statements: [...loosen, note(`tenon: deprecated, renamed to ${to}`)] })
+    plan.change.push({
+      about: `${place} is deprecated`,
+      statements: [...loosen, note(`tenon: deprecated, renamed to ${to}`)]
+    })
     return { ...bare, nullable: true, deprecated: { _tag: "renamed", to } }
   }
-  const copied = column.deprecated?._tag === "renamed" && DatabaseModel.column(table, column.deprecated.to) !== undefined &&
+  const copied =
+    column.deprecated?._tag === "renamed" &&
+    DatabaseModel.column(table, column.deprecated.to) !== undefined &&
     DatabaseModel.column(before, column.deprecated.to) !== undefined
   plan.change.push({
     about: copied
@@ -172,10 +229,15 @@ const deprecate = (plan: MigrationPlan.Plan, { after: table, before }: Pair, col
       : `${place} is removed: its values are kept in tenon.removed_values and nulled, the column stays`,
     statements: [
       ...loosen,
-      ...MigrationPlan.unforced(copied ? [table] : [table, removedValues], MigrationPlan.nullColumn(table, column.name, !copied)),
+      ...MigrationPlan.unforced(
+        copied ? [table] : [table, removedValues],
+        MigrationPlan.nullColumn(table, column.name, !copied)
+      ),
       note("tenon: deprecated, removed")
     ]
   })
-  plan.warnings.push(`${place} is deprecated: ${copied ? "it was renamed" : "its field was removed, and what it held is kept in tenon.removed_values"}; the column is not dropped`)
+  plan.warnings.push(
+    `${place} is deprecated: ${copied ? "it was renamed" : "its field was removed, and what it held is kept in tenon.removed_values"}; the column is not dropped`
+  )
   return { ...bare, nullable: true, deprecated: { _tag: "removed" } }
 }

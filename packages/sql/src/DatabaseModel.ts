@@ -4,7 +4,15 @@
  */
 import * as Schema from "effect/Schema"
 
-export const Type = Schema.Literals(["text", "bigint", "double precision", "boolean", "timestamp with time zone", "jsonb", "text[]"])
+export const Type = Schema.Literals([
+  "text",
+  "bigint",
+  "double precision",
+  "boolean",
+  "timestamp with time zone",
+  "jsonb",
+  "text[]"
+])
 export type Type = typeof Type.Type
 
 /** What the database itself puts into a column that an insert leaves out. */
@@ -46,7 +54,11 @@ export const Column = Schema.Struct({
 })
 export interface Column extends Schema.Struct.Type<typeof Column.fields> {}
 
-export const Index = Schema.Struct({ name: Schema.String, columns: Schema.Array(Schema.String), unique: Schema.Boolean })
+export const Index = Schema.Struct({
+  name: Schema.String,
+  columns: Schema.Array(Schema.String),
+  unique: Schema.Boolean
+})
 export interface Index extends Schema.Struct.Type<typeof Index.fields> {}
 
 /** Allows a column a fixed set of values; null is allowed too where the column is nullable. */
@@ -115,7 +127,8 @@ export interface Model extends Schema.Struct.Type<typeof Model.fields> {}
 export const frameworkSchema = "tenon"
 
 /** A table's column by name. */
-export const column = (table: Table, name: string): Column | undefined => table.columns.find((each) => each.name === name)
+export const column = (table: Table, name: string): Column | undefined =>
+  table.columns.find((each) => each.name === name)
 
 /** A model's table by schema and name. */
 export const table = (model: Model, of: { readonly schema: string; readonly name: string }): Table | undefined =>

@@ -13,7 +13,7 @@
  *   concurrently.
  */
 import * as Column from "@tenon/core/Column"
-import type { Registry } from "@tenon/core/Registry"
+import { type Registry, RegistryError } from "@tenon/core/Registry"
 import type { BelongsTo } from "@tenon/core/Relation"
 import type * as Resource from "@tenon/core/Resource"
 import * as Schema from "effect/Schema"
@@ -21,6 +21,7 @@ import type * as DatabaseModel from "./DatabaseModel.ts"
 import { frameworkSchema } from "./DatabaseModel.ts"
 import * as FrameworkTables from "./FrameworkTables.ts"
 import * as SqlName from "./SqlName.ts"
+import { Buffer } from "node:buffer"
 
 /** Where the tables go and who works with them. */
 export interface Options {
@@ -32,12 +33,14 @@ export interface Options {
   readonly relayRole?: string
 }
 
-/** The database that a registry needs. */
+/** The database that a registry needs. Throws `RegistryError` where PostgreSQL has no place for a field. */
 export const fromRegistry = (registry: Registry, options: Options = {}): DatabaseModel.Model => {
   const schema = options.schema ?? "public"
   if (schema === frameworkSchema) throw new Error(`The schema "${schema}" is the framework's; choose another`)
+  const problems = registry.resources.flatMap(unfit)
+  if (problems.length > 0) throw new RegistryError(problems)
   const writers = writersOf(registry)
-  const resources = [...registry.resources].sort((a, b) => (a.table < b.table ? -1 : 1))
+  const resources = registry.resources.toSorted((a, b) => (a.table < b.table ? -1 : 1))
   return {
     schema,
     roles: { app: options.appRole ?? "tenon_app", relay: options.relayRole ?? "tenon_relay" },
@@ -84,7 +87,10 @@ const tableOf = (
     name: resource.table,
     resource: resource.name,
     ...(resource.tenantScoped ? { tenantColumn: resource.tenancyKey } : {}),
-    columns: [...tenant.map(FrameworkTables.tenantColumn), ...resource.columns.map((column) => columnOf(resource, column))],
+    columns: [
+      ...tenant.map(FrameworkTables.tenantColumn),
+      ...resource.columns.map((column) => columnOf(resource, column))
+    ],
     primaryKey,
     indexes: indexesOf(resource, inTenant, primaryKey.columns),
     checks: resource.columns.flatMap(({ name, literals }): ReadonlyArray<DatabaseModel.Check> =>
@@ -94,20 +100,44 @@ const tableOf = (
     ),
     foreignKeys,
     policies: resource.tenantScoped ? [FrameworkTables.tenantIsolation] : [],
-    grants: [{
-      role: "app",
-      privileges: resource.tenantScoped
-        ? [...allPrivileges]
-        : allPrivileges.filter((each) => each === "select" || writers.get(resource.name)?.has(each))
-    }]
+    grants: [
+      {
+        role: "app",
+        privileges: resource.tenantScoped
+          ? [...allPrivileges]
+          : allPrivileges.filter((each) => each === "select" || writers.get(resource.name)?.has(each))
+      }
+    ]
   }
 }
+
+/** Columns that PostgreSQL keeps for itself in every table (its manual, 5.6). */
+const systemColumns = new Set(["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"])
+
+const unfit = (resource: Resource.Any): RegistryError["problems"] =>
+  resource.columns.flatMap(({ field, name, literals }) => {
+    const place = `${resource.name}.fields.${field}`
+    if (systemColumns.has(name))
+      return [{ place, problem: `PostgreSQL keeps the column "${name}" for itself`, mend: "Rename the field" }]
+    if (Buffer.byteLength(name) > 63)
+      return [
+        {
+          place,
+          problem: `the column "${name}" is longer than the 63 bytes that PostgreSQL keeps`,
+          mend: "Rename the field"
+        }
+      ]
+    if (literals?.some((each) => each.includes("\u0000")))
+      return [{ place, problem: "a value holds a NUL character, which PostgreSQL cannot store", mend: "Leave it out" }]
+    return []
+  })
 
 const allPrivileges = ["select", "insert", "update", "delete"] as const
 
 const columnName = (resource: Resource.Any, field: string): string => {
   const column = resource.columns.find((each) => each.field === field)
-  if (column === undefined) throw new Error(`${resource.name} has no field ${field}; make a registry first, which checks this`)
+  if (column === undefined)
+    throw new Error(`${resource.name} has no field ${field}; make a registry first, which checks this`)
   return column.name
 }
 
@@ -174,15 +204,22 @@ const indexesOf = (
     const columns = inTenant(fields)
     if (![primaryKey, ...keys].some((key) => same(key, columns))) add(columns, false)
   }
-  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-const begins = (all: ReadonlyArray<string>, start: ReadonlyArray<string>) => start.every((each, index) => all[index] === each)
+const begins = (all: ReadonlyArray<string>, start: ReadonlyArray<string>) =>
+  start.every((each, index) => all[index] === each)
 const same = (a: ReadonlyArray<string>, b: ReadonlyArray<string>) => a.length === b.length && begins(a, b)
 
-const foreignKeysOf = (resource: Resource.Any, registry: Registry, schema: string): ReadonlyArray<DatabaseModel.ForeignKey> => {
+const foreignKeysOf = (
+  resource: Resource.Any,
+  registry: Registry,
+  schema: string
+): ReadonlyArray<DatabaseModel.ForeignKey> => {
   const found = new Map<string, DatabaseModel.ForeignKey>()
-  const relations = Object.entries(resource.relations).filter((entry): entry is [string, BelongsTo] => entry[1]._tag === "BelongsTo")
+  const relations = Object.entries(resource.relations).filter(
+    (entry): entry is [string, BelongsTo] => entry[1]._tag === "BelongsTo"
+  )
   for (const [relation, { field, target: targetName, onRemove }] of relations) {
     const target = registry.resource(targetName)
     if (target === undefined) continue
@@ -203,7 +240,7 @@ const foreignKeysOf = (resource: Resource.Any, registry: Registry, schema: strin
       onRemove
     })
   }
-  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** What the actions of all resources may do to each resource's rows. */

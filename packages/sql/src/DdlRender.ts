@@ -52,15 +52,14 @@ export const checkExpression = (check: DatabaseModel.Check): string =>
 /** `constraint … check (…)`. */
 export const check = (of: DatabaseModel.Check): string => `constraint ${quote(of.name)} check (${checkExpression(of)})`
 
-/** `create table` with columns, primary key and checks; foreign keys come when all tables are there. */
-export const createTable = (table: DatabaseModel.Table): string =>
-  `create table ${isBootstrap(table) ? "if not exists " : ""}${qualified(table)} (\n  ${
-    [
-      ...table.columns.map(column),
-      `constraint ${quote(table.primaryKey.name)} primary key (${list(table.primaryKey.columns)})`,
-      ...table.checks.map(check)
-    ].join(",\n  ")
-  }\n)`
+/** `create table` with columns, primary key, checks, and those foreign keys whose targets are there by then. */
+export const createTable = (table: DatabaseModel.Table, keys: ReadonlyArray<DatabaseModel.ForeignKey> = []): string =>
+  `create table ${isBootstrap(table) ? "if not exists " : ""}${qualified(table)} (\n  ${[
+    ...table.columns.map(column),
+    `constraint ${quote(table.primaryKey.name)} primary key (${list(table.primaryKey.columns)})`,
+    ...table.checks.map(check),
+    ...keys.map(foreignKey)
+  ].join(",\n  ")}\n)`
 
 /** The one table that a migration run makes for itself. */
 export const isBootstrap = (table: DatabaseModel.Table): boolean =>
@@ -71,7 +70,8 @@ export const createIndex = (
   table: DatabaseModel.Table,
   index: DatabaseModel.Index,
   how: "" | "concurrently " = ""
-): string => `create ${index.unique ? "unique " : ""}index ${how}${quote(index.name)} on ${qualified(table)} (${list(index.columns)})`
+): string =>
+  `create ${index.unique ? "unique " : ""}index ${how}${quote(index.name)} on ${qualified(table)} (${list(index.columns)})`
 
 const onDelete = (key: DatabaseModel.ForeignKey): string => {
   if (key.onRemove === "cascade") return "on delete cascade"
@@ -79,17 +79,65 @@ const onDelete = (key: DatabaseModel.ForeignKey): string => {
   return "on delete no action"
 }
 
+const foreignKey = (key: DatabaseModel.ForeignKey): string =>
+  `constraint ${quote(key.name)} foreign key (${list(key.columns)}) references ${qualified(key.target)} (${list(
+    key.target.columns
+  )}) ${onDelete(key)} deferrable initially immediate`
+
 /** `alter table … add constraint … foreign key`. */
-export const addForeignKey = (table: DatabaseModel.Table, key: DatabaseModel.ForeignKey, how: "" | " not valid" = ""): string =>
-  `alter table ${qualified(table)} add constraint ${quote(key.name)} foreign key (${list(key.columns)})\n  references ${
-    qualified(key.target)
-  } (${list(key.target.columns)}) ${onDelete(key)} deferrable initially immediate${how}`
+export const addForeignKey = (
+  table: DatabaseModel.Table,
+  key: DatabaseModel.ForeignKey,
+  how: "" | " not valid" = ""
+): string => `alter table ${qualified(table)} add ${foreignKey(key)}${how}`
+
+/** A table to be made, with the foreign keys that can be made with it, and those that must wait for another table. */
+export interface Placed {
+  readonly table: DatabaseModel.Table
+  readonly keys: ReadonlyArray<DatabaseModel.ForeignKey>
+  readonly later: ReadonlyArray<DatabaseModel.ForeignKey>
+}
+
+/**
+ * Tables in an order in which most foreign keys can be made with their table; only those that close a circle are left
+ * for later. That matters under forced row security: a key that is added later is checked by a query, which the owner
+ * may not make. `there` are the tables that exist already.
+ */
+export const inOrder = (
+  tables: ReadonlyArray<DatabaseModel.Table>,
+  there: ReadonlyArray<DatabaseModel.Table> = []
+): ReadonlyArray<Placed> => {
+  const done = new Set(there.map(qualified))
+  const waiting = [...tables]
+  const placed: Array<Placed> = []
+  const ready = (table: DatabaseModel.Table) => (key: DatabaseModel.ForeignKey) =>
+    done.has(qualified(key.target)) || qualified(key.target) === qualified(table)
+  while (waiting.length > 0) {
+    const next = Math.max(
+      0,
+      waiting.findIndex((table) => table.foreignKeys.every(ready(table)))
+    )
+    for (const table of waiting.splice(next, 1)) {
+      const isReady = ready(table)
+      placed.push({
+        table,
+        keys: table.foreignKeys.filter(isReady),
+        later: table.foreignKeys.filter((key) => !isReady(key))
+      })
+      done.add(qualified(table))
+    }
+  }
+  return placed
+}
 
 /** Switches row security on, for the owner too. */
 export const secure = (table: DatabaseModel.Table): ReadonlyArray<string> =>
   table.tenantColumn === undefined
     ? []
-    : [`alter table ${qualified(table)} enable row level security`, `alter table ${qualified(table)} force row level security`]
+    : [
+        `alter table ${qualified(table)} enable row level security`,
+        `alter table ${qualified(table)} force row level security`
+      ]
 
 /** The condition of a policy. The sub-select lets the planner evaluate it once per query. */
 export const policyExpression = (table: DatabaseModel.Table, policy: DatabaseModel.Policy): string => {
@@ -104,7 +152,11 @@ export const policyExpression = (table: DatabaseModel.Table, policy: DatabaseMod
 }
 
 /** `create policy`. */
-export const createPolicy = (model: DatabaseModel.Model, table: DatabaseModel.Table, policy: DatabaseModel.Policy): string => {
+export const createPolicy = (
+  model: DatabaseModel.Model,
+  table: DatabaseModel.Table,
+  policy: DatabaseModel.Policy
+): string => {
   const rows = policyExpression(table, policy)
   return `create policy ${quote(policy.name)} on ${qualified(table)} to ${quote(model.roles[policy.role])}\n  using (${rows})\n  with check (${rows})`
 }
@@ -141,9 +193,9 @@ export const rolesBySchema = (model: DatabaseModel.Model): ReadonlyArray<readonl
   [DatabaseModel.frameworkSchema, [model.roles.app, model.roles.relay]]
 ]
 
-/** A whole table but for its foreign keys. */
-export const table = (model: DatabaseModel.Model, of: DatabaseModel.Table): ReadonlyArray<string> => [
-  createTable(of),
+/** A whole table but for the foreign keys that must wait. */
+export const table = (model: DatabaseModel.Model, { keys, table: of }: Placed): ReadonlyArray<string> => [
+  createTable(of, keys),
   ...of.indexes.map((index) => createIndex(of, index)),
   ...secure(of),
   ...of.policies.map((policy) => createPolicy(model, of, policy)),
@@ -155,19 +207,7 @@ export const versions = (of: DatabaseModel.Model["versions"]): ReadonlyArray<str
   of.length === 0
     ? []
     : [
-      `insert into ${quote(DatabaseModel.frameworkSchema)}."_schema_versions" ("resource", "version") values\n  ${
-        of.map(({ resource, version }) => `(${literal(resource)}, ${Math.trunc(version)})`).join(",\n  ")
-      }\non conflict ("resource") do update set "version" = excluded."version", "applied_at" = now()`
-    ]
-
-/** Everything that an empty database needs. */
-export const model = (of: DatabaseModel.Model): ReadonlyArray<string> => [
-  ...roles(of),
-  ...schemas(of),
-  ...of.tables.flatMap((each) => table(of, each)),
-  ...of.tables.flatMap((each) => each.foreignKeys.map((key) => addForeignKey(each, key))),
-  ...versions(of.versions)
-]
-
-/** Statements as the text of a script. */
-export const script = (statements: ReadonlyArray<string>): string => statements.map((each) => `${each};\n`).join("")
+        `insert into ${quote(DatabaseModel.frameworkSchema)}."_schema_versions" ("resource", "version") values\n  ${of
+          .map(({ resource, version }) => `(${literal(resource)}, ${Math.trunc(version)})`)
+          .join(",\n  ")}\non conflict ("resource") do update set "version" = excluded."version", "applied_at" = now()`
+      ]

@@ -12,7 +12,15 @@
  * - `removed_values`: what a removed field held, kept when its column is nulled (E2).
  * - `_schema_versions`, `migrations`: what the database is at (E1, E3).
  */
-import { type Column, type Default, frameworkSchema, type Index, type Policy, type Table, type Type } from "./DatabaseModel.ts"
+import {
+  type Column,
+  type Default,
+  frameworkSchema,
+  type Index,
+  type Policy,
+  type Table,
+  type Type
+} from "./DatabaseModel.ts"
 import * as SqlName from "./SqlName.ts"
 
 const required = (name: string, type: Type, value?: Default): Column => ({
@@ -68,26 +76,41 @@ const relayAll: Policy = { name: "relay", role: "relay", rows: "all" }
 /** In the order of their creation. */
 export const tables: ReadonlyArray<Table> = [
   table("migrations", {
-    columns: [required("name", "text"), required("checksum", "text"), required("applied_at", "timestamp with time zone", now)],
+    columns: [
+      required("name", "text"),
+      required("checksum", "text"),
+      required("applied_at", "timestamp with time zone", now)
+    ],
     key: ["name"]
   }),
   table("_schema_versions", {
-    columns: [required("resource", "text"), required("version", "bigint"), required("applied_at", "timestamp with time zone", now)],
+    columns: [
+      required("resource", "text"),
+      required("version", "bigint"),
+      required("applied_at", "timestamp with time zone", now)
+    ],
     key: ["resource"],
-    grants: [{ role: "app", privileges: ["select"] }, { role: "relay", privileges: ["select"] }]
+    grants: [
+      { role: "app", privileges: ["select"] },
+      { role: "relay", privileges: ["select"] }
+    ]
   }),
   table("tenants", {
     tenantColumn: "id",
-    columns: [
-      required("id", "text"),
-      required("name", "text"),
-      required("status", "text", value("active")),
-      createdAt
-    ],
+    columns: [required("id", "text"), required("name", "text"), required("status", "text", value("active")), createdAt],
     key: ["id"],
-    checks: [{ name: SqlName.derived("tenants", ["status"], "check"), column: "status", values: ["active", "suspended", "erased"] }],
+    checks: [
+      {
+        name: SqlName.derived("tenants", ["status"], "check"),
+        column: "status",
+        values: ["active", "suspended", "erased"]
+      }
+    ],
     policies: [tenantIsolation, relayAll],
-    grants: [{ role: "app", privileges: ["select"] }, { role: "relay", privileges: ["select", "insert", "update"] }]
+    grants: [
+      { role: "app", privileges: ["select"] },
+      { role: "relay", privileges: ["select", "insert", "update"] }
+    ]
   }),
   ofTenant("api_keys", {
     columns: [
@@ -103,7 +126,10 @@ export const tables: ReadonlyArray<Table> = [
     uniques: [["tenant_id", "hash"]],
     indexes: [["hash"]],
     policies: [{ name: "presented_key", role: "relay", rows: "presented" }],
-    grants: [{ role: "app", privileges: ["select", "insert", "update"] }, { role: "relay", privileges: ["select"] }]
+    grants: [
+      { role: "app", privileges: ["select", "insert", "update"] },
+      { role: "relay", privileges: ["select"] }
+    ]
   }),
   ofTenant("positions", {
     columns: [required("resource", "text"), required("parent", "text"), required("value", "bigint")],
@@ -126,7 +152,10 @@ export const tables: ReadonlyArray<Table> = [
     key: ["key"],
     indexes: [["created_at"]],
     policies: [relayAll],
-    grants: [{ role: "app", privileges: ["select", "insert"] }, { role: "relay", privileges: ["select", "delete"] }]
+    grants: [
+      { role: "app", privileges: ["select", "insert"] },
+      { role: "relay", privileges: ["select", "delete"] }
+    ]
   }),
   ofTenant("outbox", {
     columns: [
@@ -143,9 +172,15 @@ export const tables: ReadonlyArray<Table> = [
     ],
     key: ["id"],
     checks: [{ name: SqlName.derived("outbox", ["kind"], "check"), column: "kind", values: ["delivery", "event"] }],
-    indexes: [["kind", "due_at", "id"], ["tenant_id", "object", "id"]],
+    indexes: [
+      ["kind", "due_at", "id"],
+      ["tenant_id", "object", "id"]
+    ],
     policies: [relayAll],
-    grants: [{ role: "app", privileges: ["select", "insert"] }, { role: "relay", privileges: ["select", "update", "delete"] }]
+    grants: [
+      { role: "app", privileges: ["select", "insert"] },
+      { role: "relay", privileges: ["select", "update", "delete"] }
+    ]
   }),
   ofTenant("audit_log", {
     columns: [

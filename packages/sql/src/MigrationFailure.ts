@@ -15,9 +15,9 @@ export class MigrationRefused extends Schema.TaggedError<MigrationRefused>()("Mi
   hazards: Schema.Array(Hazard)
 }) {
   override get message() {
-    return `No migration was written:\n${
-      this.hazards.map(({ name, problem, mend }) => `  ${problem}. ${mend}. To go on as it is, approve "${name}".`).join("\n")
-    }`
+    return `No migration was written:\n${this.hazards
+      .map(({ name, problem, mend }) => `  ${problem}. ${mend}. To go on as it is, approve "${name}".`)
+      .join("\n")}`
   }
 }
 
@@ -59,9 +59,13 @@ export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("Migr
 }
 
 /** Another process is migrating this database and did not finish in time. */
-export class MigrationLocked extends Schema.TaggedError<MigrationLocked>()("MigrationLocked", {
-  waitedMillis: Schema.Int
-}, { retryable: true }) {
+export class MigrationLocked extends Schema.TaggedError<MigrationLocked>()(
+  "MigrationLocked",
+  {
+    waitedMillis: Schema.Int
+  },
+  { retryable: true }
+) {
   override get message() {
     return `Another process is migrating this database; gave up after ${this.waitedMillis} ms. Try again when it is done.`
   }
@@ -72,8 +76,8 @@ export class DatabaseDiffers extends Schema.TaggedError<DatabaseDiffers>()("Data
   findings: Schema.Array(Schema.Struct({ place: Schema.String, problem: Schema.String, mend: Schema.String }))
 }) {
   override get message() {
-    return `The database is neither empty nor as declared:\n${
-      this.findings.map(({ place, problem, mend }) => `  ${place}: ${problem}. ${mend}.`).join("\n")
-    }\nUse migrations, or an empty database.`
+    return `The database is neither empty nor as declared:\n${this.findings
+      .map(({ place, problem, mend }) => `  ${place}: ${problem}. ${mend}.`)
+      .join("\n")}\nUse migrations, or an empty database.`
   }
 }

@@ -35,7 +35,7 @@ const marker = "-- tenon:no-transaction"
 export const noTransaction = marker
 
 /** The files of the directory in order; none where it does not exist. */
-export const read = Effect.fnUntraced(function*(directory: string) {
+export const read = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   if (!(yield* fs.exists(directory))) return []
@@ -44,7 +44,11 @@ export const read = Effect.fnUntraced(function*(directory: string) {
   for (const name of names) {
     const number = fileRule.exec(name)?.[1]
     if (number === undefined) {
-      return yield* new MigrationFilesInvalid({ place: name, problem: "the name does not say when it runs", mend: "Call it `NNNN_what_it_does.sql`" })
+      return yield* new MigrationFilesInvalid({
+        place: name,
+        problem: "the name does not say when it runs",
+        mend: "Call it `NNNN_what_it_does.sql`"
+      })
     }
     const file = parse(name, Number(number), yield* fs.readFileString(path.join(directory, name)))
     const control = file.statements.find(isTransactionControl)
@@ -60,7 +64,11 @@ export const read = Effect.fnUntraced(function*(directory: string) {
   files.sort((a, b) => a.number - b.number)
   const twice = files.find((file, index) => files[index - 1]?.number === file.number)
   if (twice !== undefined) {
-    return yield* new MigrationFilesInvalid({ place: twice.name, problem: "another file has the same number", mend: "Give the one that is not applied yet the next free number" })
+    return yield* new MigrationFilesInvalid({
+      place: twice.name,
+      problem: "another file has the same number",
+      mend: "Give the one that is not applied yet the next free number"
+    })
   }
   return files
 })
@@ -80,27 +88,31 @@ const parse = (name: string, number: number, text: string): MigrationFile => {
 
 const isTransactionControl = ({ sql }: SqlText.Statement): boolean => {
   const [first, second] = SqlText.words(sql, 2)
-  return ["begin", "commit", "end", "rollback", "abort", "savepoint", "release"].includes(first ?? "") ||
-    (first === "start" && second === "transaction") || (first === "prepare" && second === "transaction")
+  return (
+    ["begin", "commit", "end", "rollback", "abort", "savepoint", "release"].includes(first ?? "") ||
+    (first === "start" && second === "transaction") ||
+    (first === "prepare" && second === "transaction")
+  )
 }
 
 const Snapshot = Schema.fromJsonString(Schema.Struct({ format: Schema.Literal(1), model: DatabaseModel.Model }))
 const decodeSnapshot = Schema.decodeUnknownEffect(Snapshot)
 
 /** The model that the files lead to; `undefined` where no migration was generated yet. */
-export const readSnapshot = Effect.fnUntraced(function*(directory: string) {
+export const readSnapshot = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const file = path.join(directory, snapshotName)
   if (!(yield* fs.exists(file))) return undefined
   const text = yield* fs.readFileString(file)
   const { model } = yield* decodeSnapshot(text).pipe(
-    Effect.mapError((error) =>
-      new MigrationFilesInvalid({
-        place: snapshotName,
-        problem: `it cannot be read: ${error.message}`,
-        mend: "Restore it from version control; after a merge conflict take one side, and generate again"
-      })
+    Effect.mapError(
+      (error) =>
+        new MigrationFilesInvalid({
+          place: snapshotName,
+          problem: `it cannot be read: ${error.message}`,
+          mend: "Restore it from version control; after a merge conflict take one side, and generate again"
+        })
     )
   )
   return model
@@ -112,7 +124,7 @@ export const write = (
   files: ReadonlyArray<{ readonly name: string; readonly sql: string }>,
   model: DatabaseModel.Model
 ): Effect.Effect<void, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     yield* fs.makeDirectory(directory, { recursive: true })

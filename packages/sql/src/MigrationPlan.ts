@@ -44,12 +44,14 @@ export const approves = (plan: Plan, hazard: Hazard): boolean => {
 
 /** A change that is only recorded once approved; someone makes it in a file of their own. */
 export const byHand = (plan: Plan, hazard: Hazard): void => {
-  if (approves(plan, hazard)) plan.change.push({ about: `Made by hand, as approved by "${hazard.name}": ${hazard.problem}`, statements: [] })
+  if (approves(plan, hazard))
+    plan.change.push({ about: `Made by hand, as approved by "${hazard.name}": ${hazard.problem}`, statements: [] })
 }
 
 /** `widgets.color`, with the schema where it is the framework's. */
 export const placeOf = (table: DatabaseModel.Table, part?: string): string =>
-  (table.schema === frameworkSchema ? `${table.schema}.${table.name}` : table.name) + (part === undefined ? "" : `.${part}`)
+  (table.schema === frameworkSchema ? `${table.schema}.${table.name}` : table.name) +
+  (part === undefined ? "" : `.${part}`)
 
 /**
  * Lets the owner see every tenant's rows for these statements. Under forced row security an owner without a tenant
@@ -87,19 +89,28 @@ export const requireColumn = (plan: Plan, table: DatabaseModel.Table, column: st
 }
 
 /** Fills a new position column in the order of keys and sets the counters (D6). */
-export const fillPositions = (table: DatabaseModel.Table, column: string, fill: { readonly parent: string; readonly name: string }): ReadonlyArray<string> => {
+export const fillPositions = (
+  table: DatabaseModel.Table,
+  column: string,
+  fill: { readonly parent: string; readonly name: string }
+): ReadonlyArray<string> => {
   const tenant = table.tenantColumn
   const keys = table.primaryKey.columns
   const within = [...(tenant === undefined ? [] : [tenant]), fill.parent].map(quote).join(", ")
   const counters = tenant === undefined ? "shared_positions" : "positions"
   const owner = tenant === undefined ? [] : [`"tenant_id"`]
   return [
-    `update ${qualified(table)} as t set ${quote(column)} = n.n\nfrom (\n  select ${keys.map(quote).join(", ")}, row_number() over (partition by ${within} order by ${
-      quote(keys[keys.length - 1] ?? "")
-    }) as n\n  from ${qualified(table)}\n) as n\nwhere ${keys.map((key) => `t.${quote(key)} = n.${quote(key)}`).join(" and ")}`,
-    `insert into ${quote(frameworkSchema)}.${quote(counters)} (${[...owner, `"resource"`, `"parent"`, `"value"`].join(", ")})\nselect ${
-      [...(tenant === undefined ? [] : [quote(tenant)]), literal(positionsOf(table.resource ?? table.name, fill.name)), `${quote(fill.parent)}::text`, `max(${quote(column)})`].join(", ")
-    }\nfrom ${qualified(table)} where ${quote(fill.parent)} is not null group by ${within}\non conflict (${[...owner, `"resource"`, `"parent"`].join(", ")}) do update set "value" = greatest(${quote(counters)}."value", excluded."value")`
+    `update ${qualified(table)} as t set ${quote(column)} = n.n\nfrom (\n  select ${keys.map(quote).join(", ")}, row_number() over (partition by ${within} order by ${quote(
+      keys[keys.length - 1] ?? ""
+    )}) as n\n  from ${qualified(table)}\n) as n\nwhere ${keys.map((key) => `t.${quote(key)} = n.${quote(key)}`).join(" and ")}`,
+    `insert into ${quote(frameworkSchema)}.${quote(counters)} (${[...owner, `"resource"`, `"parent"`, `"value"`].join(", ")})\nselect ${[
+      ...(tenant === undefined ? [] : [quote(tenant)]),
+      literal(positionsOf(table.resource ?? table.name, fill.name)),
+      `${quote(fill.parent)}::text`,
+      `max(${quote(column)})`
+    ].join(
+      ", "
+    )}\nfrom ${qualified(table)} where ${quote(fill.parent)} is not null group by ${within}\non conflict (${[...owner, `"resource"`, `"parent"`].join(", ")}) do update set "value" = greatest(${quote(counters)}."value", excluded."value")`
   ]
 }
 
@@ -113,10 +124,10 @@ export const nullColumn = (table: DatabaseModel.Table, column: string, keep: boo
   return [
     ...(keep
       ? [
-        `insert into ${quote(frameworkSchema)}."removed_values" ("tenant_id", "resource", "key", "field", "value")\nselect ${tenant}, ${
-          literal(table.resource ?? placeOf(table))
-        }, ${quote(key)}::text, ${literal(column)}, to_jsonb(${quote(column)})\nfrom ${qualified(table)} where ${quote(column)} is not null`
-      ]
+          `insert into ${quote(frameworkSchema)}."removed_values" ("tenant_id", "resource", "key", "field", "value")\nselect ${tenant}, ${literal(
+            table.resource ?? placeOf(table)
+          )}, ${quote(key)}::text, ${literal(column)}, to_jsonb(${quote(column)})\nfrom ${qualified(table)} where ${quote(column)} is not null`
+        ]
       : []),
     `update ${qualified(table)} set ${quote(column)} = null where ${quote(column)} is not null`
   ]
@@ -126,5 +137,7 @@ export const nullColumn = (table: DatabaseModel.Table, column: string, keep: boo
 export const render = (title: ReadonlyArray<string>, steps: ReadonlyArray<Step>): string =>
   [
     ...title.map(SqlName.comment),
-    ...steps.map(({ about, statements }) => `\n${[SqlName.comment(about), ...statements.map((each) => `${each};`)].join("\n")}`)
+    ...steps.map(
+      ({ about, statements }) => `\n${[SqlName.comment(about), ...statements.map((each) => `${each};`)].join("\n")}`
+    )
   ].join("\n") + "\n"

@@ -43,14 +43,16 @@ interface Applied {
 }
 
 const migrations = { schema: DatabaseModel.frameworkSchema, name: "migrations" }
-const recorded = `select name, checksum, to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as applied_at from ${
-  SqlName.qualified(migrations)
-} order by name`
+const recorded = `select name, checksum, to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as applied_at from ${SqlName.qualified(
+  migrations
+)} order by name`
 
 /** The state of each file, and of what was applied and is no file any more. */
-export const status = Effect.fnUntraced(function*(files: ReadonlyArray<MigrationFile>) {
+export const status = Effect.fnUntraced(function* (files: ReadonlyArray<MigrationFile>) {
   const sql = yield* SqlClient.SqlClient
-  const [there] = yield* sql.unsafe<{ found: boolean }>(`select to_regclass($1) is not null as found`, [SqlName.qualified(migrations)])
+  const [there] = yield* sql.unsafe<{ found: boolean }>(`select to_regclass($1) is not null as found`, [
+    SqlName.qualified(migrations)
+  ])
   return compare(files, there?.found === true ? yield* sql.unsafe<Applied>(recorded) : [])
 })
 
@@ -63,7 +65,9 @@ const compare = (files: ReadonlyArray<MigrationFile>, applied: ReadonlyArray<App
       const state = found === undefined ? "pending" : found.checksum === checksum ? "applied" : "changed"
       return { name, state, appliedAt: found?.applied_at }
     }),
-    ...applied.filter(({ name }) => !known.has(name)).map(({ name, applied_at }): FileStatus => ({ name, state: "missing", appliedAt: applied_at }))
+    ...applied
+      .filter(({ name }) => !known.has(name))
+      .map(({ name, applied_at }): FileStatus => ({ name, state: "missing", appliedAt: applied_at }))
   ]
 }
 
@@ -71,35 +75,51 @@ const compare = (files: ReadonlyArray<MigrationFile>, applied: ReadonlyArray<App
 export const conflict = (all: ReadonlyArray<FileStatus>): MigrationConflict | undefined => {
   const changed = all.find(({ state }) => state === "changed")
   if (changed !== undefined) {
-    return new MigrationConflict({ file: changed.name, problem: "it was changed after it had been applied", mend: "Restore it from version control, and make the change in a new file" })
+    return new MigrationConflict({
+      file: changed.name,
+      problem: "it was changed after it had been applied",
+      mend: "Restore it from version control, and make the change in a new file"
+    })
   }
   const missing = all.find(({ state }) => state === "missing")
   if (missing !== undefined) {
-    return new MigrationConflict({ file: missing.name, problem: "it was applied to this database and is not among the files", mend: "Restore it, or use the release that it belongs to" })
+    return new MigrationConflict({
+      file: missing.name,
+      problem: "it was applied to this database and is not among the files",
+      mend: "Restore it, or use the release that it belongs to"
+    })
   }
   const last = all.findLastIndex(({ state }) => state === "applied")
   const early = all.find(({ state }, index) => state === "pending" && index < last)
   if (early !== undefined) {
-    return new MigrationConflict({ file: early.name, problem: `${all[last]?.name} was applied, which comes after it`, mend: "Give it the next free number" })
+    return new MigrationConflict({
+      file: early.name,
+      problem: `${all[last]?.name} was applied, which comes after it`,
+      mend: "Give it the next free number"
+    })
   }
   return undefined
 }
 
 /** Applies the pending files in order; the names of those it applied. */
-export const up = Effect.fn("Migrations.up")(function*(files: ReadonlyArray<MigrationFile>, patience: Patience = {}) {
+export const up = Effect.fn("Migrations.up")(function* (files: ReadonlyArray<MigrationFile>, patience: Patience = {}) {
   const sql = yield* SqlClient.SqlClient
-  return yield* Effect.scoped(Effect.gen(function*() {
-    const connection = yield* sql.reserve
-    yield* lock(connection, Duration.toMillis(patience.waitForOthers ?? "1 minute"))
-    yield* Effect.acquireRelease(run(connection, "set row_security = off"), () => Effect.ignore(run(connection, "reset row_security")))
-    yield* bootstrap(connection)
-    const all = compare(files, (yield* run(connection, recorded)) as ReadonlyArray<Applied>)
-    const contradiction = conflict(all)
-    if (contradiction !== undefined) return yield* contradiction
-    const pending = files.filter(({ name }) => all.some((each) => each.name === name && each.state === "pending"))
-    for (const file of pending) yield* apply(connection, file, patience)
-    return pending.map(({ name }) => name)
-  }))
+  return yield* Effect.scoped(
+    Effect.gen(function* () {
+      const connection = yield* sql.reserve
+      yield* lock(connection, Duration.toMillis(patience.waitForOthers ?? "1 minute"))
+      yield* Effect.acquireRelease(run(connection, "set row_security = off"), () =>
+        Effect.ignore(run(connection, "reset row_security"))
+      )
+      yield* bootstrap(connection)
+      const all = compare(files, (yield* run(connection, recorded)) as ReadonlyArray<Applied>)
+      const contradiction = conflict(all)
+      if (contradiction !== undefined) return yield* contradiction
+      const pending = files.filter(({ name }) => all.some((each) => each.name === name && each.state === "pending"))
+      for (const file of pending) yield* apply(connection, file, patience)
+      return pending.map(({ name }) => name)
+    })
+  )
 })
 
 const run = (connection: Connection, sql: string, params: ReadonlyArray<unknown> = []) =>
@@ -110,9 +130,11 @@ export const lockKey = 7_308_332_140_215_296n
 
 const lockPollMillis = 100
 
-const lock = Effect.fnUntraced(function*(connection: Connection, waitMillis: number) {
+const lock = Effect.fnUntraced(function* (connection: Connection, waitMillis: number) {
   const attempt = run(connection, `select pg_try_advisory_lock(${lockKey}) as locked`).pipe(
-    Effect.flatMap(([row]) => row.locked === true ? Effect.void : Effect.fail(new MigrationLocked({ waitedMillis: waitMillis })))
+    Effect.flatMap(([row]) =>
+      row.locked === true ? Effect.void : Effect.fail(new MigrationLocked({ waitedMillis: waitMillis }))
+    )
   )
   yield* Effect.acquireRelease(
     attempt.pipe(
@@ -128,7 +150,7 @@ const lock = Effect.fnUntraced(function*(connection: Connection, waitMillis: num
 })
 
 /** The table that records what was applied must be there before the first file is. */
-const bootstrap = Effect.fnUntraced(function*(connection: Connection) {
+const bootstrap = Effect.fnUntraced(function* (connection: Connection) {
   const table = FrameworkTables.tables.find(DdlRender.isBootstrap)
   const [there] = yield* run(connection, "select to_regclass($1) is not null as found", [SqlName.qualified(migrations)])
   if (there?.found === true || table === undefined) return
@@ -138,19 +160,25 @@ const bootstrap = Effect.fnUntraced(function*(connection: Connection) {
 
 const apply = (connection: Connection, file: MigrationFile, patience: Patience) => {
   const millis = Math.round(Duration.toMillis(patience.lockTimeout ?? "3 seconds"))
-  const record = run(connection, `insert into ${SqlName.qualified(migrations)} (name, checksum) values ($1, $2)`, [file.name, file.checksum])
-  const statements = Effect.forEach(file.statements, ({ sql, line }) =>
-    run(connection, sql).pipe(Effect.mapError((error) => failed(file, line, sql, error))), { discard: true })
+  const record = run(connection, `insert into ${SqlName.qualified(migrations)} (name, checksum) values ($1, $2)`, [
+    file.name,
+    file.checksum
+  ])
+  const statements = Effect.forEach(
+    file.statements,
+    ({ sql, line }) => run(connection, sql).pipe(Effect.mapError((error) => failed(file, line, sql, error))),
+    { discard: true }
+  )
   const whole = file.transaction
-    ? Effect.gen(function*() {
-      yield* run(connection, "begin")
-      yield* run(connection, "select set_config('lock_timeout', $1, true)", [`${millis}ms`])
-      yield* statements
-      yield* record
-      yield* run(connection, "commit")
-    }).pipe(Effect.onError(() => Effect.ignore(run(connection, "rollback"))))
-    // An index that is built concurrently stands in nobody's way while it waits, so there is no lock timeout here.
-    : Effect.andThen(statements, record)
+    ? Effect.gen(function* () {
+        yield* run(connection, "begin")
+        yield* run(connection, "select set_config('lock_timeout', $1, true)", [`${millis}ms`])
+        yield* statements
+        yield* record
+        yield* run(connection, "commit")
+      }).pipe(Effect.onError(() => Effect.ignore(run(connection, "rollback"))))
+    : // An index that is built concurrently stands in nobody's way while it waits, so there is no lock timeout here.
+      Effect.andThen(statements, record)
   return whole.pipe(
     Effect.catchTag("SqlError", (error) => Effect.fail(failed(file, 1, "", error))),
     Effect.retry({
@@ -165,7 +193,8 @@ const apply = (connection: Connection, file: MigrationFile, patience: Patience) 
 const failed = (file: MigrationFile, line: number, statement: string, error: SqlError): MigrationFailed => {
   const cause: unknown = error.reason.cause
   const read = (key: string): string => {
-    const value = typeof cause === "object" && cause !== null ? (cause as { readonly [key: string]: unknown })[key] : undefined
+    const value =
+      typeof cause === "object" && cause !== null ? (cause as { readonly [key: string]: unknown })[key] : undefined
     return typeof value === "string" ? value : ""
   }
   const sqlState = read("code")
@@ -180,9 +209,12 @@ const failed = (file: MigrationFile, line: number, statement: string, error: Sql
 }
 
 const mendOf = (sqlState: string, transaction: boolean): string => {
-  if (sqlState === "55P03") return "Something else holds a lock on the table for long; end it, or try when there is less to do"
+  if (sqlState === "55P03")
+    return "Something else holds a lock on the table for long; end it, or try when there is less to do"
   if (sqlState === "42501") {
     return "Run migrations as the owner of the tables. If row security is in the way, put `alter table … no force row level security` before the statement and `force` after it"
   }
-  return transaction ? "Nothing of this file was applied; mend it and run again" : "What came before it in this file stays; mend it and run again"
+  return transaction
+    ? "Nothing of this file was applied; mend it and run again"
+    : "What came before it in this file stays; mend it and run again"
 }

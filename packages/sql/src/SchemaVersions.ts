@@ -9,12 +9,17 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as Migrations from "./Migrations.ts"
 
 /** One failure per resource whose version differs; version 0 where the database does not know it. */
-export const mismatches = Effect.fn("SchemaVersions.mismatches")(function*(registry: Registry) {
+export const mismatches = Effect.fn("SchemaVersions.mismatches")(function* (registry: Registry) {
   const sql = yield* SqlClient.SqlClient
-  const [there] = yield* sql.unsafe<{ found: boolean }>(`select to_regclass('"tenon"."_schema_versions"') is not null as found`)
-  const rows = there?.found === true
-    ? yield* sql.unsafe<{ resource: string; version: string }>(`select "resource", "version"::text from "tenon"."_schema_versions"`)
-    : []
+  const [there] = yield* sql.unsafe<{ found: boolean }>(
+    `select to_regclass('"tenon"."_schema_versions"') is not null as found`
+  )
+  const rows =
+    there?.found === true
+      ? yield* sql.unsafe<{ resource: string; version: string }>(
+          `select "resource", "version"::text from "tenon"."_schema_versions"`
+        )
+      : []
   const actual = new Map(rows.map(({ resource, version }) => [resource, Number(version)]))
   return registry.resources.flatMap(({ name, version }) => {
     const found = actual.get(name) ?? 0
@@ -23,7 +28,7 @@ export const mismatches = Effect.fn("SchemaVersions.mismatches")(function*(regis
 })
 
 /** Applies pending migrations where a version differs, one process at a time, and returns what still differs. */
-export const settle = Effect.fn("SchemaVersions.settle")(function*(registry: Registry, options: Migrations.UpOptions) {
+export const settle = Effect.fn("SchemaVersions.settle")(function* (registry: Registry, options: Migrations.UpOptions) {
   const before = yield* mismatches(registry)
   if (before.length === 0) return before
   yield* Migrations.up(options)
@@ -32,4 +37,4 @@ export const settle = Effect.fn("SchemaVersions.settle")(function*(registry: Reg
 
 /** Fails with the first mismatch: for a process that serves all resources or none. */
 export const requireAll = (registry: Registry) =>
-  Effect.flatMap(mismatches(registry), ([first]) => first === undefined ? Effect.void : Effect.fail(first))
+  Effect.flatMap(mismatches(registry), ([first]) => (first === undefined ? Effect.void : Effect.fail(first)))

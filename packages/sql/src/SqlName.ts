@@ -34,9 +34,14 @@ export const derived = (table: string, parts: ReadonlyArray<string>, suffix: str
   const all = [table, ...parts]
   const plain = [...all, suffix].join("__")
   // A table of the framework's may begin with an underscore; nothing else does.
-  const clear = all.every((part, index) => (index === 0 ? /^_?[a-z0-9]+(_[a-z0-9]+)*$/ : /^[a-z0-9]+(_[a-z0-9]+)*$/).test(part))
+  const clear = all.every((part, index) =>
+    (index === 0 ? /^_?[a-z0-9]+(_[a-z0-9]+)*$/ : /^[a-z0-9]+(_[a-z0-9]+)*$/).test(part)
+  )
   if (clear && plain.length <= longest) return plain
-  const digest = createHash("sha256").update(JSON.stringify([...all, suffix])).digest("hex").slice(0, 12)
+  const digest = createHash("sha256")
+    .update(JSON.stringify([...all, suffix]))
+    .digest("hex")
+    .slice(0, 12)
   const tail = `__${digest}__${suffix}`
   return plain.replace(/[^a-z0-9_]/g, "_").slice(0, longest - tail.length) + tail
 }
