@@ -9,8 +9,10 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { randomBytes } from "node:crypto"
+import { postgres } from "./services.ts"
 
-const server = process.env["DATABASE_URL"] ?? "postgres://postgres@127.0.0.1:5432/postgres"
+/** The server of this test file, as its administrator. */
+export const server = await postgres()
 
 export const urlOf = (database: string, user?: string): string => {
   const url = new URL(server)
