@@ -57,6 +57,8 @@ export interface Outcome<out A> extends Pipeable {
   readonly result: (saved: ReadonlyArray<object | undefined>) => A
   /** True where `result` does not look at the saved rows. */
   readonly fixed: boolean
+  /** Where the result is a saved row as such: which one of `rows`. */
+  readonly row: number | undefined
 }
 
 interface Parts<A> {
@@ -64,6 +66,7 @@ interface Parts<A> {
   readonly directives: ReadonlyArray<Directive>
   readonly result: (saved: ReadonlyArray<object | undefined>) => A
   readonly fixed: boolean
+  readonly row: number | undefined
 }
 
 const make = <A>(parts: Parts<A>): Outcome<A> =>
@@ -74,7 +77,8 @@ export const isOutcome = (value: unknown): value is Outcome<unknown> =>
   typeof value === "object" && value !== null && TypeId in value
 
 /** No change; the result is `value`. */
-export const succeed = <A>(value: A): Outcome<A> => make({ rows: [], directives: [], result: () => value, fixed: true })
+export const succeed = <A>(value: A): Outcome<A> =>
+  make({ rows: [], directives: [], result: () => value, fixed: true, row: undefined })
 
 /** No change and no result. */
 export const nothing: Outcome<void> = succeed(undefined)
@@ -88,7 +92,8 @@ export const save = <R extends Resource.Typed, D extends Resource.Draft<R>>(
     rows: [{ _tag: "Save", resource: Resource.erase(resource), draft }],
     directives: [],
     result: (saved) => saved[0] as Resource.Row<R>,
-    fixed: false
+    fixed: false,
+    row: 0
   })
 
 /** Removes the row with this key, if there is one. */
@@ -97,7 +102,8 @@ export const remove = <R extends Resource.Typed>(resource: R, key: string): Outc
     rows: [{ _tag: "Remove", resource: Resource.erase(resource), key }],
     directives: [],
     result: () => undefined,
-    fixed: true
+    fixed: true,
+    row: undefined
   })
 
 /** Adds to an outcome and keeps its result: what `when` and `forEach` take, and what `pipe` applies. */
@@ -119,7 +125,8 @@ export const also =
       rows: [...self.rows, ...that.rows],
       directives: [...self.directives, ...that.directives.map((each) => after(self.rows.length, each))],
       result: self.result,
-      fixed: self.fixed
+      fixed: self.fixed,
+      row: self.row
     })
 
 /** Builds another result from the one that stands after the save. `f` must be pure. */
@@ -130,14 +137,15 @@ export const map =
       rows: self.rows,
       directives: self.directives,
       result: (saved) => f(self.result(saved)),
-      fixed: self.fixed
+      fixed: self.fixed,
+      row: undefined
     })
 
 /** Replaces the result. */
 export const as =
   <B>(value: B) =>
   (self: Outcome<unknown>): Outcome<B> =>
-    make({ rows: self.rows, directives: self.directives, result: () => value, fixed: true })
+    make({ rows: self.rows, directives: self.directives, result: () => value, fixed: true, row: undefined })
 
 /** Makes the addition where the condition holds. */
 export const when =
@@ -157,7 +165,7 @@ export const forEach =
 const direct =
   (directive: Directive) =>
   <A>(self: Outcome<A>): Outcome<A> =>
-    make({ rows: self.rows, directives: [...self.directives, directive], result: self.result, fixed: self.fixed })
+    make({ ...self, directives: [...self.directives, directive] })
 
 /** When a message is delivered: at once, or no sooner than `delay` after the commit. */
 export interface Delayed {
