@@ -34,7 +34,10 @@ export interface Options extends ServiceOptions {
   readonly port?: number | undefined
   /** Where to register; without it, someone else does. */
   readonly adminUrl?: string | undefined
-  /** Where Restate finds this endpoint. Default: host and port. */
+  /**
+   * Where Restate finds this endpoint. Default: host and port. What has begun there goes on there, so the address must
+   * be the same after a restart, or stay served until its invocations have ended.
+   */
   readonly advertisedUrl?: string | undefined
   /** Replace what the same address served before. Default: true, right where an address outlives a release. */
   readonly force?: boolean | undefined
