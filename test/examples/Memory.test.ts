@@ -20,7 +20,7 @@ const workflows = Workflow.layer(
   Workflow.implement(AgentRun, ({ threadId }) => Effect.asVoid(Queue.offer(started, threadId)))
 )
 
-it.layer(Testing.layer(registry, workflows))("widgets", (it) => {
+it.layer(Testing.layer(registry, { workflows }))("widgets", (it) => {
   it.effect("cannot be deactivated twice", () =>
     Effect.gen(function* () {
       const made = yield* Tenon.invoke(Widget.actions.create, { name: "bolt" })
@@ -48,7 +48,7 @@ it.layer(Testing.layer(registry, workflows))("widgets", (it) => {
   )
 })
 
-it.layer(Testing.layer(registry, workflows))("threads", (it) => {
+it.layer(Testing.layer(registry, { workflows }))("threads", (it) => {
   it.effect("number their messages and tell their channels", () =>
     Effect.gen(function* () {
       const repository = yield* Repository.Repository

@@ -55,6 +55,13 @@ export const classification = (
   return { status: typeof status === "number" ? status : 422, retryable: annotations?.["retryable"] === true }
 }
 
+/** The `_tag` of a class made by `Schema.TaggedError`. */
+export const tagOf = (errorClass: Action.ErrorClass): string => {
+  const annotations: { readonly [key: string]: unknown } | undefined = Schema.resolveAnnotations(errorClass)
+  const { identifier } = errorClass as { readonly identifier?: unknown }
+  return String(identifier ?? annotations?.["identifier"] ?? errorClass.name)
+}
+
 /** The sentence that a failure shows: its message, or its name in words where it has none. */
 export const messageOf = (failure: Failure.ActionFailure): string =>
   failure.message !== "" && failure.message !== undefined

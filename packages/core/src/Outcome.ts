@@ -8,7 +8,7 @@ import type * as Duration from "effect/Duration"
 import { type Pipeable, Prototype as PipeablePrototype } from "effect/Pipeable"
 import type * as Action from "./Action.ts"
 import type * as DomainEvent from "./DomainEvent.ts"
-import type * as Resource from "./Resource.ts"
+import * as Resource from "./Resource.ts"
 import type * as Workflow from "./Workflow.ts"
 
 /** Rows as they stand after a save, in the order of the changes; `undefined` for a removal. */
@@ -80,17 +80,25 @@ export const succeed = <A>(value: A): Outcome<A> => make({ rows: [], directives:
 export const nothing: Outcome<void> = succeed(undefined)
 
 /** Saves a row; fields with a default may be left out. The result is the row that stands after the save. */
-export const save = <R extends Resource.Any>(resource: R, draft: Resource.Draft<R>): Outcome<Resource.Row<R>> =>
+export const save = <R extends Resource.Typed, D extends Resource.Draft<R>>(
+  resource: R,
+  draft: D & Action.NoExcess<D, Resource.Row<R>>
+): Outcome<Resource.Row<R>> =>
   make({
-    rows: [{ _tag: "Save", resource, draft }],
+    rows: [{ _tag: "Save", resource: Resource.erase(resource), draft }],
     directives: [],
     result: (saved) => saved[0] as Resource.Row<R>,
     fixed: false
   })
 
 /** Removes the row with this key, if there is one. */
-export const remove = <R extends Resource.Any>(resource: R, key: string): Outcome<void> =>
-  make({ rows: [{ _tag: "Remove", resource, key }], directives: [], result: () => undefined, fixed: true })
+export const remove = <R extends Resource.Typed>(resource: R, key: string): Outcome<void> =>
+  make({
+    rows: [{ _tag: "Remove", resource: Resource.erase(resource), key }],
+    directives: [],
+    result: () => undefined,
+    fixed: true
+  })
 
 /** Adds to an outcome and keeps its result: what `when` and `forEach` take, and what `pipe` applies. */
 export interface Addition<A> {

@@ -74,6 +74,24 @@ export const defaultFor = (kind: Kind): Policy => {
   }
 }
 
+/** A rule in words. */
+export const describe = (policy: Policy): string => {
+  switch (policy._tag) {
+    case "Everyone":
+      return "every actor of the tenant"
+    case "Nobody":
+      return "nobody"
+    case "Roles":
+      return `roles ${policy.roles.join(", ")}`
+    case "Check":
+      return policy.name
+    case "All":
+      return policy.policies.map(describe).join(" and ")
+    case "Any":
+      return policy.policies.map(describe).join(" or ")
+  }
+}
+
 const allowed = (reason: string): Decision => ({ allowed: true, open: false, reason })
 const denied = (reason: string): Decision => ({ allowed: false, open: false, reason })
 const open = (reason: string): Decision => ({ allowed: true, open: true, reason })

@@ -39,17 +39,24 @@ export const context = (options?: Partial<ActionContext> & { readonly seed?: num
   }
 }
 
-/** The whole domain in memory, called by `actor()` unless another is provided. Give it the programs of workflows. */
-export const layer = <R = never>(
-  registry: Registry.Registry,
-  workflows: Layer.Layer<Workflow.Workflows, never, R> = Layer.succeed(Workflow.Workflows, new Map())
-) =>
+/** What a test may put in the place of a default. */
+export interface Options<R = never> {
+  /** The programs of the registry's workflows. Default: none. */
+  readonly workflows?: Layer.Layer<Workflow.Workflows, never, R>
+  /** Where denials go. Default: the log. */
+  readonly audit?: Layer.Layer<AuditLog.AuditLog>
+}
+
+/** The whole domain in memory, called by `actor()` unless another is provided. */
+export const layer = <R = never>(registry: Registry.Registry, options: Options<R> = {}) =>
   Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(
     Layer.provideMerge(RuntimeMemory.layer),
-    Layer.provideMerge(Layer.mergeAll(Executor.layer(registry), Repository.layer, workflows)),
-    Layer.provideMerge(Layer.mergeAll(MemoryStore.layer(registry), AuditLog.layerLog)),
+    Layer.provideMerge(Layer.mergeAll(Executor.layer(registry), Repository.layer, options.workflows ?? noWorkflows)),
+    Layer.provideMerge(Layer.mergeAll(MemoryStore.layer(registry), options.audit ?? AuditLog.layerLog)),
     Layer.provideMerge(Layer.succeed(CurrentActor, actor()))
   )
+
+const noWorkflows = Layer.succeed(Workflow.Workflows, new Map<string, Workflow.Implementation>())
 
 /** Ids that repeat, for tests that compare whole rows. */
 export const layerSeededIds = (seed = 1) => Layer.succeed(NewId, seeded(seed))

@@ -1,0 +1,163 @@
+/**
+ * What an action would do, without doing it: because outcomes are data, a decision can be looked at before anything is
+ * committed. `explain` decides on the current state; `analyse` needs no state at all.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import type * as Action from "./Action.ts"
+import { CurrentActor } from "./Actor.ts"
+import * as Decision from "./Decision.ts"
+import * as ErrorBoundary from "./ErrorBoundary.ts"
+import { type ActionFailure, Forbidden } from "./Failure.ts"
+import type { Delivery, Invocation, Request } from "./Invocation.ts"
+import { NewId } from "./NewId.ts"
+import * as Policy from "./Policy.ts"
+import type * as Registry from "./Registry.ts"
+import * as Sensitive from "./Sensitive.ts"
+import { type Change, type EncodedRow, type OutboxEvent, type Plan, UnitOfWork } from "./UnitOfWork.ts"
+
+/** What an action may do, known from its declaration alone. */
+export interface Analysis {
+  /** As in `Thread.addMessage`. */
+  readonly action: string
+  readonly kind: Policy.Kind
+  /** Whether it runs one at a time per object. */
+  readonly exclusive: boolean
+  readonly durable: boolean
+  readonly policy: string
+  readonly failures: ReadonlyArray<string>
+  /** As in `saves Message`, `sends to Channel.deliver`, `starts AgentRun`, `emits Posted`. */
+  readonly touches: ReadonlyArray<string>
+}
+
+/** What an action would do now. Values of sensitive fields are left out. */
+export interface Explanation extends Analysis {
+  readonly decision: Policy.Decision
+  readonly self: EncodedRow | undefined
+  readonly failure: ErrorBoundary.WireFailure | undefined
+  readonly changes: ReadonlyArray<ExplainedChange>
+  readonly deliveries: ReadonlyArray<Delivery>
+  readonly events: ReadonlyArray<OutboxEvent>
+}
+
+/** A change that would be made. Versions and positions that the store assigns show as 0. */
+export interface ExplainedChange {
+  readonly change: "save" | "remove"
+  readonly resource: string
+  readonly row: EncodedRow
+}
+
+/** Every action of a registry and what it may touch. */
+export const analyse = (registry: Registry.Registry): ReadonlyArray<Analysis> =>
+  registry.resources.flatMap((resource) =>
+    Object.values(resource.actions).map((action) => analyseAction(registry, action))
+  )
+
+const analyseAction = (registry: Registry.Registry, action: Action.Any): Analysis => ({
+  action: `${action.resource}.${action.name}`,
+  kind: action.kind,
+  exclusive: !Decision.isRead(action),
+  durable: registry.resource(action.resource)?.durable ?? false,
+  policy: Policy.describe(action.policy),
+  failures: action.errors.map(ErrorBoundary.tagOf),
+  touches: [...ownRow(action), ...action.touches().map(describeTouch)]
+})
+
+const ownRow = (action: Action.Any): ReadonlyArray<string> => {
+  switch (action.kind) {
+    case "create":
+    case "update":
+      return [`saves ${action.resource}`]
+    case "destroy":
+      return [`removes ${action.resource}`]
+    case "action":
+      return [`may save or remove ${action.resource}`]
+    default:
+      return []
+  }
+}
+
+const describeTouch = (touched: Action.Touchable): string => {
+  switch (touched._tag) {
+    case "Resource":
+      return `may save or remove ${touched.name}`
+    case "Action":
+      return `sends to ${touched.resource}.${touched.name}`
+    case "Workflow":
+      return `starts or signals ${touched.name}`
+    case "DomainEvent":
+      return `emits ${touched.name}`
+  }
+}
+
+/** Ends the transaction once the plan is known. */
+class Explained extends Error {
+  readonly _tag = "Explained"
+}
+
+/** Decides a request on the current state and commits nothing. Fails only where the request itself is not valid. */
+export const explain = Effect.fn("Explain.explain")(function* (
+  registry: Registry.Registry,
+  request: Request
+): Effect.fn.Return<Explanation, ActionFailure, UnitOfWork | CurrentActor> {
+  const actor = yield* CurrentActor
+  const unitOfWork = yield* UnitOfWork
+  const found = yield* Decision.lookUp(registry, request.resource, request.action)
+  const now = yield* Clock.currentTimeMillis
+  const newId = yield* NewId
+  const invocation: Invocation = {
+    resource: request.resource,
+    action: request.action,
+    key: request.key ?? newId(now),
+    input: (request.input ?? {}) as Schema.Json,
+    actor,
+    origin: "door"
+  }
+  const work = yield* Effect.fromResult(
+    Decision.work(registry, found, invocation, { now, newId, receiptKey: undefined })
+  )
+  let self: EncodedRow | undefined
+  let plan: Plan | undefined
+  const failure = yield* unitOfWork
+    .run({
+      ...work,
+      decide: (row, loaded) => {
+        self = row
+        const decided = work.decide(row, loaded)
+        if (Result.isFailure(decided)) return decided
+        plan = decided.success
+        return Result.fail(new Explained())
+      }
+    })
+    .pipe(Effect.flip, Effect.orDie)
+  const planned = failure._tag === "Explained" ? plan : undefined
+  return {
+    ...analyseAction(registry, found.action),
+    decision: decisionOf(found.action.policy, failure, actor),
+    self: self === undefined ? undefined : hide(found.resource.schema, self),
+    failure: planned === undefined ? ErrorBoundary.encode(failure, found.action.errors) : undefined,
+    ...describePlan(planned)
+  }
+})
+
+const decisionOf = (policy: Policy.Policy, failure: ActionFailure, actor: CurrentActor["Service"]): Policy.Decision =>
+  failure instanceof Forbidden
+    ? { allowed: false, open: false, reason: failure.reason }
+    : Policy.decideEarly(policy, actor)
+
+const describePlan = (plan: Plan | undefined): Pick<Explanation, "changes" | "deliveries" | "events"> => {
+  if (plan === undefined) return { changes: [], deliveries: [], events: [] }
+  const standing = plan.changes.map((change) => (change._tag === "Save" ? { row: change.row, fresh: true } : undefined))
+  const { events, executed } = plan.conclude(standing)
+  return { changes: plan.changes.map(describeChange), deliveries: executed.deliveries, events }
+}
+
+const describeChange = (change: Change): ExplainedChange =>
+  change._tag === "Save"
+    ? { change: "save", resource: change.resource.name, row: hide(change.resource.schema, change.row) }
+    : { change: "remove", resource: change.resource.name, row: { [change.resource.key]: change.key } }
+
+const hide = (schema: Schema.Constraint, row: EncodedRow): EncodedRow =>
+  (Sensitive.hider(schema)?.(row as Schema.Json) as EncodedRow | undefined) ?? row

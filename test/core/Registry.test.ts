@@ -1,0 +1,118 @@
+import * as Action from "@tenon/core/Action"
+import * as Field from "@tenon/core/Field"
+import * as Outcome from "@tenon/core/Outcome"
+import * as Registry from "@tenon/core/Registry"
+import * as Relation from "@tenon/core/Relation"
+import * as Resource from "@tenon/core/Resource"
+import * as Workflow from "@tenon/core/Workflow"
+import { Thread, Message, Participant, ChannelBinding, ChannelDelivery, AgentRun } from "@tenon/examples/thread/Thread"
+import { Widget } from "@tenon/examples/widget/Widget"
+import { assert, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
+
+const problemsOf = (options: Registry.Options): ReadonlyArray<string> => {
+  try {
+    Registry.make(options)
+    return []
+  } catch (error) {
+    assert.instanceOf(error, Registry.RegistryError)
+    for (const { mend, place } of error.problems) {
+      assert.isNotEmpty(place)
+      assert.isNotEmpty(mend)
+    }
+    return error.problems.map(({ place, problem }) => `${place}: ${problem}`)
+  }
+}
+
+const plain = (name: string, relations: { [name: string]: Relation.Relation } = {}) =>
+  Resource.make(name, {
+    fields: { id: Field.Id, otherId: Schema.String },
+    relations,
+    actions: () => ({})
+  })
+
+describe("Registry", () => {
+  it("accepts the examples, in the order of their dependencies", () => {
+    const registry = Registry.make({
+      resources: [Widget, Message, ChannelBinding, Thread, Participant, ChannelDelivery],
+      workflows: [AgentRun]
+    })
+    const order = registry.resources.map((each) => each.name)
+    assert.isBelow(order.indexOf("Thread"), order.indexOf("Message"))
+    assert.isBelow(order.indexOf("Participant"), order.indexOf("Message"))
+    assert.isBelow(order.indexOf("Thread"), order.indexOf("ChannelBinding"))
+  })
+
+  it("reports every mistake at once", () => {
+    const lost = Workflow.make("Lost", { input: {} })
+    const broken = Resource.make("broken", {
+      table: "Broken-Table",
+      fields: {
+        id: Field.Id,
+        tenantId: Schema.String,
+        when: Schema.Literals(["A", "B"]),
+        at: Field.Position("nowhere")
+      },
+      transitions: { when: { A: ["C"] } },
+      relations: { gone: Relation.belongsTo("Gone", "id") },
+      actions: (on) => ({
+        Go: on.action({ touches: [Widget, Action.ref("Thread", "vanish"), lost] }, () => Outcome.nothing)
+      })
+    })
+    const problems = problemsOf({ resources: [broken, broken, Thread] })
+    for (const expected of [
+      "there is more than one resource of this name",
+      "not in PascalCase",
+      "cannot be a table's name",
+      "broken.actions.Go: the name is not in camelCase",
+      "is the tenant's own column",
+      `"nowhere", which is no field`,
+      `"C" is no value of the field`,
+      `"Gone" is not in the registry`,
+      "the resource Widget, which is not in the registry",
+      "sends to Thread.vanish, which is no action",
+      "the workflow Lost, which is not in the registry"
+    ]) {
+      assert.isTrue(
+        problems.some((each) => each.includes(expected)),
+        `${expected}\n${problems.join("\n")}`
+      )
+    }
+  })
+
+  it("finds cycles among required relations and names them", () => {
+    const a = plain("A", { b: Relation.belongsTo("B", "otherId") })
+    const b = plain("B", { c: Relation.belongsTo("C", "otherId") })
+    const c = plain("C", { a: Relation.belongsTo("A", "otherId") })
+    assert.deepStrictEqual(problemsOf({ resources: [a, b, c] }), ["A: depends on itself: A → B → C → A"])
+  })
+
+  it("takes optional relations and looks back for no cycle", () => {
+    const a = plain("A", { b: Relation.belongsTo("B", "otherId", { optional: true }) })
+    const b = plain("B", { a: Relation.belongsTo(a, "otherId"), all: Relation.hasMany("A", "otherId") })
+    const self = plain("Self", { parent: Relation.belongsTo("Self", "otherId") })
+    assert.deepStrictEqual(problemsOf({ resources: [a, b, self] }), [])
+  })
+
+  it("lists resources that belong to no tenant", () => {
+    const shared = Resource.make("Country", { tenantScoped: false, fields: { id: Field.Id }, actions: () => ({}) })
+    assert.deepStrictEqual(Registry.make({ resources: [shared, Widget] }).notTenantScoped, ["Country"])
+  })
+
+  it("demands a key for a durable resource", () => {
+    const keyless = Resource.make("Keyless", { durable: true, fields: { name: Schema.String }, actions: () => ({}) })
+    const [problem] = problemsOf({ resources: [keyless] })
+    assert.include(problem, "a durable action needs a key")
+  })
+})
+
+describe("Resource.extend", () => {
+  it("adds an action to a resource without changing it", () => {
+    const extended = Resource.extend(Widget, (on) => ({
+      shout: on.read({ output: Schema.String }, ({ self }) => self.name.toUpperCase())
+    }))
+    assert.isTrue(Registry.make({ resources: [extended] }).action("Widget", "shout") !== undefined)
+    assert.isFalse("shout" in Widget.actions)
+    assert.strictEqual(extended.actions.create, Widget.actions.create)
+  })
+})
