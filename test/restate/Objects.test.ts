@@ -43,9 +43,8 @@ const direct = Effect.fnUntraced(function* (
   context: string | undefined
 ): Effect.fn.Return<{ readonly status: number; readonly body: any }, never, TestingRestate.TestRestate> {
   const { ingressUrl } = yield* TestingRestate.TestRestate
-  const key = target.key === undefined ? "" : `/${encodeURIComponent(target.key)}`
   return yield* Effect.promise(async () => {
-    const answer = await fetch(`${ingressUrl}/${target.service}${key}/${target.handler}`, {
+    const answer = await fetch(`${ingressUrl}/${target.service}/${encodeURIComponent(target.key)}/${target.handler}`, {
       method: "POST",
       headers: {
         "content-type": "application/json",
@@ -72,7 +71,7 @@ it.layer(stack, { timeout: 60_000, excludeTestServices: true })("objects on Rest
       })
       assert.deepStrictEqual(handlers.get("create").input_json_schema.required, ["name"])
       assert.property(handlers.get("get").output_json_schema.properties, "result")
-      assert.strictEqual((yield* get(`${adminUrl}/services/Participant`)).ty, "Service")
+      assert.strictEqual((yield* get(`${adminUrl}/services/Participant`)).ty, "VirtualObject")
       assert.strictEqual((yield* get(`${adminUrl}/services/AgentRun`)).ty, "Workflow")
     })
   )

@@ -147,7 +147,7 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
       yield* StoreDatabase.admin("delete from tenon.positions where parent = 'restored'")
       const given = yield* together(10, (index) => post(`after-${index}`))
       assert.deepStrictEqual(
-        given.map(Number).sort((x, y) => x - y),
+        given.map(Number).toSorted((x, y) => x - y),
         [4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
       )
     })
@@ -298,7 +298,7 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
       for (const ids of objects.values())
         assert.deepStrictEqual(
           ids,
-          [...ids].sort((x, y) => x - y)
+          ids.toSorted((x, y) => x - y)
         )
     })
   )

@@ -141,11 +141,7 @@ export interface Spec<I extends Fields, E extends ReadonlyArray<ErrorClass>> {
 
 /** Declares the reads that an action needs beyond its own row. */
 export interface WithLoad<S, I extends Fields, L extends Loads> {
-  readonly load?: (args: {
-    readonly self: S
-    readonly input: Values<I>
-    readonly context: ActionContext
-  }) => L
+  readonly load?: (args: { readonly self: S; readonly input: Values<I>; readonly context: ActionContext }) => L
 }
 
 /** What a body is called with. */
@@ -236,10 +232,7 @@ export interface Builder<F extends Fields> {
   stream<O extends Schema.Constraint, Each, const I extends Fields = {}>(
     spec: Spec<I, []> & {
       readonly output: O
-      readonly from: (args: {
-        readonly self: Values<F>
-        readonly input: Values<I>
-      }) => Load<ReadonlyArray<Each>>
+      readonly from: (args: { readonly self: Values<F>; readonly input: Values<I> }) => Load<ReadonlyArray<Each>>
     },
     body: (args: { readonly self: Values<F>; readonly input: Values<I>; readonly row: Each }) => O["Type"]
   ): Action<

@@ -298,7 +298,7 @@ const conclude = (
     if (directive._tag === "Emit") {
       const { name, payload } = directive.event
       events.push({ name, payload: encodeJson(payload, directive.payload, name) })
-    } else deliveries.push(toDelivery(registry, directive, result))
+    } else deliveries.push(toDelivery(registry, directive, saved))
   }
   const field = versionField(resource)
   const own = outcome.rows.findIndex((change) => change.resource.name === resource.name)
@@ -339,7 +339,7 @@ const arrayOf = (schema: Schema.Codec<any, unknown>): Schema.Codec<any, unknown>
 const toDelivery = (
   registry: Registry.Registry,
   directive: Exclude<Outcome.Directive, { readonly _tag: "Emit" }>,
-  result: unknown
+  saved: Outcome.Saved
 ): Delivery => {
   switch (directive._tag) {
     case "Send": {
@@ -347,7 +347,7 @@ const toDelivery = (
       const target = registry.action(resource, name)
       if (target === undefined)
         throw new Error(`A send to ${resource}.${name}, which is not in the registry; add it there`)
-      const input = encodeJson(target.input, directive.input(result as never), `${resource}.${name}`)
+      const input = encodeJson(target.input, directive.input(saved), `${resource}.${name}`)
       return { _tag: "Send", resource, action: name, key: directive.key, input, delayMillis: millis(directive.delay) }
     }
     case "StartWorkflow": {

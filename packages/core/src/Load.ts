@@ -30,7 +30,13 @@ const load = <A>(
   _tag: Load<A>["_tag"],
   resource: Resource.Typed,
   options: { readonly key?: string; readonly where?: object; readonly limit?: number }
-): Load<A> => ({ _tag, resource: Resource.erase(resource), key: options.key, where: options.where ?? {}, limit: options.limit ?? 1000 })
+): Load<A> => ({
+  _tag,
+  resource: Resource.erase(resource),
+  key: options.key,
+  where: options.where ?? {},
+  limit: options.limit ?? 1000
+})
 
 /** The row with this key. The action fails with `NotFound` where there is none. */
 export const one = <R extends Resource.Typed>(resource: R, key: string): Load<Resource.Row<R>> =>

@@ -123,8 +123,7 @@ export const layer: Layer.Layer<Repository, never, RowStore> = Layer.effect(
           const query = yield* Effect.fromResult(Query.parse(resource, parameters))
           return yield* store.count(yield* CurrentActor, resource, query)
         }),
-      delete: (typed, key) =>
-        Effect.flatMap(CurrentActor, (actor) => store.remove(actor, Resource.erase(typed), key))
+      delete: (typed, key) => Effect.flatMap(CurrentActor, (actor) => store.remove(actor, Resource.erase(typed), key))
     })
   })
 )

@@ -46,9 +46,9 @@ export const options = (action: Action.Any) => ({
 /** The handler. */
 export const make =
   (setting: Handler.Setting, action: Action.Any) =>
-  async (ctx: restate.Context, body: Uint8Array): Promise<Answer> => {
+  async (ctx: restate.ObjectSharedContext, body: Uint8Array): Promise<Answer> => {
     const { claims, keyId } = Handler.verified(setting, ctx, body)
-    const invocation = invocationOf(action, claims, ctx.request().target.key, body)
+    const invocation = invocationOf(action, claims, ctx.key, body)
     const what = `${action.resource}.${action.name}`
     const step = await ctx.run(action.name, () => execute(setting, action, invocation, claims, ctx), Attempt.retry)
     await setting.reached?.("journaled", what)
@@ -65,11 +65,11 @@ export const make =
 
 const invocationOf = (
   action: Action.Any,
-  { actor, expectedVersion, fingerprint, idempotencyKey, key: claimed, origin }: SignedContext.Claims,
-  objectKey: string | undefined,
+  { actor, expectedVersion, fingerprint, idempotencyKey, origin }: SignedContext.Claims,
+  objectKey: string,
   body: Uint8Array
 ): Invocation => {
-  const key = objectKey === undefined ? claimed : Target.ownKey(actor.tenantId, objectKey)
+  const key = Target.ownKey(actor.tenantId, objectKey)
   if (key === undefined) throw new Error("A context was signed for an object of another tenant; this is a bug in Tenon")
   return {
     resource: action.resource,

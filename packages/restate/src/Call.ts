@@ -1,7 +1,6 @@
 /** A call that is ready to be made, by a handler through its journal or by a door through the ingress. */
 import type { Actor } from "@tenon/core/Actor"
 import type { Delivery, Invocation } from "@tenon/core/Invocation"
-import type * as Registry from "@tenon/core/Registry"
 import type * as Schema from "effect/Schema"
 import type { Claims } from "./SignedContext.ts"
 import * as Target from "./Target.ts"
@@ -19,13 +18,9 @@ const encoder = new TextEncoder()
 const bodyOf = (json: Schema.Json) => encoder.encode(JSON.stringify(json))
 
 /** The call that carries out an invocation. */
-export const ofInvocation = (
-  registry: Registry.Registry,
-  invocation: Invocation,
-  claims: Pick<Claims, "id" | "at" | "expires" | "trace">
-): Call => {
-  const { actor, expectedVersion, fingerprint, idempotencyKey, key, origin } = invocation
-  const target = Target.ofAction(registry, actor.tenantId, invocation)
+export const ofInvocation = (invocation: Invocation, claims: Pick<Claims, "id" | "at" | "expires" | "trace">): Call => {
+  const { actor, expectedVersion, fingerprint, idempotencyKey, origin } = invocation
+  const target = Target.ofAction(actor.tenantId, invocation)
   return {
     target,
     body: bodyOf(invocation.input),
@@ -34,7 +29,6 @@ export const ofInvocation = (
       ...claims,
       actor,
       origin,
-      ...(target.key === undefined ? { key } : {}),
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       ...(fingerprint === undefined ? {} : { fingerprint }),
       ...(expectedVersion === undefined ? {} : { expectedVersion })
@@ -43,13 +37,8 @@ export const ofInvocation = (
 }
 
 /** The call that carries out a delivery. */
-export const ofDelivery = (
-  registry: Registry.Registry,
-  actor: Actor,
-  delivery: Delivery,
-  claims: Pick<Claims, "id" | "at" | "trace">
-): Call => {
-  const target = Target.ofDelivery(registry, actor.tenantId, delivery)
+export const ofDelivery = (actor: Actor, delivery: Delivery, claims: Pick<Claims, "id" | "at" | "trace">): Call => {
+  const target = Target.ofDelivery(actor.tenantId, delivery)
   const delayMillis = delivery._tag === "Signal" ? 0 : delivery.delayMillis
   return {
     target,
@@ -59,8 +48,7 @@ export const ofDelivery = (
       ...claims,
       at: claims.at + delayMillis,
       actor,
-      origin: "internal",
-      ...(target.key === undefined ? { key: delivery.key } : {})
+      origin: "internal"
     }
   }
 }

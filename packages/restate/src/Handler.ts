@@ -39,7 +39,7 @@ export const verified = (setting: Setting, ctx: restate.Context, body: Uint8Arra
   const checked = SignedContext.verify(
     setting.keys,
     headers.get(SignedContext.header),
-    { service: target.service, handler: target.handler, key: target.key },
+    { service: target.service, handler: target.handler, key: target.key ?? "" },
     body,
     { now: Date.now(), first: isFirst(ctx) }
   )
@@ -56,11 +56,11 @@ export const send = (
   claims: Pick<SignedContext.Claims, "id" | "at" | "trace">,
   keyId: string
 ): void => {
-  const call = Call.ofDelivery(setting.executor.registry, actor, delivery, claims)
+  const call = Call.ofDelivery(actor, delivery, claims)
   ctx.genericSend({
     service: call.target.service,
     method: call.target.handler,
-    ...(call.target.key === undefined ? {} : { key: call.target.key }),
+    key: call.target.key,
     parameter: call.body,
     headers: { [SignedContext.header]: SignedContext.sign(setting.keys, call.claims, call.target, call.body, keyId) },
     ...(call.delayMillis === 0 ? {} : { delay: call.delayMillis })

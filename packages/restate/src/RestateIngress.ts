@@ -81,9 +81,8 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     call: ({ body, claims, delayMillis, target }, { idempotencyKey, oneWay }) => {
-      const object = target.key === undefined ? "" : `/${encodeURIComponent(target.key)}`
       const delay = delayMillis === 0 ? "" : `?delay=${delayMillis}ms`
-      const path = `${prefix}/${target.service}${object}/${target.handler}${oneWay ? `/send${delay}` : ""}`
+      const path = `${prefix}/${target.service}/${encodeURIComponent(target.key)}/${target.handler}${oneWay ? `/send${delay}` : ""}`
       const headers: NodeHttp.OutgoingHttpHeaders = {
         "content-type": "application/json",
         "content-length": body.length,

@@ -56,7 +56,7 @@ export const layer = (options: Options): Layer.Layer<Runtime, never, Executor> =
           const { action, actor, fingerprint, idempotencyKey, resource } = invocation
           const at = yield* Clock.currentTimeMillis
           const trace = yield* traceParent
-          const call = Call.ofInvocation(registry, invocation, {
+          const call = Call.ofInvocation(invocation, {
             id: SignedContext.newId(),
             at,
             expires: at + lifetime,
@@ -83,7 +83,7 @@ export const layer = (options: Options): Layer.Layer<Runtime, never, Executor> =
           const at = yield* Clock.currentTimeMillis
           const trace = yield* traceParent
           const once = SignedContext.named("delivery", actor.tenantId, id)
-          const call = Call.ofDelivery(registry, actor, delivery, { id: once, at, ...trace })
+          const call = Call.ofDelivery(actor, delivery, { id: once, at, ...trace })
           const { status, text } = yield* ingress.call(call, {
             oneWay: true,
             // A workflow's own key makes it unique, and Restate takes no other for it.

@@ -34,8 +34,6 @@ export interface Claims {
   readonly at: number
   /** Milliseconds since 1970 before which the first attempt must come; absent where the call cannot lapse. */
   readonly expires?: number
-  /** The object's key, for a plain service: its target has none. */
-  readonly key?: string
   readonly idempotencyKey?: string
   readonly fingerprint?: string
   readonly expectedVersion?: number
@@ -60,7 +58,7 @@ const mac = (secret: Uint8Array, keyId: string, payload: string, target: Target,
         payload,
         target.service,
         target.handler,
-        target.key ?? null,
+        target.key,
         NodeCrypto.createHash("sha256").update(body).digest("base64url")
       ])
     )

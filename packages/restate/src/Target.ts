@@ -1,12 +1,11 @@
 /** How the parts of a domain are named in Restate: services, handlers, and keys that never mix tenants. */
 import type { Delivery } from "@tenon/core/Invocation"
-import type * as Registry from "@tenon/core/Registry"
 
-/** What a call is made to. A plain service has no key. */
+/** What a call is made to. */
 export interface Target {
   readonly service: string
   readonly handler: string
-  readonly key: string | undefined
+  readonly key: string
 }
 
 /** The handler of a workflow that runs its program; the others are its signals. */
@@ -26,22 +25,21 @@ export const ownKey = (tenantId: string, key: string): string | undefined => {
   return key.startsWith(tenant) ? key.slice(tenant.length) : undefined
 }
 
-/** An action of a resource: a handler of a virtual object if the resource is durable, else of a plain service. */
+/** An action of an object. */
 export const ofAction = (
-  registry: Registry.Registry,
   tenantId: string,
   action: { readonly resource: string; readonly action: string; readonly key: string }
 ): Target => ({
   service: action.resource,
   handler: action.action,
-  key: registry.resource(action.resource)?.durable === true ? keyOf(tenantId, action.key) : undefined
+  key: keyOf(tenantId, action.key)
 })
 
 /** Where a delivery goes. */
-export const ofDelivery = (registry: Registry.Registry, tenantId: string, delivery: Delivery): Target => {
+export const ofDelivery = (tenantId: string, delivery: Delivery): Target => {
   switch (delivery._tag) {
     case "Send":
-      return ofAction(registry, tenantId, delivery)
+      return ofAction(tenantId, delivery)
     case "StartWorkflow":
       return { service: delivery.workflow, handler: run, key: keyOf(tenantId, delivery.key) }
     case "Signal":

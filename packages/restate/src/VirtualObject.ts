@@ -1,6 +1,7 @@
 /**
- * What Restate serves for a resource: a virtual object if it is durable, whose write actions run one at a time per
- * object and whose reads run beside them; else a plain service, to which sends can still go.
+ * What Restate serves for a resource: a virtual object, whose write actions run one at a time per object and whose reads
+ * run beside them. A resource that is not durable has one too, as sends go to it: they are carried out in their order,
+ * which a plain service, where a retry may be overtaken, does not promise.
  */
 import * as restate from "@restatedev/restate-sdk"
 import * as Decision from "@tenon/core/Decision"
@@ -12,33 +13,19 @@ import * as ServiceOptions from "./ServiceOptions.ts"
 /** A service that an endpoint can serve. */
 export type Definition = restate.EndpointOptions["services"][number]
 
-/** The service of a resource, one handler per action. */
-export const make = (setting: Setting, resource: Resource.Any, options: ServiceOptions.ServiceOptions): Definition => {
-  const described = {
+const { exclusive, shared } = restate.handlers.object
+
+/** The object of a resource, one handler per action. */
+export const make = (setting: Setting, resource: Resource.Any, options: ServiceOptions.ServiceOptions): Definition =>
+  restate.object({
     name: resource.name,
     ...(resource.description === undefined ? {} : { description: resource.description }),
-    options: ServiceOptions.ofActions(options)
-  }
-  const actions = Object.values(resource.actions)
-  return resource.durable
-    ? restate.object({
-        ...described,
-        handlers: Object.fromEntries(
-          actions.map((action) => {
-            const { exclusive, shared } = restate.handlers.object
-            const options = ActionHandler.options(action)
-            const handler = ActionHandler.make(setting, action)
-            return [action.name, Decision.isRead(action) ? shared(options, handler) : exclusive(options, handler)]
-          })
-        )
+    options: ServiceOptions.ofActions(options),
+    handlers: Object.fromEntries(
+      Object.values(resource.actions).map((action) => {
+        const registered = ActionHandler.options(action)
+        const handler = ActionHandler.make(setting, action)
+        return [action.name, Decision.isRead(action) ? shared(registered, handler) : exclusive(registered, handler)]
       })
-    : restate.service({
-        ...described,
-        handlers: Object.fromEntries(
-          actions.map((action) => [
-            action.name,
-            restate.handlers.handler(ActionHandler.options(action), ActionHandler.make(setting, action))
-          ])
-        )
-      })
-}
+    )
+  })

@@ -173,7 +173,7 @@ export const tables: ReadonlyArray<Table> = [
     key: ["id"],
     checks: [{ name: SqlName.derived("outbox", ["kind"], "check"), column: "kind", values: ["delivery", "event"] }],
     indexes: [
-      ["due_at", "id"],
+      ["kind", "due_at", "id"],
       ["tenant_id", "object", "id"]
     ],
     policies: [relayAll],

@@ -17,7 +17,6 @@ import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { SqlFailure } from "./SqlFailure.ts"
 import * as SqlValue from "./SqlValue.ts"
 import type * as StoreTables from "./StoreTables.ts"
 import { type Row, type Statement, TenantSql } from "./TenantSql.ts"
@@ -80,7 +79,7 @@ const maxAttempts = 10
 const claim = `
 with due as materialized (
   select o.tenant_id, o.id, o.object from tenon.outbox as o
-  where o.kind = 'delivery' and o.due_at <= clock_timestamp()
+  where o.kind = 'delivery' and o.due_at <= now()
   order by o.due_at, o.id limit $1 for update skip locked
 ), ready as (
   select d.tenant_id, d.id from due as d where not exists (
@@ -137,7 +136,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
               attempts: Number(row["attempts"]),
               row
             }))
-            .sort((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1))
+            .toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1))
         )
 
       const drain = Effect.fnUntraced(function* (
@@ -209,7 +208,7 @@ const over = (sql: string, rows: ReadonlyArray<Claimed>): Statement => ({
   params: [[...new Set(rows.map(({ tenantId }) => tenantId))], rows.map(({ id }) => id)]
 })
 
-const unavailable = (_: SqlFailure): Failure.Unavailable => new Failure.Unavailable({ what: "The database" })
+const unavailable = (): Failure.Unavailable => new Failure.Unavailable({ what: "The database" })
 
 const asFailure = (cause: unknown): Failure.ActionFailure =>
   typeof cause === "object" && cause !== null && "_tag" in cause && "message" in cause

@@ -17,6 +17,8 @@ import { type Statement, TenantSql } from "./TenantSql.ts"
 /** How often a transaction is tried that collides with others. */
 const attempts = 6
 
+const scopeOf = (actor: Actor) => ({ tenantId: actor.tenantId, actorId: actor.id })
+
 class Stale {
   readonly _tag = "Stale"
 }
@@ -28,7 +30,6 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
     Effect.gen(function* () {
       const sql = yield* TenantSql
       const tables = StoreTables.make(registry, options)
-      const scopeOf = (actor: Actor) => ({ tenantId: actor.tenantId, actorId: actor.id })
 
       const failed = (
         failure: SqlFailure.SqlFailure,

@@ -102,11 +102,6 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
         )
       }
 
-      const concludeOnly = (plan: Result.Result<Plan, Failure.ActionFailure>): Effect.Effect<Executed, Refused> =>
-        Result.isFailure(plan)
-          ? Effect.fail(new Refused(plan.failure))
-          : Effect.succeed(plan.success.conclude([]).executed)
-
       /** A work that looks at no row, such as a create: decided before anything is sent. */
       const blind = (work: Work, foresee: boolean): Effect.Effect<Executed, Stopped> => {
         const plan = work.decide(undefined, {})
@@ -163,27 +158,6 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
         if (!self.lock && self.read) return plan.success.conclude([]).executed
         return yield* finish(tx, work, prepare(work, plan.success, foresee))
       })
-
-      /** A refusal that needs no lock on the missing row, since it would be the same with it: most often, not found. */
-      const refusalOf = (work: Work): Refused | undefined => {
-        if (work.loads !== undefined) {
-          const loads = work.loads(undefined)
-          return Result.isFailure(loads) ? new Refused(loads.failure) : undefined
-        }
-        const plan = work.decide(undefined, {})
-        return Result.isFailure(plan) ? new Refused(plan.failure) : undefined
-      }
-
-      const loadsOf = (
-        work: Work,
-        row: EncodedRow | undefined
-      ): Effect.Effect<ReadonlyArray<readonly [string, Load<unknown>]>, Refused> => {
-        const loads = work.loads?.(row)
-        if (loads === undefined) return Effect.succeed([])
-        return Result.isFailure(loads)
-          ? Effect.fail(new Refused(loads.failure))
-          : Effect.succeed(Object.entries(loads.success))
-      }
 
       const loadStatement = (
         tenantId: string,
@@ -345,6 +319,30 @@ interface Prepared {
   readonly final:
     | { readonly executed: Executed; readonly adds: boolean; readonly statements: ReadonlyArray<Statement> }
     | undefined
+}
+
+const concludeOnly = (plan: Result.Result<Plan, Failure.ActionFailure>): Effect.Effect<Executed, Refused> =>
+  Result.isFailure(plan) ? Effect.fail(new Refused(plan.failure)) : Effect.succeed(plan.success.conclude([]).executed)
+
+/** A refusal that needs no lock on the missing row, since it would be the same with it: most often, not found. */
+const refusalOf = (work: Work): Refused | undefined => {
+  if (work.loads !== undefined) {
+    const loads = work.loads(undefined)
+    return Result.isFailure(loads) ? new Refused(loads.failure) : undefined
+  }
+  const plan = work.decide(undefined, {})
+  return Result.isFailure(plan) ? new Refused(plan.failure) : undefined
+}
+
+const loadsOf = (
+  work: Work,
+  row: EncodedRow | undefined
+): Effect.Effect<ReadonlyArray<readonly [string, Load<unknown>]>, Refused> => {
+  const loads = work.loads?.(row)
+  if (loads === undefined) return Effect.succeed([])
+  return Result.isFailure(loads)
+    ? Effect.fail(new Refused(loads.failure))
+    : Effect.succeed(Object.entries(loads.success))
 }
 
 const scopeOf = ({ actor }: Work): TenantScope => ({ tenantId: actor.tenantId, actorId: actor.id })
