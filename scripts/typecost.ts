@@ -145,7 +145,8 @@ rmSync(join(root, ".tenon", "typecost"), { recursive: true, force: true })
 const over: Array<string> = []
 for (const mode of ["one", "parallel"] as const) {
   for (const what of ["instantiations", "megabytes"] as const) {
-    if (costs[mode][what] > budget[mode][what]) over.push(`${mode}: ${costs[mode][what]} ${what} > ${budget[mode][what]}`)
+    if (costs[mode][what] > budget[mode][what])
+      over.push(`${mode}: ${costs[mode][what]} ${what} > ${budget[mode][what]}`)
   }
 }
 if (values.json) {

@@ -1,5 +1,5 @@
 /** What operators and load balancers ask for: whether the process lives, whether it can serve, and its metrics. */
-import { ReadinessChecks } from "@tenon/core/ReadinessChecks"
+import type { ReadinessChecks } from "@tenon/core/ReadinessChecks"
 import * as Effect from "effect/Effect"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Reply from "./Reply.ts"

@@ -1,7 +1,7 @@
 /** What the door counts and measures, in Effect's metric registry. */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 
 const requests = Metric.counter("tenon_http_requests_total", { description: "Requests answered.", incremental: true })
 
