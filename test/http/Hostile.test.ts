@@ -305,7 +305,8 @@ const sendChunks = (port: number, token: string, bytes: number) =>
     )
     call.on("error", (error) => (done ? undefined : reject(error)))
     const more = () => {
-      while (!done && sent < bytes) {
+      while (sent < bytes) {
+        if (done) return
         sent += chunk.length
         if (!call.write(chunk)) return void call.once("drain", more)
       }

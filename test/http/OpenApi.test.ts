@@ -86,6 +86,7 @@ it.layer(layer({ info: { title: "Test", version: "7" } }), withoutTestServices)(
     Effect.gen(function* () {
       const { admin, call, other } = yield* Api
       const ids = new Map<string, string>()
+      // oxlint-disable-next-line typescript/no-explicit-any
       const posts = Object.entries<Record<string, any>>(document.paths).flatMap(([path, methods]) =>
         "post" in methods ? [{ path, operation: methods["post"] }] : []
       )

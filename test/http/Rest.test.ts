@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { Api, layer } from "../support/HttpDomain.ts"
+import { type Answer, Api, layer } from "../support/HttpDomain.ts"
 
 const withoutTestServices = { excludeTestServices: true }
 
@@ -86,7 +86,7 @@ it.layer(layer(), withoutTestServices)("derived routes", (it) => {
       let path: string | undefined = "/api/v1/participants?sort=name&limit=2"
       let pages = 0
       while (path !== undefined) {
-        const page: { json: any; headers: Headers } = yield* call("GET", path)
+        const page: Answer = yield* call("GET", path)
         names.push(...page.json.items.map((each: { name: string }) => each.name))
         const link: string | undefined = /<([^>]+)>; rel="next"/.exec(page.headers.get("link") ?? "")?.[1]
         assert.strictEqual(link === undefined, page.json.next === null)
@@ -153,7 +153,7 @@ it.layer(layer(), withoutTestServices)("derived routes", (it) => {
       const create = call("POST", "/api/v1/widgets", { body: { name: "once" }, headers })
       const answers = yield* Effect.all(
         Array.from({ length: 1000 }, () => create),
-        { concurrency: 50 }
+        { concurrency: 200 }
       )
       assert.deepStrictEqual(new Set(answers.map((each) => each.status)), new Set([201]))
       assert.strictEqual(new Set(answers.map((each) => each.text)).size, 1)

@@ -125,6 +125,6 @@ export const layerMemory: Layer.Layer<ApiKeys> = Layer.sync(ApiKeys, () => {
         keys.set(found.hash, { ...found, revokedAt: at })
         return true
       }),
-    list: (tenantId) => Effect.sync(() => ofTenant(tenantId).map(({ hash: _, ...key }) => key))
+    list: (tenantId) => Effect.sync(() => ofTenant(tenantId).map(({ hash: _hash, ...key }) => key))
   }
 })

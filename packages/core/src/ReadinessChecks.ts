@@ -30,18 +30,6 @@ export const layer: Layer.Layer<ReadinessChecks> = Layer.effect(
   ReadinessChecks,
   Effect.gen(function* () {
     const checks = new Map<string, Effect.Effect<unknown, unknown>>()
-    const runOne = (name: string, check: Effect.Effect<unknown, unknown>) =>
-      check.pipe(
-        Effect.timeout("2 seconds"),
-        Effect.as(true),
-        Effect.catchCause((cause) =>
-          Effect.as(
-            Effect.logWarning("not ready").pipe(Effect.annotateLogs({ name, cause: Cause.pretty(cause) })),
-            false
-          )
-        ),
-        Effect.map((ready): Readiness => ({ name, ready }))
-      )
     const run = yield* Effect.cachedWithTTL(
       Effect.suspend(() =>
         Effect.forEach([...checks], ([name, check]) => runOne(name, check), { concurrency: "unbounded" })
@@ -58,3 +46,13 @@ export const layer: Layer.Layer<ReadinessChecks> = Layer.effect(
     }
   })
 )
+
+const runOne = (name: string, check: Effect.Effect<unknown, unknown>) =>
+  check.pipe(
+    Effect.timeout("2 seconds"),
+    Effect.as(true),
+    Effect.catchCause((cause) =>
+      Effect.as(Effect.logWarning("not ready").pipe(Effect.annotateLogs({ name, cause: Cause.pretty(cause) })), false)
+    ),
+    Effect.map((ready): Readiness => ({ name, ready }))
+  )

@@ -15,7 +15,6 @@ import type { Handler, Route } from "./Routes.ts"
 
 /** `/openapi.json`, `/docs` and `/problems/{type}`, all without a token: they tell of the API, not of its data. */
 export const routes = (registry: Registry.Registry, info: OpenApi.Info | undefined): ReadonlyArray<Route> => {
-  const open = (path: string, handle: Handler): Route => ({ method: "GET", path, errors: [], open: true, handle })
   const document = once(() => {
     const text = JSON.stringify(OpenApi.make(registry, info))
     return { text, etag: `"${hash("sha256", text, "base64url").slice(0, 22)}"` }
@@ -46,6 +45,8 @@ export const routes = (registry: Registry.Registry, info: OpenApi.Info | undefin
     )
   ]
 }
+
+const open = (path: string, handle: Handler): Route => ({ method: "GET", path, errors: [], open: true, handle })
 
 const once = <A>(make: () => A): (() => A) => {
   let made: { readonly value: A } | undefined

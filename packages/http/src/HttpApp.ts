@@ -123,7 +123,7 @@ const makeApp = (setting: Setting): Effect.Effect<HttpServerResponse.HttpServerR
       exchange.route = route.path
     }
     setting.deadlines.add(exchange, fiber)
-    const measure = measureOf(exchange.method, exchange.route)
+    const measure = measureOf(exchange.method, route)
     const finish = (response: HttpServerResponse.HttpServerResponse) => {
       setting.deadlines.delete(exchange)
       const seconds = (performance.now() - exchange.startedAt) / 1000
@@ -214,14 +214,24 @@ const log = (exchange: Exchange.Exchange, status: number, seconds: number) =>
     ...(exchange.tenantId === undefined ? {} : { tenant: exchange.tenantId, actor: exchange.actorId })
   })
 
-const measures = new Map<string, ReturnType<typeof HttpMetrics.answers>>()
+type Measure = ReturnType<typeof HttpMetrics.answers>
+
+const measures = new WeakMap<Routes.Route, Measure>()
+const otherMeasures = new Map<string, Measure>()
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
-/** The measures of a route, made once. */
-const measureOf = (method: string, route: string) => {
-  const known = methods.has(method) ? method : "other"
-  const name = `${known} ${route}`
-  let found = measures.get(name)
-  if (found === undefined) measures.set(name, (found = HttpMetrics.answers(known, route)))
-  return found
+/** The measures of a route, made once; methods that nobody knows are counted as one. */
+const measureOf = (method: string, route: Routes.Route | undefined): Measure => {
+  const found = route?.method === method ? measures.get(route) : undefined
+  if (found !== undefined) return found
+  const name = methods.has(method) ? method : "other"
+  const path = route?.path ?? "unmatched"
+  if (route?.method === method) {
+    const fresh = HttpMetrics.answers(name, path)
+    measures.set(route, fresh)
+    return fresh
+  }
+  const other = otherMeasures.get(`${name} ${path}`) ?? HttpMetrics.answers(name, path)
+  otherMeasures.set(`${name} ${path}`, other)
+  return other
 }

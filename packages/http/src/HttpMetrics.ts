@@ -1,19 +1,27 @@
 /** What the door counts and measures, in Effect's metric registry. */
+import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import type * as Context from "effect/Context"
 
-const requests = Metric.counter("tenon_http_requests_total", { description: "Requests answered.", incremental: true })
+type Labels = { readonly [label: string]: string }
 
-const latency = Metric.histogram("tenon_http_request_duration_seconds", {
-  description: "Time from a request's headers to its answer.",
-  boundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-})
+// Each series is a metric of its own: one that is derived by `withAttributes` makes a context at every update.
+const requests = (attributes: Labels) =>
+  Metric.counter("tenon_http_requests_total", { description: "Requests answered.", incremental: true, attributes })
 
-const outcomes = Metric.counter("tenon_actions_total", {
-  description: "Actions performed for a caller, by outcome: ok, or the failure's tag.",
-  incremental: true
-})
+const latency = (attributes: Labels) =>
+  Metric.histogram("tenon_http_request_duration_seconds", {
+    description: "Time from a request's headers to its answer.",
+    boundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    attributes
+  })
+
+const outcomes = (attributes: Labels) =>
+  Metric.counter("tenon_actions_total", {
+    description: "Actions performed for a caller, by outcome: ok, or the failure's tag.",
+    incremental: true,
+    attributes
+  })
 
 type Labelled<M> = (context: Context.Context<never>, value: M) => void
 
@@ -32,8 +40,8 @@ export const answers = (
   method: string,
   route: string
 ): Labelled<{ readonly status: number; readonly seconds: number }> => {
-  const byStatus = series((status) => Metric.withAttributes(requests, { method, route, status }))
-  const timed = Metric.withAttributes(latency, { method, route })
+  const byStatus = series((status) => requests({ method, route, status }))
+  const timed = latency({ method, route })
   return (context, { seconds, status }) => {
     byStatus(String(status)).updateUnsafe(1, context)
     timed.updateUnsafe(seconds, context)
@@ -42,6 +50,6 @@ export const answers = (
 
 /** Counts what came of an action. */
 export const actions = (action: string): ((outcome: string) => Effect.Effect<void>) => {
-  const byOutcome = series((outcome) => Metric.withAttributes(outcomes, { action, outcome }))
+  const byOutcome = series((outcome) => outcomes({ action, outcome }))
   return (outcome) => Metric.update(byOutcome(outcome), 1)
 }

@@ -1,8 +1,10 @@
 /** Verifies JSON Web Tokens (RFC 7519, with the advice of RFC 8725) and reads an actor from their claims. */
 import type { Actor } from "@tenon/core/Actor"
 import { Unauthenticated, Unavailable } from "@tenon/core/Failure"
+import * as Field from "@tenon/core/Field"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import * as Jose from "jose"
 
 /** Where a claim is: its name, or the names that lead to it through nested objects. */
@@ -138,8 +140,8 @@ const claimAt = (payload: Jose.JWTPayload, path: ClaimPath): unknown =>
     payload
   )
 
-const identifier = (claim: unknown): string | undefined =>
-  typeof claim === "string" && /^[^\u0000-\u001f\u007f]{1,200}$/.test(claim) ? claim : undefined
+const isIdentifier = Schema.is(Field.Identifier)
+const identifier = (claim: unknown): string | undefined => (isIdentifier(claim) ? claim : undefined)
 
 /** `system` is the framework's own role, and no issuer's to give. */
 const rolesOf = (claim: unknown): ReadonlyArray<string> =>

@@ -208,8 +208,8 @@ const unhurt = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
 const performer = (interpreter: Interpreter["Service"], action: Action.Any) => {
   const count = HttpMetrics.actions(`${action.resource}.${action.name}`)
   return (request: Request) =>
-    interpreter.perform(request).pipe(
-      Effect.tap(() => count("ok")),
-      Effect.tapError((failure) => count(failure._tag))
-    )
+    Effect.matchEffect(interpreter.perform(request), {
+      onFailure: (failure) => Effect.andThen(count(failure._tag), Effect.fail(failure)),
+      onSuccess: (executed) => Effect.as(count("ok"), executed)
+    })
 }

@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 export interface ContextKeys {
   /** The id of the key that signs. */
   readonly current: string
-  readonly secrets: ReadonlyMap<string, Uint8Array>
+  readonly secrets: ReadonlyMap<string, NodeCrypto.KeyObject>
 }
 
 /** The signing keys are missing or too weak; the message says what to do and quotes no secret. */
@@ -27,7 +27,7 @@ const mend = "Use `openssl rand -base64 32`, as `id:secret`; separate several by
  */
 export const parse = (text: Redacted.Redacted): Effect.Effect<ContextKeys, ContextKeysError> =>
   Effect.suspend(() => {
-    const secrets = new Map<string, Uint8Array>()
+    const secrets = new Map<string, NodeCrypto.KeyObject>()
     for (const [index, part] of Redacted.value(text).split(",").entries()) {
       const [, id = "", secret = ""] = /^\s*([A-Za-z0-9_-]{1,32}):(\S+)\s*$/.exec(part) ?? []
       const fault =
@@ -41,7 +41,7 @@ export const parse = (text: Redacted.Redacted): Effect.Effect<ContextKeys, Conte
       if (fault !== undefined) {
         return Effect.fail(new ContextKeysError({ message: `Context key ${index + 1} ${fault}. ${mend}` }))
       }
-      secrets.set(id, new TextEncoder().encode(secret))
+      secrets.set(id, NodeCrypto.createSecretKey(secret, "utf8"))
     }
     const [current = ""] = secrets.keys()
     return Effect.succeed({ current, secrets })
@@ -50,7 +50,7 @@ export const parse = (text: Redacted.Redacted): Effect.Effect<ContextKeys, Conte
 /** Keys that exist only in this process: for tests, and for a process that is both door and handler. */
 export const random = (id = "random"): ContextKeys => ({
   current: id,
-  secrets: new Map([[id, new Uint8Array(NodeCrypto.randomBytes(shortest))]])
+  secrets: new Map([[id, NodeCrypto.createSecretKey(NodeCrypto.randomBytes(shortest))]])
 })
 
 /** `TENON_CONTEXT_KEY`, in the form that `parse` reads. */

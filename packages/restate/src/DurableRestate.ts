@@ -59,7 +59,7 @@ export const attempt = (
               Effect.tap(() => reached("executed", name))
             )
           )
-    const settled = await Attempt.settle(outside(context, name), watched, AbortSignal.any([ended, interrupted])).catch(
+    const settled = await Attempt.settle(outside(context), watched, AbortSignal.any([ended, interrupted])).catch(
       (error: unknown) => {
         if (!interrupted.aborted) throw error
         return undefined
@@ -94,7 +94,7 @@ export const attempt = (
     sleep: (duration) => clock.sleep(Duration.fromInputUnsafe(duration)),
     signal: (name) => driver.await(() => ctx.promise<Schema.Json>(name).get()),
     send: (action, to, value) =>
-      Effect.sync(() => {
+      driver.now(() => {
         const { name, resource } = action
         Handler.send(
           setting,
@@ -135,23 +135,7 @@ export const attempt = (
   return driver.run(context, Handler.traced(claims.trace, implementation.run(input)), between)
 }
 
-/** The context of a step's body: the world's scheduler, clock and chance again, and nothing durable. */
-const outside = <R>(context: Context.Context<R>, name: string): Context.Context<R> =>
-  Context.add(
-    Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId)(context),
-    Durable,
-    nested(name)
-  ) as unknown as Context.Context<R>
-
-const nested = (step: string): Durable["Service"] => {
-  const refuse = () =>
-    Effect.die(new Error(`Step "${step}" does something durable inside; do it before or after the step`))
-  return {
-    key: "",
-    actor: { id: "", tenantId: "", kind: "system", roles: [] },
-    step: refuse,
-    sleep: refuse,
-    signal: refuse,
-    send: refuse
-  }
-}
+/** The context of a step's body: the world's scheduler, clock and chance again. */
+const outside = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId) as <R>(
+  context: Context.Context<R>
+) => Context.Context<R>

@@ -26,8 +26,9 @@ interface Parked {
 }
 
 const foreign =
-  "A workflow waited for something that is not durable, so a replay could not wait for it again. " +
-  "Put promises, timers, queues and calls of other services inside `Durable.step`."
+  "A workflow did something durable, or went on, at a moment that a replay cannot repeat: inside a step, or woken by " +
+  "something that is not durable. Put promises, timers, queues and calls of other services inside `Durable.step`, and " +
+  "what is durable outside of it."
 
 /** Drives one attempt of one run. */
 export class RunDriver {
@@ -43,7 +44,11 @@ export class RunDriver {
     this.#mistaken.promise.catch(() => {})
     this.scheduler = {
       executionMode: "async",
-      shouldYield: (fiber) => fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield,
+      // Asked before every operation, so a fiber that something else has woken up is found out here.
+      shouldYield: (fiber) => {
+        this.#checkTurn()
+        return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
+      },
       makeDispatcher: () => ({
         scheduleTask: (task) => {
           this.#checkTurn()
@@ -54,13 +59,18 @@ export class RunDriver {
     }
   }
 
+  /** Does something with Restate that nobody waits for. */
+  now(issue: () => void): Effect.Effect<void> {
+    return Effect.suspend(() => (this.#turn ? Effect.sync(issue) : Effect.die(new Error(foreign))))
+  }
+
   /**
    * Waits for a promise of Restate, whose call is made at once. `before` runs when it has come, and may reject to end
    * the attempt; the operation's fiber goes on after it. Dies with a terminal failure.
    */
   await<A>(issue: () => restate.RestatePromise<A>): Effect.Effect<A> {
     return Effect.callback<A>((resume) => {
-      this.#checkTurn()
+      if (!this.#turn) return resume(Effect.die(new Error(foreign)))
       const id = this.#operations++
       this.#parked.set(id, {
         promise: issue().map((value, failure) => ({ id, value, failure })),

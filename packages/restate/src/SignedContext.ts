@@ -49,7 +49,7 @@ export interface Verified {
 
 const version = "1"
 
-const mac = (secret: Uint8Array, keyId: string, payload: string, target: Target, body: Uint8Array) =>
+const mac = (secret: NodeCrypto.KeyObject, keyId: string, payload: string, target: Target, body: Uint8Array) =>
   NodeCrypto.createHmac("sha256", secret)
     .update(
       JSON.stringify([
@@ -59,7 +59,7 @@ const mac = (secret: Uint8Array, keyId: string, payload: string, target: Target,
         target.service,
         target.handler,
         target.key,
-        NodeCrypto.createHash("sha256").update(body).digest("base64url")
+        NodeCrypto.hash("sha256", body, "base64url")
       ])
     )
     .digest()
@@ -107,7 +107,7 @@ export const verify = (
   return Result.succeed({ claims, keyId })
 }
 
-const digest = (text: string) => NodeCrypto.createHash("sha256").update(text).digest("base64url").slice(0, 24)
+const digest = (text: string) => NodeCrypto.hash("sha256", text, "base64url").slice(0, 24)
 
 /** An id for a call that nothing was asked for before. */
 export const newId = (): string => NodeCrypto.randomBytes(18).toString("base64url")
