@@ -354,9 +354,9 @@ const encodeKept = (
   return resource.schema === output ? codec.present(kept) : encodeJson(output, codec.decode(kept), resource.name)
 }
 
-const arrays = new WeakMap<Schema.Constraint, Schema.Codec<any, unknown>>()
+const arrays = new WeakMap<Schema.Constraint, Schema.Codec<unknown, unknown>>()
 
-const arrayOf = (schema: Schema.Codec<any, unknown>): Schema.Codec<any, unknown> => {
+const arrayOf = (schema: Schema.Codec<unknown, unknown>): Schema.Codec<unknown, unknown> => {
   const found = arrays.get(schema) ?? Schema.Array(schema)
   arrays.set(schema, found)
   return found
@@ -407,7 +407,7 @@ const encoders = new WeakMap<Schema.Constraint, (value: unknown) => Result.Resul
 
 /** The JSON encoding of a value that the program itself made; one that does not fit its schema is a defect. */
 export const encodeJson = (
-  schema: Schema.Codec<any, unknown>,
+  schema: Schema.Codec<unknown, unknown>,
   value: unknown,
   what: string | Action.Any
 ): Schema.Json => {

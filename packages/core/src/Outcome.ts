@@ -8,7 +8,8 @@ import type * as Duration from "effect/Duration"
 import { type Pipeable, Prototype as PipeablePrototype } from "effect/Pipeable"
 import type * as Action from "./Action.ts"
 import type * as DomainEvent from "./DomainEvent.ts"
-import * as Resource from "./Resource.ts"
+import { erase } from "./Erase.ts"
+import type * as Resource from "./Resource.ts"
 import type * as Workflow from "./Workflow.ts"
 
 /** Rows as they stand after a save, in the order of the changes; `undefined` for a removal. */
@@ -89,7 +90,7 @@ export const save = <R extends Resource.Typed, D extends Resource.Draft<R>>(
   draft: D & Action.NoExcess<D, Resource.Row<R>>
 ): Outcome<Resource.Row<R>> =>
   make({
-    rows: [{ _tag: "Save", resource: Resource.erase(resource), draft }],
+    rows: [{ _tag: "Save", resource: erase(resource), draft }],
     directives: [],
     result: (saved) => saved[0] as Resource.Row<R>,
     fixed: false,
@@ -99,7 +100,7 @@ export const save = <R extends Resource.Typed, D extends Resource.Draft<R>>(
 /** Removes the row with this key, if there is one. */
 export const remove = <R extends Resource.Typed>(resource: R, key: string): Outcome<void> =>
   make({
-    rows: [{ _tag: "Remove", resource: Resource.erase(resource), key }],
+    rows: [{ _tag: "Remove", resource: erase(resource), key }],
     directives: [],
     result: () => undefined,
     fixed: true,

@@ -29,19 +29,22 @@ export const parse = (text: Redacted.Redacted): Effect.Effect<ContextKeys, Conte
   Effect.suspend(() => {
     const secrets = new Map<string, NodeCrypto.KeyObject>()
     for (const [index, part] of Redacted.value(text).split(",").entries()) {
-      const [, id = "", secret] = /^\s*([A-Za-z0-9_-]{1,32}):(\S+)\s*$/.exec(part) ?? []
+      const [, id = "", secret = ""] = /^\s*([A-Za-z0-9_-]{1,32}):(\S+)\s*$/.exec(part) ?? []
       const fault =
-        secret === undefined || secret.length < shortest
-          ? `is not \`id:secret\` with a secret of ${shortest} characters or more`
-          : secrets.has(id)
-            ? "has the id of another"
-            : undefined
-      if (secret === undefined || fault !== undefined) {
+        secret === ""
+          ? "is not `id:secret`"
+          : secret.length < shortest
+            ? `is shorter than ${shortest} characters`
+            : secrets.has(id)
+              ? "has the id of another"
+              : undefined
+      if (fault !== undefined) {
         return Effect.fail(new ContextKeysError({ message: `Context key ${index + 1} ${fault}. ${mend}` }))
       }
       secrets.set(id, NodeCrypto.createSecretKey(secret, "utf8"))
     }
-    return Effect.succeed({ current: [...secrets.keys()][0] ?? "", secrets })
+    const [current = ""] = secrets.keys()
+    return Effect.succeed({ current, secrets })
   })
 
 /** Keys that exist only in this process: for tests, and for a process that is both door and handler. */

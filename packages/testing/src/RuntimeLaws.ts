@@ -20,7 +20,8 @@ import * as Resource from "@tenon/core/Resource"
 import type { RowStore } from "@tenon/core/RowStore"
 import type { Runtime } from "@tenon/core/Runtime"
 import * as Tenon from "@tenon/core/Tenon"
-import { type Outbox, type Plan, UnitOfWork } from "@tenon/core/UnitOfWork"
+import type { Outbox } from "@tenon/core/UnitOfWork"
+import { type Plan, UnitOfWork } from "@tenon/core/UnitOfWork"
 import * as Workflow from "@tenon/core/Workflow"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -157,8 +158,6 @@ const runs = Workflow.layer(
 
 /** An object's name, and what was committed to it, in order. */
 type Trace = { readonly [object: string]: ReadonlyArray<string> }
-
-const size = (trace: Trace) => Object.values(trace).flat().length
 
 /** Crashes once, where it is told to, and notes every checkpoint that is passed. */
 class Saboteur {
@@ -302,6 +301,7 @@ export const runtimeLaws = <E, E2 = never>(name: string, options: Options<E, E2>
     const own = mine.filter(([[owner]]) => owner === tenant)
     return Object.fromEntries(own.map(([[, ...object], entries]) => [object.join(" "), entries]).toSorted())
   }
+  const size = (trace: Trace) => Object.values(trace).flat().length
 
   /** Runs a program as a tenant of its own, until it has done as much as is expected and then nothing for a while. */
   const observe = Effect.fnUntraced(function* (program: Program, target: string | undefined, expected: number) {
