@@ -343,7 +343,7 @@ const decodeStanding = (
 /** The result where it is a saved row as such: its encoding is at hand. */
 const encodeKept = (
   { row, rows }: Outcome.Outcome<unknown>,
-  output: Schema.Codec<any, unknown>,
+  output: Action.Any["output"],
   standing: ReadonlyArray<Standing | undefined>
 ): Schema.Json | undefined => {
   if (row === undefined) return undefined
