@@ -625,15 +625,18 @@ suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ 
         assert.strictEqual(stats.open + stats.opening, 2)
         assert.strictEqual((yield* failure(sql.batch(a, [sleep(5)])))._tag, "StatementTimeout")
       }).pipe(
-        Effect.provide(Layer.fresh(layerConfig)),
         Effect.provide(
-          ConfigProvider.layer(
-            ConfigProvider.fromUnknown({
-              DATABASE_URL: url,
-              DATABASE_ROLE: role,
-              DATABASE_POOL_SIZE: "2",
-              DATABASE_STATEMENT_TIMEOUT: "100 millis"
-            })
+          Layer.fresh(layerConfig).pipe(
+            Layer.provide(
+              ConfigProvider.layer(
+                ConfigProvider.fromUnknown({
+                  DATABASE_URL: url,
+                  DATABASE_ROLE: role,
+                  DATABASE_POOL_SIZE: "2",
+                  DATABASE_STATEMENT_TIMEOUT: "100 millis"
+                })
+              )
+            )
           )
         )
       )
@@ -882,7 +885,7 @@ suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ 
 
 const sorted = (_key: string, value: unknown): unknown =>
   typeof value === "object" && value !== null && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)))
+    ? Object.fromEntries(Object.entries(value).toSorted(([left], [right]) => (left < right ? -1 : 1)))
     : value
 
 function show(value: unknown): string {
