@@ -2,6 +2,7 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as ApiKeys from "@tenon/core/ApiKeys"
 import * as Field from "@tenon/core/Field"
+import type { Interpreter } from "@tenon/core/Interpreter"
 import * as Load from "@tenon/core/Load"
 import * as Outcome from "@tenon/core/Outcome"
 import * as Policy from "@tenon/core/Policy"
@@ -190,22 +191,33 @@ const layerApi = Layer.effect(
   })
 )
 
-const workflows = Workflow.layer(Workflow.implement(AgentRun, () => Effect.void))
+export const workflows = Workflow.layer(Workflow.implement(AgentRun, () => Effect.void))
 
-/** Any domain in memory behind the door. */
-export const layerOf = (
-  domain: Registry.Registry,
+/** A domain behind the door, on whatever it runs. */
+export const layerOver = <R>(
+  infrastructure: Layer.Layer<Interpreter | R>,
   options: HttpApp.Options = {},
   auth: Auth.Options = { jwt: { keys: { secret: Redacted.make(secret) }, issuer, audience } },
   server: NodeServer.Options = {}
 ) =>
   Layer.mergeAll(HttpApp.layer({ accessLog: false, ...options }), layerApi).pipe(
     Layer.provideMerge(NodeHttpServer.layerServer(() => NodeServer.make(server), { port: 0, host: "127.0.0.1" })),
-    Layer.provideMerge(Layer.orDie(Testing.layer(domain, { workflows }))),
+    Layer.provideMerge(infrastructure),
     Layer.provideMerge(Auth.layer(auth)),
     Layer.provideMerge(Layer.mergeAll(ApiKeys.layerMemory, ReadinessChecks.layer)),
     Layer.orDie
   )
+
+/** Any domain in memory behind the door. */
+export const layerOf = (
+  domain: Registry.Registry,
+  options?: HttpApp.Options,
+  auth?: Auth.Options,
+  server?: NodeServer.Options
+) => layerOver(Testing.layer(domain, { workflows }), options, auth, server)
+
+/** Where the isolation proof finds the door. */
+export const door = Effect.map(Api, ({ admin, other, url }) => ({ url, tokenA: admin, tokenB: other }))
 
 /** The domain in memory behind the door. */
 export const layer = (options?: HttpApp.Options, auth?: Auth.Options, server?: NodeServer.Options) =>

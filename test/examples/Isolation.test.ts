@@ -1,0 +1,22 @@
+import * as App from "@tenon/examples/app/App"
+import { isolationProof } from "@tenon/testing/IsolationProof"
+import * as RepositoryLaws from "@tenon/testing/RepositoryLaws"
+import * as Testing from "@tenon/testing/Testing"
+import * as HttpDomain from "../support/HttpDomain.ts"
+
+const { door, layerOver } = HttpDomain
+
+isolationProof("the examples in memory", {
+  registry: App.registry,
+  layer: layerOver(Testing.layer(App.registry, App)),
+  http: door
+})
+isolationProof("one of everything in memory", {
+  registry: HttpDomain.registry,
+  layer: layerOver(Testing.layer(HttpDomain.registry, HttpDomain)),
+  http: door
+})
+isolationProof("every rule of a store in memory", {
+  registry: RepositoryLaws.registry,
+  layer: Testing.layer(RepositoryLaws.registry)
+})
