@@ -81,30 +81,36 @@ export const prove = Effect.fn("IsolationProof.prove")(function* (options: Optio
   const settle = Effect.sleep(options.settleMillis ?? 500)
   const resources = Doors.tenantScoped(world)
 
-  yield* Data.populate(data, registry, [a, b], options.rows ?? 3)
-  yield* ledger.settle
-  for (const resource of resources) yield* Doors.reads(world, resource)
-  for (const resource of resources) yield* Doors.upserts(world, resource)
-  for (const resource of resources) {
-    for (const action of Object.values(resource.actions)) yield* Doors.actions(world, resource, action)
-  }
-  yield* settle
-  yield* ledger.unchanged({ door: "runtime", resource: "", what: "let everything arrive" })
+  const all = Effect.gen(function* () {
+    yield* Data.populate(data, registry, [a, b], options.rows ?? 3)
+    yield* ledger.settle
+    for (const resource of resources) yield* Doors.reads(world, resource)
+    for (const resource of resources) yield* Doors.upserts(world, resource)
+    for (const resource of resources) {
+      for (const action of Object.values(resource.actions)) yield* Doors.actions(world, resource, action)
+    }
+    yield* settle
+    yield* ledger.unchanged({ door: "runtime", resource: "", what: "let everything arrive" })
 
-  const used = yield* Doors.useKeys(world)
-  const usedOverHttp = options.http === undefined ? [] : yield* IsolationHttp.useKeys(world, options.http)
-  // What B's own actions sent is no breach.
-  yield* settle
-  yield* ledger.settle
-  yield* Doors.receipts(world, used)
-  if (options.http !== undefined) yield* IsolationHttp.routes(world, options.http, usedOverHttp)
-  // These leave rows of A's under B's keys, so nothing that reads by key comes after.
-  yield* Doors.deliveries(world)
-  yield* settle
-  yield* ledger.unchanged({ door: "runtime", resource: "", what: "let everything arrive" })
-  const sql = yield* Effect.serviceOption(TenantSql)
-  if (Option.isSome(sql)) yield* IsolationSql.tables(world, sql.value, options.tables)
-  for (const resource of resources) yield* Doors.numbering(world, resource)
+    const used = yield* Doors.useKeys(world)
+    const usedOverHttp = options.http === undefined ? [] : yield* IsolationHttp.useKeys(world, options.http)
+    // What B's own actions sent is no breach.
+    yield* settle
+    yield* ledger.settle
+    yield* Doors.receipts(world, used)
+    if (options.http !== undefined) yield* IsolationHttp.routes(world, options.http, usedOverHttp)
+    // These leave rows of A's under B's keys, so nothing that reads by key comes after.
+    yield* Doors.deliveries(world)
+    yield* settle
+    yield* ledger.unchanged({ door: "runtime", resource: "", what: "let everything arrive" })
+    const sql = yield* Effect.serviceOption(TenantSql)
+    if (Option.isSome(sql)) yield* IsolationSql.tables(world, sql.value, options.tables)
+    for (const resource of resources) yield* Doors.numbering(world, resource)
+  })
+  // Where B's rows have been damaged, what is built on them fails; what was found until then is the finding.
+  yield* Effect.catch(all, (failure) =>
+    Effect.sync(() => ledger.breach({ door: "store", resource: "", what: "go on to the end" }, failure.message))
+  )
   return reportOf(registry, ledger)
 })
 
