@@ -19,6 +19,8 @@ import { fire, type Round, type Shot } from "./load.ts"
 const rounds = 5
 const roundMillis = Number(process.env["BENCH_ROUND_MILLIS"] ?? 1500)
 const tenant = "bench"
+/** Part of a name, to measure some rows only. */
+const only = process.env["BENCH_ONLY"] ?? ""
 
 /** Runs the suite; `say` hears of its progress. */
 export const run = Effect.fn("bench.actions")(function* (say: (message: string) => void) {
@@ -48,6 +50,7 @@ export const run = Effect.fn("bench.actions")(function* (say: (message: string) 
   yield* Effect.promise(() => fill(databaseUrl))
   const rows: Array<Report.Row> = []
   for (const { name, shot } of yield* Effect.promise(() => shots(origins.ours, token))) {
+    if (!name.includes(only)) continue
     for (const concurrency of [1, 10, 64]) {
       const { ours, peer } = yield* Effect.promise(() => alternate(origins, token, shot, concurrency))
       const row = Report.compare(
@@ -62,7 +65,8 @@ export const run = Effect.fn("bench.actions")(function* (say: (message: string) 
       rows.push(row)
     }
   }
-  rows.push(...(yield* durable(environment, restate, token, origins.ours, say)))
+  if ("durable create".includes(only)) rows.push(...(yield* durable(environment, restate, token, origins.ours, say)))
+  if (only !== "") return rows
   rows.push(Report.alone("derive and start 200 resources", "ms", yield* startMany(environment, databaseUrl)))
   return rows
 }, Effect.scoped)
