@@ -65,7 +65,7 @@ export const run = Effect.fn("bench.actions")(function* (say: (message: string) 
       rows.push(row)
     }
   }
-  if ("durable create".includes(only)) rows.push(...(yield* durable(environment, restate, token, origins.ours, say)))
+  if ("durable create".includes(only)) rows.push(...(yield* durable(environment, restate, say)))
   if (only !== "") return rows
   rows.push(Report.alone("derive and start 200 resources", "ms", yield* startMany(environment, databaseUrl)))
   return rows
@@ -136,8 +136,6 @@ const alternate = async (
 const durable = Effect.fnUntraced(function* (
   environment: { readonly [name: string]: string },
   restate: EmbeddedRestate.EmbeddedRestate,
-  token: string,
-  origin: string,
   say: (message: string) => void
 ) {
   const port = yield* Child.freePort
@@ -148,7 +146,13 @@ const durable = Effect.fnUntraced(function* (
   const rows: Array<Report.Row> = []
   for (const concurrency of [1, 32]) {
     const rounds = yield* Effect.promise(() =>
-      Durable.alternate({ origin, token, ingressUrl: restate.ingressUrl, tenant, concurrency, roundMillis })
+      Durable.alternate({
+        ingressUrl: restate.ingressUrl,
+        contextKey: environment["TENON_CONTEXT_KEY"] ?? "",
+        tenant,
+        concurrency,
+        roundMillis
+      })
     )
     const { ours, peer } = rounds
     const peerName = "a Restate object by hand"
