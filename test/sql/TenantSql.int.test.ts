@@ -13,8 +13,9 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Net from "node:net"
+import { postgres } from "../support/services.ts"
 
-const url = process.env["DATABASE_URL"] ?? "postgres://postgres@127.0.0.1:5432/postgres"
+const url = await postgres()
 const schema = `tenon_wire_${process.pid}`
 const role = `${schema}_app`
 const options: Options = { url: Redacted.make(url), role, maxConnections: 4 }
