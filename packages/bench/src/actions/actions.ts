@@ -71,7 +71,8 @@ export const run = Effect.fn("bench.actions")(function* (say: (message: string) 
   return rows
 }, Effect.scoped)
 
-const mint = (secret: string) =>
+/** A token for the benchmark's tenant. */
+export const mint = (secret: string) =>
   new SignJWT({ tenant_id: tenant, tenant, roles: ["admin"] })
     .setProtectedHeader({ alg: "HS256" })
     .setSubject("bench")
@@ -82,7 +83,7 @@ const mint = (secret: string) =>
     .sign(new TextEncoder().encode(secret))
 
 /** A database of its own on the server that DATABASE_URL names, else on an embedded one. */
-const scratchDatabase = Effect.gen(function* () {
+export const scratchDatabase = Effect.gen(function* () {
   return yield* scratchBeside(process.env["DATABASE_URL"] ?? Redacted.value((yield* EmbeddedPostgres.start()).url))
 })
 
