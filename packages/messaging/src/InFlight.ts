@@ -16,10 +16,7 @@ export interface InFlight {
    * Starts to handle a message. `settle` is called exactly once with how it ended, and is not interrupted. The delay of a
    * `Requeue` has passed by then.
    */
-  readonly start: (
-    delivery: Transport.Delivery,
-    settle: (ending: Ending) => Effect.Effect<void>
-  ) => Effect.Effect<void>
+  readonly start: (delivery: Transport.Delivery, settle: (ending: Ending) => Effect.Effect<void>) => Effect.Effect<void>
   /** Waits for those in hand, then interrupts the rest. */
   readonly drain: Effect.Effect<void>
 }
@@ -64,7 +61,12 @@ export const make = Effect.fnUntraced(function* <R>(
   return {
     start: (delivery, settle) =>
       Effect.uninterruptibleMask((restore) =>
-        restore(handle(delivery)).pipe(Effect.exit, Effect.flatMap(endingOf), Effect.flatMap(pause), Effect.flatMap(settle))
+        restore(handle(delivery)).pipe(
+          Effect.exit,
+          Effect.flatMap(endingOf),
+          Effect.flatMap(pause),
+          Effect.flatMap(settle)
+        )
       ).pipe(Effect.provideContext(context), FiberSet.run(fibers), Effect.asVoid),
     drain: FiberSet.awaitEmpty(fibers).pipe(
       Effect.timeoutOrElse({ duration: options.drain, orElse: () => Effect.void }),

@@ -106,10 +106,7 @@ export class Transport extends Context.Service<
       options?: SubscribeOptions
     ) => Effect.Effect<void, TransportError, R | Scope.Scope>
     /** The dead letters of a queue, the oldest first, `limit` at most (default 100). */
-    readonly deadLetters: (
-      queue: string,
-      limit?: number
-    ) => Effect.Effect<ReadonlyArray<DeadLetter>, TransportError>
+    readonly deadLetters: (queue: string, limit?: number) => Effect.Effect<ReadonlyArray<DeadLetter>, TransportError>
     /** Puts dead letters back into their queue, as if new, and says how many. */
     readonly redrive: (queue: string, selection: Selection) => Effect.Effect<number, TransportError>
     /** Throws dead letters away and says how many. */

@@ -137,13 +137,17 @@ export const layer: Layer.Layer<Transport> = Layer.effect(
         removeDead(name, (letter) => selects(selection, letter)).pipe(
           Effect.tap((removed) =>
             Effect.sync(() => {
-              for (const { queue, id, body } of removed) queueOf(name).offer({ message: { queue, id, body }, attempt: 0 })
+              for (const { queue, id, body } of removed)
+                queueOf(name).offer({ message: { queue, id, body }, attempt: 0 })
             })
           ),
           Effect.map((removed) => removed.length)
         ),
       discard: (name, selection) =>
-        Effect.map(removeDead(name, (letter) => selects(selection, letter)), (removed) => removed.length)
+        Effect.map(
+          removeDead(name, (letter) => selects(selection, letter)),
+          (removed) => removed.length
+        )
     })
   })
 )
