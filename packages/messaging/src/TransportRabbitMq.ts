@@ -18,6 +18,8 @@ import { type DeadLetter, type Outgoing, selects, Transport, TransportError } fr
 export interface Options {
   /** `amqp://user:password@host:port/vhost` */
   readonly url: string
+  /** What the names of queues on the broker begin with. Default: nothing. */
+  readonly prefix?: string
 }
 
 /** The broker itself sets a message aside far above any subscriber's limit: for when no subscriber lives to count. */
@@ -129,6 +131,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
   Layer.effect(
     Transport,
     Effect.gen(function* () {
+      const named = (queue: string) => `${options.prefix ?? ""}${queue}`
       let current: Promise<Link> | undefined
       const connect = attempt("connect to RabbitMQ", async () => {
         const link = await current?.catch(() => undefined)
@@ -159,7 +162,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           "tenon-at": yield* Clock.currentTimeMillis
         }
         const id = text(message.properties.messageId)
-        yield* send(deadOf(queue), { queue: deadOf(queue), id, body: message.content }, headers)
+        yield* send(deadOf(named(queue)), { queue, id, body: message.content }, headers)
       })
 
       const subscribe: Transport["Service"]["subscribe"] = Effect.fnUntraced(function* (queue, handler, given) {
@@ -195,9 +198,9 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
               channel.on("error", () => resolve())
               channel.on("close", () => resolve())
             })
-            await declare(channel, queue)
+            await declare(channel, named(queue))
             await channel.prefetch(settings.prefetch)
-            const { consumerTag } = await channel.consume(queue, (message) => {
+            const { consumerTag } = await channel.consume(named(queue), (message) => {
               // The broker cancels a consumer whose queue is deleted or moves; listening anew declares it again.
               if (message === null) return tryTo(() => void channel.close().catch(() => {}))
               const count = Number(message.properties.headers?.["x-delivery-count"] ?? 0)
@@ -249,10 +252,10 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
               attempt("open a channel", () => link.model.createChannel()),
               (channel) => Effect.ignore(attempt("close", async () => await channel.close()))
             )
-            yield* attempt("declare", () => declare(channel, queue))
+            yield* attempt("declare", () => declare(channel, named(queue)))
             let taken = 0
             for (let seen = 0; seen < limit; seen++) {
-              const message = yield* attempt("get", () => channel.get(deadOf(queue)))
+              const message = yield* attempt("get", () => channel.get(deadOf(named(queue))))
               if (message === false) break
               if (!(yield* act(letterOf(queue)(message)))) continue
               channel.ack(message)
@@ -263,7 +266,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         )
 
       return Transport.of({
-        publish: (message) => send(message.queue, message),
+        publish: (message) => send(named(message.queue), message),
         subscribe,
         deadLetters: Effect.fnUntraced(function* (queue, limit = 100) {
           const letters: Array<DeadLetter> = []
@@ -277,7 +280,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         }),
         redrive: (queue, selection) =>
           eachDead(queue, 10_000, (letter) =>
-            selects(selection, letter) ? Effect.as(send(queue, letter), true) : Effect.succeed(false)
+            selects(selection, letter) ? Effect.as(send(named(queue), letter), true) : Effect.succeed(false)
           ),
         discard: (queue, selection) => eachDead(queue, 10_000, (letter) => Effect.succeed(selects(selection, letter)))
       })

@@ -23,8 +23,8 @@ export interface Options {
 }
 
 const group = "workers"
-/** How long one read waits for a message; also how long a closing subscriber may have to wait for its last read. */
-const block = 500
+/** How long one read waits for a message, in milliseconds. */
+const block = 2_000
 
 /** Settles by putting the message at the end, as it was but for its attempts; once only, however often it is run. */
 const putBack = `
@@ -147,6 +147,8 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         const inFlight = yield* InFlight.make(handler, settings)
         const inHand = new Set<string>()
         let freed: () => void = () => {}
+        let stopping = false
+        const readerId = yield* send<number>(reader, ["CLIENT", "ID"])
 
         const settle = Effect.fnUntraced(function* (id: string, attempt: number, ending: InFlight.Ending) {
           if (ending._tag === "Ack") return yield* evaluate(finish, [key], group, id)
@@ -179,7 +181,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
 
         const awaitPlace = Effect.callback<number>((resume) => {
           const look = () => {
-            if (inHand.size < settings.prefetch) resume(Effect.succeed(settings.prefetch - inHand.size))
+            if (!stopping && inHand.size < settings.prefetch) resume(Effect.succeed(settings.prefetch - inHand.size))
           }
           freed = look
           look()
@@ -244,6 +246,11 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           Effect.forever,
           Effect.forkScoped
         )
+        // The first to run on closing: without it the last read would wait in vain.
+        yield* Effect.addFinalizer(() => {
+          stopping = true
+          return Effect.ignore(send(client, ["CLIENT", "UNBLOCK", String(readerId)]))
+        })
       })
 
       return Transport.of({
