@@ -105,14 +105,6 @@ const build = <Name extends string, Arguments, R>(
   fields: Omit<Activity<Name, Arguments, R>, "pipe">
 ): Activity<Name, Arguments, R> => new ActivityImpl(fields) as unknown as Activity<Name, Arguments, R>
 
-/** Declares an activity that can be undone: `execute` gives what `compensate` takes. */
-export function make<const Name extends string, const A extends Fields, const L extends Fields, E1, R1, E2, R2>(
-  name: Name,
-  options: Options<A> &
-    Undoable<L, E2, R2> & {
-      readonly execute: (args: Schema.Struct.Type<A>) => Effect.Effect<Schema.Struct.Type<L>, E1, R1>
-    }
-): Activity<Name, Schema.Struct.Type<A>, Exclude<R1 | R2, ActivityContext>>
 /** Declares an activity that cannot be undone, or does not need to be. */
 export function make<const Name extends string, const A extends Fields, E, R>(
   name: Name,
@@ -122,6 +114,14 @@ export function make<const Name extends string, const A extends Fields, E, R>(
     readonly compensate?: never
   }
 ): Activity<Name, Schema.Struct.Type<A>, Exclude<R, ActivityContext>>
+/** Declares an activity that can be undone: `execute` gives what `compensate` takes. */
+export function make<const Name extends string, const A extends Fields, const L extends Fields, E1, R1, E2, R2>(
+  name: Name,
+  options: Options<A> &
+    Undoable<L, E2, R2> & {
+      readonly execute: (args: Schema.Struct.Type<A>) => Effect.Effect<Schema.Struct.Type<L>, E1, R1>
+    }
+): Activity<Name, Schema.Struct.Type<A>, Exclude<R1 | R2, ActivityContext>>
 export function make(
   name: string,
   options: Options<Fields> & {
