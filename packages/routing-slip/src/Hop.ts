@@ -86,12 +86,11 @@ export const handler = <R>(registry: Registry.Registry<any, R>, options: Options
     yield* reached("admitted", keyText(key))
 
     const store = yield* HopStore
-    const claim = yield* store.claim(key, admitted, lease)
+    const incoming = incomingOf(delivery)
+    const claim = yield* store.claim(key, { ...admitted, incoming }, lease)
     switch (claim._tag) {
       case "Forked":
         return yield* new Refused({ reason: "forked", detail: claim.detail })
-      case "Busy":
-        return requeue(Math.min(claim.millis, 1_000))
       case "Parked":
         return ack
       case "Done":
@@ -136,7 +135,7 @@ export const handler = <R>(registry: Registry.Registry<any, R>, options: Options
 
     const { activity, hop } = task
     const { error, message } = answer.failure
-    const incoming: Outgoing = { queue: item.delivery.queue, id: item.delivery.id, body: item.delivery.body }
+    const incoming = incomingOf(item.delivery)
     const retry = hop.phase === "execute" ? activity.retry : activity.compensationRetry
     const delay = Activity.delayAfter(retry, claim.failures + 1)
     if (delay !== undefined && decided === undefined) {
@@ -178,7 +177,7 @@ export const handler = <R>(registry: Registry.Registry<any, R>, options: Options
   const keepLease = (held: Held): Effect.Effect<never, Fenced, HopStore> =>
     Effect.gen(function* () {
       const store = yield* HopStore
-      yield* Effect.sleep(lease / 3)
+      yield* Effect.sleep(Math.ceil(lease / 3))
       // A store that does not answer may be back before the lease ends.
       yield* store.renew(held, lease).pipe(Effect.catchTag("Unavailable", () => Effect.void))
     }).pipe(Effect.forever)
@@ -241,6 +240,9 @@ export const handler = <R>(registry: Registry.Registry<any, R>, options: Options
       })
     )
 }
+
+/** The message as it is published again. */
+const incomingOf = ({ queue, id, body }: Delivery): Outgoing => ({ queue, id, body })
 
 const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
   const parent = TraceContext.parentOf(headers.trace_context)

@@ -71,9 +71,10 @@ export type Claim =
       /** Who wants the slip cancelled. */
       readonly cancelledBy: string | undefined
     }
-  /** Another worker is at it, for so many milliseconds at most. */
-  | { readonly _tag: "Busy"; readonly millis: number }
-  /** It waits for its next attempt, an operator or nothing at all: this message may go. */
+  /**
+   * Another worker is at it, or it waits for its next attempt or for an operator. The message is remembered, and comes
+   * again from `pending` if that is needed: what the broker has of it may go.
+   */
   | { readonly _tag: "Parked" }
   /** It is done. `outgoing` is what was to be sent on, if that may not have happened. */
   | { readonly _tag: "Done"; readonly outgoing: Outgoing | undefined }
@@ -117,7 +118,7 @@ export class HopStore extends Context.Service<
     /** Claims a step for `lease` milliseconds. `index` is the place of `digest` in the signed log. */
     readonly claim: (
       key: HopKey,
-      message: { readonly digest: string; readonly index: number | undefined },
+      message: { readonly digest: string; readonly index: number | undefined; readonly incoming: Outgoing },
       lease: number
     ) => Effect.Effect<Claim, Unavailable>
     /** Extends the lease. */
@@ -144,8 +145,8 @@ export class HopStore extends Context.Service<
     /** The step's message has been confirmed by the broker. */
     readonly dispatched: (key: HopKey) => Effect.Effect<void, Unavailable>
     /**
-     * Messages that should have been published `grace` milliseconds ago and may not have been, and those whose wait is
-     * over. Each is not given out again for another `grace`.
+     * Messages that should have been published `grace` milliseconds ago and may not have been, and those whose wait or
+     * whose worker's lease is over. Each is not given out again for another `grace`.
      */
     readonly pending: (limit: number, grace: number) => Effect.Effect<ReadonlyArray<Pending>, Unavailable>
     /** Has a halted compensation tried again, or skipped. */

@@ -74,7 +74,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     }
 
     return HopStore.of({
-      claim: (key, { digest, index }, lease) =>
+      claim: (key, { digest, incoming, index }, lease) =>
         atomically((now): Claim => {
           const id = keyText(key)
           const row = rows.get(id)
@@ -91,7 +91,8 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           if (row?.status === "done") return { _tag: "Done", outgoing: row.message }
           if (row?.status === "halted") return { _tag: "Parked" }
           if (row !== undefined && row.due > now) {
-            return row.status === "claimed" ? { _tag: "Busy", millis: row.due - now } : { _tag: "Parked" }
+            if (row.status === "claimed") row.message = incoming
+            return { _tag: "Parked" }
           }
           const next: Row = row ?? {
             ...{ key, digest, status: "claimed", token: 0, claims: 0, failures: 0, due: 0 },
@@ -144,7 +145,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           const found: Array<Pending> = []
           for (const row of rows.values()) {
             if (found.length === limit) break
-            if (row.message === undefined || row.status === "claimed" || row.status === "halted") continue
+            if (row.message === undefined || row.status === "halted") continue
             // What is done was published by its worker just now, if all went well.
             if (row.due > now || row.publishedAt + grace > now) continue
             row.publishedAt = now
