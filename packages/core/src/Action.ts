@@ -7,7 +7,7 @@ import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Actor } from "./Actor.ts"
 import type * as DomainEvent from "./DomainEvent.ts"
-import type { Fields } from "./Field.ts"
+import type { Draft, Fields, RequiredKeys, Values } from "./Field.ts"
 import type { Load, Loaded, Loads } from "./Load.ts"
 import type { Outcome } from "./Outcome.ts"
 import type { Kind, Policy } from "./Policy.ts"
@@ -44,7 +44,7 @@ declare module "effect/Schema" {
 }
 
 /** Something that an action's outcome may name. */
-export type Touchable = Resource.Any | Any | Workflow.Any | DomainEvent.Any
+export type Touchable = Resource.Typed | Any | Workflow.Any | DomainEvent.Any
 
 /** Whether the object's row must exist before an action: `required` fails with `NotFound` where there is none. */
 export type SelfRule = "required" | "optional" | "none"
@@ -53,7 +53,7 @@ export type SelfRule = "required" | "optional" | "none"
  * An action of a resource: what it takes, gives and may fail with, and the pure function that decides.
  * `Args` is what `decide` receives: `self`, `input` and `loaded`.
  */
-export interface Action<out K extends Kind, Input, Output, out Failure, in Args> {
+export interface Action<out K extends Kind, out Input, out Output, out Failure, in Args> {
   readonly _tag: "Action"
   readonly kind: K
   /** The resource's name. */
@@ -84,22 +84,7 @@ export type LoadFunction = (args: {
 export type SourceFunction = (args: { readonly self: never; readonly input: never }) => Load<ReadonlyArray<object>>
 
 /** Any action. */
-export interface Any {
-  readonly _tag: "Action"
-  readonly kind: Kind
-  readonly resource: string
-  readonly name: string
-  readonly description: string | undefined
-  readonly input: Schema.Codec<any, unknown>
-  readonly output: Schema.Codec<any, unknown>
-  readonly errors: ReadonlyArray<ErrorClass>
-  readonly self: SelfRule
-  readonly policy: Policy
-  readonly touches: () => ReadonlyArray<Touchable>
-  readonly load: LoadFunction | undefined
-  readonly source: SourceFunction | undefined
-  readonly decide: (args: never, context: ActionContext) => Result.Result<Outcome<any>, unknown>
-}
+export type Any = Action<Kind, any, any, unknown, never>
 
 /** What an action takes. */
 export type InputOf<A extends Any> = A["input"]["Type"]
@@ -113,16 +98,34 @@ export type FailureOf<A extends Any> = A extends Action<any, any, any, infer E, 
 /** What the body of an action may return: a value, an outcome, or a declared failure. */
 export type Returns<Value, Output, Failure> = Value | Outcome<Output> | Result.Result<Value | Outcome<Output>, Failure>
 
-type Row<F extends Fields> = Schema.Struct.Type<F>
-type Draft<F extends Fields> = Schema.Struct.MakeIn<F>
 type FailureFrom<E extends ReadonlyArray<ErrorClass>> = InstanceType<E[number]>
 
 /** The row as an action sees it under a `SelfRule`. */
 export type Self<F extends Fields, S extends SelfRule> = S extends "required"
-  ? Row<F>
+  ? Values<F>
   : S extends "optional"
-    ? Row<F> | undefined
+    ? Values<F> | undefined
     : undefined
+
+/**
+ * Refuses a field that a row does not have. Needed because TypeScript checks no object with a spread in it for excess
+ * properties, and `{ ...self, statuss: "OPEN" }` is what bodies return. A value inside `Result.succeed` escapes it, and
+ * is refused when it is saved.
+ */
+export type NoExcess<Returned, Row> = [ExcessKeys<Returned, Row>] extends [never]
+  ? unknown
+  : { readonly [K in ExcessKeys<Returned, Row>]?: NoSuchField }
+
+type ExcessKeys<Returned, Row> = [keyof Row] extends [never]
+  ? never
+  : Returned extends Outcome<unknown> | Result.Result<unknown, unknown>
+    ? never
+    : Exclude<keyof Returned, keyof Row>
+
+/** The compile error of a field that the resource does not have. */
+export interface NoSuchField {
+  readonly "the resource has no such field": never
+}
 
 /** What every kind of action can declare. */
 export interface Spec<I extends Fields, E extends ReadonlyArray<ErrorClass>> {
@@ -138,17 +141,13 @@ export interface Spec<I extends Fields, E extends ReadonlyArray<ErrorClass>> {
 
 /** Declares the reads that an action needs beyond its own row. */
 export interface WithLoad<S, I extends Fields, L extends Loads> {
-  readonly load?: (args: {
-    readonly self: S
-    readonly input: Schema.Struct.Type<I>
-    readonly context: ActionContext
-  }) => L
+  readonly load?: (args: { readonly self: S; readonly input: Values<I>; readonly context: ActionContext }) => L
 }
 
 /** What a body is called with. */
 export interface Args<S, I extends Fields, L extends Loads> {
   readonly self: S
-  readonly input: Schema.Struct.Type<I>
+  readonly input: Values<I>
   readonly loaded: Loaded<L>
 }
 
@@ -157,38 +156,54 @@ export interface InputLeavesOut<Missing> {
   readonly "the input of a create without a body must cover these fields, or they need a default": Missing
 }
 
-type RequiredKeys<T> = { [K in keyof T]-?: {} extends Pick<T, K> ? never : K }[keyof T]
-type Covers<I extends Fields, F extends Fields> = [RequiredKeys<Draft<F>>] extends [keyof I]
-  ? unknown
-  : InputLeavesOut<Exclude<RequiredKeys<Draft<F>>, keyof I>>
+/** The compile error of a create without a body whose input has more than the resource's fields. */
+export interface InputGoesBeyond<Excess> {
+  readonly "the input of a create without a body has these, which are no fields of the resource": Excess
+}
+
+type Covers<I extends Fields, F extends Fields> = [RequiredKeys<F>] extends [keyof I]
+  ? [keyof I] extends [keyof F]
+    ? unknown
+    : InputGoesBeyond<Exclude<keyof I, keyof F>>
+  : InputLeavesOut<Exclude<RequiredKeys<F>, keyof I>>
 
 /** Declares the actions of a resource with the fields `F`, one method per kind. */
 export interface Builder<F extends Fields> {
   /** `Outcome.save` of the resource being declared, which cannot name itself. */
-  save(draft: Draft<F>): Outcome<Row<F>>
+  save<D extends Draft<F>>(draft: D & NoExcess<D, F>): Outcome<Values<F>>
   /** `Outcome.remove` of the resource being declared. */
   remove(key: string): Outcome<void>
 
   /** Inserts a row. Without a body the input over the defaults is saved. */
   create<const I extends Fields = {}, const E extends ReadonlyArray<ErrorClass> = []>(
     spec: Spec<I, E> & Covers<I, F>
-  ): Action<"create", Schema.Struct.Type<I>, Row<F>, FailureFrom<E>, Args<undefined, I, {}>>
-  create<const I extends Fields = {}, const E extends ReadonlyArray<ErrorClass> = [], L extends Loads = {}>(
+  ): Action<"create", NoInfer<Values<I>>, Values<F>, FailureFrom<E>, Args<undefined, I, {}>>
+  create<
+    const I extends Fields = {},
+    const E extends ReadonlyArray<ErrorClass> = [],
+    L extends Loads = {},
+    B extends Returns<Draft<F>, Values<F>, FailureFrom<E>> = Draft<F>
+  >(
     spec: Spec<I, E> & WithLoad<undefined, I, L>,
-    body: (args: Args<undefined, I, L>, context: ActionContext) => Returns<Draft<F>, Row<F>, FailureFrom<E>>
-  ): Action<"create", Schema.Struct.Type<I>, Row<F>, FailureFrom<E>, Args<undefined, I, L>>
+    body: (args: Args<undefined, I, L>, context: ActionContext) => B & NoExcess<B, F>
+  ): Action<"create", NoInfer<Values<I>>, Values<F>, FailureFrom<E>, Args<undefined, I, L>>
 
   /** Saves the row that the body returns. */
-  update<const I extends Fields = {}, const E extends ReadonlyArray<ErrorClass> = [], L extends Loads = {}>(
-    spec: Spec<I, E> & WithLoad<Row<F>, I, L>,
-    body: (args: Args<Row<F>, I, L>, context: ActionContext) => Returns<Row<F>, Row<F>, FailureFrom<E>>
-  ): Action<"update", Schema.Struct.Type<I>, Row<F>, FailureFrom<E>, Args<Row<F>, I, L>>
+  update<
+    const I extends Fields = {},
+    const E extends ReadonlyArray<ErrorClass> = [],
+    L extends Loads = {},
+    B extends Returns<Values<F>, Values<F>, FailureFrom<E>> = Values<F>
+  >(
+    spec: Spec<I, E> & WithLoad<Values<F>, I, L>,
+    body: (args: Args<Values<F>, I, L>, context: ActionContext) => B & NoExcess<B, F>
+  ): Action<"update", NoInfer<Values<I>>, Values<F>, FailureFrom<E>, Args<Values<F>, I, L>>
 
   /** Removes the row, unless the body returns a failure. Further changes and directives go in an outcome. */
   destroy<const I extends Fields = {}, const E extends ReadonlyArray<ErrorClass> = [], L extends Loads = {}>(
-    spec: Spec<I, E> & WithLoad<Row<F>, I, L>,
-    body?: (args: Args<Row<F>, I, L>, context: ActionContext) => Returns<void, void, FailureFrom<E>>
-  ): Action<"destroy", Schema.Struct.Type<I>, void, FailureFrom<E>, Args<Row<F>, I, L>>
+    spec: Spec<I, E> & WithLoad<Values<F>, I, L>,
+    body?: (args: Args<Values<F>, I, L>, context: ActionContext) => Returns<void, void, FailureFrom<E>>
+  ): Action<"destroy", NoInfer<Values<I>>, void, FailureFrom<E>, Args<Values<F>, I, L>>
 
   /** Decides all its writes itself, in an outcome; one at a time per object. */
   action<
@@ -200,7 +215,7 @@ export interface Builder<F extends Fields> {
   >(
     spec: Spec<I, E> & WithLoad<Self<F, S>, I, L> & { readonly output?: O; readonly self?: S },
     body: (args: Args<Self<F, S>, I, L>, context: ActionContext) => Returns<never, O["Type"], FailureFrom<E>>
-  ): Action<"action", Schema.Struct.Type<I>, O["Type"], FailureFrom<E>, Args<Self<F, S>, I, L>>
+  ): Action<"action", NoInfer<Values<I>>, O["Type"], FailureFrom<E>, Args<Self<F, S>, I, L>>
 
   /** Answers from the row and its loads; writes nothing. */
   read<
@@ -209,26 +224,23 @@ export interface Builder<F extends Fields> {
     const E extends ReadonlyArray<ErrorClass> = [],
     L extends Loads = {}
   >(
-    spec: Spec<I, E> & WithLoad<Row<F>, I, L> & { readonly output: O },
-    body: (args: Args<Row<F>, I, L>, context: ActionContext) => O["Type"] | Result.Result<O["Type"], FailureFrom<E>>
-  ): Action<"read", Schema.Struct.Type<I>, O["Type"], FailureFrom<E>, Args<Row<F>, I, L>>
+    spec: Spec<I, E> & WithLoad<Values<F>, I, L> & { readonly output: O },
+    body: (args: Args<Values<F>, I, L>, context: ActionContext) => O["Type"] | Result.Result<O["Type"], FailureFrom<E>>
+  ): Action<"read", NoInfer<Values<I>>, O["Type"], FailureFrom<E>, Args<Values<F>, I, L>>
 
   /** Answers with a stream: each row of `from`, in the order of keys, as the body maps it. */
   stream<O extends Schema.Constraint, Each, const I extends Fields = {}>(
     spec: Spec<I, []> & {
       readonly output: O
-      readonly from: (args: {
-        readonly self: Row<F>
-        readonly input: Schema.Struct.Type<I>
-      }) => Load<ReadonlyArray<Each>>
+      readonly from: (args: { readonly self: Values<F>; readonly input: Values<I> }) => Load<ReadonlyArray<Each>>
     },
-    body: (args: { readonly self: Row<F>; readonly input: Schema.Struct.Type<I>; readonly row: Each }) => O["Type"]
+    body: (args: { readonly self: Values<F>; readonly input: Values<I>; readonly row: Each }) => O["Type"]
   ): Action<
     "stream",
-    Schema.Struct.Type<I>,
+    Values<I>,
     O["Type"],
     never,
-    { readonly self: Row<F>; readonly input: Schema.Struct.Type<I>; readonly row: Each }
+    { readonly self: Values<F>; readonly input: Values<I>; readonly row: Each }
   >
 }
 
@@ -237,13 +249,13 @@ export const ref = <const I extends Fields = {}>(
   resource: string,
   name: string,
   options?: { readonly input?: I }
-): Action<"action", Schema.Struct.Type<I>, unknown, never, never> => ({
+): Action<"action", NoInfer<Values<I>>, unknown, never, never> => ({
   _tag: "Action",
   kind: "action",
   resource,
   name,
   description: undefined,
-  input: Schema.Struct(options?.input ?? ({} as I)),
+  input: Schema.Struct(options?.input ?? {}) as unknown as Schema.Codec<Values<I>, unknown>,
   output: Schema.Unknown,
   errors: [],
   self: "optional",

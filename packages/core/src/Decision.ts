@@ -91,6 +91,7 @@ export const work = (
   }
   return Result.succeed({
     actor: invocation.actor,
+    action: `${resource.name}.${action.name}`,
     self: { resource, key: invocation.key, lock: writes, read: action.self !== "none" },
     receipt:
       writes && receiptKey !== undefined ? { key: receiptKey, fingerprint: invocation.fingerprint ?? "" } : undefined,
@@ -241,8 +242,7 @@ const encodeChange = (
 
 /** What an outcome names must be declared: by `touches`, or as the resource itself. */
 const checkTouches = (action: Action.Any, outcome: Outcome.Outcome<unknown>): void => {
-  const allowed = new Set(action.touches().map(touchName))
-  allowed.add(`Resource ${action.resource}`)
+  const allowed = allowedOf(action)
   const named = [
     ...outcome.rows.map((change) => `Resource ${change.resource.name}`),
     ...outcome.directives.map((each) =>
@@ -255,6 +255,16 @@ const checkTouches = (action: Action.Any, outcome: Outcome.Outcome<unknown>): vo
       `${action.resource}.${action.name} touches the ${missing}, which it does not declare; add it to \`touches\``
     )
   }
+}
+
+const allowances = new WeakMap<Action.Any, ReadonlySet<string>>()
+
+const allowedOf = (action: Action.Any): ReadonlySet<string> => {
+  const found = allowances.get(action)
+  if (found !== undefined) return found
+  const fresh = new Set([...action.touches().map(touchName), `Resource ${action.resource}`])
+  allowances.set(action, fresh)
+  return fresh
 }
 
 const touchName = (touchable: Action.Touchable): string =>
@@ -288,7 +298,7 @@ const conclude = (
     if (directive._tag === "Emit") {
       const { name, payload } = directive.event
       events.push({ name, payload: encodeJson(payload, directive.payload, name) })
-    } else deliveries.push(toDelivery(registry, directive, result))
+    } else deliveries.push(toDelivery(registry, directive, saved))
   }
   const field = versionField(resource)
   const own = outcome.rows.findIndex((change) => change.resource.name === resource.name)
@@ -296,12 +306,26 @@ const conclude = (
   const output = action.kind === "stream" ? arrayOf(action.output) : action.output
   return {
     executed: {
-      result: encodeJson(output, result, `${resource.name}.${action.name}`),
+      result: encodeSaved(outcome, output, saved, standing, result) ?? encodeJson(output, result, action),
       ...(typeof version === "number" ? { version } : {}),
       deliveries
     },
     events
   }
+}
+
+/** The result where it is a saved row as such: its encoding is at hand. */
+const encodeSaved = (
+  { rows }: Outcome.Outcome<unknown>,
+  output: Schema.Constraint,
+  saved: ReadonlyArray<object | undefined>,
+  standing: ReadonlyArray<Standing | undefined>,
+  result: unknown
+): Schema.Json | undefined => {
+  const index = saved.findIndex((row) => row !== undefined && row === result)
+  const row = standing[index]?.row
+  const resource = rows[index]?.resource
+  return row === undefined || resource?.schema !== output ? undefined : RowCodec.of(resource).present(row)
 }
 
 const arrays = new WeakMap<Schema.Constraint, Schema.Codec<any, unknown>>()
@@ -315,7 +339,7 @@ const arrayOf = (schema: Schema.Codec<any, unknown>): Schema.Codec<any, unknown>
 const toDelivery = (
   registry: Registry.Registry,
   directive: Exclude<Outcome.Directive, { readonly _tag: "Emit" }>,
-  result: unknown
+  saved: Outcome.Saved
 ): Delivery => {
   switch (directive._tag) {
     case "Send": {
@@ -323,7 +347,7 @@ const toDelivery = (
       const target = registry.action(resource, name)
       if (target === undefined)
         throw new Error(`A send to ${resource}.${name}, which is not in the registry; add it there`)
-      const input = encodeJson(target.input, directive.input(result as never), `${resource}.${name}`)
+      const input = encodeJson(target.input, directive.input(saved), `${resource}.${name}`)
       return { _tag: "Send", resource, action: name, key: directive.key, input, delayMillis: millis(directive.delay) }
     }
     case "StartWorkflow": {
@@ -356,7 +380,11 @@ const millis = (delay: Duration.Input | undefined) =>
 const encoders = new WeakMap<Schema.Constraint, (value: unknown) => Result.Result<unknown, Schema.SchemaError>>()
 
 /** The JSON encoding of a value that the program itself made; one that does not fit its schema is a defect. */
-export const encodeJson = (schema: Schema.Codec<any, unknown>, value: unknown, what: string): Schema.Json => {
+export const encodeJson = (
+  schema: Schema.Codec<any, unknown>,
+  value: unknown,
+  what: string | Action.Any
+): Schema.Json => {
   let encode = encoders.get(schema)
   if (encode === undefined) {
     encode = Schema.encodeUnknownResult(Schema.toCodecJson(schema), { errors: "all" })
@@ -364,5 +392,6 @@ export const encodeJson = (schema: Schema.Codec<any, unknown>, value: unknown, w
   }
   const encoded = encode(value)
   if (Result.isSuccess(encoded)) return (encoded.success ?? null) as Schema.Json
-  throw new Error(`${what} was given a value that does not fit its schema: ${encoded.failure.message}`)
+  const place = typeof what === "string" ? what : `${what.resource}.${what.name}`
+  throw new Error(`${place} was given a value that does not fit its schema: ${encoded.failure.message}`)
 }

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type { Actor } from "./Actor.ts"
-import { Checkpoint } from "./Checkpoint.ts"
+import { Checkpoint, isCrash, type Point } from "./Checkpoint.ts"
 import * as Decision from "./Decision.ts"
 import { Durable } from "./Durable.ts"
 import type { Delivery } from "./Invocation.ts"
@@ -42,6 +42,15 @@ export const run = (
 ): Effect.Effect<void, unknown> =>
   Effect.suspend(() => {
     let begun = 0
+    const crashed = Deferred.makeUnsafe<never>()
+
+    /** A crash ends the whole run, as the end of a process does: no part of the program may catch it. */
+    const reached = (point: Point, what: string) =>
+      Effect.flatMap(Checkpoint, (listen) => listen(point, what)).pipe(
+        Effect.catchDefect((defect) =>
+          isCrash(defect) ? Effect.andThen(Deferred.die(crashed, defect), Effect.never) : Effect.die(defect)
+        )
+      )
 
     /** Numbered when it begins, so that a program whose steps begin in the same order finds its results again. */
     const once = <A, E, R>(name: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -57,7 +66,6 @@ export const run = (
           )
         }
         return Effect.gen(function* () {
-          const reached = yield* Checkpoint
           yield* reached("before", name)
           const exit = yield* Effect.exit(effect)
           if (Exit.isFailure(exit) && !Exit.hasFails(exit)) return yield* exit
@@ -92,6 +100,7 @@ export const run = (
 
     return Effect.flatMap(
       Effect.orDie(Schema.decodeUnknownEffect(Schema.toCodecJson(implementation.workflow.input))(options.input)),
-      (input) => Effect.provideService(implementation.run(input), Durable, durable)
+      (input) =>
+        Effect.raceFirst(Effect.provideService(implementation.run(input), Durable, durable), Deferred.await(crashed))
     )
   })

@@ -36,7 +36,7 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
       const audit = yield* AuditLog
       return Executor.of({
         registry,
-        execute: Effect.fn("Executor.execute")(
+        execute: Effect.fnUntraced(
           function* (invocation, receiptKey) {
             const found = yield* Decision.lookUp(registry, invocation.resource, invocation.action)
             const now = yield* Clock.currentTimeMillis
@@ -51,7 +51,8 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
               failure instanceof Forbidden
                 ? audit.denied({ actor, action: failure.action, key, reason: failure.reason })
                 : Effect.void
-            )
+            ),
+          (effect) => Effect.withSpan(effect, "Executor.execute", { captureStackTrace: false })
         )
       })
     })

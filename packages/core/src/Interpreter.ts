@@ -65,7 +65,11 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
       const onRuntime = found.resource.durable && !Decision.isRead(found.action)
       const executed = yield* onRuntime ? runtime.invoke(invocation) : execute(invocation)
       const hide = request.reveal === true ? undefined : Sensitive.hider(found.action.output)
-      return hide === undefined ? executed : { ...executed, result: hide(executed.result) }
+      if (hide === undefined) return executed
+      // A stream that is run as a whole answers with a list of its outputs.
+      const { result } = executed
+      const whole = found.action.kind === "stream" && Array.isArray(result)
+      return { ...executed, result: whole ? result.map(hide) : hide(result) }
     })
 
     const mayRead = Effect.fnUntraced(function* (resource: Resource.Any, what: string, key: string | undefined) {

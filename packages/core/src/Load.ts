@@ -2,10 +2,10 @@
  * Reads that an action needs beyond its own row, as data. The interpreter fetches them in the action's transaction
  * and hands them in as `loaded`.
  */
-import type * as Resource from "./Resource.ts"
+import * as Resource from "./Resource.ts"
 
 /** Equality on some of a resource's fields. */
-export type Where<R extends Resource.Any> = Partial<Resource.Row<R>>
+export type Where<R extends Resource.Typed> = Partial<Resource.Row<R>>
 
 /** A read whose answer is an `A`. */
 export interface Load<out A> {
@@ -28,25 +28,31 @@ export type Loaded<L extends Loads> = { readonly [K in keyof L]: L[K] extends Lo
 
 const load = <A>(
   _tag: Load<A>["_tag"],
-  resource: Resource.Any,
+  resource: Resource.Typed,
   options: { readonly key?: string; readonly where?: object; readonly limit?: number }
-): Load<A> => ({ _tag, resource, key: options.key, where: options.where ?? {}, limit: options.limit ?? 1000 })
+): Load<A> => ({
+  _tag,
+  resource: Resource.erase(resource),
+  key: options.key,
+  where: options.where ?? {},
+  limit: options.limit ?? 1000
+})
 
 /** The row with this key. The action fails with `NotFound` where there is none. */
-export const one = <R extends Resource.Any>(resource: R, key: string): Load<Resource.Row<R>> =>
+export const one = <R extends Resource.Typed>(resource: R, key: string): Load<Resource.Row<R>> =>
   load("One", resource, { key })
 
 /** The row with this key, or `undefined`. */
-export const optional = <R extends Resource.Any>(resource: R, key: string): Load<Resource.Row<R> | undefined> =>
+export const optional = <R extends Resource.Typed>(resource: R, key: string): Load<Resource.Row<R> | undefined> =>
   load("Optional", resource, { key })
 
 /** The rows that match, in the order of their keys; 1,000 at most unless `limit` says otherwise. */
-export const many = <R extends Resource.Any>(
+export const many = <R extends Resource.Typed>(
   resource: R,
   where: Where<R>,
   options?: { readonly limit?: number }
 ): Load<ReadonlyArray<Resource.Row<R>>> => load("Many", resource, { where, ...options })
 
 /** How many rows match. */
-export const count = <R extends Resource.Any>(resource: R, where: Where<R>): Load<number> =>
+export const count = <R extends Resource.Typed>(resource: R, where: Where<R>): Load<number> =>
   load("Count", resource, { where })

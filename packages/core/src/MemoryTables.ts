@@ -2,6 +2,7 @@
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { type ActionFailure, AlreadyExists, BrokenReference, VersionConflict } from "./Failure.ts"
+import type { Column } from "./Column.ts"
 import type { Filter, Query, Scalar, Sort } from "./Query.ts"
 import type { BelongsTo } from "./Relation.ts"
 import type * as Resource from "./Resource.ts"
@@ -223,9 +224,13 @@ const compare = (a: Schema.Json | undefined, b: Schema.Json | undefined): number
   return Number(a) - Number(b)
 }
 
+/** Instants compare by time: as text, years beyond 9999 and before 0 would not. */
+const compareIn = ({ kind }: Column, a: Schema.Json | undefined, b: Schema.Json | undefined): number =>
+  kind === "timestamp" ? Date.parse(String(a)) - Date.parse(String(b)) : compare(a, b)
+
 const compareBy = (order: ReadonlyArray<Sort>, a: EncodedRow, b: EncodedRow): number => {
   for (const { column, descending } of order) {
-    const difference = compare(a[column.field], b[column.field])
+    const difference = compareIn(column, a[column.field], b[column.field])
     if (difference !== 0) return descending ? -difference : difference
   }
   return 0
@@ -239,8 +244,8 @@ const matches = (row: EncodedRow, { column, operator, value }: Filter): boolean 
   const actual = row[column.field] ?? null
   if (operator === "null") return (actual === null) === value
   if (actual === null) return false
-  if (operator === "in") return (value as ReadonlyArray<Scalar>).some((each) => compare(actual, each) === 0)
-  const difference = compare(actual, value as Scalar)
+  if (operator === "in") return (value as ReadonlyArray<Scalar>).some((each) => compareIn(column, actual, each) === 0)
+  const difference = compareIn(column, actual, value as Scalar)
   switch (operator) {
     case "eq":
       return difference === 0

@@ -23,10 +23,22 @@ export const format = (millis: number, random: Uint8Array): string => {
   return id
 }
 
+/** Random bytes are asked for 256 ids at a time: each call to the system's generator costs as much as ten ids. */
+const random = (): Generate => {
+  const pool = new Uint8Array(16 * 256)
+  let used = pool.length
+  return (millis) => {
+    if (used === pool.length) {
+      globalThis.crypto.getRandomValues(pool)
+      used = 0
+    }
+    used += 16
+    return format(millis, pool.subarray(used - 16, used))
+  }
+}
+
 /** The generator in use; random by default. Tests give one that repeats. */
-export const NewId = Context.Reference<Generate>("@tenon/core/NewId", {
-  defaultValue: () => (millis) => format(millis, globalThis.crypto.getRandomValues(new Uint8Array(16)))
-})
+export const NewId = Context.Reference<Generate>("@tenon/core/NewId", { defaultValue: random })
 
 /** A generator that gives the same ids again for the same seed. Not for production. */
 export const seeded = (seed: number): Generate => {

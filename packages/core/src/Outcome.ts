@@ -8,23 +8,26 @@ import type * as Duration from "effect/Duration"
 import { type Pipeable, Prototype as PipeablePrototype } from "effect/Pipeable"
 import type * as Action from "./Action.ts"
 import type * as DomainEvent from "./DomainEvent.ts"
-import type * as Resource from "./Resource.ts"
+import * as Resource from "./Resource.ts"
 import type * as Workflow from "./Workflow.ts"
+
+/** Rows as they stand after a save, in the order of the changes; `undefined` for a removal. */
+export type Saved = ReadonlyArray<object | undefined>
 
 /** A change to one row. */
 export type RowChange =
   | { readonly _tag: "Save"; readonly resource: Resource.Any; readonly draft: object }
   | { readonly _tag: "Remove"; readonly resource: Resource.Any; readonly key: string }
 
-/** Something to do after the rows are committed. `input` is built from the action's result. */
+/** Something to do after the rows are committed. `input` is built from the rows as they stand after the save. */
 export type Directive =
   | {
       readonly _tag: "Send"
       readonly action: Action.Any
       readonly key: string
-      readonly input: (result: never) => unknown
+      readonly input: (saved: Saved) => unknown
       readonly delay: Duration.Input | undefined
-      /** True where the input does not depend on the result. */
+      /** True where the input does not depend on the rows. */
       readonly fixed: boolean
     }
   | {
@@ -77,22 +80,36 @@ export const succeed = <A>(value: A): Outcome<A> => make({ rows: [], directives:
 export const nothing: Outcome<void> = succeed(undefined)
 
 /** Saves a row; fields with a default may be left out. The result is the row that stands after the save. */
-export const save = <R extends Resource.Any>(resource: R, draft: Resource.Draft<R>): Outcome<Resource.Row<R>> =>
+export const save = <R extends Resource.Typed, D extends Resource.Draft<R>>(
+  resource: R,
+  draft: D & Action.NoExcess<D, Resource.Row<R>>
+): Outcome<Resource.Row<R>> =>
   make({
-    rows: [{ _tag: "Save", resource, draft }],
+    rows: [{ _tag: "Save", resource: Resource.erase(resource), draft }],
     directives: [],
     result: (saved) => saved[0] as Resource.Row<R>,
     fixed: false
   })
 
 /** Removes the row with this key, if there is one. */
-export const remove = <R extends Resource.Any>(resource: R, key: string): Outcome<void> =>
-  make({ rows: [{ _tag: "Remove", resource, key }], directives: [], result: () => undefined, fixed: true })
+export const remove = <R extends Resource.Typed>(resource: R, key: string): Outcome<void> =>
+  make({
+    rows: [{ _tag: "Remove", resource: Resource.erase(resource), key }],
+    directives: [],
+    result: () => undefined,
+    fixed: true
+  })
 
 /** Adds to an outcome and keeps its result: what `when` and `forEach` take, and what `pipe` applies. */
 export interface Addition<A> {
   (self: Outcome<A>): Outcome<A>
 }
+
+/** A directive of an outcome whose rows have come to stand after `count` others. */
+const after = (count: number, directive: Directive): Directive =>
+  directive._tag === "Send" && !directive.fixed
+    ? { ...directive, input: (saved) => directive.input(saved.slice(count)) }
+    : directive
 
 /** Adds the changes and directives of another outcome, after one's own. */
 export const also =
@@ -100,7 +117,7 @@ export const also =
   <A>(self: Outcome<A>): Outcome<A> =>
     make({
       rows: [...self.rows, ...that.rows],
-      directives: [...self.directives, ...that.directives],
+      directives: [...self.directives, ...that.directives.map((each) => after(self.rows.length, each))],
       result: self.result,
       fixed: self.fixed
     })
@@ -160,7 +177,14 @@ export const sendAfter =
     options?: Delayed
   ): Addition<A> =>
   (self) =>
-    direct({ _tag: "Send", action, key, input, delay: options?.delay, fixed: false })(self)
+    direct({
+      _tag: "Send",
+      action,
+      key,
+      input: (saved) => input(self.result(saved)),
+      delay: options?.delay,
+      fixed: false
+    })(self)
 
 /** Starts a workflow once the rows are committed; a run with the same key is started once. */
 export const startWorkflow = <W extends Workflow.Any>(

@@ -113,7 +113,9 @@ const readScalar = (column: Column.Column, text: string): Result.Result<Scalar, 
   if (text.includes("\u0000")) return Result.fail("must not contain a NUL character")
   switch (column.kind) {
     case "integer":
-      return /^-?\d{1,15}$/.test(text) ? Result.succeed(Number(text)) : Result.fail("must be an integer")
+      return /^-?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))
+        ? Result.succeed(Number(text))
+        : Result.fail("must be an integer")
     case "number":
       return text.trim() !== "" && Number.isFinite(Number(text))
         ? Result.succeed(Number(text))
@@ -132,7 +134,7 @@ const readScalar = (column: Column.Column, text: string): Result.Result<Scalar, 
 }
 
 const readInstant = (text: string): Result.Result<string, string> => {
-  const millis = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
+  const millis = /^(?:\d{4}|[+-]\d{6})-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
   return Number.isNaN(millis)
     ? Result.fail("must be an ISO 8601 instant")
     : Result.succeed(new Date(millis).toISOString())

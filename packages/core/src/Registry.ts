@@ -5,7 +5,7 @@
 import type * as Action from "./Action.ts"
 import type * as DomainEvent from "./DomainEvent.ts"
 import * as RegistryCheck from "./RegistryCheck.ts"
-import type * as Resource from "./Resource.ts"
+import * as Resource from "./Resource.ts"
 import type * as Workflow from "./Workflow.ts"
 
 /** A checked collection of resources, workflows and events. */
@@ -23,7 +23,7 @@ export interface Registry {
 
 /** What a registry is made of. */
 export interface Options {
-  readonly resources: ReadonlyArray<Resource.Any>
+  readonly resources: ReadonlyArray<Resource.Typed>
   readonly workflows?: ReadonlyArray<Workflow.Any>
   readonly events?: ReadonlyArray<DomainEvent.Any>
 }
@@ -43,7 +43,8 @@ export class RegistryError extends Error {
 
 /** Collects and checks. Throws `RegistryError`, since an application that is put together wrongly must not start. */
 export const make = (options: Options): Registry => {
-  const { resources, workflows = [], events = [] } = options
+  const { workflows = [], events = [] } = options
+  const resources = options.resources.map(Resource.erase)
   const problems = RegistryCheck.check({ resources, workflows, events })
   if (problems.length > 0) throw new RegistryError(problems)
   const resourcesByName = new Map(resources.map((each) => [each.name, each]))

@@ -7,47 +7,49 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import type { NoExcess } from "./Action.ts"
 import { CurrentActor } from "./Actor.ts"
 import { type ActionFailure, InvalidOutcome, NotFound } from "./Failure.ts"
 import { NewId } from "./NewId.ts"
 import * as Query from "./Query.ts"
-import type * as Resource from "./Resource.ts"
+import * as Resource from "./Resource.ts"
 import * as RowCodec from "./RowCodec.ts"
 import { RowStore } from "./RowStore.ts"
+import type { EncodedRow } from "./UnitOfWork.ts"
 
 /** Reads and saves rows of the current actor's tenant. Actions are the way to change rows with rules. */
 export class Repository extends Context.Service<
   Repository,
   {
     /** Upserts by the conflict rule, fills defaults, and returns the row that stands. */
-    readonly save: <R extends Resource.Any>(
+    readonly save: <R extends Resource.Typed, D extends Resource.Draft<R>>(
       resource: R,
-      draft: Resource.Draft<R>
+      draft: D & NoExcess<D, Resource.Row<R>>
     ) => Effect.Effect<Resource.Row<R>, ActionFailure, CurrentActor>
-    readonly get: <R extends Resource.Any>(
+    readonly get: <R extends Resource.Typed>(
       resource: R,
       key: string
     ) => Effect.Effect<Resource.Row<R>, ActionFailure, CurrentActor>
     /** The rows with these keys in the order of the keys, in one round trip; `None` where there is none. */
-    readonly getMany: <R extends Resource.Any>(
+    readonly getMany: <R extends Resource.Typed>(
       resource: R,
       keys: ReadonlyArray<string>
     ) => Effect.Effect<ReadonlyArray<Option.Option<Resource.Row<R>>>, ActionFailure, CurrentActor>
-    readonly list: <R extends Resource.Any>(
+    readonly list: <R extends Resource.Typed>(
       resource: R,
       parameters?: Query.Parameters
     ) => Effect.Effect<Query.Page<Resource.Row<R>>, ActionFailure, CurrentActor>
     /** All rows that match, read page by page. Rows saved meanwhile may be missed, but none is given twice. */
-    readonly stream: <R extends Resource.Any>(
+    readonly stream: <R extends Resource.Typed>(
       resource: R,
       parameters?: Query.Parameters
     ) => Stream.Stream<Resource.Row<R>, ActionFailure, CurrentActor>
     readonly count: (
-      resource: Resource.Any,
+      resource: Resource.Typed,
       parameters?: Pick<Query.Parameters, "filters">
     ) => Effect.Effect<number, ActionFailure, CurrentActor>
     /** Whether there was a row to delete. */
-    readonly delete: (resource: Resource.Any, key: string) => Effect.Effect<boolean, ActionFailure, CurrentActor>
+    readonly delete: (resource: Resource.Typed, key: string) => Effect.Effect<boolean, ActionFailure, CurrentActor>
   }
 >()("@tenon/core/Repository") {}
 
@@ -70,53 +72,58 @@ export const layer: Layer.Layer<Repository, never, RowStore> = Layer.effect(
       return { actor, tenantId: actor.tenantId, key: "", now: DateTime.makeUnsafe(millis), newId: () => newId(millis) }
     })
 
+    const rowOf =
+      <R extends Resource.Typed>(resource: R) =>
+      (row: EncodedRow) =>
+        RowCodec.of(Resource.erase(resource)).decode(row) as Resource.Row<R>
+
     return Repository.of({
-      save: <R extends Resource.Any>(resource: R, draft: Resource.Draft<R>) =>
+      save: (typed, draft) =>
         Effect.gen(function* () {
+          const resource = Resource.erase(typed)
           const given = yield* context
-          const codec = RowCodec.of(resource)
-          const encoded = codec.encodeDraft(draft, given, undefined)
+          const encoded = RowCodec.of(resource).encodeDraft(draft, given, undefined)
           if (Result.isFailure(encoded)) {
             return yield* new InvalidOutcome({ resource: resource.name, issues: encoded.failure })
           }
-          return codec.decode(yield* store.save(given.actor, resource, encoded.success)) as Resource.Row<R>
+          return rowOf(typed)(yield* store.save(given.actor, resource, encoded.success))
         }),
-      get: <R extends Resource.Any>(resource: R, key: string) =>
+      get: (typed, key) =>
         Effect.gen(function* () {
-          const row = yield* store.find(yield* CurrentActor, resource, key)
-          if (row === undefined) return yield* new NotFound({ resource: resource.name, key })
-          return RowCodec.of(resource).decode(row) as Resource.Row<R>
+          const row = yield* store.find(yield* CurrentActor, Resource.erase(typed), key)
+          if (row === undefined) return yield* new NotFound({ resource: typed.name, key })
+          return rowOf(typed)(row)
         }),
-      getMany: <R extends Resource.Any>(resource: R, keys: ReadonlyArray<string>) =>
+      getMany: (typed, keys) =>
         Effect.gen(function* () {
+          const resource = Resource.erase(typed)
           const rows = yield* store.findMany(yield* CurrentActor, resource, keys)
-          const byKey = new Map(
-            rows.map((row) => [row[resource.key], RowCodec.of(resource).decode(row) as Resource.Row<R>])
-          )
+          const byKey = new Map(rows.map((row) => [row[resource.key], rowOf(typed)(row)]))
           return keys.map((key) => Option.fromNullishOr(byKey.get(key)))
         }),
-      list: <R extends Resource.Any>(resource: R, parameters: Query.Parameters = {}) =>
-        Effect.map(page(resource, parameters), ({ items, next }) => ({
-          items: items.map((row) => RowCodec.of(resource).decode(row) as Resource.Row<R>),
+      list: (typed, parameters = {}) =>
+        Effect.map(page(Resource.erase(typed), parameters), ({ items, next }) => ({
+          items: items.map(rowOf(typed)),
           next
         })),
-      stream: <R extends Resource.Any>(resource: R, parameters: Query.Parameters = {}) =>
+      stream: (typed, parameters = {}) =>
         Stream.paginate(parameters.after, (after) =>
           Effect.map(
-            page(resource, { limit: String(Query.maxLimit), ...parameters, after }),
+            page(Resource.erase(typed), { limit: String(Query.maxLimit), ...parameters, after }),
             ({ items, next }) =>
               [
-                items.map((row) => RowCodec.of(resource).decode(row) as Resource.Row<R>),
+                items.map(rowOf(typed)),
                 Option.map(Option.fromNullishOr(next), (cursor): string | undefined => cursor)
               ] as const
           )
         ),
-      count: (resource, parameters = {}) =>
+      count: (typed, parameters = {}) =>
         Effect.gen(function* () {
+          const resource = Resource.erase(typed)
           const query = yield* Effect.fromResult(Query.parse(resource, parameters))
           return yield* store.count(yield* CurrentActor, resource, query)
         }),
-      delete: (resource, key) => Effect.flatMap(CurrentActor, (actor) => store.remove(actor, resource, key))
+      delete: (typed, key) => Effect.flatMap(CurrentActor, (actor) => store.remove(actor, Resource.erase(typed), key))
     })
   })
 )

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import type * as Action from "./Action.ts"
 import { bind, builder } from "./ActionDeclaration.ts"
 import * as Column from "./Column.ts"
+import type * as Field from "./Field.ts"
 import type { Fields } from "./Field.ts"
 import type { Relation } from "./Relation.ts"
 
@@ -25,8 +26,12 @@ export type Transitions = { readonly [field: string]: { readonly [from: string]:
 export type Actions = { readonly [name: string]: Action.Any }
 
 /** A resource with its fields and actions. */
-export interface Resource<out Name extends string, F extends Fields, out A extends Actions> {
+export interface Resource<out Name extends string, in out F extends Fields, out A extends Actions> {
   readonly _tag: "Resource"
+  /** A type only: a row, as `typeof Widget.Row`. */
+  readonly Row: Field.Values<F>
+  /** A type only: what can be saved as a row. */
+  readonly Draft: Field.Draft<F>
   readonly name: Name
   readonly table: string
   readonly description: string | undefined
@@ -49,10 +54,16 @@ export interface Resource<out Name extends string, F extends Fields, out A exten
   readonly actions: A
 }
 
-/** Any resource. */
-export interface Any {
+/** A resource of which only the types of its rows matter: what functions that infer from a resource constrain by. */
+export interface Typed {
   readonly _tag: "Resource"
   readonly name: string
+  readonly Row: object
+  readonly Draft: object
+}
+
+/** Any resource, whatever its fields: what code that works for all resources reads. */
+export interface Any extends Typed {
   readonly table: string
   readonly description: string | undefined
   readonly version: number
@@ -71,11 +82,17 @@ export interface Any {
   readonly actions: Actions
 }
 
+/**
+ * The erased view of a resource. Every resource is one; what this spares is the compiler's comparing all of its
+ * members, schema included, at every use of every resource.
+ */
+export const erase = (resource: Typed): Any => resource as Any
+
 /** A row of a resource. */
-export type Row<R extends Any> = R["schema"]["Type"] & object
+export type Row<R extends Typed> = R["Row"]
 
 /** What can be saved as a row: fields with a default may be left out. */
-export type Draft<R extends Any> = R["schema"]["~type.make.in"] & object
+export type Draft<R extends Typed> = R["Draft"]
 
 /** What a resource declares. */
 export interface Options<F extends Fields, A extends Actions> {
@@ -110,7 +127,7 @@ export const make = <const Name extends string, const F extends Fields, A extend
   options: Options<F, A>
 ): Resource<Name, F, A> => {
   const key = options.key ?? "id"
-  const resource: Resource<Name, F, A> = {
+  const resource: Omit<Resource<Name, F, A>, "Row" | "Draft"> = {
     _tag: "Resource",
     name,
     table: options.table ?? Column.tableName(name),
@@ -130,7 +147,8 @@ export const make = <const Name extends string, const F extends Fields, A extend
     transitions: (options.transitions ?? {}) as Transitions,
     actions: undefined as never
   }
-  return Object.assign(resource, { actions: bind(resource, options.actions(builder(resource))) })
+  const made = resource as Resource<Name, F, A>
+  return Object.assign(made, { actions: bind(made, options.actions(builder(made))) })
 }
 
 /** The same resource with more actions: how a host app adds to a resource it does not own. */

@@ -12,6 +12,8 @@ import type { EncodedRow } from "./UnitOfWork.ts"
 export interface RowCodec {
   /** Reads a stored row. A row that does not fit is a defect: the database and the declaration disagree. */
   readonly decode: (row: EncodedRow) => object
+  /** A stored row as the schema encodes it: without the optional fields that are null. */
+  readonly present: (row: EncodedRow) => Schema.Json
   /** Fills the fields that a draft leaves out, checks it against the schema and encodes it. */
   readonly encodeDraft: (
     draft: object,
@@ -36,9 +38,11 @@ const compile = (resource: Resource.Any): RowCodec => {
   const decode = Schema.decodeUnknownResult(codec)
   const encode = Schema.encodeUnknownResult(codec)
   const nullables = resource.columns.filter((column) => column.optional)
+  const present = (row: EncodedRow) => (nullables.length === 0 ? row : withoutNulls(row, nullables))
   return {
+    present: (row) => present(row) as Schema.Json,
     decode: (row) => {
-      const decoded = decode(nullables.length === 0 ? row : withoutNulls(row, nullables))
+      const decoded = decode(present(row))
       if (Result.isSuccess(decoded)) return decoded.success as object
       throw new Error(`A stored ${resource.name} does not fit its declaration: ${decoded.failure.message}`)
     },

@@ -72,8 +72,11 @@ export const layer: Layer.Layer<Runtime, never, Executor | Workflows> = Layer.ef
       invocation: Invocation
     ): Effect.fn.Return<Executed, ActionFailure> {
       const executed = yield* journaled(id, invocation)
+      // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
+      const { actor, idempotencyKey } = invocation
+      const source = idempotencyKey === undefined ? id : JSON.stringify(["caller", actor.tenantId, idempotencyKey])
       for (const [index, delivery] of executed.deliveries.entries()) {
-        yield* deliver(invocation.actor, delivery, `${id}/${index}`)
+        yield* deliver(actor, delivery, `${source}/${index}`)
       }
       yield* reached("delivered", `${invocation.resource}.${invocation.action}`)
       return executed

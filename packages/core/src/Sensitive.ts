@@ -26,8 +26,9 @@ const compileFresh = (ast: SchemaAST.AST): Hide | null => {
     case "Objects":
       return hideFields(ast)
     case "Arrays": {
-      const [hide] = [...ast.elements, ...ast.rest].map(compile).filter((each) => each !== null)
-      return hide === undefined ? null : (json) => (Array.isArray(json) ? json.map(hide) : json)
+      const hides = [...ast.elements, ...ast.rest].map(compile).filter((each) => each !== null)
+      const hide: Hide = (json) => hides.reduce((hidden, each) => each(hidden), json)
+      return hides.length === 0 ? null : (json) => (Array.isArray(json) ? json.map(hide) : json)
     }
     case "Union": {
       const hides = ast.types.map(compile).filter((each) => each !== null)
@@ -48,13 +49,14 @@ const hideFields = (ast: SchemaAST.Objects): Hide | null => {
     const hide = compile(type)
     if (hide !== null) nested.set(String(name), hide)
   }
-  if (hidden.size === 0 && nested.size === 0) return null
+  const rest = ast.indexSignatures.map((each) => compile(each.type)).find((each) => each !== null)
+  if (hidden.size === 0 && nested.size === 0 && rest === undefined) return null
   return (json) =>
     typeof json !== "object" || json === null || Array.isArray(json)
       ? json
       : Object.fromEntries(
           Object.entries(json)
             .filter(([name]) => !hidden.has(name))
-            .map(([name, value]) => [name, nested.get(name)?.(value) ?? value])
+            .map(([name, value]) => [name, (nested.get(name) ?? rest)?.(value) ?? value])
         )
 }

@@ -26,10 +26,10 @@ type Rest<A extends Action.Any> =
     : [input: Action.InputOf<A>, options?: CallOptions]
 
 /** An action that makes a new object. */
-export type Creating = Action.Any & { readonly kind: "create" }
+export type Creating = Action.Action<"create", any, any, unknown, never>
 
 /** An action of an object that has a key. */
-export type Keyed = Action.Any & { readonly kind: "update" | "destroy" | "action" | "read" }
+export type Keyed = Action.Action<"update" | "destroy" | "action" | "read", any, any, unknown, never>
 
 /**
  * Calls an action: a create with its input, any other with the object's key and its input. Checks, policy, exclusivity

@@ -76,6 +76,8 @@ export type LoadAnswer = EncodedRow | undefined | ReadonlyArray<EncodedRow> | nu
 /** The work of one action. All functions are pure and synchronous; they may run again if a transaction is retried. */
 export interface Work {
   readonly actor: Actor
+  /** As in `Widget.deactivate`. */
+  readonly action: string
   readonly self: Self
   readonly receipt: ReceiptKey | undefined
   /** Where true, deliveries go to the outbox with the rows; where false, the caller journals them. */

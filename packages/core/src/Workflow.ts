@@ -2,12 +2,16 @@
  * A long-running program, named and typed here and implemented elsewhere by a Layer, so that an action can start one
  * without knowing what it does or where it runs.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import type { Durable } from "./Durable.ts"
 import type { Fields } from "./Field.ts"
+import { NewId } from "./NewId.ts"
 
 /** The declaration of a workflow: its name, its input and the signals that a run of it understands. */
 export interface Workflow<out Input, out Signals> {
@@ -53,6 +57,9 @@ export class Workflows extends Context.Service<Workflows, ReadonlyMap<string, Im
   "@tenon/core/Workflows"
 ) {}
 
+/** Time, chance and the order of fibers are the run's: what the layer was built with must not stand in for them. */
+const ofRun = Context.omit(Clock.Clock, NewId, Random.Random, Scheduler.Scheduler)
+
 /** Says what a workflow does: an Effect program over `Durable` and whatever services `layer` is given. */
 export const implement = <W extends Any, E, R>(
   workflow: W,
@@ -61,7 +68,12 @@ export const implement = <W extends Any, E, R>(
   Effect.contextWith((context: Context.Context<Exclude<R, Durable>>) =>
     Effect.succeed<Implementation>({
       workflow,
-      run: (input) => Effect.provideContext(run(input as InputOf<W>), context) as Effect.Effect<void, unknown, Durable>
+      run: (input) =>
+        Effect.provideContext(run(input as InputOf<W>), ofRun(context) as typeof context) as Effect.Effect<
+          void,
+          unknown,
+          Durable
+        >
     })
   )
 

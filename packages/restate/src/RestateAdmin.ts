@@ -72,6 +72,14 @@ export const registerDeployment = Effect.fn("RestateAdmin.registerDeployment")(f
   )
 })
 
+/** Whether Restate has this deployment: not after it has lost its data. */
+export const knowsDeployment = Effect.fn("RestateAdmin.knowsDeployment")((adminUrl: string, id: string) =>
+  send(HttpClientRequest.get(`${adminUrl}/deployments/${encodeURIComponent(id)}`)).pipe(
+    Effect.as(true),
+    Effect.catch((error) => (error.status === 404 ? Effect.succeed(false) : Effect.fail(error)))
+  )
+)
+
 const Rows = Schema.Struct({ rows: Schema.Array(Schema.Record(Schema.String, Schema.Unknown)) })
 
 /** Reads Restate's own tables (`sys_invocation`, `sys_journal`, `state`, …) with SQL. */

@@ -31,6 +31,8 @@ export type { PoolStats } from "./TenantSqlPool.ts"
 export interface TenantScope {
   readonly tenantId: string | null
   readonly actorId?: string
+  /** Another role than the layer's, which the login must be a member of. */
+  readonly role?: string
 }
 
 /** An open transaction. Its statements run in order, even if called for at once. */
@@ -249,9 +251,10 @@ class Wire {
   context(scope: TenantScope): Statement {
     const tenant = scope.tenantId ?? ""
     const actor = scope.actorId ?? ""
-    return this.role === null
+    const role = scope.role ?? this.role
+    return role === null
       ? { sql: contextOfLogin, params: [tenant, actor] }
-      : { sql: context, params: [this.role, tenant, actor] }
+      : { sql: context, params: [role, tenant, actor] }
   }
 
   /** Milliseconds after which an answer to so many statements will not come. */

@@ -4,7 +4,7 @@ import { Pool } from "undici"
 /** A request to repeat; `body` is called for each. */
 export interface Shot {
   readonly method: "GET" | "POST"
-  readonly path: string
+  readonly path: string | (() => string)
   readonly body?: () => string
 }
 
@@ -31,12 +31,12 @@ export const fire = async (
       const begin = performance.now()
       const { body, statusCode } = await pool.request({
         method: shot.method,
-        path: shot.path,
+        path: typeof shot.path === "string" ? shot.path : shot.path(),
         headers,
         body: shot.body?.() ?? null
       })
       const text = await body.text()
-      if (statusCode >= 400) throw new Error(`${origin}${shot.path} answered ${statusCode}: ${text}`)
+      if (statusCode >= 400) throw new Error(`${origin}${shot.method} answered ${statusCode}: ${text}`)
       times.push(performance.now() - begin)
     }
   }

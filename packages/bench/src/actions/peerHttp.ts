@@ -36,7 +36,7 @@ app.addHook("onRequest", async (request, reply) => {
 
 const allowed = (claims: Claims, roles: ReadonlyArray<string>) => roles.some((role) => claims.roles.includes(role))
 
-const inTenant = async (claims: Claims, text: string, values: ReadonlyArray<unknown>) => {
+const inTenant = async (claims: Claims, name: string, text: string, values: ReadonlyArray<unknown>) => {
   const client = await pool.connect()
   try {
     await client.query("begin")
@@ -44,7 +44,7 @@ const inTenant = async (claims: Claims, text: string, values: ReadonlyArray<unkn
       "select set_config('role', 'tenon_app', true), set_config('app.tenant_id', $1, true), set_config('app.actor_id', $2, true)",
       [claims.tenant, claims.sub]
     )
-    const { rows } = await client.query({ name: text, text, values: [...values] })
+    const { rows } = await client.query({ name, text, values: [...values] })
     await client.query("commit")
     return rows
   } catch (error) {
@@ -67,6 +67,7 @@ app.post<{ Body: { name: string } }>("/api/v1/parts", { schema: { body: part } }
   if (!allowed(request.claims, ["editor", "admin"])) return reply.code(403).send()
   const [row] = await inTenant(
     request.claims,
+    "insert",
     `insert into parts (tenant_id, id, name, status, created_at) values ($1, $2, $3, 'ACTIVE', $4)
      on conflict (tenant_id, id) do update set name = excluded.name returning ${columns}`,
     [request.claims.tenant, randomUUID(), request.body.name, new Date()]
@@ -76,11 +77,10 @@ app.post<{ Body: { name: string } }>("/api/v1/parts", { schema: { body: part } }
 
 app.get<{ Params: { id: string } }>("/api/v1/parts/:id", async (request, reply) => {
   if (!allowed(request.claims, ["viewer", "editor", "admin"])) return reply.code(403).send()
-  const [row] = await inTenant(
-    request.claims,
-    `select ${columns} from parts where tenant_id = $1 and id = $2`,
-    [request.claims.tenant, request.params.id]
-  )
+  const [row] = await inTenant(request.claims, "get", `select ${columns} from parts where tenant_id = $1 and id = $2`, [
+    request.claims.tenant,
+    request.params.id
+  ])
   return row ?? reply.code(404).type("application/problem+json").send({ title: "NotFound", status: 404 })
 })
 
@@ -92,6 +92,7 @@ app.get<{ Querystring: { limit?: number } }>(
     const limit = request.query.limit ?? 50
     const items = await inTenant(
       request.claims,
+      "list",
       `select ${columns} from parts where tenant_id = $1 order by id limit $2`,
       [request.claims.tenant, limit + 1]
     )

@@ -1,0 +1,18 @@
+/** `npm run bench -- SUITE [--json]`: measures ours beside what one would write by hand, by turns, in one run. */
+import * as Effect from "effect/Effect"
+import { run } from "./actions/actions.ts"
+import * as Report from "./Report.ts"
+
+const suites = { actions: run }
+const [name = ""] = process.argv.slice(2).filter((each) => !each.startsWith("--"))
+const json = process.argv.includes("--json")
+
+if (!Object.hasOwn(suites, name)) {
+  process.stderr.write(`Name a suite: ${Object.keys(suites).join(", ")}\n`)
+  process.exit(2)
+}
+
+const rows = await Effect.runPromise(
+  suites[name as keyof typeof suites]((message) => process.stderr.write(`${message}\n`))
+)
+Report.print(name, rows, json)

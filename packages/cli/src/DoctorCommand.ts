@@ -1,0 +1,115 @@
+/** `tenon doctor`: looks at everything an application needs and says what to mend. */
+import * as RestateAdmin from "@tenon/restate/RestateAdmin"
+import * as AdminSql from "@tenon/sql/AdminSql"
+import * as Migrations from "@tenon/sql/Migrations"
+import * as TenantSql from "@tenon/sql/TenantSql"
+import * as Command from "effect/cli/Command"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as SqlClient from "effect/sql/SqlClient"
+import * as ConfigFile from "./ConfigFile.ts"
+import * as Output from "./Output.ts"
+import { root } from "./Root.ts"
+
+/** One thing that was looked at. */
+interface Finding {
+  readonly name: string
+  readonly ok: boolean
+  readonly detail: string
+}
+
+/** Something is wrong; what is printed before. */
+class Unwell extends Schema.TaggedError<Unwell>()("Unwell", { count: Schema.Int }) {
+  override get message() {
+    return `${this.count} ${this.count === 1 ? "thing needs" : "things need"} mending.`
+  }
+}
+
+export const doctor = Command.make(
+  "doctor",
+  {},
+  Effect.fn(function* () {
+    const { config, json } = yield* root
+    const findings: ReadonlyArray<Finding> = [
+      node(),
+      yield* look("configuration", describeApplication(config)),
+      yield* look("database", describeDatabase),
+      yield* look("isolation", describeIsolation),
+      yield* look("migrations", describeMigrations(config)),
+      yield* look("restate", describeRestate),
+      yield* look("context key", describeContextKey)
+    ]
+    const rows = findings.map(({ detail, name, ok }) => [ok ? "ok" : "MEND", name, detail])
+    yield* Output.print(json, findings, Output.table(["", "WHAT", "FOUND"], rows))
+    const count = findings.filter(({ ok }) => !ok).length
+    if (count > 0) return yield* new Unwell({ count })
+  })
+).pipe(Command.withDescription("Check configuration, database, isolation, migrations and Restate"))
+
+/** What a look found, in words; a failure's message says what to do. */
+const look = <R>(name: string, effect: Effect.Effect<string, { readonly message: string }, R>) =>
+  Effect.match(effect, {
+    onSuccess: (detail): Finding => ({ name, ok: true, detail }),
+    onFailure: ({ message }): Finding => ({ name, ok: false, detail: message })
+  })
+
+const node = (): Finding => {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
+  const ok = major > 22 || (major === 22 && minor >= 19)
+  return { name: "node", ok, detail: ok ? process.version : `${process.version}; 22.19 or later is needed, 24 is best` }
+}
+
+class Ill extends Schema.TaggedError<Ill>()("Ill", { message: Schema.String }) {}
+
+const describeApplication = (config: string) =>
+  Effect.map(ConfigFile.load(config), ({ registry }) => {
+    const open = registry.notTenantScoped
+    const note = open.length === 0 ? "all of a tenant" : `not of a tenant: ${open.join(", ")}`
+    return `${registry.resources.length} resources, ${note}`
+  })
+
+const oldestPostgres = 150_000
+
+const describeDatabase = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const [row] = yield* sql<{ number: number; text: string }>`
+    select current_setting('server_version_num')::int as number, current_setting('server_version') as text`
+  if (row === undefined || row.number < oldestPostgres) {
+    return yield* new Ill({ message: `PostgreSQL ${row?.text ?? "?"}; 15 or later is needed` })
+  }
+  return `PostgreSQL ${row.text}`
+}).pipe(Effect.provide(AdminSql.layerConfig))
+
+/** Connecting as the application's role already refuses a role that row security does not bind. */
+const describeIsolation = Effect.gen(function* () {
+  const sql = yield* TenantSql.TenantSql
+  yield* sql.batch({ tenantId: null }, [{ sql: "select 1", params: [] }])
+  return "the application's role is bound by row-level security and owns nothing"
+}).pipe(Effect.provide(TenantSql.layerConfig))
+
+const describeMigrations = (config: string) =>
+  Effect.gen(function* () {
+    const { migrations: directory, registry } = yield* ConfigFile.load(config)
+    const findings = yield* Migrations.check({ directory, registry })
+    const [first] = findings
+    if (first === undefined) return "declarations, migrations and database agree"
+    return yield* new Ill({
+      message: `${findings.length} findings; the first: ${first.place}: ${first.problem}. ${first.mend}`
+    })
+  }).pipe(Effect.provide(AdminSql.layerConfig))
+
+const describeRestate = Effect.gen(function* () {
+  const adminUrl = yield* Config.String("RESTATE_ADMIN_URL")
+  yield* RestateAdmin.health(adminUrl)
+  return `healthy at ${adminUrl}`
+}).pipe(Effect.provide(FetchHttpClient.layer))
+
+const describeContextKey = Effect.gen(function* () {
+  const key = yield* Config.option(Config.Redacted("TENON_CONTEXT_KEY"))
+  if (Option.isNone(key))
+    return yield* new Ill({ message: "TENON_CONTEXT_KEY is not set; `tenon dev` makes one for development" })
+  return "set"
+})

@@ -1,0 +1,89 @@
+/**
+ * Where a whole application is put together, from configuration: the store over PostgreSQL, the runtime over Restate,
+ * and HTTP in front. This file and its like in a host app are the only places that provide layers.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Executor from "@tenon/core/Executor"
+import * as Interpreter from "@tenon/core/Interpreter"
+import * as OutboxRelay from "@tenon/core/OutboxRelay"
+import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
+import type * as Registry from "@tenon/core/Registry"
+import * as Repository from "@tenon/core/Repository"
+import * as Auth from "@tenon/http/Auth"
+import * as HttpApp from "@tenon/http/HttpApp"
+import type * as Jwt from "@tenon/http/Jwt"
+import * as NodeServer from "@tenon/http/NodeServer"
+import * as RestateEndpoint from "@tenon/restate/RestateEndpoint"
+import * as RuntimeRestate from "@tenon/restate/RuntimeRestate"
+import * as ApiKeysSql from "@tenon/sql/ApiKeysSql"
+import * as SchemaGuard from "@tenon/sql/SchemaGuard"
+import * as StoreSql from "@tenon/sql/StoreSql"
+import * as TenantSql from "@tenon/sql/TenantSql"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import type { TenonConfig } from "./TenonConfig.ts"
+
+/** The store of a registry, from `DATABASE_URL` and its like. */
+export const storeLayer = (registry: Registry.Registry) =>
+  SchemaGuard.layer(registry).pipe(
+    Layer.provideMerge(StoreSql.layer(registry)),
+    Layer.provideMerge(ApiKeysSql.layer()),
+    Layer.provideMerge(TenantSql.layerConfig)
+  )
+
+/**
+ * Which JSON Web Tokens are accepted: `JWT_JWKS_URL` or `JWT_SECRET`, with `JWT_ISSUER` and `JWT_AUDIENCE`. Without
+ * either, API keys only.
+ */
+const authLayer = Layer.unwrap(
+  Effect.gen(function* () {
+    const jwksUrl = yield* Config.option(Config.NonEmptyString("JWT_JWKS_URL"))
+    const secret = yield* Config.option(Config.Redacted("JWT_SECRET"))
+    if (Option.isNone(jwksUrl) && Option.isNone(secret)) return Auth.layer({})
+    const jwt: Jwt.Options = {
+      keys: Option.isSome(jwksUrl) ? { jwksUrl: jwksUrl.value } : { secret: Option.getOrThrow(secret) },
+      issuer: yield* Config.NonEmptyString("JWT_ISSUER"),
+      audience: yield* Config.NonEmptyString("JWT_AUDIENCE")
+    }
+    return Auth.layer({ jwt })
+  })
+)
+
+const httpServerLayer = NodeHttpServer.layerConfig(() => NodeServer.make(), {
+  host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
+  port: Config.Int("PORT").pipe(Config.withDefault(3000))
+})
+
+const httpLayer = (title: string) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const accessLog = yield* Config.Boolean("ACCESS_LOG").pipe(Config.withDefault(true))
+      return HttpApp.layer({ info: { title, version: "1" }, accessLog })
+    })
+  )
+
+/** Says whether the database answers. */
+const databaseCheck = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const checks = yield* ReadinessChecks.ReadinessChecks
+    const sql = yield* TenantSql.TenantSql
+    yield* checks.add("database", sql.batch({ tenantId: null }, [{ sql: "select 1", params: [] }]))
+  })
+)
+
+/** The application: everything that serves, until its scope closes. */
+export const layer = ({ registry, title, workflows }: TenonConfig) =>
+  Layer.mergeAll(httpLayer(title), OutboxRelay.layer, databaseCheck).pipe(
+    Layer.provideMerge(httpServerLayer),
+    Layer.provideMerge(Interpreter.layer),
+    Layer.provide(authLayer),
+    Layer.provide(RuntimeRestate.layerConfig),
+    Layer.provideMerge(RestateEndpoint.layerConfig),
+    Layer.provide([Executor.layer(registry), workflows, FetchHttpClient.layer]),
+    Layer.provideMerge(Repository.layer),
+    Layer.provideMerge(ReadinessChecks.layer),
+    Layer.provideMerge(storeLayer(registry))
+  )

@@ -1,0 +1,48 @@
+/** What an application tells the command line about itself, in `tenon.config.ts`. */
+import type * as Registry from "@tenon/core/Registry"
+import * as Workflow from "@tenon/core/Workflow"
+import * as Layer from "effect/Layer"
+
+/** A tenant that `tenon dev` makes, with one API key per role. */
+export interface DevelopmentTenant {
+  readonly id: string
+  readonly name: string
+}
+
+/** An application. */
+export interface TenonConfig {
+  /** Shown in the documentation of the API. */
+  readonly title: string
+  readonly registry: Registry.Registry
+  /** The programs of the registry's workflows. */
+  readonly workflows: Layer.Layer<Workflow.Workflows>
+  /** The folder of the migration files. */
+  readonly migrations: string
+  /** Tenants for development; never made outside of `tenon dev`. */
+  readonly tenants: ReadonlyArray<DevelopmentTenant>
+}
+
+/** What an application has to say; the rest has defaults. */
+export interface Options {
+  /** `import.meta.dirname` of the configuration file; `migrations` is taken from there. */
+  readonly directory: string
+  readonly registry: Registry.Registry
+  readonly title?: string
+  readonly workflows?: Layer.Layer<Workflow.Workflows>
+  /** Default `migrations`. */
+  readonly migrations?: string
+  /** Default: `acme` and `globex`. */
+  readonly tenants?: ReadonlyArray<DevelopmentTenant>
+}
+
+/** Describes an application to the command line. */
+export const define = (options: Options): TenonConfig => ({
+  title: options.title ?? "Tenon",
+  registry: options.registry,
+  workflows: options.workflows ?? Layer.succeed(Workflow.Workflows, new Map<string, Workflow.Implementation>()),
+  migrations: `${options.directory}/${options.migrations ?? "migrations"}`,
+  tenants: options.tenants ?? [
+    { id: "acme", name: "Acme" },
+    { id: "globex", name: "Globex" }
+  ]
+})

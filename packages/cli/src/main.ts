@@ -1,0 +1,17 @@
+/** The command `tenon`. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import { dev } from "./DevCommand.ts"
+import { doctor } from "./DoctorCommand.ts"
+import { explain } from "./ExplainCommand.ts"
+import { migrate } from "./MigrateCommand.ts"
+import { root } from "./Root.ts"
+
+root.pipe(
+  Command.withSubcommands([dev, migrate, explain, doctor]),
+  Command.run({ version: "0.1.0" }),
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain
+)

@@ -1,0 +1,162 @@
+/**
+ * The main job, headless, over HTTP, on servers of its own: what the README promises, checked one by one. The
+ * application's process is killed in the middle.
+ */
+import * as ApiClient from "@tenon/testing/ApiClient"
+import * as Cluster from "@tenon/testing/Cluster"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Predicate from "effect/Predicate"
+import * as Schedule from "effect/Schedule"
+
+/** One thing that was tried. */
+export interface Check {
+  readonly name: string
+  readonly ok: boolean
+  readonly detail: string
+}
+
+/** Runs the demo; `progress` hears of each check as it is made. */
+export const run = Effect.fn("Demo.run")(function* (
+  command: ReadonlyArray<string>,
+  progress: (message: string) => void
+) {
+  const checks: Array<Check> = []
+  const check = (name: string, ok: boolean, detail: string) => {
+    checks.push({ name, ok, detail })
+    progress(`${ok ? "ok  " : "FAIL"} ${name}: ${detail}`)
+  }
+  progress("starting PostgreSQL and Restate …")
+  const { application } = yield* Cluster.make({ command })
+  progress("starting the application …")
+  const { keys, url } = yield* application.start
+  const ours = ApiClient.make(url, keys["acme"]?.["admin"] ?? "")
+  const theirs = ApiClient.make(url, keys["globex"]?.["admin"] ?? "")
+  yield* widgets(ours, check)
+  const thread = yield* messages(ours, check)
+  yield* otherTenant(ours, theirs, thread, check)
+  yield* crash(application, url, keys["acme"]?.["admin"] ?? "", check)
+  return checks
+}, Effect.scoped)
+
+type CheckFunction = (name: string, ok: boolean, detail: string) => void
+
+const fieldOf = (answer: ApiClient.Answer, field: string): unknown =>
+  Predicate.hasProperty(answer.body, field) ? answer.body[field] : undefined
+
+const itemsOf = (answer: ApiClient.Answer): ReadonlyArray<{ readonly [field: string]: unknown }> => {
+  const items = fieldOf(answer, "items")
+  return Array.isArray(items) ? items : []
+}
+
+const widgets = Effect.fnUntraced(function* (client: ApiClient.ApiClient, check: CheckFunction) {
+  const created = yield* client.send("POST", "/api/v1/widgets", { body: { name: "bolt" } })
+  const id = String(fieldOf(created, "id"))
+  check("create", created.status === 201 && fieldOf(created, "status") === "ACTIVE", `${created.status} ${id}`)
+  const off = yield* client.send("POST", `/api/v1/widgets/${id}/deactivate`)
+  check("deactivate", off.status === 200 && fieldOf(off, "status") === "INACTIVE", `${off.status}`)
+  const again = yield* client.send("POST", `/api/v1/widgets/${id}/deactivate`)
+  check(
+    "deactivate again is refused with the declared failure",
+    again.status === 409 && fieldOf(again, "tag") === "AlreadyInactive",
+    `${again.status} ${String(fieldOf(again, "tag"))}: ${String(fieldOf(again, "detail"))}`
+  )
+  const view = yield* client.send("GET", `/api/v1/widgets/${id}`)
+  check("get shows the view", fieldOf(view, "label") === "bolt", JSON.stringify(view.body))
+})
+
+const messageCount = 20
+
+const messages = Effect.fnUntraced(function* (client: ApiClient.ApiClient, check: CheckFunction) {
+  const thread = String(fieldOf(yield* client.send("POST", "/api/v1/threads", { body: { title: "demo" } }), "id"))
+  const human = String(
+    fieldOf(yield* client.send("POST", "/api/v1/participants", { body: { kind: "HUMAN", name: "Ada" } }), "id")
+  )
+  for (const channelId of ["email", "chat"]) {
+    yield* client.send("POST", "/api/v1/channel-bindings", { body: { threadId: thread, channelId } })
+  }
+  const post = (index: number) =>
+    client.send("POST", `/api/v1/threads/${thread}/add-message`, {
+      body: { idempotencyKey: `m${index}`, participantId: human, content: { text: `message ${index}` } }
+    })
+  // Each message is sent twice, as an impatient client would.
+  const posts = Array.from({ length: messageCount * 2 }, (_, index) => post(index % messageCount))
+  const answers = yield* Effect.all(posts, { concurrency: 10 })
+  check(
+    "messages are posted concurrently",
+    answers.every((each) => each.status === 200),
+    `${answers.length} posts of ${messageCount} messages`
+  )
+  const page = yield* client.send("GET", `/api/v1/messages?threadId=${thread}&sort=position&limit=100`)
+  const positions = itemsOf(page).map((each) => each["position"])
+  const wanted = Array.from({ length: messageCount }, (_, index) => index + 1)
+  check("positions are gapless", JSON.stringify(positions) === JSON.stringify(wanted), positions.join(" "))
+  const delivered = yield* settled(client, messageCount)
+  check("both channels hear of each message once", delivered.ok, delivered.detail)
+  return thread
+})
+
+/** Fan-out happens after the answer, so it is waited for. */
+const settled = (client: ApiClient.ApiClient, count: number) =>
+  client.send("GET", "/api/v1/channel-deliveries?limit=10").pipe(
+    Effect.map((page) => {
+      const rows = itemsOf(page)
+      const ok = rows.length === 2 && rows.every((row) => row["delivered"] === count && row["lastPosition"] === count)
+      const detail = rows.map((row) => `${String(row["id"])}: ${String(row["delivered"])}`).join(", ")
+      return { ok, detail }
+    }),
+    Effect.repeat({ schedule: Schedule.spaced("200 millis"), times: 100, until: ({ ok }) => ok })
+  )
+
+const otherTenant = Effect.fnUntraced(function* (
+  ours: ApiClient.ApiClient,
+  theirs: ApiClient.ApiClient,
+  thread: string,
+  check: CheckFunction
+) {
+  const seen = yield* ours.send("GET", `/api/v1/threads/${thread}`)
+  const hidden = yield* theirs.send("GET", `/api/v1/threads/${thread}`)
+  check("another tenant cannot read a row", seen.status === 200 && hidden.status === 404, `${hidden.status}`)
+  const listed = yield* theirs.send("GET", "/api/v1/messages")
+  check(
+    "another tenant lists none",
+    listed.status === 200 && itemsOf(listed).length === 0,
+    `${itemsOf(listed).length} rows`
+  )
+  const written = yield* theirs.send("POST", `/api/v1/threads/${thread}/add-message`, {
+    body: { idempotencyKey: "x", participantId: "x", content: "x" }
+  })
+  check("another tenant cannot write to it", written.status === 404, `${written.status}`)
+})
+
+const crash = Effect.fnUntraced(function* (
+  application: Cluster.Application,
+  url: string,
+  key: string,
+  check: CheckFunction
+) {
+  const names = Array.from({ length: 30 }, (_, index) => `crash-${index}`)
+  const client = ApiClient.make(url, key)
+  const creating = (current: ApiClient.ApiClient, name: string) =>
+    current.send("POST", "/api/v1/widgets", { body: { name }, headers: { "idempotency-key": name } })
+  const first = yield* Effect.forkChild(
+    Effect.forEach(names, (name) => Effect.exit(creating(client, name)), { concurrency: 10 })
+  )
+  yield* Effect.sleep("30 millis")
+  yield* application.kill
+  const { url: newUrl } = yield* application.start
+  yield* Fiber.await(first)
+  const restarted = ApiClient.make(newUrl, key)
+  const answers = yield* Effect.forEach(names, (name) => creating(restarted, name), { concurrency: 10 })
+  const page = yield* restarted.send("GET", "/api/v1/widgets?limit=500")
+  const made = itemsOf(page)
+    .map((each) => String(each["name"]))
+    .filter((name) => name.startsWith("crash-"))
+  const once =
+    answers.every((each) => each.status === 201) && made.length === names.length && new Set(made).size === made.length
+  check(
+    "a killed process loses nothing and repeats nothing",
+    once,
+    `${made.length} widgets of ${names.length} after kill -9 and restart`
+  )
+})

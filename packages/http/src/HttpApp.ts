@@ -1,0 +1,237 @@
+/** The HTTP door: the derived routes, health, metrics and documentation, served by one handler. */
+import { CurrentActor } from "@tenon/core/Actor"
+import { Unavailable } from "@tenon/core/Failure"
+import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
+import { Interpreter } from "@tenon/core/Interpreter"
+import { ReadinessChecks } from "@tenon/core/ReadinessChecks"
+import * as ByteSize from "effect/ByteSize"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpMiddleware from "effect/http/HttpMiddleware"
+import * as HttpServer from "effect/http/HttpServer"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import { Auth } from "./Auth.ts"
+import * as Cors from "./Cors.ts"
+import * as Deadlines from "./Deadlines.ts"
+import * as Documentation from "./Documentation.ts"
+import * as Exchange from "./Exchange.ts"
+import * as Health from "./Health.ts"
+import { MethodNotAllowed, Timeout, UnknownRoute } from "./HttpFailure.ts"
+import * as HttpMetrics from "./HttpMetrics.ts"
+import type * as OpenApi from "./OpenApi.ts"
+import * as Problem from "./Problem.ts"
+import * as Reply from "./Reply.ts"
+import * as Rest from "./Rest.ts"
+import * as Routes from "./Routes.ts"
+
+/** How the door is set up. */
+export interface Options {
+  /** What the documentation says of the API as a whole. */
+  readonly info?: OpenApi.Info
+  /** Bytes of a body, at most. Default 1 MiB. */
+  readonly bodyLimit?: number
+  /** Milliseconds until a request is given up. Default 30 seconds. */
+  readonly timeoutMillis?: number
+  /** Milliseconds between saying "not ready" and closing, for load balancers to notice. Default 0. */
+  readonly drainMillis?: number
+  /** Whether each request is logged. Default true. */
+  readonly accessLog?: boolean
+  /** Whether `/metrics` is served, to whoever reaches this port. Default true. */
+  readonly metrics?: boolean
+  readonly cors?: Cors.Options
+  /** Further routes of the host. */
+  readonly routes?: ReadonlyArray<Routes.Route>
+}
+
+/** Serves the interpreter's registry. */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<never, never, HttpServer.HttpServer | Interpreter | Auth | ReadinessChecks> =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      let draining = false
+      const bodyLimit = options.bodyLimit ?? 1_048_576
+      const interpreter = yield* Interpreter
+      const auth = yield* Auth
+      const checks = yield* ReadinessChecks
+      const timeoutMillis = options.timeoutMillis ?? 30_000
+      const deadlines = yield* Deadlines.make(timeoutMillis)
+      const find = Routes.make([
+        ...Rest.routes({ interpreter, bodyLimit }),
+        ...Health.routes({ checks, draining: () => draining, metrics: options.metrics !== false }),
+        ...Documentation.routes(interpreter.registry, options.info),
+        ...(options.routes ?? [])
+      ])
+      const app = makeApp({
+        auth,
+        find,
+        deadlines,
+        timeoutMillis,
+        draining: () => draining,
+        accessLog: options.accessLog !== false,
+        cors: options.cors
+      })
+      yield* HttpServer.serveEffect(app).pipe(
+        Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(bodyLimit)),
+        Effect.provideService(HttpMiddleware.SpanNameGenerator, spanName(find)),
+        Effect.provideService(HttpMiddleware.TracerDisabledWhen, isProbe)
+      )
+      yield* Effect.addFinalizer(() =>
+        Effect.andThen(
+          Effect.sync(() => void (draining = true)),
+          Effect.sleep(options.drainMillis ?? 0)
+        )
+      )
+    })
+  )
+
+/** Probes come every few seconds and say nothing in a trace. */
+const isProbe = ({ url }: HttpServerRequest) => url === "/metrics" || url.startsWith("/health/")
+
+const spanName = (find: Find) => (request: HttpServerRequest) => {
+  const path = request.url.split("?", 1)[0] ?? ""
+  const route = find(path)?.methods[request.method]
+  return route === undefined ? request.method : `${request.method} ${route.path}`
+}
+
+type Find = (path: string) => Routes.Found | undefined
+
+interface Setting {
+  readonly auth: Auth["Service"]
+  readonly find: Find
+  readonly deadlines: Deadlines.Deadlines
+  readonly timeoutMillis: number
+  readonly draining: () => boolean
+  readonly accessLog: boolean
+  readonly cors: Cors.Options | undefined
+}
+
+const makeApp = (setting: Setting): Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest> =>
+  Effect.withFiber((fiber) => {
+    const exchange = Exchange.make(
+      Context.getUnsafe(fiber.context as Context.Context<HttpServerRequest>, HttpServerRequest)
+    )
+    const found = setting.find(exchange.path)
+    const route = found?.methods[exchange.method === "HEAD" ? "GET" : exchange.method]
+    if (route !== undefined && found !== undefined) {
+      exchange.params = found.params
+      exchange.route = route.path
+    }
+    setting.deadlines.add(exchange, fiber)
+    const measure = measureOf(exchange.method, route)
+    const finish = (response: HttpServerResponse.HttpServerResponse) => {
+      setting.deadlines.delete(exchange)
+      const seconds = (performance.now() - exchange.startedAt) / 1000
+      measure(fiber.context, { status: response.status, seconds })
+      const open = withCors(setting, exchange, found, response)
+      // A caller that kept its connection would keep the server from closing.
+      const answer = setting.draining() ? HttpServerResponse.setHeader(open, "connection", "close") : open
+      return setting.accessLog ? Effect.as(log(exchange, answer.status, seconds), answer) : Effect.succeed(answer)
+    }
+    const answered = route === undefined ? unrouted(exchange, found) : routed(setting.auth, exchange, route)
+    return Effect.matchCauseEffect(Effect.interruptible(answered), {
+      onSuccess: finish,
+      onFailure: (cause) => Effect.flatMap(recover(setting, exchange, route, cause as Cause.Cause<unknown>), finish)
+    })
+  })
+
+const routed = (auth: Auth["Service"], exchange: Exchange.Exchange, route: Routes.Route) =>
+  route.open
+    ? Effect.provideService(route.handle(exchange), CurrentActor, nobody)
+    : Effect.flatMap(auth.authenticate(exchange.headers), (actor) => {
+        exchange.tenantId = actor.tenantId
+        exchange.actorId = actor.id
+        return Effect.provideService(route.handle(exchange), CurrentActor, actor)
+      })
+
+/** Who asks on an open route: an actor of no tenant with no role. */
+const nobody: CurrentActor["Service"] = { id: "nobody", tenantId: "", kind: "user", roles: [] }
+
+const unrouted = (exchange: Exchange.Exchange, found: Routes.Found | undefined) => {
+  if (found === undefined) return Effect.fail(new UnknownRoute())
+  const allowed = allowedOf(found)
+  return exchange.method === "OPTIONS"
+    ? Effect.succeed(Reply.empty(exchange, 204, { allow: allowed.join(", ") }))
+    : Effect.fail(new MethodNotAllowed({ allowed }))
+}
+
+const allowedOf = ({ methods }: Routes.Found): ReadonlyArray<string> => [
+  ...Object.keys(methods).flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])),
+  "OPTIONS"
+]
+
+/** Turns whatever went wrong into a problem. Only a bug is worth a line in the log. */
+const recover = (
+  setting: Setting,
+  exchange: Exchange.Exchange,
+  route: Routes.Route | undefined,
+  cause: Cause.Cause<unknown>
+) => {
+  const failure = Cause.findError(cause)
+  if (Result.isSuccess(failure)) {
+    const response = Problem.respond(exchange, failure.success, route?.errors ?? [])
+    if (response.status !== 500) return Effect.succeed(response)
+  } else if (Cause.hasInterruptsOnly(cause)) {
+    const { timeoutMillis } = setting
+    const failed = exchange.timedOut ? new Timeout({ millis: timeoutMillis }) : new Unavailable({ what: "This server" })
+    return Effect.succeed(Problem.respond(exchange, failed, []))
+  }
+  return Effect.logError("a request met a bug", cause).pipe(
+    Effect.annotateLogs({ requestId: exchange.requestId, method: exchange.method, route: exchange.route }),
+    Effect.as(Problem.respondWire(exchange, ErrorBoundary.unexpected, {}))
+  )
+}
+
+const withCors = (
+  { cors }: Setting,
+  exchange: Exchange.Exchange,
+  found: Routes.Found | undefined,
+  response: HttpServerResponse.HttpServerResponse
+) => {
+  const headers = cors === undefined ? undefined : Cors.headersFor(cors, exchange)
+  if (cors === undefined || headers === undefined) return response
+  const preflight =
+    found !== undefined && exchange.method === "OPTIONS" && "access-control-allow-origin" in headers
+      ? Cors.preflight(cors, allowedOf(found))
+      : {}
+  return HttpServerResponse.setHeaders(response, { ...headers, ...preflight })
+}
+
+/** Neither the query nor any header: both may hold what is nobody's business. */
+const log = (exchange: Exchange.Exchange, status: number, seconds: number) =>
+  Effect.annotateLogs(Effect.logInfo("request"), {
+    requestId: exchange.requestId,
+    method: exchange.method,
+    route: exchange.route,
+    path: exchange.path,
+    status,
+    millis: Math.round(seconds * 100_000) / 100,
+    ...(exchange.tenantId === undefined ? {} : { tenant: exchange.tenantId, actor: exchange.actorId })
+  })
+
+type Measure = ReturnType<typeof HttpMetrics.answers>
+
+const measures = new WeakMap<Routes.Route, Measure>()
+const otherMeasures = new Map<string, Measure>()
+const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+
+/** The measures of a route, made once; methods that nobody knows are counted as one. */
+const measureOf = (method: string, route: Routes.Route | undefined): Measure => {
+  const found = route?.method === method ? measures.get(route) : undefined
+  if (found !== undefined) return found
+  const name = methods.has(method) ? method : "other"
+  const path = route?.path ?? "unmatched"
+  if (route?.method === method) {
+    const fresh = HttpMetrics.answers(name, path)
+    measures.set(route, fresh)
+    return fresh
+  }
+  const other = otherMeasures.get(`${name} ${path}`) ?? HttpMetrics.answers(name, path)
+  otherMeasures.set(`${name} ${path}`, other)
+  return other
+}

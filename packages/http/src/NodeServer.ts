@@ -1,0 +1,60 @@
+/** The Node server to mount the door on: what a caller may cost before any handler sees the request. */
+import { createServer, type Server } from "node:http"
+import type { Socket } from "node:net"
+import { contentType, title, typeOf } from "./Problem.ts"
+
+/** Limits on requests as they arrive. */
+export interface Options {
+  /** Bytes of a request's line and headers, at most. Default 16 KiB. */
+  readonly maxHeaderBytes?: number
+  /** Milliseconds for all headers to arrive. Default 10 seconds. */
+  readonly headersTimeoutMillis?: number
+  /** Milliseconds for a whole request to arrive. Default 60 seconds. */
+  readonly requestTimeoutMillis?: number
+  /** Milliseconds that an idle connection is kept. Default 60 seconds: longer than the usual load balancer's. */
+  readonly keepAliveMillis?: number
+}
+
+/** A server that does not listen yet, for `NodeHttpServer.layer`. */
+export const make = (options: Options = {}): Server => {
+  const requestTimeout = options.requestTimeoutMillis ?? 60_000
+  const server = createServer({
+    maxHeaderSize: options.maxHeaderBytes ?? 16_384,
+    headersTimeout: Math.min(options.headersTimeoutMillis ?? 10_000, requestTimeout),
+    requestTimeout,
+    keepAliveTimeout: options.keepAliveMillis ?? 60_000,
+    connectionsCheckingInterval: 1_000
+  })
+  server.on("clientError", answerUnreadable)
+  return server
+}
+
+/** A request that cannot even be parsed gets a problem too, where anyone still listens. */
+const answerUnreadable = (error: NodeJS.ErrnoException, socket: Socket): void => {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, phrase, tag, detail] = faultOf(error.code)
+  const body = JSON.stringify({ type: typeOf(tag), title: title(tag), status, detail, tag })
+  socket.end(
+    `HTTP/1.1 ${status} ${phrase}\r\nConnection: close\r\nContent-Type: ${contentType}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  )
+}
+
+const faultOf = (code: string | undefined): readonly [number, string, string, string] => {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return [
+        431,
+        "Request Header Fields Too Large",
+        "HeadersTooLarge",
+        "The headers are larger than this server takes."
+      ]
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return [408, "Request Timeout", "RequestTimeout", "The request did not arrive in time."]
+    default:
+      return [400, "Bad Request", "MalformedRequest", "The request is not well-formed HTTP."]
+  }
+}

@@ -1,0 +1,88 @@
+/** Reads a request's body as JSON, once, up to a limit. */
+import { InvalidInput } from "@tenon/core/Failure"
+import * as Effect from "effect/Effect"
+import type { HttpServerError } from "effect/http/HttpServerError"
+import type * as Schema from "effect/Schema"
+import { Readable } from "node:stream"
+import type { Exchange } from "./Exchange.ts"
+import { BodyTooLarge, MalformedBody, UnsupportedMediaType } from "./HttpFailure.ts"
+import * as JsonText from "./JsonText.ts"
+
+type Failure = BodyTooLarge | MalformedBody | UnsupportedMediaType | InvalidInput
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+const jsonType = /^application\/(?:json|[a-z0-9!#$&^_.+-]+\+json)\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i
+
+/** The input that a body holds: an object. A request without a body holds an empty one. */
+export const read = (exchange: Exchange, limit: number): Effect.Effect<Schema.Json, Failure> => {
+  const { headers } = exchange
+  const length = headers["content-length"]
+  if (length === undefined ? headers["transfer-encoding"] === undefined : length === "0") return noInput
+  // Refused unread; the server closes the connection when the caller goes on sending.
+  if (length !== undefined && Number(length) > limit) return Effect.fail(new BodyTooLarge({ limit }))
+  const type = headers["content-type"]
+  if (type === undefined || (type !== "application/json" && !jsonType.test(type)))
+    return Effect.fail(new UnsupportedMediaType({ expected: "application/json" }))
+  const encoding = headers["content-encoding"]
+  if (encoding !== undefined && encoding !== "identity")
+    return Effect.fail(new UnsupportedMediaType({ expected: "application/json without a content encoding" }))
+  return Effect.flatMap(bytesOf(exchange, limit), toInput)
+}
+
+/** The bytes of a body. Node's own stream is read as it is; Effect's reader waits for its end twice over. */
+const bytesOf = (exchange: Exchange, limit: number): Effect.Effect<Uint8Array, Failure> => {
+  const { source } = exchange.request
+  // A caller that waits for `100 Continue` is answered by the server's reader only.
+  return source instanceof Readable && exchange.headers["expect"] === undefined
+    ? fromNode(source, limit)
+    : Effect.matchEffect(exchange.request.arrayBuffer, {
+        onFailure: (error) => Effect.fail(toFailure(error, limit)),
+        onSuccess: (bytes) => Effect.succeed(new Uint8Array(bytes))
+      })
+}
+
+const fromNode = (source: Readable, limit: number): Effect.Effect<Uint8Array, Failure> =>
+  Effect.callback((resume) => {
+    const chunks: Array<Uint8Array> = []
+    let size = 0
+    const onData = (chunk: Uint8Array) => {
+      size += chunk.length
+      if (size > limit) finish(Effect.fail(new BodyTooLarge({ limit })))
+      else chunks.push(chunk)
+    }
+    const onEnd = () => finish(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+    const onBroken = () => finish(Effect.fail(new MalformedBody({ reason: "it broke off" })))
+    const leave = () => {
+      source.off("data", onData).off("end", onEnd).off("close", onBroken)
+    }
+    const finish = (exit: Effect.Effect<Uint8Array, Failure>) => {
+      leave()
+      resume(exit)
+    }
+    if (source.destroyed) return onBroken()
+    source.on("data", onData).on("end", onEnd).on("error", onBroken).on("close", onBroken)
+    return Effect.sync(leave)
+  })
+
+const noInput = Effect.succeed<Schema.Json>({})
+
+const toFailure = (error: HttpServerError, limit: number): Failure =>
+  error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
+    ? new BodyTooLarge({ limit })
+    : new MalformedBody({ reason: "it broke off" })
+
+const toInput = (bytes: Uint8Array): Effect.Effect<Schema.Json, Failure> => {
+  if (bytes.byteLength === 0) return noInput
+  let text: string
+  try {
+    text = utf8.decode(bytes)
+  } catch {
+    return Effect.fail(new MalformedBody({ reason: "it is not UTF-8" }))
+  }
+  const parsed = JsonText.parse(text)
+  if (parsed._tag === "Failure") return Effect.fail(parsed.failure)
+  const value = parsed.success
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Effect.succeed(value)
+    : Effect.fail(new InvalidInput({ issues: [{ path: "", message: "Expected an object" }] }))
+}

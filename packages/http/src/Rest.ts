@@ -1,0 +1,215 @@
+/** Serves the derived routes: each reads its request, calls the interpreter, and lays out the answer. */
+import type * as Action from "@tenon/core/Action"
+import * as Decision from "@tenon/core/Decision"
+import { InvalidInput } from "@tenon/core/Failure"
+import * as Field from "@tenon/core/Field"
+import type { Interpreter } from "@tenon/core/Interpreter"
+import type { Executed, Request } from "@tenon/core/Invocation"
+import type * as Query from "@tenon/core/Query"
+import type * as Resource from "@tenon/core/Resource"
+import type { EncodedRow } from "@tenon/core/UnitOfWork"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { Exchange } from "./Exchange.ts"
+import * as HttpMetrics from "./HttpMetrics.ts"
+import * as Preconditions from "./Preconditions.ts"
+import * as QueryString from "./QueryString.ts"
+import * as Reply from "./Reply.ts"
+import * as RequestBody from "./RequestBody.ts"
+import * as RestEndpoint from "./RestEndpoint.ts"
+import type { Handler, Route } from "./Routes.ts"
+
+/** What the derived routes need. */
+export interface Options {
+  readonly interpreter: Interpreter["Service"]
+  /** Bytes of a body, at most. */
+  readonly bodyLimit: number
+}
+
+/** The routes of the interpreter's registry. */
+export const routes = (options: Options): ReadonlyArray<Route> =>
+  RestEndpoint.all(options.interpreter.registry).map((endpoint) => ({
+    method: endpoint.method,
+    path: endpoint.path,
+    errors: endpoint.action?.errors ?? [],
+    open: false,
+    handle: handlerOf(options, endpoint)
+  }))
+
+const handlerOf = (options: Options, endpoint: RestEndpoint.Endpoint): Handler => {
+  const { action, operation, resource } = endpoint
+  if (action === undefined) return operation === "list" ? list(options, resource) : find(options, resource)
+  return Decision.isRead(action) ? read(options, resource, action) : write(options, endpoint, action)
+}
+
+const isKey = Schema.is(Field.Identifier)
+
+/** The key in a path. */
+const keyOf = (exchange: Exchange): Result.Result<string, InvalidInput> => {
+  const [given = ""] = exchange.params
+  let key = given
+  if (given.includes("%")) {
+    try {
+      key = decodeURIComponent(given)
+    } catch {
+      return invalidKey("is not percent-encoded UTF-8")
+    }
+  }
+  return isKey(key) ? Result.succeed(key) : invalidKey("must be 1 to 200 characters without control characters")
+}
+
+const invalidKey = (message: string) => Result.fail(new InvalidInput({ issues: [{ path: "id", message }] }))
+
+const list =
+  ({ interpreter }: Options, resource: Resource.Any): Handler =>
+  (exchange) => {
+    const query = QueryString.list(resource, exchange.query)
+    if (Result.isFailure(query)) return Effect.fail(query.failure)
+    return Effect.map(interpreter.list(resource, query.success), (page) =>
+      Reply.json(exchange, 200, { items: page.items, next: page.next ?? null }, nextLink(exchange, page))
+    )
+  }
+
+/** RFC 8288: where the next page is. */
+const nextLink = (exchange: Exchange, { next }: Query.Page<EncodedRow>): Reply.Extra => {
+  if (next === undefined) return {}
+  const kept = exchange.query.split("&").filter((part) => part !== "" && !/^after(=|$)/.test(part))
+  return { link: `<${exchange.path}?${[...kept, `after=${encodeURIComponent(next)}`].join("&")}>; rel="next"` }
+}
+
+const find = ({ interpreter }: Options, resource: Resource.Any): Handler => {
+  const versionField = Decision.versionField(resource)
+  return (exchange) => {
+    const key = keyOf(exchange)
+    if (Result.isFailure(key)) return Effect.fail(key.failure)
+    if (exchange.query !== "") return Effect.fail(noParameters(exchange))
+    return Effect.map(interpreter.find(resource, key.success), (row) => {
+      const version = versionField === undefined ? undefined : row[versionField]
+      return versioned(exchange, 200, row, typeof version === "number" ? version : undefined)
+    })
+  }
+}
+
+const noParameters = (exchange: Exchange) =>
+  new InvalidInput({
+    issues: exchange.query
+      .split("&")
+      .slice(0, 50)
+      .map((part) => ({ path: part.split("=", 1)[0] ?? "", message: "is not a parameter of this route" }))
+  })
+
+/** An answer with an entity tag, or `304` where the caller has it. */
+const versioned = (
+  exchange: Exchange,
+  status: number,
+  body: unknown,
+  version: number | undefined,
+  extra?: Reply.Extra
+) => {
+  if (version === undefined) return Reply.json(exchange, status, body, extra)
+  const etag = Preconditions.etag(version)
+  return exchange.method !== "POST" && Preconditions.noneMatch(exchange.headers, version)
+    ? Reply.empty(exchange, 304, { etag })
+    : Reply.json(exchange, status, body, { ...extra, etag })
+}
+
+const read = ({ interpreter }: Options, resource: Resource.Any, action: Action.Any): Handler => {
+  const readInput = QueryString.inputReader(action)
+  const perform = performer(interpreter, action)
+  return (exchange) => {
+    const key = keyOf(exchange)
+    if (Result.isFailure(key)) return Effect.fail(key.failure)
+    const input = readInput(exchange.query)
+    if (Result.isFailure(input)) return Effect.fail(input.failure)
+    const request = { resource: resource.name, action: action.name, key: key.success, input: input.success }
+    return Effect.map(perform(request), ({ result, version }) =>
+      action.kind === "stream" ? lines(exchange, result) : versioned(exchange, 200, result, version)
+    )
+  }
+}
+
+const linesPerChunk = 100
+const utf8 = new TextEncoder()
+
+/** Newline-delimited JSON, written as fast as the caller reads. The interpreter has run the stream as a whole. */
+const lines = (exchange: Exchange, result: Schema.Json) => {
+  const rows = Array.isArray(result) ? result : [result]
+  const chunks = function* () {
+    for (let at = 0; at < rows.length; at += linesPerChunk)
+      yield utf8.encode(
+        rows
+          .slice(at, at + linesPerChunk)
+          .map((row) => `${JSON.stringify(row)}\n`)
+          .join("")
+      )
+  }
+  return HttpServerResponse.stream(Stream.fromIterable({ [Symbol.iterator]: chunks }), {
+    contentType: "application/x-ndjson",
+    headers: Reply.headersOf(exchange)
+  })
+}
+
+const write = ({ bodyLimit, interpreter }: Options, endpoint: RestEndpoint.Endpoint, action: Action.Any): Handler => {
+  const { resource } = endpoint
+  const keyed = RestEndpoint.hasKey(endpoint)
+  const isVoid = RestEndpoint.isVoid(action)
+  const collection = RestEndpoint.collectionPath(resource)
+  const perform = performer(interpreter, action)
+  const conclude = (exchange: Exchange, { result, version }: Executed) => {
+    const etag = version === undefined ? undefined : { etag: Preconditions.etag(version) }
+    if (isVoid) return Reply.empty(exchange, 204, etag)
+    if (action.kind !== "create") return Reply.json(exchange, 200, result, etag)
+    return Reply.json(exchange, 201, result, { ...etag, location: locationOf(collection, resource, result) })
+  }
+  return (exchange) => {
+    const idempotencyKey = Preconditions.idempotencyKey(exchange.headers)
+    if (Result.isFailure(idempotencyKey)) return Effect.fail(idempotencyKey.failure)
+    const expectedVersion = Preconditions.expectedVersion(exchange.headers)
+    if (Result.isFailure(expectedVersion)) return Effect.fail(expectedVersion.failure)
+    if (exchange.query !== "") return Effect.fail(noParameters(exchange))
+    let key: string | undefined
+    if (keyed) {
+      const found = keyOf(exchange)
+      if (Result.isFailure(found)) return Effect.fail(found.failure)
+      key = found.success
+    }
+    return Effect.flatMap(RequestBody.read(exchange, bodyLimit), (input) =>
+      Effect.map(
+        unhurt(
+          perform({
+            resource: resource.name,
+            action: action.name,
+            key,
+            input,
+            idempotencyKey: idempotencyKey.success,
+            expectedVersion: expectedVersion.success
+          })
+        ),
+        (executed) => conclude(exchange, executed)
+      )
+    )
+  }
+}
+
+const locationOf = (collection: string, resource: Resource.Any, result: Schema.Json): string => {
+  const key = (result as { readonly [field: string]: Schema.Json })[resource.key]
+  return `${collection}/${encodeURIComponent(String(key))}`
+}
+
+/** A write that has begun is carried through in a fiber of its own, though the caller hangs up or its time is over. */
+const unhurt = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), Fiber.join)
+
+/** Performs an action and counts what came of it. */
+const performer = (interpreter: Interpreter["Service"], action: Action.Any) => {
+  const count = HttpMetrics.actions(`${action.resource}.${action.name}`)
+  return (request: Request) =>
+    Effect.matchEffect(interpreter.perform(request), {
+      onFailure: (failure) => Effect.andThen(count(failure._tag), Effect.fail(failure)),
+      onSuccess: (executed) => Effect.as(count("ok"), executed)
+    })
+}

@@ -1,0 +1,115 @@
+/**
+ * The handler of one action: check who calls, run the action in one journaled step, then send what follows from it.
+ * The journal holds the step and one entry per send, as in an object written by hand.
+ */
+import * as restate from "@restatedev/restate-sdk"
+import type * as Action from "@tenon/core/Action"
+import { Checkpoint } from "@tenon/core/Checkpoint"
+import { SchemaMismatch } from "@tenon/core/Failure"
+import type { Executed, Invocation } from "@tenon/core/Invocation"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Attempt from "./Attempt.ts"
+import * as Handler from "./Handler.ts"
+import * as JsonSerde from "./JsonSerde.ts"
+import * as SignedContext from "./SignedContext.ts"
+import * as Target from "./Target.ts"
+import * as WireError from "./WireError.ts"
+
+/** What the step leaves in the journal: what the action came to, and when, where something follows. */
+interface Step extends Executed {
+  readonly at?: number
+}
+
+/** What a handler answers. */
+export type Answer = Pick<Executed, "result" | "version">
+
+const decoder = new TextDecoder()
+
+/** What every handler of an action is registered with. */
+export const options = (action: Action.Any) => ({
+  input: JsonSerde.raw(JsonSerde.jsonSchema(action.input)),
+  output: JsonSerde.json(
+    JsonSerde.jsonSchema(
+      Schema.Struct({
+        result: action.kind === "stream" ? Schema.Array(action.output) : action.output,
+        version: Schema.optionalKey(Schema.Int).annotate({ description: "The version of the object's row." })
+      })
+    )
+  ),
+  ...(action.description === undefined ? {} : { description: action.description }),
+  // A cancelled action would be torn between its commit and its sends; it is short, so it runs to its end.
+  explicitCancellation: true
+})
+
+/** The handler. */
+export const make =
+  (setting: Handler.Setting, action: Action.Any) =>
+  async (ctx: restate.ObjectSharedContext, body: Uint8Array): Promise<Answer> => {
+    const { claims, keyId } = Handler.verified(setting, ctx, body)
+    const invocation = invocationOf(action, claims, ctx.key, body)
+    const what = `${action.resource}.${action.name}`
+    const step = await ctx.run(action.name, () => execute(setting, action, invocation, claims, ctx), Attempt.retry)
+    await setting.reached?.("journaled", what)
+    const { actor, idempotencyKey } = invocation
+    // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
+    const id = idempotencyKey === undefined ? claims.id : SignedContext.named("caller", actor.tenantId, idempotencyKey)
+    const from = { at: step.at ?? 0, ...(claims.trace === undefined ? {} : { trace: claims.trace }) }
+    for (const [index, delivery] of step.deliveries.entries()) {
+      Handler.send(setting, ctx, actor, delivery, { id: SignedContext.follow(id, index), ...from }, keyId)
+    }
+    await setting.reached?.("delivered", what)
+    return step.version === undefined ? { result: step.result } : { result: step.result, version: step.version }
+  }
+
+const invocationOf = (
+  action: Action.Any,
+  { actor, expectedVersion, fingerprint, idempotencyKey, origin }: SignedContext.Claims,
+  objectKey: string,
+  body: Uint8Array
+): Invocation => {
+  const key = Target.ownKey(actor.tenantId, objectKey)
+  if (key === undefined) throw new Error("A context was signed for an object of another tenant; this is a bug in Tenon")
+  return {
+    resource: action.resource,
+    action: action.name,
+    key,
+    input: JSON.parse(decoder.decode(body)),
+    actor,
+    origin,
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+    ...(expectedVersion === undefined ? {} : { expectedVersion })
+  }
+}
+
+/** The body of the step. It touches the store and nothing of Restate. */
+const execute = async (
+  setting: Handler.Setting,
+  action: Action.Any,
+  invocation: Invocation,
+  claims: SignedContext.Claims,
+  ctx: restate.Context
+): Promise<Step> => {
+  const plain = Handler.traced(claims.trace, setting.executor.execute(invocation, claims.id))
+  const effect = setting.reached === undefined ? plain : watched(plain, `${action.resource}.${action.name}`)
+  const settled = await Attempt.settle(setting.context, effect, ctx.request().attemptCompletedSignal)
+  if (Result.isSuccess(settled)) {
+    const executed = settled.success
+    return executed.deliveries.length === 0 ? executed : { ...executed, at: Date.now() }
+  }
+  const { failure } = settled
+  // A door's caller is told of a release that does not match; what was sent waits until one does.
+  const waits =
+    Attempt.isInfrastructure(failure) && !(invocation.origin === "door" && failure instanceof SchemaMismatch)
+  throw waits ? new Error(failure.message) : WireError.toTerminal(failure, action.errors)
+}
+
+const watched = <A, E>(effect: Effect.Effect<A, E>, what: string): Effect.Effect<A, E> =>
+  Effect.flatMap(Checkpoint, (reached) =>
+    reached("before", what).pipe(
+      Effect.andThen(effect),
+      Effect.onExit(() => reached("executed", what))
+    )
+  )

@@ -1,0 +1,58 @@
+/**
+ * Runs the body of a journaled step in this process and sorts what comes of it: a value, a failure that ends the
+ * invocation, one that Restate tries again without end, or a bug that an operator has to see.
+ */
+import * as NodeTimers from "node:timers/promises"
+import * as restate from "@restatedev/restate-sdk"
+import { isCrash } from "@tenon/core/Checkpoint"
+import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
+import * as Failure from "@tenon/core/Failure"
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+
+/**
+ * What Restate does with a step that threw: again after 50 ms, 100 ms and so on up to 10 s, for ever. A limit would
+ * give up on accepted work while a database is down.
+ */
+export const retry = { initialRetryInterval: 50, retryIntervalFactor: 2, maxRetryInterval: 10_000 } as const
+
+/** How often a bug is tried before its invocation is paused. */
+const defectAttempts = 3
+
+/** Whether a failure says that something the action needs is not there now, so that accepted work must wait for it. */
+export const isInfrastructure = (failure: unknown): boolean =>
+  Failure.classes.some((each) => failure instanceof each && ErrorBoundary.classification(each).retryable)
+
+/**
+ * Runs an effect to a value or a typed failure. Rejects, for Restate to retry, where it was interrupted or a crash was
+ * injected; a defect is tried a few times here and then pauses the invocation, with its message for the operator.
+ */
+export const settle = async <A, E, R>(
+  context: Context.Context<R>,
+  effect: Effect.Effect<A, E, R>,
+  signal: AbortSignal
+): Promise<Result.Result<A, E>> => {
+  const run = Effect.runPromiseExitWith(context)
+  for (let attempt = 1; ; attempt++) {
+    const exit = await run(effect, { signal })
+    if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
+    const problem = Cause.squash(exit.cause)
+    if (Cause.hasDies(exit.cause)) {
+      if (isCrash(problem)) throw problem
+      // `PauseError.from` of SDK 1.17.2 makes a RetryableError.
+      if (attempt === defectAttempts) throw new restate.PauseError(messageOf(problem), { cause: problem })
+      await NodeTimers.setTimeout(50 * 2 ** attempt)
+      continue
+    }
+    const failure = Cause.findErrorOption(exit.cause)
+    if (Option.isSome(failure)) return Result.fail(failure.value)
+    throw new Error("The step was interrupted")
+  }
+}
+
+const messageOf = (problem: unknown) =>
+  problem instanceof Error ? `${problem.name}: ${problem.message}` : String(problem)

@@ -1,0 +1,29 @@
+/** Serdes that show a schema in Restate's discovery. */
+import type * as restate from "@restatedev/restate-sdk"
+import * as Schema from "effect/Schema"
+
+type JsonSchema = { readonly [key: string]: unknown }
+
+/** The JSON Schema (draft 2020-12) of a schema's JSON encoding, its definitions inside. */
+export const jsonSchema = (schema: Schema.Constraint): JsonSchema => {
+  const { definitions, schema: own } = Schema.toJsonSchemaDocument(schema)
+  return Object.keys(definitions).length === 0 ? own : { ...own, $defs: definitions }
+}
+
+const encoder = new TextEncoder()
+
+/** Input that reaches the handler as it came, because its signature covers the bytes. */
+export const raw = (schema: JsonSchema): restate.Serde<Uint8Array> => ({
+  contentType: "application/json",
+  jsonSchema: schema,
+  serialize: (bytes) => bytes,
+  deserialize: (bytes) => bytes
+})
+
+/** Plain JSON out. */
+export const json = (schema: JsonSchema): restate.Serde<unknown> => ({
+  contentType: "application/json",
+  jsonSchema: schema,
+  serialize: (value) => encoder.encode(JSON.stringify(value ?? null)),
+  deserialize: (bytes) => JSON.parse(new TextDecoder().decode(bytes))
+})

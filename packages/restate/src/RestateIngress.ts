@@ -1,0 +1,99 @@
+/** Calls through Restate's ingress over kept-alive connections, and what may safely be asked again. */
+import * as NodeHttp from "node:http"
+import * as NodeHttps from "node:https"
+import { Unavailable } from "@tenon/core/Failure"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { Call } from "./Call.ts"
+import type { ContextKeys } from "./ContextKeys.ts"
+import * as SignedContext from "./SignedContext.ts"
+
+/** What the ingress answered: anything that is neither its own outage nor silence. */
+export interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
+/** A way to make calls. */
+export interface RestateIngress {
+  /**
+   * Makes a call and waits for its answer; or, one way, until it is accepted. Asked again where the connection or the
+   * ingress failed: a call is done once for its signed id, however often it is made. In the end fails with `Unavailable`.
+   */
+  readonly call: (
+    call: Call,
+    options: { readonly oneWay: boolean; readonly idempotencyKey: string | undefined }
+  ) => Effect.Effect<Answer, Unavailable>
+}
+
+/** A connection that failed, or an ingress that is not ready. */
+interface Trouble {
+  readonly _tag: "Trouble"
+  readonly message: string
+}
+
+/** Seven tries within about six seconds: longer than a restart of Restate, shorter than a caller's patience. */
+const again = Schedule.upTo(Schedule.exponential("50 millis"), { times: 6 })
+
+/** Calls the ingress at an address. Connections are closed with the scope. */
+export const make = Effect.fnUntraced(function* (
+  ingressUrl: string,
+  keys: ContextKeys
+): Effect.fn.Return<RestateIngress, never, Scope.Scope> {
+  const base = new URL(ingressUrl)
+  const secure = base.protocol === "https:"
+  const settings = { keepAlive: true, noDelay: true, maxSockets: 1024, scheduling: "lifo" as const }
+  const agent = yield* Effect.acquireRelease(
+    Effect.sync(() => (secure ? new NodeHttps.Agent(settings) : new NodeHttp.Agent(settings))),
+    (agent) => Effect.sync(() => agent.destroy())
+  )
+  const begin = secure ? NodeHttps.request : NodeHttp.request
+  const where = {
+    agent,
+    hostname: base.hostname.replace(/^\[|\]$/g, ""),
+    port: base.port === "" ? (secure ? 443 : 80) : Number(base.port),
+    method: "POST"
+  }
+  const prefix = base.pathname.replace(/\/$/, "")
+
+  const once = (path: string, headers: NodeHttp.OutgoingHttpHeaders, body: Uint8Array) =>
+    Effect.callback<Answer, Trouble>((resume) => {
+      const fail = (error: Error) => resume(Effect.fail({ _tag: "Trouble", message: error.message }))
+      const request = begin({ ...where, path, headers }, (response) => {
+        const chunks: Array<Buffer> = []
+        response.on("data", (chunk: Buffer) => chunks.push(chunk))
+        response.once("error", fail)
+        response.once("end", () => {
+          const status = response.statusCode ?? 0
+          const text = Buffer.concat(chunks).toString()
+          // A handler's own 503 is its answer; Restate's own, without metadata, says that it is not ready.
+          const outage = status >= 502 && status <= 504 && !text.includes('"metadata"')
+          resume(
+            outage ? Effect.fail({ _tag: "Trouble", message: `${status} ${text}` }) : Effect.succeed({ status, text })
+          )
+        })
+      })
+      request.once("error", fail)
+      request.end(body)
+      return Effect.sync(() => request.destroy())
+    })
+
+  return {
+    call: ({ body, claims, delayMillis, target }, { idempotencyKey, oneWay }) => {
+      const delay = delayMillis === 0 ? "" : `?delay=${delayMillis}ms`
+      const path = `${prefix}/${target.service}/${encodeURIComponent(target.key)}/${target.handler}${oneWay ? `/send${delay}` : ""}`
+      const headers: NodeHttp.OutgoingHttpHeaders = {
+        "content-type": "application/json",
+        "content-length": body.length,
+        [SignedContext.header]: SignedContext.sign(keys, claims, target, body),
+        ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey })
+      }
+      return once(path, headers, body).pipe(
+        Effect.retry(again),
+        Effect.tapError(({ message }) => Effect.logWarning("Restate's ingress does not answer", message)),
+        Effect.mapError(() => new Unavailable({ what: "The durable runtime" }))
+      )
+    }
+  }
+})

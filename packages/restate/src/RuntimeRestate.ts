@@ -1,0 +1,107 @@
+/** The runtime over Restate: actions and deliveries become calls of handlers, which `RestateEndpoint` serves. */
+import type * as Action from "@tenon/core/Action"
+import { Executor } from "@tenon/core/Executor"
+import { type ActionFailure, Unavailable } from "@tenon/core/Failure"
+import type { Executed, Invocation } from "@tenon/core/Invocation"
+import { Runtime } from "@tenon/core/Runtime"
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as ActionHandler from "./ActionHandler.ts"
+import * as Call from "./Call.ts"
+import * as ContextKeys from "./ContextKeys.ts"
+import * as RestateIngress from "./RestateIngress.ts"
+import * as SignedContext from "./SignedContext.ts"
+import * as WireError from "./WireError.ts"
+
+/** Where Restate is, and how to sign calls. */
+export interface Options {
+  readonly ingressUrl: string
+  readonly keys: ContextKeys.ContextKeys
+  /** How long after a door's call its handler may begin. Default: an hour. */
+  readonly lifetime?: Duration.Input | undefined
+}
+
+const nothing: ReadonlyArray<Action.ErrorClass> = []
+
+const traceParent = Effect.withFiber((fiber) => {
+  const span = fiber.cache.span
+  return Effect.succeed(
+    span === undefined ? {} : { trace: `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}` }
+  )
+})
+
+/** Runs durable actions and workflows on a Restate server. */
+export const layer = (options: Options): Layer.Layer<Runtime, never, Executor> =>
+  Layer.effect(
+    Runtime,
+    Effect.gen(function* () {
+      const { registry } = yield* Executor
+      const ingress = yield* RestateIngress.make(options.ingressUrl, options.keys)
+      const lifetime = Duration.toMillis(options.lifetime ?? "1 hour")
+
+      /** An answer that no handler gave, such as that of a service which nobody has registered. */
+      const unexpected = (what: string, status: number, message: string): Effect.Effect<never, ActionFailure> =>
+        status === 404
+          ? Effect.andThen(
+              Effect.logError(`Restate does not know ${what}; is an endpoint registered?`, message),
+              Effect.fail(new Unavailable({ what }))
+            )
+          : Effect.die(new Error(`Restate answered ${status} to ${what}: ${message}`))
+
+      return Runtime.of({
+        invoke: Effect.fnUntraced(function* (invocation: Invocation): Effect.fn.Return<Executed, ActionFailure> {
+          const { action, actor, fingerprint, idempotencyKey, resource } = invocation
+          const at = yield* Clock.currentTimeMillis
+          const trace = yield* traceParent
+          const call = Call.ofInvocation(invocation, {
+            id: SignedContext.newId(),
+            at,
+            expires: at + lifetime,
+            ...trace
+          })
+          const { status, text } = yield* ingress.call(call, {
+            oneWay: false,
+            // With the fingerprint, so that a reuse for another request reaches the receipt and is told so.
+            idempotencyKey:
+              idempotencyKey === undefined
+                ? undefined
+                : SignedContext.named(actor.tenantId, actor.id, idempotencyKey, fingerprint ?? "")
+          })
+          if (status === 200) {
+            const answer = JSON.parse(text) as ActionHandler.Answer
+            return { ...answer, deliveries: [] }
+          }
+          const { failure, message } = WireError.fromAnswer(text, registry.action(resource, action)?.errors ?? nothing)
+          return yield* failure === undefined
+            ? unexpected(`${resource}.${action}`, status, message)
+            : Effect.fail(failure)
+        }),
+        deliver: Effect.fnUntraced(function* (actor, delivery, id): Effect.fn.Return<void, ActionFailure> {
+          const at = yield* Clock.currentTimeMillis
+          const trace = yield* traceParent
+          const once = SignedContext.named("delivery", actor.tenantId, id)
+          const call = Call.ofDelivery(actor, delivery, { id: once, at, ...trace })
+          const { status, text } = yield* ingress.call(call, {
+            oneWay: true,
+            // A workflow's own key makes it unique, and Restate takes no other for it.
+            idempotencyKey: delivery._tag === "StartWorkflow" ? undefined : once
+          })
+          if (status >= 300) {
+            return yield* unexpected(call.target.service, status, WireError.fromAnswer(text, nothing).message)
+          }
+        })
+      })
+    })
+  )
+
+/** `RESTATE_INGRESS_URL` and `TENON_CONTEXT_KEY`. */
+export const layerConfig: Layer.Layer<Runtime, Config.ConfigError | ContextKeys.ContextKeysError, Executor> =
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const ingressUrl = yield* Config.String("RESTATE_INGRESS_URL").pipe(Config.withDefault("http://localhost:8080"))
+      return layer({ ingressUrl, keys: yield* ContextKeys.parse(yield* ContextKeys.config) })
+    })
+  )

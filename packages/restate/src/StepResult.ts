@@ -1,0 +1,63 @@
+/** What came of a step, as the journal keeps it: with its time, and a typed failure as a value, so that its type survives. */
+import type { StepOptions } from "@tenon/core/Durable"
+import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
+import * as Failure from "@tenon/core/Failure"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Attempt from "./Attempt.ts"
+
+/** What came of a step's body. */
+type Ending =
+  | { readonly value?: unknown }
+  | { readonly failure: unknown }
+  | { readonly framework: ErrorBoundary.WireFailure }
+  | { readonly interrupted: true }
+
+/** A step's result: `at` is when it ended, in milliseconds since 1970. */
+export type StepResult = Ending & { readonly at: number }
+
+const isJson = Schema.is(Schema.Json)
+
+const codecOf = <A>(schema: Schema.Codec<A, unknown>) => Schema.toCodecJson(schema)
+
+/** The step's effect with its value encoded, and each failure encoded or made what it is: a wait, or a bug. */
+export const encoded = <A, E, R>(
+  name: string,
+  effect: Effect.Effect<A, E, R>,
+  options: StepOptions<A, E> | undefined
+): Effect.Effect<Ending, Failure.ActionFailure, R> => {
+  const { failure, success } = options ?? {}
+  return Effect.matchEffect(effect, {
+    onSuccess: (value): Effect.Effect<Ending> =>
+      success === undefined
+        ? value === undefined || isJson(value)
+          ? Effect.succeed({ value })
+          : Effect.die(new Error(`The value of step "${name}" is not JSON; give the step a \`success\` schema`))
+        : Effect.map(Effect.orDie(Schema.encodeEffect(codecOf(success))(value)), (value) => ({ value })),
+    onFailure: (error): Effect.Effect<Ending, Failure.ActionFailure> => {
+      const encoded = failure === undefined ? Option.none() : Schema.encodeUnknownOption(codecOf(failure))(error)
+      if (Option.isSome(encoded)) return Effect.succeed({ failure: encoded.value })
+      if (Attempt.isInfrastructure(error)) return Effect.fail(error as unknown as Failure.ActionFailure)
+      return Failure.classes.some((each) => error instanceof each)
+        ? Effect.succeed({ framework: ErrorBoundary.encode(error, []) })
+        : Effect.die(
+            new Error(`Step "${name}" failed with ${String(error)}; give it a \`failure\` schema to keep that`)
+          )
+    }
+  })
+}
+
+/** Gives back what came of a step. */
+export const decode = <A, E>(result: StepResult, options: StepOptions<A, E> | undefined): Effect.Effect<A, E> => {
+  if ("interrupted" in result) return Effect.interrupt
+  if ("framework" in result) return Effect.fail(ErrorBoundary.decode(result.framework, []) as E)
+  if ("failure" in result) {
+    const decoded = Schema.decodeUnknownResult(codecOf(options!.failure!))(result.failure)
+    return Result.isSuccess(decoded) ? Effect.fail(decoded.success) : Effect.die(decoded.failure)
+  }
+  if (options?.success === undefined) return Exit.succeed(result.value as A)
+  return Effect.orDie(Schema.decodeUnknownEffect(codecOf(options.success))(result.value))
+}

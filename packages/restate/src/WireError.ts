@@ -1,0 +1,46 @@
+/** Failures as Restate carries them: terminal errors whose status is the failure's and whose metadata is its wire form. */
+import * as restate from "@restatedev/restate-sdk"
+import type * as Action from "@tenon/core/Action"
+import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
+import type { ActionFailure } from "@tenon/core/Failure"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+
+const field = "tenon-failure"
+
+/** The terminal error of a failure. What is declared nowhere becomes `Unexpected`. */
+export const toTerminal = (
+  failure: unknown,
+  declared: ReadonlyArray<Action.ErrorClass> = []
+): restate.TerminalError => {
+  const wire = ErrorBoundary.encode(failure, declared)
+  return new restate.TerminalError(wire.message, {
+    errorCode: wire.status,
+    metadata: { [field]: JSON.stringify(wire) }
+  })
+}
+
+const Answer = Schema.fromJsonString(
+  Schema.Struct({
+    message: Schema.String,
+    metadata: Schema.optionalKey(
+      Schema.Struct({ [field]: Schema.optionalKey(Schema.fromJsonString(ErrorBoundary.WireFailure)) })
+    )
+  })
+)
+
+const decode = Schema.decodeUnknownOption(Answer)
+
+/** What the ingress says about an error: a failure that a handler ended with, or Restate's own sentence. */
+export const fromAnswer = (
+  text: string,
+  declared: ReadonlyArray<Action.ErrorClass>
+): { readonly failure: ActionFailure | undefined; readonly message: string } => {
+  const answer = decode(text)
+  if (Option.isNone(answer)) return { failure: undefined, message: text.slice(0, 500) }
+  const wire = answer.value.metadata?.[field]
+  return {
+    failure: wire === undefined ? undefined : ErrorBoundary.decode(wire, declared),
+    message: answer.value.message
+  }
+}

@@ -1,0 +1,97 @@
+/** What Restate serves for a workflow: `run`, which runs its program once per key, and a handler for each signal. */
+import * as restate from "@restatedev/restate-sdk"
+import { isCrash } from "@tenon/core/Checkpoint"
+import type { Implementation } from "@tenon/core/Workflow"
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as DurableRestate from "./DurableRestate.ts"
+import * as Handler from "./Handler.ts"
+import * as JsonSerde from "./JsonSerde.ts"
+import * as ServiceOptions from "./ServiceOptions.ts"
+import * as Target from "./Target.ts"
+import * as WireError from "./WireError.ts"
+import type { Definition } from "./VirtualObject.ts"
+
+/** How often a bug in a program is tried, in this process, before its run is paused. */
+const defectAttempts = 3
+
+const decoder = new TextDecoder()
+
+/** The service of a workflow. `pause` asks Restate to pause an invocation until an operator resumes it. */
+export const make = (
+  setting: Handler.Setting,
+  implementation: Implementation,
+  options: ServiceOptions.ServiceOptions,
+  pause: (invocationId: string) => Promise<void>
+): Definition => {
+  const { workflow } = implementation
+  const decodeInput = Schema.decodeUnknownOption(Schema.toCodecJson(workflow.input))
+  const defects = new Map<string, number>()
+
+  const run = async (ctx: restate.WorkflowContext, body: Uint8Array): Promise<null> => {
+    const verified = Handler.verified(setting, ctx, body)
+    const key = Target.ownKey(verified.claims.actor.tenantId, ctx.key) ?? ctx.key
+    const input = decodeInput(JSON.parse(decoder.decode(body)))
+    if (Option.isNone(input))
+      throw new restate.TerminalError(`The input of ${workflow.name} does not fit`, { errorCode: 400 })
+    const { id } = ctx.request()
+    const exit = await DurableRestate.attempt(setting, implementation, {
+      ctx,
+      verified,
+      key,
+      input: input.value
+    }).catch((defect: unknown) => Exit.die(defect))
+    if (Exit.isSuccess(exit)) {
+      defects.delete(id)
+      return null
+    }
+    const problem = Cause.squash(exit.cause)
+    if (problem instanceof restate.TerminalError) throw problem
+    if (Cause.hasDies(exit.cause)) {
+      if (!isCrash(problem)) await onDefect(id)
+      throw problem instanceof Error ? problem : new Error(String(problem))
+    }
+    if (Cause.hasFails(exit.cause)) throw WireError.toTerminal(problem)
+    throw new restate.CancelledError()
+  }
+
+  const onDefect = async (id: string): Promise<void> => {
+    const count = (defects.get(id) ?? 0) + 1
+    if (defects.size > 10_000) defects.clear()
+    defects.set(id, count)
+    if (count < defectAttempts) return
+    defects.delete(id)
+    await pause(id)
+  }
+
+  const signal = (name: string) => async (ctx: restate.WorkflowSharedContext, body: Uint8Array) => {
+    Handler.verified(setting, ctx, body)
+    try {
+      await ctx.promise<Schema.Json>(name).resolve(JSON.parse(decoder.decode(body)))
+    } catch (error) {
+      // The first of a name counts; what came after it, Restate refuses.
+      if (!(error instanceof restate.TerminalError) || error instanceof restate.CancelledError) throw error
+    }
+    return null
+  }
+
+  const output = JsonSerde.json({ type: "null" })
+  return restate.workflow({
+    name: workflow.name,
+    options: ServiceOptions.ofWorkflows(options),
+    handlers: {
+      [Target.run]: restate.handlers.workflow.workflow(
+        { input: JsonSerde.raw(JsonSerde.jsonSchema(workflow.input)), output },
+        run
+      ),
+      ...Object.fromEntries(
+        Object.entries(workflow.signals).map(([name, schema]) => [
+          name,
+          restate.handlers.workflow.shared({ input: JsonSerde.raw(JsonSerde.jsonSchema(schema)), output }, signal(name))
+        ])
+      )
+    }
+  } as never)
+}

@@ -1,0 +1,159 @@
+/** What the live database holds, read from PostgreSQL's catalogue. Reads only, and needs no privilege. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as SqlClient from "effect/sql/SqlClient"
+
+const Names = Schema.Array(Schema.String)
+const Text = Schema.String
+const Maybe = Schema.NullOr(Schema.String)
+
+export const Relation = Schema.Struct({
+  schema: Text,
+  name: Text,
+  /** As in `pg_class.relkind`: `r` a table, `p` a partitioned one, `v` a view, `m` a materialised view. */
+  kind: Text,
+  owner: Text,
+  secured: Schema.Boolean,
+  forced: Schema.Boolean,
+  invoker: Schema.Boolean,
+  columns: Schema.Array(
+    Schema.Struct({ name: Text, type: Text, nullable: Schema.Boolean, default: Maybe, identity: Text })
+  ),
+  /** By `pg_constraint.contype`: `p`, `u`, `f`, `c`, `x`. */
+  constraints: Schema.Array(
+    Schema.Struct({
+      name: Text,
+      type: Text,
+      columns: Names,
+      targetSchema: Maybe,
+      target: Maybe,
+      targetColumns: Names,
+      onDelete: Text,
+      nulled: Names,
+      deferrable: Schema.Boolean,
+      deferred: Schema.Boolean,
+      valid: Schema.Boolean,
+      expression: Maybe
+    })
+  ),
+  indexes: Schema.Array(
+    Schema.Struct({
+      name: Text,
+      columns: Names,
+      unique: Schema.Boolean,
+      primary: Schema.Boolean,
+      valid: Schema.Boolean,
+      partial: Schema.Boolean
+    })
+  ),
+  policies: Schema.Array(
+    Schema.Struct({ name: Text, permissive: Schema.Boolean, roles: Names, command: Text, using: Maybe, check: Maybe })
+  ),
+  /** Privileges of others than the owner; `PUBLIC` for everyone. */
+  grants: Schema.Array(Schema.Struct({ role: Text, privilege: Text, column: Maybe, grantable: Schema.Boolean }))
+})
+export interface Relation extends Schema.Struct.Type<typeof Relation.fields> {}
+
+export const Role = Schema.Struct({
+  name: Text,
+  superuser: Schema.Boolean,
+  bypasses: Schema.Boolean,
+  login: Schema.Boolean,
+  /** Roles that it is a member of and that are superusers, bypass row security, or own a table here. */
+  escapes: Names
+})
+export interface Role extends Schema.Struct.Type<typeof Role.fields> {}
+
+export const Catalogue = Schema.Struct({
+  relations: Schema.Array(Relation),
+  roles: Schema.Array(Role),
+  schemas: Schema.Array(Schema.Struct({ name: Text, role: Text, usage: Schema.Boolean, create: Schema.Boolean })),
+  /** Functions that run as their owner and that one of the roles may call. */
+  definers: Schema.Array(Schema.Struct({ schema: Text, name: Text, owner: Text }))
+})
+export interface Catalogue extends Schema.Struct.Type<typeof Catalogue.fields> {}
+
+const decode = Schema.decodeUnknownEffect(Catalogue)
+const list = (query: string) => `coalesce((${query}), '[]'::jsonb)`
+const names = (keys: string, relation: string) =>
+  list(
+    `select jsonb_agg(a.attname::text order by u.n) from unnest(${keys}) with ordinality as u(attnum, n) join pg_attribute a on a.attrelid = ${relation} and a.attnum = u.attnum`
+  )
+/** In `pg_policy`, `aclexplode` and `pg_default_acl` the role 0 is everyone. */
+const roleName = (oid: string) => `case when ${oid} = 0 then 'PUBLIC' else pg_get_userbyid(${oid})::text end`
+
+const columns = list(`select jsonb_agg(jsonb_build_object(
+    'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'nullable', not a.attnotnull,
+    'default', pg_get_expr(d.adbin, d.adrelid), 'identity', a.attidentity::text) order by a.attnum)
+  from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+  where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped`)
+
+const constraints = list(`select jsonb_agg(jsonb_build_object(
+    'name', k.conname, 'type', k.contype::text, 'columns', ${names("k.conkey", "k.conrelid")},
+    'targetSchema', tn.nspname, 'target', t.relname, 'targetColumns', ${names("k.confkey", "k.confrelid")},
+    'onDelete', k.confdeltype::text, 'nulled', ${names("k.confdelsetcols", "k.conrelid")},
+    'deferrable', k.condeferrable, 'deferred', k.condeferred, 'valid', k.convalidated,
+    'expression', pg_get_expr(k.conbin, k.conrelid)) order by k.conname)
+  from pg_constraint k left join pg_class t on t.oid = k.confrelid left join pg_namespace tn on tn.oid = t.relnamespace
+  where k.conrelid = c.oid and k.contype in ('p', 'u', 'f', 'c', 'x')`)
+
+const indexes = list(`select jsonb_agg(jsonb_build_object(
+    'name', ic.relname, 'unique', i.indisunique, 'primary', i.indisprimary, 'valid', i.indisvalid and i.indisready,
+    'partial', i.indpred is not null,
+    'columns', ${list(`select jsonb_agg(coalesce(a.attname::text, '(expression)') order by g.n) from generate_series(0, i.indnkeyatts - 1) as g(n) left join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[g.n]`)}
+  ) order by ic.relname)
+  from pg_index i join pg_class ic on ic.oid = i.indexrelid where i.indrelid = c.oid`)
+
+const policies = list(`select jsonb_agg(jsonb_build_object(
+    'name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd::text,
+    'roles', ${list(`select jsonb_agg(${roleName("r.oid")} order by 1) from unnest(p.polroles) as r(oid)`)},
+    'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid)) order by p.polname)
+  from pg_policy p where p.polrelid = c.oid`)
+
+const grants = list(`select jsonb_agg(jsonb_build_object(
+    'role', ${roleName("g.grantee")}, 'privilege', lower(g.privilege_type), 'column', g.attname, 'grantable', g.is_grantable)
+    order by ${roleName("g.grantee")}, g.privilege_type, g.attname)
+  from (
+    select x.grantee, x.privilege_type, x.is_grantable, null::name as attname from aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
+    union all
+    select x.grantee, x.privilege_type, x.is_grantable, a.attname from pg_attribute a, aclexplode(a.attacl) x
+    where a.attrelid = c.oid and not a.attisdropped
+  ) g where g.grantee <> c.relowner`)
+
+const query = `select jsonb_build_object(
+  'relations', ${list(`select jsonb_agg(jsonb_build_object(
+      'schema', n.nspname, 'name', c.relname, 'kind', c.relkind::text, 'owner', pg_get_userbyid(c.relowner)::text,
+      'secured', c.relrowsecurity, 'forced', c.relforcerowsecurity,
+      'invoker', exists (select from pg_options_to_table(c.reloptions) o where o.option_name = 'security_invoker' and o.option_value in ('true', 'on', '1', 'yes')),
+      'columns', ${columns}, 'constraints', ${constraints}, 'indexes', ${indexes}, 'policies', ${policies}, 'grants', ${grants})
+      order by n.nspname, c.relname)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname in (select jsonb_array_elements_text($1::jsonb)) and c.relkind in ('r', 'p', 'v', 'm', 'f')`)},
+  'roles', ${list(`select jsonb_agg(jsonb_build_object(
+      'name', r.rolname, 'superuser', r.rolsuper, 'bypasses', r.rolbypassrls, 'login', r.rolcanlogin,
+      'escapes', ${list(`select jsonb_agg(o.rolname::text order by o.rolname) from pg_roles o
+        where o.oid <> r.oid and pg_has_role(r.oid, o.oid, 'member') and not r.rolsuper and (o.rolsuper or o.rolbypassrls or exists (
+          select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+          where c.relowner = o.oid and n.nspname in (select jsonb_array_elements_text($1::jsonb))))`)})
+      order by r.rolname)
+    from pg_roles r where r.rolname in (select jsonb_array_elements_text($2::jsonb))`)},
+  'schemas', ${list(`select jsonb_agg(jsonb_build_object(
+      'name', n.nspname, 'role', r.rolname, 'usage', has_schema_privilege(r.oid, n.oid, 'usage'), 'create', has_schema_privilege(r.oid, n.oid, 'create'))
+      order by n.nspname, r.rolname)
+    from pg_namespace n, pg_roles r
+    where n.nspname in (select jsonb_array_elements_text($1::jsonb)) and r.rolname in (select jsonb_array_elements_text($2::jsonb))`)},
+  'definers', ${list(`select jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', f.proname, 'owner', pg_get_userbyid(f.proowner)::text) order by n.nspname, f.proname)
+    from pg_proc f join pg_namespace n on n.oid = f.pronamespace
+    where f.prosecdef and n.nspname in (select jsonb_array_elements_text($1::jsonb)) and exists (
+      select from pg_roles r where r.rolname in (select jsonb_array_elements_text($2::jsonb)) and has_function_privilege(r.oid, f.oid, 'execute'))`)}
+) as catalogue`
+
+/** Reads the schemas as they are, and the named roles. */
+export const read = Effect.fn("Catalogue.read")(function* (
+  schemas: ReadonlyArray<string>,
+  roles: ReadonlyArray<string>
+) {
+  const sql = yield* SqlClient.SqlClient
+  const [row] = yield* sql.unsafe<{ catalogue: unknown }>(query, [JSON.stringify(schemas), JSON.stringify(roles)])
+  return yield* Effect.orDie(decode(row?.catalogue))
+})

@@ -1,0 +1,209 @@
+/**
+ * The framework's own tables, in the schema `tenon`. Those with a tenant are under the same row security as any
+ * resource; the relay's role reads across tenants only what its work needs.
+ *
+ * - `positions`: the last number given per tenant, resource and parent (D6). `shared_positions` is the same for
+ *   resources without a tenant.
+ * - `receipts`: what an execution came to, by its idempotency key (X2).
+ * - `outbox`: deliveries and events that were committed with their rows and wait for the relay (X8).
+ * - `audit_log`: denials; the application can add and read, never change.
+ * - `api_keys`: hashes only. The relay sees the one row whose hash it presents in `app.api_key_hash`.
+ * - `tenants`: who there is; the application sees its own tenant, the relay keeps all.
+ * - `removed_values`: what a removed field held, kept when its column is nulled (E2).
+ * - `_schema_versions`, `migrations`: what the database is at (E1, E3).
+ */
+import {
+  type Column,
+  type Default,
+  frameworkSchema,
+  type Index,
+  type Policy,
+  type Table,
+  type Type
+} from "./DatabaseModel.ts"
+import * as SqlName from "./SqlName.ts"
+
+const required = (name: string, type: Type, value?: Default): Column => ({
+  name,
+  type,
+  nullable: false,
+  ...(value === undefined ? {} : { default: value })
+})
+const optional = (name: string, type: Type): Column => ({ name, type, nullable: true })
+const value = (of: string | number | ReadonlyArray<string>): Default => ({ _tag: "Value", value: of })
+const now: Default = { _tag: "Now" }
+const createdAt = required("created_at", "timestamp with time zone", now)
+
+/** The column that every tenant table begins with. */
+export const tenantColumn = (name: string): Column => required(name, "text", { _tag: "Tenant" })
+
+/** The policy of every tenant table. */
+export const tenantIsolation: Policy = { name: "tenant_isolation", role: "app", rows: "tenant" }
+
+interface Parts extends Partial<Omit<Table, "schema" | "name" | "primaryKey" | "indexes">> {
+  readonly columns: ReadonlyArray<Column>
+  readonly key: ReadonlyArray<string>
+  readonly indexes?: ReadonlyArray<ReadonlyArray<string>>
+  readonly uniques?: ReadonlyArray<ReadonlyArray<string>>
+}
+
+const table = (name: string, { key, indexes = [], uniques = [], ...parts }: Parts): Table => ({
+  schema: frameworkSchema,
+  name,
+  checks: [],
+  foreignKeys: [],
+  policies: [],
+  grants: [],
+  ...parts,
+  primaryKey: { name: SqlName.derived(name, [], "pkey"), columns: key },
+  indexes: [
+    ...uniques.map((columns): Index => ({ name: SqlName.derived(name, columns, "key"), columns, unique: true })),
+    ...indexes.map((columns): Index => ({ name: SqlName.derived(name, columns, "idx"), columns, unique: false }))
+  ]
+})
+
+const ofTenant = (name: string, parts: Parts): Table =>
+  table(name, {
+    ...parts,
+    tenantColumn: "tenant_id",
+    columns: [tenantColumn("tenant_id"), ...parts.columns],
+    key: ["tenant_id", ...parts.key],
+    policies: [tenantIsolation, ...(parts.policies ?? [])]
+  })
+
+const relayAll: Policy = { name: "relay", role: "relay", rows: "all" }
+
+/** In the order of their creation. */
+export const tables: ReadonlyArray<Table> = [
+  table("migrations", {
+    columns: [
+      required("name", "text"),
+      required("checksum", "text"),
+      required("applied_at", "timestamp with time zone", now)
+    ],
+    key: ["name"]
+  }),
+  table("_schema_versions", {
+    columns: [
+      required("resource", "text"),
+      required("version", "bigint"),
+      required("applied_at", "timestamp with time zone", now)
+    ],
+    key: ["resource"],
+    grants: [
+      { role: "app", privileges: ["select"] },
+      { role: "relay", privileges: ["select"] }
+    ]
+  }),
+  table("tenants", {
+    tenantColumn: "id",
+    columns: [required("id", "text"), required("name", "text"), required("status", "text", value("active")), createdAt],
+    key: ["id"],
+    checks: [
+      {
+        name: SqlName.derived("tenants", ["status"], "check"),
+        column: "status",
+        values: ["active", "suspended", "erased"]
+      }
+    ],
+    policies: [tenantIsolation, relayAll],
+    grants: [
+      { role: "app", privileges: ["select"] },
+      { role: "relay", privileges: ["select", "insert", "update"] }
+    ]
+  }),
+  ofTenant("api_keys", {
+    columns: [
+      required("id", "text"),
+      required("hash", "text"),
+      required("name", "text"),
+      required("roles", "text[]", value([])),
+      createdAt,
+      optional("expires_at", "timestamp with time zone"),
+      optional("revoked_at", "timestamp with time zone")
+    ],
+    key: ["id"],
+    uniques: [["tenant_id", "hash"]],
+    indexes: [["hash"]],
+    policies: [{ name: "presented_key", role: "relay", rows: "presented" }],
+    grants: [
+      { role: "app", privileges: ["select", "insert", "update"] },
+      { role: "relay", privileges: ["select"] }
+    ]
+  }),
+  ofTenant("positions", {
+    columns: [required("resource", "text"), required("parent", "text"), required("value", "bigint")],
+    key: ["resource", "parent"],
+    grants: [{ role: "app", privileges: ["select", "insert", "update"] }]
+  }),
+  table("shared_positions", {
+    columns: [required("resource", "text"), required("parent", "text"), required("value", "bigint")],
+    key: ["resource", "parent"],
+    grants: [{ role: "app", privileges: ["select", "insert", "update"] }]
+  }),
+  ofTenant("receipts", {
+    columns: [
+      required("key", "text"),
+      required("action", "text"),
+      required("fingerprint", "text"),
+      required("outcome", "jsonb"),
+      createdAt
+    ],
+    key: ["key"],
+    indexes: [["created_at"]],
+    policies: [relayAll],
+    grants: [
+      { role: "app", privileges: ["select", "insert"] },
+      { role: "relay", privileges: ["select", "delete"] }
+    ]
+  }),
+  ofTenant("outbox", {
+    columns: [
+      required("id", "bigint", { _tag: "Identity" }),
+      required("kind", "text"),
+      // What it is about: order is kept per object.
+      required("object", "text"),
+      required("actor", "jsonb"),
+      required("body", "jsonb"),
+      createdAt,
+      required("due_at", "timestamp with time zone", now),
+      required("attempts", "bigint", value(0)),
+      optional("last_failure", "text")
+    ],
+    key: ["id"],
+    checks: [{ name: SqlName.derived("outbox", ["kind"], "check"), column: "kind", values: ["delivery", "event"] }],
+    indexes: [
+      ["kind", "due_at", "id"],
+      ["tenant_id", "object", "id"]
+    ],
+    policies: [relayAll],
+    grants: [
+      { role: "app", privileges: ["select", "insert"] },
+      { role: "relay", privileges: ["select", "update", "delete"] }
+    ]
+  }),
+  ofTenant("audit_log", {
+    columns: [
+      required("id", "bigint", { _tag: "Identity" }),
+      required("actor", "jsonb"),
+      required("action", "text"),
+      optional("key", "text"),
+      required("reason", "text"),
+      createdAt
+    ],
+    key: ["id"],
+    indexes: [["tenant_id", "created_at"]],
+    grants: [{ role: "app", privileges: ["select", "insert"] }]
+  }),
+  ofTenant("removed_values", {
+    columns: [
+      required("resource", "text"),
+      required("key", "text"),
+      required("field", "text"),
+      required("value", "jsonb"),
+      required("removed_at", "timestamp with time zone", now)
+    ],
+    key: ["resource", "field", "key", "removed_at"],
+    grants: [{ role: "app", privileges: ["select"] }]
+  })
+]

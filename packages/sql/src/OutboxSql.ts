@@ -1,0 +1,219 @@
+/**
+ * Deliveries in `tenon.outbox`, from the commit that wrote them until the runtime has accepted them.
+ *
+ * Each has an id that stays the same over redeliveries; it is removed only after its delivery succeeded. Those to one
+ * object of a tenant go out in order, by however many relays: a claimed row is hidden from others for a while (a
+ * lease), and none is claimed while an earlier one to the same object is left. One that fails waits longer each time
+ * and holds up its own object only; one that keeps failing for a reason that time does not mend is set aside for an
+ * operator.
+ */
+import { Actor } from "@tenon/core/Actor"
+import * as Failure from "@tenon/core/Failure"
+import { Delivery } from "@tenon/core/Invocation"
+import { Outbox, type OutboxEvent, type Pending, type Work } from "@tenon/core/UnitOfWork"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as SqlValue from "./SqlValue.ts"
+import type * as StoreTables from "./StoreTables.ts"
+import { type Row, type Statement, TenantSql } from "./TenantSql.ts"
+
+/** A row to add. */
+export interface Added {
+  readonly kind: "delivery" | "event"
+  /** What its order is kept for. */
+  readonly object: string
+  readonly body: Schema.Json
+}
+
+/** A delivery as a row; in order among those to the same object. */
+export const delivery = (of: Delivery): Added => ({
+  kind: "delivery",
+  object: `${of._tag === "Send" ? of.resource : of.workflow}/${of.key}`,
+  body: of
+})
+
+/** An event as a row; in order among those of the same object. */
+export const event = ({ self }: Work, { name, payload }: OutboxEvent): Added => ({
+  kind: "event",
+  object: `${self.resource.name}/${self.key}`,
+  body: { name, payload }
+})
+
+/** Adds rows in order, due at once. The clock's time and not the transaction's, which began before it had its lock. */
+export const add = (actor: Actor, rows: ReadonlyArray<Added>): Statement => ({
+  sql:
+    "insert into tenon.outbox (tenant_id, kind, object, actor, body, due_at) " +
+    "select $1, r.kind, r.object, $2::jsonb, r.body, clock_timestamp() " +
+    "from unnest($3::text[], $4::text[], $5::jsonb[]) with ordinality as r (kind, object, body, n) order by r.n",
+  params: [
+    actor.tenantId,
+    SqlValue.json(actor),
+    rows.map(({ kind }) => kind),
+    rows.map(({ object }) => object),
+    rows.map(({ body }) => SqlValue.json(body))
+  ]
+})
+
+const signals = new WeakMap<TenantSql["Service"], Latch.Latch>()
+
+/** Opened by every commit over this database that added deliveries in this process. */
+export const signalOf = (sql: TenantSql["Service"]): Latch.Latch => {
+  const found = signals.get(sql) ?? Latch.makeUnsafe(true)
+  signals.set(sql, found)
+  return found
+}
+
+/** How often other processes' deliveries are looked for. */
+const pollEvery = "1 second"
+
+/** How long a claimed delivery is hidden from other relays. */
+const leaseSeconds = 60
+
+/** How often a delivery is tried that fails for a reason other than unavailability. */
+const maxAttempts = 10
+
+const claim = `
+with due as materialized (
+  select o.tenant_id, o.id, o.object from tenon.outbox as o
+  where o.kind = 'delivery' and o.due_at <= now()
+  order by o.due_at, o.id limit $1 for update skip locked
+), ready as (
+  select d.tenant_id, d.id from due as d where not exists (
+    select from tenon.outbox as e
+    where e.tenant_id = d.tenant_id and e.object = d.object and e.kind = 'delivery' and e.id < d.id
+      and e.due_at < 'infinity' and not exists (select from due as x where x.id = e.id)
+  )
+)
+update tenon.outbox as o set due_at = clock_timestamp() + make_interval(secs => $2), attempts = o.attempts + 1
+from ready as r where o.tenant_id = r.tenant_id and o.id = r.id
+returning o.id::text as id, o.tenant_id, o.object, o.actor, o.body, o.attempts::int as attempts`
+
+const remove = "delete from tenon.outbox where tenant_id = any($1) and id = any($2)"
+
+/** Puts claimed rows back as they were. */
+const release =
+  "update tenon.outbox set due_at = clock_timestamp(), attempts = attempts - 1 where tenant_id = any($1) and id = any($2)"
+
+/** Doubles the wait from a fifth of a second to five minutes. */
+const postpone =
+  "update tenon.outbox set due_at = clock_timestamp() + make_interval(secs => least(300, 0.1 * 2 ^ least(attempts, 20))), " +
+  "last_failure = $3 where tenant_id = $1 and id = $2"
+
+const setAside = "update tenon.outbox set due_at = 'infinity', last_failure = $3 where tenant_id = $1 and id = $2"
+
+const decodePending = Schema.decodeUnknownEffect(Schema.Struct({ actor: Actor, delivery: Delivery }))
+
+interface Claimed {
+  readonly id: string
+  readonly tenantId: string
+  readonly object: string
+  readonly attempts: number
+  readonly row: Row
+}
+
+/** Drains under the relay's role, which sees the outbox of every tenant and nothing else. */
+export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, never, TenantSql> =>
+  Layer.effect(
+    Outbox,
+    Effect.gen(function* () {
+      const sql = yield* TenantSql
+      const added = signalOf(sql)
+      const scope = { tenantId: null, role: options.relayRole ?? "tenon_relay" }
+
+      const batch = (statements: ReadonlyArray<Statement>) => Effect.mapError(sql.batch(scope, statements), unavailable)
+
+      const claimed = (limit: number) =>
+        Effect.map(batch([{ sql: claim, params: [limit, leaseSeconds] }]), ([rows = []]) =>
+          rows
+            .map((row): Claimed => ({
+              id: String(row["id"]),
+              tenantId: String(row["tenant_id"]),
+              object: String(row["object"]),
+              attempts: Number(row["attempts"]),
+              row
+            }))
+            .toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1))
+        )
+
+      const drain = Effect.fnUntraced(function* (
+        limit: number,
+        deliver: (pending: Pending) => Effect.Effect<void, Failure.ActionFailure>
+      ) {
+        // Closed before looking: a commit from here on opens it again.
+        added.closeUnsafe()
+        const rows = yield* Effect.tapError(claimed(limit), () => Effect.sync(() => added.openUnsafe()))
+        const delivered: Array<Claimed> = []
+        const ends: Array<Statement> = []
+        const left = new Set(rows)
+        const failedObjects = new Set<string>()
+        let failure: Failure.ActionFailure | undefined
+        const one = (each: Claimed) =>
+          Effect.exit(
+            Effect.flatMap(
+              Effect.orDie(decodePending({ actor: each.row["actor"], delivery: each.row["body"] })),
+              (pending) => deliver({ id: each.id, ...pending })
+            )
+          )
+        const settle = Effect.suspend(() =>
+          rows.length === 0
+            ? Effect.void
+            : batch([
+                ...(delivered.length > 0 ? [over(remove, delivered)] : []),
+                ...ends,
+                ...(left.size > 0 ? [over(release, [...left])] : [])
+              ])
+        )
+        const deliverAll = Effect.gen(function* () {
+          for (const each of rows) {
+            const object = JSON.stringify([each.tenantId, each.object])
+            if (failedObjects.has(object)) continue
+            const exit = yield* one(each)
+            if (Exit.isSuccess(exit)) delivered.push(each)
+            else {
+              if (Cause.hasInterrupts(exit.cause)) return yield* Effect.interrupt
+              failedObjects.add(object)
+              const cause = Cause.squash(exit.cause)
+              failure = asFailure(cause)
+              const forGood = !(cause instanceof Failure.Unavailable) && each.attempts >= maxAttempts
+              ends.push({ sql: forGood ? setAside : postpone, params: [each.tenantId, each.id, wordsFor(failure)] })
+              yield* (forGood ? Effect.logError : Effect.logWarning)(
+                forGood ? "A delivery is set aside" : "A delivery failed and waits",
+                failure.message
+              ).pipe(Effect.annotateLogs({ outbox: each.id, object: each.object, attempts: each.attempts }))
+            }
+            left.delete(each)
+          }
+        })
+        yield* Effect.onInterrupt(deliverAll, () => Effect.ignore(settle))
+        yield* settle
+        if (rows.length === limit) added.openUnsafe()
+        if (delivered.length === 0 && failure instanceof Failure.Unavailable) return yield* Effect.fail(failure)
+        return delivered.length
+      })
+
+      return Outbox.of({
+        drain,
+        awaitWork: Effect.raceFirst(added.await, Effect.sleep(pollEvery))
+      })
+    })
+  )
+
+// Both keys: ids are unique by themselves, and the tenant comes first in the index.
+const over = (sql: string, rows: ReadonlyArray<Claimed>): Statement => ({
+  sql,
+  params: [[...new Set(rows.map(({ tenantId }) => tenantId))], rows.map(({ id }) => id)]
+})
+
+const unavailable = (): Failure.Unavailable => new Failure.Unavailable({ what: "The database" })
+
+const asFailure = (cause: unknown): Failure.ActionFailure =>
+  typeof cause === "object" && cause !== null && "_tag" in cause && "message" in cause
+    ? (cause as Failure.ActionFailure)
+    : { _tag: "Unexpected", message: cause instanceof Error ? cause.message : "a defect" }
+
+const wordsFor = ({ _tag, message }: Failure.ActionFailure): string =>
+  `${_tag}: ${message}`.slice(0, 500).replaceAll("\0", "").toWellFormed()

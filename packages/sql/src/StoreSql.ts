@@ -1,0 +1,24 @@
+/** PostgreSQL as the store: every port of `@tenon/core` that keeps rows, over one `TenantSql`. */
+import type { AuditLog } from "@tenon/core/AuditLog"
+import type { Registry } from "@tenon/core/Registry"
+import type { RowStore } from "@tenon/core/RowStore"
+import type { Outbox, UnitOfWork } from "@tenon/core/UnitOfWork"
+import * as Layer from "effect/Layer"
+import * as AuditLogSql from "./AuditLogSql.ts"
+import * as OutboxSql from "./OutboxSql.ts"
+import * as RowStoreSql from "./RowStoreSql.ts"
+import type { Options } from "./StoreTables.ts"
+import type { TenantSql } from "./TenantSql.ts"
+import * as UnitOfWorkSql from "./UnitOfWorkSql.ts"
+
+/** The store of a registry's resources. The database must be at the registry's schema (`Migrations`). */
+export const layer = (
+  registry: Registry,
+  options?: Options
+): Layer.Layer<UnitOfWork | RowStore | Outbox | AuditLog, never, TenantSql> =>
+  Layer.mergeAll(
+    UnitOfWorkSql.layer(registry, options),
+    RowStoreSql.layer(registry, options),
+    OutboxSql.layer(options),
+    AuditLogSql.layer
+  )

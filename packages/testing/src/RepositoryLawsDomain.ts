@@ -1,0 +1,191 @@
+/** The resources that the repository laws are tried on: one for each rule that a store has to keep. */
+import * as DomainEvent from "@tenon/core/DomainEvent"
+import * as Field from "@tenon/core/Field"
+import * as Load from "@tenon/core/Load"
+import * as Outcome from "@tenon/core/Outcome"
+import * as Registry from "@tenon/core/Registry"
+import * as Relation from "@tenon/core/Relation"
+import * as Resource from "@tenon/core/Resource"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+
+/** A column of every kind. */
+export const Sample = Resource.make("LawSample", {
+  fields: {
+    id: Field.Id,
+    text: Schema.String,
+    count: Schema.Int,
+    score: Schema.Finite,
+    flag: Schema.Boolean,
+    at: Schema.DateTimeUtc,
+    level: Schema.Literals(["low", "mid", "high"]).pipe(Field.withDefault("low")),
+    note: Schema.optionalKey(Schema.String),
+    body: Schema.Json,
+    list: Schema.NullOr(Schema.Array(Schema.Int))
+  },
+  actions: (on) => ({
+    create: on.create({
+      input: {
+        text: Schema.String,
+        count: Schema.Int,
+        score: Schema.Finite,
+        flag: Schema.Boolean,
+        at: Schema.DateTimeUtc,
+        body: Schema.Json,
+        list: Schema.NullOr(Schema.Array(Schema.Int))
+      }
+    }),
+    get: on.read({ output: Schema.String }, ({ self }) => self.text),
+    remove: on.destroy({})
+  })
+})
+
+export class Spent extends Schema.TaggedError<Spent>()("Spent", {}) {}
+
+export const Happened = DomainEvent.make("LawHappened", { payload: { id: Schema.String } })
+
+/** Versioned, with a unique name, and with actions that are not idempotent. */
+export const Account = Resource.make("LawAccount", {
+  fields: {
+    id: Field.Id,
+    name: Schema.String,
+    balance: Schema.Int.pipe(Field.withDefault(0)),
+    version: Field.Version
+  },
+  identities: { name: ["name"] },
+  actions: (on) => ({
+    create: on.create({ input: { name: Schema.String } }),
+    add: on.update({ input: { amount: Schema.Int } }, ({ self, input }) => ({
+      ...self,
+      balance: self.balance + input.amount
+    })),
+    spendAll: on.update({ errors: [Spent] }, ({ self }) =>
+      self.balance === 0 ? Result.fail(new Spent()) : { ...self, balance: 0 }
+    ),
+    /** Saves what it was told the row was, whatever it is now. */
+    overwrite: on.action({ self: "optional", input: { version: Schema.Int } }, ({ self, input }, context) =>
+      on
+        .save({ id: context.key, name: self?.name ?? context.key, balance: 7, version: input.version })
+        .pipe(Outcome.as(undefined))
+    ),
+    get: on.read({ output: Schema.Int }, ({ self }) => self.balance),
+    dieDeciding: on.update({}, () => {
+      throw new Error("decide dies")
+    }),
+    dieConcluding: on.action({ output: Schema.NonEmptyString }, ({ self }) =>
+      on.save({ ...self, balance: 999 }).pipe(Outcome.emit(Happened, { id: self.id }), Outcome.as(""))
+    ),
+    remove: on.destroy({})
+  })
+})
+
+/** Belongs to an account and may look at others. */
+export const Card = Resource.make("LawCard", {
+  fields: { id: Field.Id, accountId: Schema.String, spare: Schema.NullOr(Schema.String) },
+  relations: { account: Relation.belongsTo(Account, "accountId") },
+  actions: (on) => ({
+    create: on.create({ input: { accountId: Schema.String, spare: Schema.NullOr(Schema.String) } }),
+    peers: on.read(
+      {
+        output: Schema.Tuple([Schema.Int, Schema.Int, Schema.String]),
+        load: ({ self }) => ({
+          cards: Load.many(Card_, { accountId: self.accountId }),
+          count: Load.count(Card_, { accountId: self.accountId, spare: null }),
+          account: Load.one(Account, self.accountId),
+          none: Load.optional(Account, "\u0000")
+        })
+      },
+      ({ loaded }) => [loaded.cards.length, loaded.count, loaded.account.name] as const
+    )
+  })
+})
+const Card_ = Resource.make("LawCard", {
+  fields: { id: Field.Id, accountId: Schema.String, spare: Schema.NullOr(Schema.String) },
+  actions: () => ({})
+})
+
+/** Counted upserts of an object that has no row at first. */
+export const Tally = Resource.make("LawTally", {
+  fields: { id: Field.Id, n: Schema.Int },
+  actions: (on) => ({
+    tick: on.action({ self: "optional", output: Schema.Int }, ({ self }, context) =>
+      on.save({ id: context.key, n: (self?.n ?? 0) + 1 }).pipe(Outcome.map(({ n }) => n))
+    )
+  })
+})
+
+/** Has posts, sends to a tally and emits. */
+export const Topic = Resource.make("LawTopic", {
+  fields: { id: Field.Id, title: Schema.String },
+  relations: { posts: Relation.hasMany("LawPost", "topicId") },
+  actions: (on) => ({
+    create: on.create({ input: { title: Schema.String } }),
+    post: on.action(
+      {
+        input: { key: Schema.String, text: Schema.String },
+        load: ({ self }) => ({ before: Load.count(Post, { topicId: self.id }) }),
+        output: Schema.Int,
+        touches: () => [Post, Tally.actions.tick, Happened]
+      },
+      ({ self, input }) =>
+        Outcome.save(Post, { topicId: self.id, key: input.key, text: input.text }).pipe(
+          Outcome.send(Tally.actions.tick, self.id, {}),
+          Outcome.emit(Happened, { id: self.id }),
+          Outcome.map(({ position }) => position)
+        )
+    ),
+    remove: on.destroy({})
+  })
+})
+
+/** Numbered within its topic, with a natural key that stays with the first. */
+export const Post = Resource.make("LawPost", {
+  fields: {
+    id: Field.Id,
+    topicId: Schema.String,
+    key: Schema.String,
+    text: Schema.String,
+    position: Field.Position("topicId")
+  },
+  conflict: { on: ["topicId", "key"], do: "nothing" },
+  identities: { position: ["topicId", "position"] },
+  relations: { topic: Relation.belongsTo("LawTopic", "topicId", { onRemove: "cascade" }) },
+  actions: () => ({})
+})
+
+/** Numbered, and replaced by its natural key. */
+export const Line = Resource.make("LawLine", {
+  fields: {
+    id: Field.Id,
+    page: Schema.String,
+    slot: Schema.String,
+    text: Schema.String,
+    number: Field.Position("page")
+  },
+  conflict: { on: ["page", "slot"], do: "update" },
+  actions: () => ({})
+})
+
+/** Stays with the first, and is not numbered. */
+export const Claim = Resource.make("LawClaim", {
+  fields: { id: Field.Id, thing: Schema.String, by: Schema.String },
+  conflict: { on: ["thing"], do: "nothing" },
+  actions: (on) => ({ create: on.create({ input: { thing: Schema.String, by: Schema.String } }) })
+})
+
+/** Belongs to no tenant. */
+export const Planet = Resource.make("LawPlanet", {
+  tenantScoped: false,
+  fields: { id: Field.Id, name: Schema.String },
+  actions: (on) => ({
+    create: on.create({ input: { name: Schema.String } }),
+    rename: on.update({ input: { name: Schema.String } }, ({ self, input }) => ({ ...self, name: input.name })),
+    remove: on.destroy({})
+  })
+})
+
+/** What a store under the laws is made for. */
+export const registry: Registry.Registry = Registry.make({
+  resources: [Sample, Account, Card, Tally, Topic, Post, Line, Claim, Planet],
+  events: [Happened]
+})

@@ -1,0 +1,343 @@
+import { AuditLog } from "@tenon/core/AuditLog"
+import * as Executor from "@tenon/core/Executor"
+import { Unavailable } from "@tenon/core/Failure"
+import * as Query from "@tenon/core/Query"
+import type * as Resource from "@tenon/core/Resource"
+import { RowStore } from "@tenon/core/RowStore"
+import { Outbox, type Pending } from "@tenon/core/UnitOfWork"
+import * as AuditLogSql from "@tenon/sql/AuditLogSql"
+import * as RowStoreSql from "@tenon/sql/RowStoreSql"
+import { TenantSql } from "@tenon/sql/TenantSql"
+import * as UnitOfWorkSql from "@tenon/sql/UnitOfWorkSql"
+import { registry } from "@tenon/testing/RepositoryLaws"
+import * as Domain from "@tenon/testing/RepositoryLawsDomain"
+import { actor } from "@tenon/testing/Testing"
+import { assert, layer as suite } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
+import * as StoreDatabase from "../support/StoreDatabase.ts"
+
+const services = Executor.layer(registry).pipe(Layer.provideMerge(StoreDatabase.layer))
+const a = actor({ tenantId: "tenant-a" })
+const b = actor({ tenantId: "tenant-b" })
+
+const execute = (
+  resource: Resource.Any,
+  action: string,
+  key: string,
+  input: Schema.Json = {},
+  options: { readonly by?: typeof a; readonly receipt?: string } = {}
+) =>
+  Effect.flatMap(Executor.Executor, (executor) =>
+    executor.execute(
+      { resource: resource.name, action, key, input, actor: options.by ?? a, origin: "door" },
+      options.receipt
+    )
+  )
+
+const together = <A, E, R>(times: number, each: (index: number) => Effect.Effect<A, E, R>) =>
+  Effect.all(
+    Array.from({ length: times }, (_, index) => each(index)),
+    { concurrency: "unbounded" }
+  )
+
+suite(services, { timeout: 60_000, excludeTestServices: true })("the store in PostgreSQL", (it) => {
+  it.effect("makes as few round trips as the work allows", () =>
+    Effect.gen(function* () {
+      const sql = yield* TenantSql
+      let flights = 0
+      const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.suspend(() => {
+          flights++
+          return effect
+        })
+      const counting = Layer.succeed(
+        TenantSql,
+        TenantSql.of({
+          ...sql,
+          batch: (scope, statements) => counted(sql.batch(scope, statements)),
+          transaction: (scope, body) =>
+            sql.transaction(scope, (tx) =>
+              body({
+                run: (statements) => counted(tx.run(statements)),
+                commit: (statements) => counted(tx.commit(statements))
+              })
+            )
+        })
+      )
+      const stack = Executor.layer(registry).pipe(
+        Layer.provideMerge(
+          Layer.mergeAll(
+            UnitOfWorkSql.layer(registry, (yield* StoreDatabase.StoreDatabase).names),
+            RowStoreSql.layer(registry),
+            AuditLogSql.layer
+          )
+        ),
+        Layer.provide(counting)
+      )
+      const trips = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.andThen(
+          Effect.sync(() => {
+            flights = 0
+          }),
+          Effect.map(effect, () => flights)
+        )
+      yield* Effect.gen(function* () {
+        const rows = yield* RowStore
+        const measured = {
+          create: yield* trips(execute(Domain.Topic, "create", "trips", { title: "t" })),
+          "create, versioned": yield* trips(execute(Domain.Account, "create", "trips", { name: "trips" })),
+          "create, with a receipt": yield* trips(
+            execute(Domain.Topic, "create", "t2", { title: "t" }, { receipt: "trips" })
+          ),
+          "create again, with a receipt": yield* trips(
+            execute(Domain.Topic, "create", "t2", { title: "t" }, { receipt: "trips" })
+          ),
+          "create, first stays": yield* trips(execute(Domain.Claim, "create", "trips", { thing: "trips", by: "me" })),
+          update: yield* trips(execute(Domain.Account, "add", "trips", { amount: 1 }, { receipt: "trips-add" })),
+          // And the end of its transaction.
+          "update again, with its receipt": yield* trips(
+            execute(Domain.Account, "add", "trips", { amount: 1 }, { receipt: "trips-add" })
+          ),
+          read: yield* trips(execute(Domain.Account, "get", "trips")),
+          "load, number, send": yield* trips(execute(Domain.Topic, "post", "trips", { key: "k", text: "t" })),
+          "no row yet": yield* trips(execute(Domain.Tally, "tick", "trips")),
+          find: yield* trips(rows.find(a, Domain.Account, "trips")),
+          list: yield* trips(rows.page(a, Domain.Account, yield* Effect.fromResult(Query.parse(Domain.Account, {})))),
+          save: yield* trips(rows.save(a, Domain.Topic, { id: "trips", title: "saved" })),
+          remove: yield* trips(execute(Domain.Account, "remove", "trips"))
+        }
+        yield* execute(Domain.Account, "create", "trips", { name: "trips" })
+        yield* execute(Domain.Card, "create", "trips", { accountId: "trips", spare: null })
+        const loading = yield* trips(execute(Domain.Card, "peers", "trips"))
+        assert.deepStrictEqual(
+          { ...measured, "read with loads": loading },
+          {
+            create: 1,
+            "create, versioned": 1,
+            "create, with a receipt": 1,
+            "create again, with a receipt": 2,
+            "create, first stays": 2,
+            update: 2,
+            "update again, with its receipt": 1,
+            read: 1,
+            "load, number, send": 4,
+            "no row yet": 3,
+            find: 1,
+            list: 1,
+            save: 1,
+            remove: 2,
+            "read with loads": 2
+          }
+        )
+      }).pipe(Effect.provide(Layer.fresh(stack)))
+    })
+  )
+
+  it.effect("a lost counter starts from the rows there are", () =>
+    Effect.gen(function* () {
+      yield* execute(Domain.Topic, "create", "restored", { title: "t" })
+      const post = (key: string) =>
+        Effect.map(execute(Domain.Topic, "post", "restored", { key, text: "t" }), ({ result }) => result)
+      yield* Effect.forEach(["1", "2", "3"], post)
+      yield* StoreDatabase.admin("delete from tenon.positions where parent = 'restored'")
+      const given = yield* together(10, (index) => post(`after-${index}`))
+      assert.deepStrictEqual(
+        given.map(Number).toSorted((x, y) => x - y),
+        [4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
+      )
+    })
+  )
+
+  it.effect("pages over instants that are finer than milliseconds", () =>
+    Effect.gen(function* () {
+      const rows = yield* RowStore
+      const by = actor({ tenantId: "fine" })
+      yield* StoreDatabase.admin(
+        "insert into law_samples (tenant_id, id, text, count, score, flag, at, level, body) " +
+          "select 'fine', n::text, '', 0, 0, true, '2026-01-01T00:00:00Z'::timestamptz + n * interval '1 microsecond', 'low', '0' from generate_series(1, 9) n"
+      )
+      const seen: Array<unknown> = []
+      let after: string | undefined
+      do {
+        const query = yield* Effect.fromResult(Query.parse(Domain.Sample, { sort: "at", limit: "2", after }))
+        const page = yield* rows.page(by, Domain.Sample, query)
+        seen.push(...page.items.map(({ id }) => id))
+        after = page.next
+      } while (after !== undefined && seen.length < 20)
+      assert.deepStrictEqual(seen, ["1", "2", "3", "4", "5", "6", "7", "8", "9"])
+    })
+  )
+
+  it.effect("a connection that is cut leads to an answer or to Unavailable, and never to twice", () =>
+    Effect.gen(function* () {
+      const { name } = yield* StoreDatabase.StoreDatabase
+      yield* execute(Domain.Account, "create", "cut", { name: "cut" })
+      yield* execute(Domain.Account, "create", "plain", { name: "plain" })
+      const cutting = yield* StoreDatabase.admin(
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and application_name = 'tenon'`
+      ).pipe(Effect.delay("20 millis"), Effect.forever, Effect.forkChild)
+      const untilDone = (index: number): Effect.Effect<unknown, unknown, Executor.Executor> =>
+        execute(Domain.Account, "add", "cut", { amount: 1 }, { receipt: `cut-${index}` }).pipe(
+          Effect.catchTag("Unavailable", () =>
+            Effect.delay(
+              Effect.suspend(() => untilDone(index)),
+              "5 millis"
+            )
+          )
+        )
+      yield* Effect.forEach(
+        Array.from({ length: 150 }, (_, index) => index),
+        untilDone,
+        { concurrency: 8 }
+      )
+      const answers = yield* Effect.forEach(
+        Array.from({ length: 150 }, (_, index) => index),
+        () => Effect.exit(execute(Domain.Account, "add", "plain", { amount: 1 })),
+        { concurrency: 8 }
+      )
+      yield* Fiber.interrupt(cutting)
+      const balance = (key: string) =>
+        Effect.map(Effect.retry(execute(Domain.Account, "get", key), { times: 20 }), ({ result }) => Number(result))
+      assert.strictEqual(yield* balance("cut"), 150)
+      const done = answers.filter(Exit.isSuccess).length
+      for (const exit of answers) assert.isFalse(Exit.isFailure(exit) && Exit.hasDies(exit))
+      const balanced = yield* balance("plain")
+      assert.isTrue(balanced >= done && balanced <= 150, `${done} done, ${balanced} there`)
+    })
+  )
+
+  it.effect("a receipt that was stored is returned with the row's lock held by a twin", () =>
+    Effect.gen(function* () {
+      yield* execute(Domain.Account, "create", "twins", { name: "twins" })
+      yield* execute(Domain.Account, "add", "twins", { amount: 9 })
+      const spent = yield* together(30, () => execute(Domain.Account, "spendAll", "twins", {}, { receipt: "twins" }))
+      for (const each of spent) assert.deepStrictEqual(each, spent[0])
+    })
+  )
+
+  it.effect("a delivery that fails holds up its own object only, and is not lost", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox
+      yield* StoreDatabase.admin("delete from tenon.outbox")
+      for (const id of ["poison", "well"]) yield* execute(Domain.Topic, "create", id, { title: "t" })
+      for (const key of ["1", "2"]) {
+        yield* execute(Domain.Topic, "post", "poison", { key, text: "t" })
+        yield* execute(Domain.Topic, "post", "well", { key, text: "t" })
+      }
+      let mended = false
+      const seen: Array<string> = []
+      const deliver = ({ delivery }: Pending): Effect.Effect<void, Unavailable> =>
+        Effect.suspend(() => {
+          if (delivery.key === "poison" && !mended) return Effect.die(new Error("poison"))
+          seen.push(`${delivery.key}`)
+          return Effect.void
+        })
+      assert.strictEqual(yield* outbox.drain(100, deliver), 2)
+      assert.deepStrictEqual(seen, ["well", "well"])
+      assert.strictEqual(yield* outbox.drain(100, deliver), 0)
+      const [row] = yield* StoreDatabase.admin(
+        "select attempts::int, last_failure from tenon.outbox where attempts > 0"
+      )
+      assert.deepStrictEqual(row, { attempts: 1, last_failure: "Unexpected: poison" })
+      mended = true
+      yield* StoreDatabase.admin("update tenon.outbox set due_at = now() where attempts > 0")
+      assert.strictEqual(yield* outbox.drain(100, deliver), 2)
+      assert.deepStrictEqual(seen, ["well", "well", "poison", "poison"])
+      // One that fails for good is set aside, and the next goes on.
+      mended = false
+      for (const key of ["3", "4"]) yield* execute(Domain.Topic, "post", "poison", { key, text: "t" })
+      yield* StoreDatabase.admin(
+        "update tenon.outbox set attempts = 9 where id = (select min(id) from tenon.outbox where kind = 'delivery')"
+      )
+      yield* outbox.drain(100, deliver)
+      mended = true
+      assert.strictEqual(yield* outbox.drain(100, deliver), 1)
+      const left = yield* StoreDatabase.admin(
+        "delete from tenon.outbox where kind = 'delivery' returning due_at = 'infinity' as aside"
+      )
+      assert.deepStrictEqual(left, [{ aside: true }])
+    })
+  )
+
+  it.effect("many relays keep the order of each object and deliver each once", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox
+      yield* StoreDatabase.admin("delete from tenon.outbox")
+      yield* Effect.forEach([a, b], (by) =>
+        Effect.forEach(["r1", "r2", "r3"], (id) =>
+          Effect.gen(function* () {
+            yield* execute(Domain.Topic, "create", id, { title: "t" }, { by })
+            for (let index = 0; index < 10; index++)
+              yield* execute(Domain.Topic, "post", id, { key: String(index), text: "t" }, { by })
+          })
+        )
+      )
+      const seen: Array<Pending> = []
+      const relay = outbox
+        .drain(4, (pending) =>
+          Effect.delay(
+            Effect.sync(() => void seen.push(pending)),
+            "1 millis"
+          )
+        )
+        .pipe(Effect.repeat({ until: () => seen.length >= 60 }))
+      yield* together(5, () => relay)
+      assert.strictEqual(new Set(seen.map(({ id }) => id)).size, 60)
+      assert.strictEqual(seen.length, 60)
+      const objects = new Map<string, Array<number>>()
+      for (const { actor, delivery, id } of seen) {
+        const object = `${actor.tenantId}/${delivery.key}`
+        objects.set(object, [...(objects.get(object) ?? []), Number(id)])
+      }
+      assert.strictEqual(objects.size, 6)
+      for (const ids of objects.values())
+        assert.deepStrictEqual(
+          ids,
+          ids.toSorted((x, y) => x - y)
+        )
+    })
+  )
+
+  it.effect("a relay that is stopped gives back what it has not delivered", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox
+      yield* execute(Domain.Topic, "create", "stopped", { title: "t" })
+      for (const key of ["1", "2"]) yield* execute(Domain.Topic, "post", "stopped", { key, text: "t" })
+      const first = yield* Deferred.make<void>()
+      const fiber = yield* Effect.forkChild(
+        outbox.drain(10, () => Effect.andThen(Deferred.succeed(first, undefined), Effect.never))
+      )
+      yield* Deferred.await(first)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(yield* outbox.drain(10, () => Effect.void), 2)
+    })
+  )
+
+  it.effect("a failing service fails the drain, so that the relay waits", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox
+      yield* execute(Domain.Topic, "create", "down", { title: "t" })
+      yield* execute(Domain.Topic, "post", "down", { key: "1", text: "t" })
+      const failure = yield* Effect.flip(outbox.drain(10, () => Effect.fail(new Unavailable({ what: "The runtime" }))))
+      assert.instanceOf(failure, Unavailable)
+      yield* StoreDatabase.admin("delete from tenon.outbox where kind = 'delivery'")
+    })
+  )
+
+  it.effect("a denial is recorded for its tenant, and stands even where it cannot be", () =>
+    Effect.gen(function* () {
+      const audit = yield* AuditLog
+      yield* audit.denied({ actor: a, action: "X.y", key: "k\u0000", reason: "because" })
+      const entries = yield* StoreDatabase.admin("select tenant_id, action, key, reason from tenon.audit_log")
+      assert.deepStrictEqual(entries, [{ tenant_id: "tenant-a", action: "X.y", key: "k\uFFFD", reason: "because" }])
+      yield* StoreDatabase.admin("alter table tenon.audit_log rename to elsewhere")
+      yield* audit.denied({ actor: a, action: "X.y", key: undefined, reason: "because" })
+      yield* StoreDatabase.admin("alter table tenon.elsewhere rename to audit_log")
+    })
+  )
+})
