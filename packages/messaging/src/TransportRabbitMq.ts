@@ -85,15 +85,16 @@ class Link {
     return new Link(model, await model.createConfirmChannel())
   }
 
-  private declare(queue: string): Promise<void> {
+  // Not named after what AMQP calls it: `declare` is a modifier in TypeScript, and erasing types trips over it.
+  private ensure(queue: string): Promise<void> {
     const known = this.declared.get(queue) ?? declare(this.channel, queue)
     this.declared.set(queue, known)
     return known
   }
 
   async publish(queue: string, { id, body }: Outgoing, headers: Record<string, unknown> = {}): Promise<void> {
-    if (queue.endsWith(".dead")) await this.declare(queue.slice(0, -5))
-    else await this.declare(queue)
+    if (queue.endsWith(".dead")) await this.ensure(queue.slice(0, -5))
+    else await this.ensure(queue)
     const ticket = String(++this.sent)
     await new Promise<void>((resolve, reject) => {
       const options = { persistent: true, mandatory: true, messageId: id, correlationId: ticket, headers }
