@@ -18,14 +18,14 @@ const prefix = `tenon-order-${process.pid}-`
 const queues = Order.registry.activities.map(({ queue }) => queue)
 const order = { customerId: "ada", cardToken: "tok", amount: 100, itemId: "bolt", quantity: 2 }
 
+const worldOver = (transport: Layer.Layer<Transport, TransportError>, book: Services.Ledger) =>
+  Worker.layer(Order.registry, { relay: { interval: "50 millis", grace: "500 millis" } }).pipe(
+    Layer.provide(Services.layer(book)),
+    Layer.provideMerge(Layer.mergeAll(transport, HopStoreMemory.layer, Security.layerUnsigned))
+  )
+
 const suite = (name: string, transport: Layer.Layer<Transport, TransportError>, runs = true) =>
   describe.skipIf(!runs)(`an order over ${name}`, () => {
-    const world = (book: Services.Ledger) =>
-      Worker.layer(Order.registry, { relay: { interval: "50 millis", grace: "500 millis" } }).pipe(
-        Layer.provide(Services.layer(book)),
-        Layer.provideMerge(Layer.mergeAll(transport, HopStoreMemory.layer, Security.layerUnsigned))
-      )
-
     it.live("is charged, taken from stock and announced", () => {
       const book = Services.ledger({ bolt: 5 })
       return Effect.gen(function* () {
@@ -35,7 +35,7 @@ const suite = (name: string, transport: Layer.Layer<Transport, TransportError>, 
         assert.deepStrictEqual([...book.charges.values()], [{ transactionId: "t1", amount: 100 }])
         assert.strictEqual(book.stock.get("bolt"), 3)
         assert.deepStrictEqual([...book.notices.values()], ["ada: Your order is confirmed."])
-      }).pipe(Effect.provide(world(book)))
+      }).pipe(Effect.provide(worldOver(transport, book)))
     })
 
     it.live("is refunded where the stock is short", () => {
@@ -47,7 +47,7 @@ const suite = (name: string, transport: Layer.Layer<Transport, TransportError>, 
         assert.deepStrictEqual([...book.refunds.values()], ["t1"])
         assert.strictEqual(book.stock.get("bolt"), 1)
         assert.strictEqual(book.notices.size, 0)
-      }).pipe(Effect.provide(world(book)))
+      }).pipe(Effect.provide(worldOver(transport, book)))
     })
 
     it.live("is announced once the notifier is back", () => {
@@ -59,7 +59,7 @@ const suite = (name: string, transport: Layer.Layer<Transport, TransportError>, 
         assert.deepStrictEqual((yield* story(slip)).slice(2), ["executed 2", "retrying 3", "retrying 3", "executed 3"])
         assert.strictEqual(book.charges.size, 1)
         assert.strictEqual(book.notices.size, 1)
-      }).pipe(Effect.provide(world(book)))
+      }).pipe(Effect.provide(worldOver(transport, book)))
     })
   })
 

@@ -1,6 +1,7 @@
+/* oxlint-disable typescript/no-explicit-any -- hostile messages are made by hand, past all types. */
 /** Every message here is hostile or broken: it must be set aside with its reason, and nothing may be executed. */
 import { type Settlement, Transport } from "@tenon/messaging/Transport"
-import * as Envelope from "@tenon/routing-slip/Envelope"
+import type * as Envelope from "@tenon/routing-slip/Envelope"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
 import { digest } from "@tenon/routing-slip/Security"
 import * as SignedLog from "@tenon/routing-slip/SignedLog"
@@ -102,6 +103,15 @@ const forged = (name: string, reason: string, make: (payload: string, ring: KeyR
 
 const base64 = (value: object) => Jose.base64url.encode(JSON.stringify(value))
 
+const on = (name: string, body: (ring: KeyRing) => Effect.Effect<void, any, any>) =>
+  it.effect(name, () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      done.length = 0
+      yield* Effect.provide(body(ring), world(ring)) as Effect.Effect<void>
+    })
+  )
+
 describe("a message under zero trust", () => {
   attack("without any signature", "unsigned", ({ headers }) => {
     headers.security_context = { obo_token: null, jws_signature: null, jws_log: [] }
@@ -200,15 +210,6 @@ describe("a message under zero trust", () => {
       .setProtectedHeader({ alg: "Ed25519", typ: "JWT", kid: "alpha" })
       .sign(key)
   })
-
-  const on = (name: string, body: (ring: KeyRing) => Effect.Effect<void, any, any>) =>
-    it.effect(name, () =>
-      Effect.gen(function* () {
-        const ring = yield* keys
-        done.length = 0
-        yield* Effect.provide(body(ring), world(ring)) as Effect.Effect<void>
-      })
-    )
 
   on("for another queue", (ring) =>
     Effect.gen(function* () {

@@ -24,7 +24,7 @@ const infrastructure = Layer.mergeAll(TransportMemory.layer, HopStoreMemory.laye
 
 /** Runs a worker beside a test body, and lets time pass for it. */
 const withWorker = <R, A, E>(
-  registry: Registry.Registry<any, R>,
+  registry: Registry.Of<R>,
   body: Effect.Effect<A, E, HopStore | Layer.Success<typeof infrastructure> | R>,
   options?: Worker.Options
 ) => body.pipe(Effect.provide(Worker.layer(registry, options).pipe(Layer.provideMerge(infrastructure))))
@@ -65,6 +65,21 @@ const one = { tenantId: "default", correlationId: "one" }
 const statusOf = Effect.gen(function* () {
   return (yield* (yield* HopStore).slip("default", "one"))?.status
 })
+
+const broken = (options: Parameters<typeof named>[2]) => {
+  const did: Array<string> = []
+  const a = named("a", did)
+  const b = named("b", did, { compensationRetry: { times: 1, delay: "1 second" }, ...options })
+  const c = named("c", did, { fails: () => true })
+  const registry = Registry.make(a, b, c)
+  const dispatch = RoutingSlip.builder(registry, one).pipe(
+    RoutingSlip.add(a, {}),
+    RoutingSlip.add(b, {}),
+    RoutingSlip.add(c, {}),
+    RoutingSlip.dispatch
+  )
+  return { did, registry, dispatch }
+}
 
 describe("a slip", () => {
   it.effect("is undone in reverse where a step fails", () => {
@@ -111,21 +126,6 @@ describe("a slip", () => {
       })
     )
   })
-
-  const broken = (options: Parameters<typeof named>[2]) => {
-    const did: Array<string> = []
-    const a = named("a", did)
-    const b = named("b", did, { compensationRetry: { times: 1, delay: "1 second" }, ...options })
-    const c = named("c", did, { fails: () => true })
-    const registry = Registry.make(a, b, c)
-    const dispatch = RoutingSlip.builder(registry, one).pipe(
-      RoutingSlip.add(a, {}),
-      RoutingSlip.add(b, {}),
-      RoutingSlip.add(c, {}),
-      RoutingSlip.dispatch
-    )
-    return { did, registry, dispatch }
-  }
 
   it.effect("halts where a compensation keeps failing, and an operator resumes it", () => {
     let down = true
@@ -307,7 +307,11 @@ describe("a slip", () => {
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* run("two", 2), ["a", "a", "b"])
         assert.deepStrictEqual(yield* story({ tenantId: "default", correlationId: "two" }), [
-          ...["dispatched 0", "executed 1", "executed 1.1", "executed 1.2", "executed 2"]
+          "dispatched 0",
+          "executed 1",
+          "executed 1.1",
+          "executed 1.2",
+          "executed 2"
         ])
         assert.deepStrictEqual(yield* run("three", 3), [])
         assert.deepStrictEqual(yield* run("drops", 0, true), [])
@@ -365,9 +369,15 @@ describe("a slip", () => {
         Effect.gen(function* () {
           yield* dispatch("well", "fails")
           assert.deepStrictEqual(log.splice(0), [
-            ...["open 1", "well with 1", "close 1"],
-            ...["open 2", "fails with 2", "close 2"],
-            ...["open 3", "undo with 3", "close 3"]
+            "open 1",
+            "well with 1",
+            "close 1",
+            "open 2",
+            "fails with 2",
+            "close 2",
+            "open 3",
+            "undo with 3",
+            "close 3"
           ])
           yield* dispatch("dies")
           assert.deepStrictEqual(log.splice(0), ["open 4", "dies with 4", "close 4"])

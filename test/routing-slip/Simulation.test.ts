@@ -16,7 +16,7 @@ describe("a mesh in trouble", () => {
           assert.deepStrictEqual(violations, [], `TENON_SEED=${seed} TENON_SEEDS=1`)
           for (const [what, count] of Object.entries(counts)) totals.set(what, (totals.get(what) ?? 0) + count)
         }
-        console.log(Object.fromEntries([...totals].sort()))
+        console.log(Object.fromEntries([...totals].toSorted()))
         // A simulation in which something never happens proves nothing about it.
         const trouble = [
           "Lost",

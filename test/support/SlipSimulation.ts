@@ -40,6 +40,8 @@ export interface Run {
   readonly counts: { readonly [what: string]: number }
 }
 
+const differ = (one: ReadonlyArray<unknown>, other: ReadonlyArray<unknown>) => one.join() !== other.join()
+
 /** How many slips a run has. */
 const slips = 4
 
@@ -166,7 +168,6 @@ export const run = (seed: number): Effect.Effect<Run> =>
         const expected = (yield* store.events("default", id))
           .filter(({ type }) => type === "executed")
           .map(({ step }) => step)
-        const differ = (one: ReadonlyArray<unknown>, other: ReadonlyArray<unknown>) => one.join() !== other.join()
         if (status === "completed") {
           if (executed.length !== plans.get(id)) violations.push(`${id} did ${executed} of ${plans.get(id)} steps`)
           if (undone.length > 0) violations.push(`${id} completed and undid ${undone}`)

@@ -29,7 +29,7 @@ export const group = (letters: ReadonlyArray<DeadLetter>): ReadonlyArray<Group> 
       last: Math.max(known?.last ?? at, at)
     })
   }
-  return [...groups.values()].sort((a, b) => b.count - a.count || a.first - b.first)
+  return [...groups.values()].toSorted((a, b) => b.count - a.count || a.first - b.first)
 }
 
 /** Words with a digit in them are ids, amounts, times and keys: they differ where the cause is the same. */

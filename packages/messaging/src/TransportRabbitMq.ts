@@ -37,6 +37,8 @@ const attempt = <A>(operation: string, run: () => Promise<A>) =>
 /** For a few seconds, long enough for a connection to come back. */
 const briefly = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
 
+const namedIn = (prefix: string) => (queue: string) => `${prefix}${queue}`
+
 const deadOf = (queue: string) => `${queue}.dead`
 
 const declare = async (channel: Channel, queue: string) => {
@@ -132,7 +134,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
   Layer.effect(
     Transport,
     Effect.gen(function* () {
-      const named = (queue: string) => `${options.prefix ?? ""}${queue}`
+      const named = namedIn(options.prefix ?? "")
       let current: Promise<Link> | undefined
       const connect = attempt("connect to RabbitMQ", async () => {
         const link = await current?.catch(() => undefined)

@@ -146,7 +146,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         yield* createGroup(queue)
         const inFlight = yield* InFlight.make(handler, settings)
         const inHand = new Set<string>()
-        let freed: () => void = () => {}
+        let freed: (() => void) | undefined
         let stopping = false
         const readerId = yield* send<number>(reader, ["CLIENT", "ID"])
 
@@ -172,7 +172,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
               Effect.ensuring(
                 Effect.sync(() => {
                   inHand.delete(id)
-                  freed()
+                  freed?.()
                 })
               )
             )
@@ -191,7 +191,9 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           const command = ["XREADGROUP", "GROUP", group, consumer, "COUNT", String(count), "BLOCK", String(block)]
           const answer = yield* send<ReadonlyArray<readonly [unknown, ReadonlyArray<Entry>]> | null>(reader, [
             ...command,
-            ...["STREAMS", key, ">"]
+            "STREAMS",
+            key,
+            ">"
           ])
           for (const entry of answer?.[0]?.[1] ?? []) yield* start(entry, 1)
         })
@@ -208,7 +210,14 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           if (count <= 0) return
           const idle = String(visibility)
           const pending = yield* send<ReadonlyArray<readonly [Buffer, Buffer, number, number]>>(client, [
-            ...["XPENDING", key, group, "IDLE", idle, "-", "+", String(count)]
+            "XPENDING",
+            key,
+            group,
+            "IDLE",
+            idle,
+            "-",
+            "+",
+            String(count)
           ])
           for (const [id, , , deliveries] of pending) {
             if (inHand.has(id.toString())) continue
@@ -226,7 +235,13 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         /** Gives back what the last read may have fetched too late to be started, and goes. */
         const leave = Effect.gen(function* () {
           const pending = yield* send<ReadonlyArray<readonly [Buffer, Buffer, number, number]>>(client, [
-            ...["XPENDING", key, group, "-", "+", "1000", consumer]
+            "XPENDING",
+            key,
+            group,
+            "-",
+            "+",
+            "1000",
+            consumer
           ])
           for (const [id] of pending) yield* evaluate(putBack, [key], group, id.toString(), "0")
           yield* send(client, ["XGROUP", "DELCONSUMER", key, group, consumer])

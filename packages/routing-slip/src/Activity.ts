@@ -1,3 +1,5 @@
+/* oxlint-disable typescript/no-explicit-any -- a collection of activities with different arguments: `any` is the only
+   type argument that all of them are assignable to, since arguments are both read and written. */
 /**
  * A step that slips can name: what it takes, how it is done, and how it is undone. Its dependencies are services; a
  * Layer given with `Activity.provide` is built for one execution and released when that succeeds, fails or is interrupted.
@@ -49,6 +51,9 @@ export interface Activity<out Name extends string, in out Arguments, out R> exte
 
 /** Any activity. */
 export interface Any extends Activity<string, any, any> {}
+
+/** Any activity that needs the services `R`. */
+export interface Needing<out R> extends Activity<string, any, R> {}
 
 /** The name of an activity. */
 export type NameOf<A extends Any> = A["name"]

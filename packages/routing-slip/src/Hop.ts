@@ -53,8 +53,12 @@ interface Work<R> {
   readonly claim: Extract<Claim, { readonly _tag: "Claimed" }>
 }
 
+type Decision = Result.Result<Slip.Transition, Performance.Failing>
+const transition = (done: Slip.Transition): Decision => Result.succeed(done)
+const failing = (error: string, message: string): Decision => Result.fail({ error, message })
+
 /** The handler of messages for the activities of a registry. */
-export const handler = <R>(registry: Registry.Registry<any, R>, options: Options = {}) => {
+export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   const lease = Duration.toMillis(Duration.fromInputUnsafe(options.lease ?? "30 seconds"))
   const maxCrashes = options.maxCrashes ?? 5
   const limits = options.limits ?? StrictJson.defaultLimits
@@ -156,10 +160,6 @@ export const handler = <R>(registry: Registry.Registry<any, R>, options: Options
   const decide = Effect.fnUntraced(function* ({ claim, task }: Work<R>) {
     const { envelope, hop } = task
     const at = yield* Clock.currentTimeMillis
-    const transition = (done: Slip.Transition): Result.Result<Slip.Transition, Performance.Failing> =>
-      Result.succeed(done)
-    const failing = (error: string, message: string): Result.Result<Slip.Transition, Performance.Failing> =>
-      Result.fail({ error, message })
     if (hop.phase === "compensate" && claim.skippedBy !== undefined) {
       return transition({ type: "skipped", step: hop.step, at, by: claim.skippedBy })
     }

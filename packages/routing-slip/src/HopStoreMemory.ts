@@ -32,6 +32,29 @@ interface Row {
   publishedAt: number
 }
 
+const slipText = (tenantId: string, correlationId: string) => JSON.stringify([tenantId, correlationId])
+const textOf = ({ tenantId, correlationId }: HopKey) => slipText(tenantId, correlationId)
+
+/** Everything happens at once: there is no await between reading and writing. */
+const atomically = <A, E = never>(run: (now: number) => A | Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const answer = run(now)
+    return Effect.isEffect(answer) ? answer : Effect.succeed(answer)
+  })
+
+const newRow = (key: HopKey, digest: string, status: Row["status"], due: number, message?: Outgoing): Row => ({
+  key,
+  digest,
+  status,
+  token: 0,
+  claims: 0,
+  failures: 0,
+  due,
+  skippedBy: undefined,
+  message,
+  publishedAt: message === undefined ? Number.NEGATIVE_INFINITY : due
+})
+
 /** Remembers until the layer is closed. */
 export const layer: Layer.Layer<HopStore> = Layer.effect(
   HopStore,
@@ -41,15 +64,6 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     const slips = new Map<string, SlipRecord>()
     const events = new Map<string, Array<SlipEvent>>()
     const cancelled = new Map<string, string>()
-    const slipText = (tenantId: string, correlationId: string) => JSON.stringify([tenantId, correlationId])
-    const textOf = ({ tenantId, correlationId }: HopKey) => slipText(tenantId, correlationId)
-
-    /** Everything happens at once: there is no await between reading and writing. */
-    const atomically = <A, E = never>(run: (now: number) => A | Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const answer = run(now)
-        return Effect.isEffect(answer) ? answer : Effect.succeed(answer)
-      })
 
     const record = (key: HopKey, event: SlipEvent) => {
       const list = events.get(textOf(key)) ?? []
@@ -94,10 +108,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             if (row.status === "claimed") row.message = incoming
             return { _tag: "Parked" }
           }
-          const next: Row = row ?? {
-            ...{ key, digest, status: "claimed", token: 0, claims: 0, failures: 0, due: 0 },
-            ...{ skippedBy: undefined, message: undefined, publishedAt: Number.NEGATIVE_INFINITY }
-          }
+          const next = row ?? newRow(key, digest, "claimed", 0)
           Object.assign(next, { status: "claimed", token: next.token + 1, claims: next.claims + 1, due: now + lease })
           rows.set(id, next)
           const { token, claims, failures, skippedBy } = next
@@ -127,10 +138,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         atomically((now) => {
           const key = openingKey(slip)
           if (rows.has(keyText(key))) return false
-          rows.set(keyText(key), {
-            ...{ key, digest: "", status: "done", token: 0, claims: 0, failures: 0, due: now },
-            ...{ skippedBy: undefined, message: first, publishedAt: now }
-          })
+          rows.set(keyText(key), newRow(key, "", "done", now, first))
           slips.set(textOf(key), slip)
           record(key, event)
           return true
@@ -170,7 +178,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         Effect.sync(() =>
           [...slips.values()]
             .filter((slip) => slip.tenantId === tenantId && (status === undefined || slip.status === status))
-            .sort((a, b) => b.updatedAt - a.updatedAt)
+            .toSorted((a, b) => b.updatedAt - a.updatedAt)
             .slice(0, limit)
         ),
       events: (tenantId, correlationId) => Effect.sync(() => [...(events.get(slipText(tenantId, correlationId)) ?? [])])

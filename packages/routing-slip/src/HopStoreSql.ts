@@ -113,6 +113,69 @@ const unavailable = (failure: { readonly _tag: string; readonly message: string 
     Effect.andThen(Effect.fail(new Unavailable({ what: "The store of hops" })))
   )
 
+/** Claims a step inside a transaction. */
+const claimIn = (key: HopKey, message: Parameters<HopStore["Service"]["claim"]>[1], lease: number) =>
+  Effect.fnUntraced(function* (tx: Transaction): Effect.fn.Return<Claim, SqlFailed | Forked> {
+    const { digest, incoming, index } = message
+    const slip = [key.tenantId, key.correlationId]
+    const [, , [row] = [], [head] = [], [cancelled] = []] = yield* tx.run([
+      {
+        sql: `insert into tenon_slips.hops (tenant_id, correlation_id, step, phase, digest, status, due_at)
+          values ($1, $2, $3, $4, $5, 'claimed', '-infinity') on conflict do nothing`,
+        params: [...keyOf(key), digest]
+      },
+      {
+        sql: `insert into tenon_slips.heads (tenant_id, correlation_id, place, digest)
+          select $1, $2, $3::bigint, $4 where $3::bigint is not null on conflict do nothing`,
+        params: [...slip, index ?? null, digest]
+      },
+      { sql: select, params: keyOf(key) },
+      {
+        sql: "select digest from tenon_slips.heads where tenant_id = $1 and correlation_id = $2 and place = $3",
+        params: [...slip, index ?? -1]
+      },
+      {
+        sql: "select cancelled_by from tenon_slips.slips where tenant_id = $1 and correlation_id = $2",
+        params: slip
+      }
+    ])
+    if (row === undefined) return yield* Effect.die(new Error("the row that was inserted is not there"))
+    if (row["digest"] !== digest) {
+      return yield* Effect.fail(new Forked(`another message for step ${key.step} was accepted before`))
+    }
+    if (head !== undefined && head["digest"] !== digest) {
+      return yield* Effect.fail(new Forked(`another entry ${index} of this log was accepted before`))
+    }
+    if (row["status"] === "done") return { _tag: "Done", outgoing: messageOf(row) }
+    if (row["status"] === "halted") return { _tag: "Parked" }
+    if (row["early"] === true) {
+      if (row["status"] === "claimed") {
+        yield* tx.commit([
+          {
+            sql: `update tenon_slips.hops set queue = $5, message_id = $6, body = $7::bytea where ${where}`,
+            params: [...keyOf(key), ...columnsOf(incoming)]
+          }
+        ])
+      }
+      return { _tag: "Parked" }
+    }
+    yield* tx.commit([
+      {
+        sql: `update tenon_slips.hops set status = 'claimed', token = token + 1, claims = claims + 1,
+          due_at = ${now} + make_interval(secs => $5) where ${where}`,
+        params: [...keyOf(key), seconds(lease)]
+      }
+    ])
+    return {
+      _tag: "Claimed",
+      token: Number(row["token"]) + 1,
+      claims: Number(row["claims"]) + 1,
+      failures: Number(row["failures"]),
+      skippedBy: textOrNothing(row["skipped_by"]),
+      cancelledBy: textOrNothing(cancelled?.["cancelled_by"])
+    }
+  })
+
 /** Remembers hops in the tables of `HopStoreSqlTables`. */
 export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopStore, never, Transactions> =>
   Layer.effect(
@@ -146,68 +209,6 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           select from held`,
           [status, seconds(delay), ...columnsOf(incoming), ...eventParams(event)]
         )
-
-      const claimIn = (key: HopKey, message: Parameters<HopStore["Service"]["claim"]>[1], lease: number) =>
-        Effect.fnUntraced(function* (tx: Transaction): Effect.fn.Return<Claim, SqlFailed | Forked> {
-          const { digest, incoming, index } = message
-          const slip = [key.tenantId, key.correlationId]
-          const [, , [row] = [], [head] = [], [cancelled] = []] = yield* tx.run([
-            {
-              sql: `insert into tenon_slips.hops (tenant_id, correlation_id, step, phase, digest, status, due_at)
-                values ($1, $2, $3, $4, $5, 'claimed', '-infinity') on conflict do nothing`,
-              params: [...keyOf(key), digest]
-            },
-            {
-              sql: `insert into tenon_slips.heads (tenant_id, correlation_id, place, digest)
-                select $1, $2, $3::bigint, $4 where $3::bigint is not null on conflict do nothing`,
-              params: [...slip, index ?? null, digest]
-            },
-            { sql: select, params: keyOf(key) },
-            {
-              sql: "select digest from tenon_slips.heads where tenant_id = $1 and correlation_id = $2 and place = $3",
-              params: [...slip, index ?? -1]
-            },
-            {
-              sql: "select cancelled_by from tenon_slips.slips where tenant_id = $1 and correlation_id = $2",
-              params: slip
-            }
-          ])
-          if (row === undefined) return yield* Effect.die(new Error("the row that was inserted is not there"))
-          if (row["digest"] !== digest) {
-            return yield* Effect.fail(new Forked(`another message for step ${key.step} was accepted before`))
-          }
-          if (head !== undefined && head["digest"] !== digest) {
-            return yield* Effect.fail(new Forked(`another entry ${index} of this log was accepted before`))
-          }
-          if (row["status"] === "done") return { _tag: "Done", outgoing: messageOf(row) }
-          if (row["status"] === "halted") return { _tag: "Parked" }
-          if (row["early"] === true) {
-            if (row["status"] === "claimed") {
-              yield* tx.commit([
-                {
-                  sql: `update tenon_slips.hops set queue = $5, message_id = $6, body = $7::bytea where ${where}`,
-                  params: [...keyOf(key), ...columnsOf(incoming)]
-                }
-              ])
-            }
-            return { _tag: "Parked" }
-          }
-          yield* tx.commit([
-            {
-              sql: `update tenon_slips.hops set status = 'claimed', token = token + 1, claims = claims + 1,
-                due_at = ${now} + make_interval(secs => $5) where ${where}`,
-              params: [...keyOf(key), seconds(lease)]
-            }
-          ])
-          return {
-            _tag: "Claimed",
-            token: Number(row["token"]) + 1,
-            claims: Number(row["claims"]) + 1,
-            failures: Number(row["failures"]),
-            skippedBy: textOrNothing(row["skipped_by"]),
-            cancelledBy: textOrNothing(cancelled?.["cancelled_by"])
-          }
-        })
 
       return HopStore.of({
         claim: (key, message, lease) =>

@@ -122,6 +122,8 @@ export interface ReloadOptions {
   readonly cooldown?: Duration.Input
 }
 
+const millis = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
+
 /** A key set that is read again and again: a file, a JWKS endpoint. */
 export const layerReloading = <E, R>(
   read: Effect.Effect<unknown, E, R>,
@@ -131,7 +133,6 @@ export const layerReloading = <E, R>(
     Keys,
     Effect.gen(function* () {
       const context = yield* Effect.context<R>()
-      const millis = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
       const maxAge = millis(options.maxAge ?? "1 minute")
       const maxStale = millis(options.maxStale ?? "1 hour")
       const cooldown = millis(options.cooldown ?? "10 seconds")

@@ -25,7 +25,7 @@ export interface Failing {
 export interface Task<R> {
   readonly key: HopKey
   readonly hop: Slip.Hop
-  readonly activity: Activity.Activity<string, any, R>
+  readonly activity: Activity.Needing<R>
   readonly envelope: Envelope.Envelope
   readonly attempt: number
 }

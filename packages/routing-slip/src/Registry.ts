@@ -1,3 +1,5 @@
+/* oxlint-disable typescript/no-explicit-any -- a collection of activities with different arguments: `any` is the only
+   type argument that all of them are assignable to, since arguments are both read and written. */
 /** The activities that a builder may name or a worker performs, collected explicitly: a message never names code. */
 import * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
@@ -6,9 +8,12 @@ import * as Envelope from "./Envelope.ts"
 /** A checked collection of activities with the names `Names`, needing the services `R`. */
 export interface Registry<in out Names extends string, out R> {
   readonly names: (name: Names) => Names
-  readonly activities: ReadonlyArray<Activity.Activity<string, any, R>>
-  readonly find: (name: string) => Activity.Activity<string, any, R> | undefined
+  readonly activities: ReadonlyArray<Activity.Needing<R>>
+  readonly find: (name: string) => Activity.Needing<R> | undefined
 }
+
+/** A registry of whatever names, needing the services `R`. */
+export type Of<R> = Registry<any, R>
 
 /** Any registry. */
 export type Any = Registry<any, any>

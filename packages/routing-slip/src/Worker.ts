@@ -18,7 +18,7 @@ export interface Options extends Hop.Options, SubscribeOptions {
 
 /** Performs the activities of a registry until the scope closes; then it drains. */
 export const layer = <R>(
-  registry: Registry.Registry<any, R>,
+  registry: Registry.Of<R>,
   options: Options = {}
 ): Layer.Layer<never, TransportError, R | Transport | HopStore | Security> =>
   Layer.effectDiscard(

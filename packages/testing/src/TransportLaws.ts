@@ -48,7 +48,7 @@ const listen = Effect.fnUntraced(function* (
   return seen
 })
 
-const texts = (deliveries: ReadonlyArray<Delivery>) => deliveries.map(({ body }) => decode(body)).sort()
+const texts = (deliveries: ReadonlyArray<Delivery>) => deliveries.map(({ body }) => decode(body)).toSorted()
 
 /** Polls until a check holds, for brokers that settle in the background. */
 const eventually = <A, E, R>(check: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
@@ -76,7 +76,7 @@ export const suite = <E>(
           const all = Array.from({ length: 50 }, (_, index) => `m${index}`)
           yield* publish(queue, ...all)
           const seen = yield* listen(queue)
-          assert.deepStrictEqual(texts(yield* Queue.takeN(seen, 50)), [...all].sort())
+          assert.deepStrictEqual(texts(yield* Queue.takeN(seen, 50)), all.toSorted())
           yield* Effect.sleep("100 millis")
           assert.strictEqual(yield* Queue.size(seen), 0)
         })
