@@ -282,6 +282,29 @@ describe("a message under zero trust", () => {
       refusedFor(yield* deliver(beta.queue, fork), "forked")
     })
   )
+  on("whose beginning is another one that its issuer signed", (ring) =>
+    Effect.gen(function* () {
+      const genuine = yield* Wire.decode(yield* afterAlpha(ring, "slip"))
+      const issuer = SignedLog.issuer(yield* SignedLog.signer(ring.issuer.privateKey))
+      const { envelope } = yield* RoutingSlip.builder(registry, { correlationId: "slip" }).pipe(
+        RoutingSlip.add(alpha, { amount: 1 }),
+        RoutingSlip.add(beta, { amount: 2_000 }),
+        RoutingSlip.variable("customer", "ada"),
+        RoutingSlip.sign(issuer),
+        RoutingSlip.build
+      )
+      const { headers } = genuine
+      const spliced = {
+        payload: { amount: 2_000 },
+        headers: {
+          ...headers,
+          routing_slip: { ...headers.routing_slip, itinerary: envelope.headers.routing_slip.itinerary.slice(1) },
+          security_context: { ...headers.security_context, jws_log: [lastJws(envelope)] }
+        }
+      }
+      refusedFor(yield* deliver(beta.queue, Wire.encode(spliced)), "broken-log")
+    })
+  )
   on("that was handled before is acknowledged, and executes nothing", (ring) =>
     Effect.gen(function* () {
       const genuine = yield* afterAlpha(ring, "slip")

@@ -1,5 +1,7 @@
 /** What the signed log and the encryption give to those who did nothing wrong. */
 import * as DeadLetters from "@tenon/messaging/DeadLetters"
+import { ack, Transport } from "@tenon/messaging/Transport"
+import * as TransportMemory from "@tenon/messaging/TransportMemory"
 import * as Encryption from "@tenon/routing-slip/Encryption"
 import * as Envelope from "@tenon/routing-slip/Envelope"
 import { HopStore } from "@tenon/routing-slip/HopStore"
@@ -9,6 +11,7 @@ import * as SignedLog from "@tenon/routing-slip/SignedLog"
 import * as Verify from "@tenon/routing-slip/Verify"
 import * as Wire from "@tenon/routing-slip/Wire"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Tracer from "effect/Tracer"
@@ -152,6 +155,33 @@ describe("a signed slip", () => {
         const parent = hops[1]?.parent
         assert.strictEqual(parent?._tag === "Some" ? parent.value.spanId : "", hops[0]?.spanId)
       }).pipe(Effect.provide(world(ring)), Effect.withTracer(tracer))
+    })
+  )
+})
+
+describe("a hop whose message could not be sent", () => {
+  it.live("sends the stored bytes again when it is handed over again, and executes and signs nothing", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      let down = false
+      const faults = {
+        publish: () => ({ _tag: down ? ("Lost" as const) : ("None" as const) }),
+        losesAck: () => false
+      }
+      yield* Effect.gen(function* () {
+        const first = yield* begin(ring, "slip")
+        down = true
+        done.length = 0
+        assert.strictEqual((yield* deliver(alpha.queue, first))._tag, "Requeue")
+        const stored = yield* newest("slip")
+        down = false
+        assert.deepStrictEqual(yield* deliver(alpha.queue, first, 2), { _tag: "Ack" })
+        assert.deepStrictEqual(done, ["alpha 1"])
+        const arrived = yield* Deferred.make<Uint8Array>()
+        const { subscribe } = yield* Transport
+        yield* subscribe(beta.queue, ({ body }) => Effect.as(Deferred.succeed(arrived, body), ack))
+        assert.deepStrictEqual(yield* Deferred.await(arrived), stored)
+      }).pipe(Effect.scoped, Effect.provide(world(ring)), Effect.provideService(TransportMemory.Faults, faults))
     })
   )
 })
