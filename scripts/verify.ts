@@ -17,8 +17,11 @@ const checks: Record<string, () => Promise<Finished>> = {
   /** Formatting: `npm run format` mends it. */
   format: bin("oxfmt", "--check"),
   lint: bin("oxlint", "--deny-warnings"),
-  /** Types, type tests (test/types) and Effect diagnostics, floating effects among them. */
-  types: async () => run(await typeChecker(), ["-b", "--pretty", "false"], { capture: true }),
+  /** Types, type tests (test/types) and Effect diagnostics, floating effects among them; warnings fail too. */
+  types: async () => {
+    const { code, output } = await run(await typeChecker(), ["-b", "--pretty", "false"], { capture: true })
+    return { code: code === 0 && /: warning TS\d+:/.test(output) ? 1 : code, output }
+  },
   /** Which package may import which, and import cycles. */
   arrows: script("arrows.ts"),
   /** Files, exports and dependencies that nothing uses. */

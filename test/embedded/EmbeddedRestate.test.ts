@@ -1,6 +1,6 @@
 import * as NodeFs from "node:fs"
 import * as NodeHttp2 from "node:http2"
-import * as NodeNet from "node:net"
+import type * as NodeNet from "node:net"
 import * as NodeOs from "node:os"
 import * as NodePath from "node:path"
 import { assert, describe, it } from "@effect/vitest"

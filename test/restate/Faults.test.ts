@@ -312,12 +312,15 @@ it.live(
           Effect.sync(() => world.seen),
           (all) => all.filter((each) => each === `slow ${word}`).length
         )
-      yield* Effect.gen(function* () {
+      const port = yield* Effect.gen(function* () {
         yield* start("slow", "slow")
         yield* until("begun", seen("begun"), (count) => count === 1)
+        return (yield* RestateEndpoint).port
       }).pipe(Effect.provide(TestingRestate.layer(registry, Workflow.layer(job), { drain: "100 millis" })))
       assert.strictEqual(yield* seen("done"), 0)
-      yield* until("done", seen("done"), (count) => count === 1).pipe(Effect.provide(domain))
+      yield* until("done", seen("done"), (count) => count === 1).pipe(
+        Effect.provide(TestingRestate.layer(registry, Workflow.layer(job), { port }))
+      )
       assert.strictEqual(yield* seen("begun"), 2)
     }).pipe(Effect.provide(server.pipe(Layer.merge(FetchHttpClient.layer)))),
   60_000

@@ -225,6 +225,18 @@ describe("a key set", () => {
   )
 })
 
+const letter = (id: string, detail: string, at: number) =>
+  Effect.map(DeadLetters.fingerprint("q", "refused", detail), (fingerprint) => ({
+    letter: id,
+    id,
+    queue: "q",
+    body: new Uint8Array(),
+    reason: "refused",
+    detail,
+    fingerprint,
+    at
+  }))
+
 describe("what others read", () => {
   it("has a JSON Schema in snake_case", () => {
     const { definitions, schema } = Envelope.jsonSchema()
@@ -237,11 +249,6 @@ describe("what others read", () => {
 
   it.effect("groups dead letters by cause", () =>
     Effect.gen(function* () {
-      const letter = (id: string, detail: string, at: number) =>
-        Effect.map(DeadLetters.fingerprint("q", "refused", detail), (fingerprint) => ({
-          ...{ letter: id, id, queue: "q", body: new Uint8Array(), reason: "refused", detail, at },
-          fingerprint
-        }))
       const groups = DeadLetters.group([
         yield* letter("1", "order 17 of 2026-11-21 is wrong", 5),
         yield* letter("2", "the key is unknown", 6),

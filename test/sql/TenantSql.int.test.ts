@@ -13,8 +13,9 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Net from "node:net"
+import { postgres } from "../support/services.ts"
 
-const url = process.env["DATABASE_URL"] ?? "postgres://postgres@127.0.0.1:5432/postgres"
+const url = await postgres()
 const schema = `tenon_wire_${process.pid}`
 const role = `${schema}_app`
 const options: Options = { url: Redacted.make(url), role, maxConnections: 4 }
@@ -624,15 +625,18 @@ suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ 
         assert.strictEqual(stats.open + stats.opening, 2)
         assert.strictEqual((yield* failure(sql.batch(a, [sleep(5)])))._tag, "StatementTimeout")
       }).pipe(
-        Effect.provide(Layer.fresh(layerConfig)),
         Effect.provide(
-          ConfigProvider.layer(
-            ConfigProvider.fromUnknown({
-              DATABASE_URL: url,
-              DATABASE_ROLE: role,
-              DATABASE_POOL_SIZE: "2",
-              DATABASE_STATEMENT_TIMEOUT: "100 millis"
-            })
+          Layer.fresh(layerConfig).pipe(
+            Layer.provide(
+              ConfigProvider.layer(
+                ConfigProvider.fromUnknown({
+                  DATABASE_URL: url,
+                  DATABASE_ROLE: role,
+                  DATABASE_POOL_SIZE: "2",
+                  DATABASE_STATEMENT_TIMEOUT: "100 millis"
+                })
+              )
+            )
           )
         )
       )
@@ -881,7 +885,7 @@ suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ 
 
 const sorted = (_key: string, value: unknown): unknown =>
   typeof value === "object" && value !== null && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)))
+    ? Object.fromEntries(Object.entries(value).toSorted(([left], [right]) => (left < right ? -1 : 1)))
     : value
 
 function show(value: unknown): string {

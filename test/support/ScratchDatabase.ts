@@ -1,60 +1,28 @@
 /** Databases of a test's own on a real server, dropped with their roles at the end. */
 import * as PgClient from "@effect/sql-pg/PgClient"
+import * as TestDatabase from "@tenon/testing/TestDatabase"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { randomBytes } from "node:crypto"
+import { postgres } from "./services.ts"
 
-const server = process.env["DATABASE_URL"] ?? "postgres://postgres@127.0.0.1:5432/postgres"
+/** The server of this test file, as its administrator. */
+export const server = Redacted.make(await postgres())
 
-export const urlOf = (database: string, user?: string): string => {
-  const url = new URL(server)
-  url.pathname = `/${database}`
-  if (user !== undefined) {
-    url.username = user
-    url.password = user
-  }
-  return url.href
-}
+export type Scratch = TestDatabase.TestDatabase
+
+export const urlOf = (database: string, user?: string): string =>
+  Redacted.value(TestDatabase.urlOf(server, database, user))
 
 export const clientOf = (database: string, user?: string) =>
-  PgClient.layer({ url: Redacted.make(urlOf(database, user)), maxConnections: 3 })
-
-/** A name that no other test uses, also for roles, which belong to the whole server. */
-export const freshName = () => `tenon_test_${randomBytes(5).toString("hex")}`
-
-const asAdmin = (statements: ReadonlyArray<string>) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    Effect.forEach(statements, (each) => sql.unsafe(each), { discard: true })
-  ).pipe(Effect.provide(clientOf(new URL(server).pathname.slice(1))))
-
-export interface Scratch {
-  readonly name: string
-  readonly names: { readonly appRole: string; readonly relayRole: string }
-}
+  PgClient.layer({ url: TestDatabase.urlOf(server, database, user), maxConnections: 3 })
 
 /** An empty database and names for its roles, for the scope; `owner` makes it belong to a plain login of its name. */
-export const scratch = (options?: { readonly owner?: boolean }): Effect.Effect<Scratch, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.gen(function* () {
-      const name = freshName()
-      yield* asAdmin([
-        ...(options?.owner ? [`create role ${name}_owner login createrole password '${name}_owner'`] : []),
-        `create database ${name}${options?.owner ? ` owner ${name}_owner` : ""} template template0`
-      ])
-      return { name, names: { appRole: `${name}_app`, relayRole: `${name}_relay` } }
-    }).pipe(Effect.orDie),
-    ({ name }) =>
-      asAdmin([
-        `drop database ${name} with (force)`,
-        ...["app", "relay", "owner"].map((role) => `drop role if exists ${name}_${role}`)
-      ]).pipe(Effect.orDie)
-  )
+export const scratch = (options?: { readonly owner?: boolean }) => TestDatabase.make(server, options)
 
 /** Runs with a client on the scratch database, as the administrator or as its owner. */
 export const on =

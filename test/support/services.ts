@@ -1,20 +1,29 @@
-import type { TestProject } from "vitest/node"
+/** The servers of a test run. A test file asks for one with `address`; the first to ask has it started. */
+import { inject } from "vitest"
 
 declare module "vitest" {
-  /** What a test file reads with `inject("…")`. A service adds its address here and provides it when it starts. */
+  /** What a test file reads with `inject("…")`. */
   export interface ProvidedContext {
-    /** A PostgreSQL that is not ours: TENON_TEST_DATABASE_URL, else DATABASE_URL, else null (its suites are skipped). */
-    readonly machineDatabaseUrl: string | null
+    /** Which PostgreSQL the file runs on: the embedded one, or the address of another. */
+    readonly postgres: string
+    /** Where `globalSetup` hands out the addresses of the servers that it starts. */
+    readonly servers: string
   }
 }
 
-/** A server that one test run shares: the embedded PostgreSQL, the embedded Restate. */
-export interface Service {
-  readonly start: () => Promise<{
-    readonly provide: (project: TestProject) => void
-    readonly stop: () => Promise<void>
-  }>
+/** The servers that one run shares. */
+export type Shared = "postgres"
+
+/** The address of a shared server, which lives until the run ends. */
+export const address = async (name: Shared): Promise<string> => {
+  const answer = await fetch(new URL(name, inject("servers")))
+  const text = await answer.text()
+  if (!answer.ok) throw new Error(text)
+  return text
 }
 
-/** Started in this order and stopped in the reverse one. */
-export const services: ReadonlyArray<Service> = []
+/** The PostgreSQL of this file. The database suites run once on each that there is: see `vitest.config.ts`. */
+export const postgres = async (): Promise<string> => {
+  const given = inject("postgres")
+  return given === "embedded" ? address("postgres") : given
+}

@@ -1,9 +1,10 @@
 /** `npm run bench -- SUITE [--json]`: measures ours beside what one would write by hand, by turns, in one run. */
 import * as Effect from "effect/Effect"
-import { run } from "./actions/actions.ts"
+import * as Actions from "./actions/actions.ts"
+import * as Memory from "./memory/memory.ts"
 import * as Report from "./Report.ts"
 
-const suites = { actions: run }
+const suites = { actions: Actions.run, memory: Memory.run }
 const [name = ""] = process.argv.slice(2).filter((each) => !each.startsWith("--"))
 const json = process.argv.includes("--json")
 

@@ -152,7 +152,7 @@ const measure = async (run: Run, kind: keyof typeof work, concurrency: number): 
   return (done / roundMillis) * 1000
 }
 
-const median = (values: ReadonlyArray<number>) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
+const median = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
 
 const suites: ReadonlyArray<readonly [string, keyof typeof work, Run, Run, string]> = [
   ["batch, write", "write", batch, peer(false), "node-postgres, 4 round trips"],
@@ -172,7 +172,9 @@ for (const [name, kind, mine, theirs, peerName] of suites) {
       const x = await measure(mine, kind, concurrency)
       const y = await measure(theirs, kind, concurrency)
       // The first round warms up.
-      if (round >= 0) (a.push(x), b.push(y))
+      if (round < 0) continue
+      a.push(x)
+      b.push(y)
     }
     const row = {
       name: `${name}, c=${concurrency}`,

@@ -63,6 +63,7 @@ const serve = Effect.fnUntraced(function* (
     yield* say(`Note: these resources belong to no tenant: ${application.registry.notTenantScoped.join(", ")}`)
   }
   return yield* Effect.gen(function* () {
+    yield* DevelopmentKeys.ensureTenants(application.tenants)
     const keys = yield* DevelopmentKeys.ensure(directory, application.tenants)
     const server = yield* HttpServer.HttpServer
     const url = HttpServer.formatAddress(server.address)

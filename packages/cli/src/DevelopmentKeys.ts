@@ -3,6 +3,7 @@
  * in a file that only its owner can read; a key whose hash the database does not have is made anew.
  */
 import * as ApiKeys from "@tenon/core/ApiKeys"
+import * as TenantSql from "@tenon/sql/TenantSql"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -33,6 +34,20 @@ export const ensure = Effect.fn("DevelopmentKeys.ensure")(function* (
   writeFileSync(path, JSON.stringify(keys), { mode: 0o600 })
   const result: Keys = keys
   return result
+})
+
+/** Makes the tenants that are not there yet, under the role that may. */
+export const ensureTenants = Effect.fn("DevelopmentKeys.ensureTenants")(function* (
+  tenants: ReadonlyArray<DevelopmentTenant>
+) {
+  const sql = yield* TenantSql.TenantSql
+  yield* sql.batch(
+    { tenantId: null, role: "tenon_relay" },
+    tenants.map(({ id, name }) => ({
+      sql: "insert into tenon.tenants (id, name) values ($1, $2) on conflict (id) do nothing",
+      params: [id, name]
+    }))
+  )
 })
 
 const ensureOne = Effect.fnUntraced(function* (tenantId: string, role: string, known: string | undefined) {

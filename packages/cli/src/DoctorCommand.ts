@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as Complaint from "./Complaint.ts"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as Output from "./Output.ts"
 import { root } from "./Root.ts"
@@ -53,7 +54,7 @@ export const doctor = Command.make(
 const look = <R>(name: string, effect: Effect.Effect<string, { readonly message: string }, R>) =>
   Effect.match(effect, {
     onSuccess: (detail): Finding => ({ name, ok: true, detail }),
-    onFailure: ({ message }): Finding => ({ name, ok: false, detail: message })
+    onFailure: (failure): Finding => ({ name, ok: false, detail: Complaint.sentence(failure) })
   })
 
 const node = (): Finding => {

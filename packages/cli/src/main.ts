@@ -1,8 +1,10 @@
+#!/usr/bin/env node
 /** The command `tenon`. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
+import * as Complaint from "./Complaint.ts"
 import { dev } from "./DevCommand.ts"
 import { doctor } from "./DoctorCommand.ts"
 import { explain } from "./ExplainCommand.ts"
@@ -12,6 +14,7 @@ import { root } from "./Root.ts"
 root.pipe(
   Command.withSubcommands([dev, migrate, explain, doctor]),
   Command.run({ version: "0.1.0" }),
+  Effect.catch(Complaint.report),
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain
 )

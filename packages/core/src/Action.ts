@@ -98,7 +98,7 @@ export type FailureOf<A extends Any> = A extends Action<any, any, any, infer E, 
 /** What the body of an action may return: a value, an outcome, or a declared failure. */
 export type Returns<Value, Output, Failure> = Value | Outcome<Output> | Result.Result<Value | Outcome<Output>, Failure>
 
-type FailureFrom<E extends ReadonlyArray<ErrorClass>> = InstanceType<E[number]>
+type FailureFrom<E extends ReadonlyArray<ErrorClass>> = E[number]["Type"]
 
 /** The row as an action sees it under a `SelfRule`. */
 export type Self<F extends Fields, S extends SelfRule> = S extends "required"
@@ -177,7 +177,7 @@ export interface Builder<F extends Fields> {
   /** Inserts a row. Without a body the input over the defaults is saved. */
   create<const I extends Fields = {}, const E extends ReadonlyArray<ErrorClass> = []>(
     spec: Spec<I, E> & Covers<I, F>
-  ): Action<"create", NoInfer<Values<I>>, Values<F>, FailureFrom<E>, Args<undefined, I, {}>>
+  ): Action<"create", Values<I>, Values<F>, FailureFrom<E>, Args<undefined, I, {}>>
   create<
     const I extends Fields = {},
     const E extends ReadonlyArray<ErrorClass> = [],
@@ -186,7 +186,7 @@ export interface Builder<F extends Fields> {
   >(
     spec: Spec<I, E> & WithLoad<undefined, I, L>,
     body: (args: Args<undefined, I, L>, context: ActionContext) => B & NoExcess<B, F>
-  ): Action<"create", NoInfer<Values<I>>, Values<F>, FailureFrom<E>, Args<undefined, I, L>>
+  ): Action<"create", Values<I>, Values<F>, FailureFrom<E>, Args<undefined, I, L>>
 
   /** Saves the row that the body returns. */
   update<
@@ -197,13 +197,13 @@ export interface Builder<F extends Fields> {
   >(
     spec: Spec<I, E> & WithLoad<Values<F>, I, L>,
     body: (args: Args<Values<F>, I, L>, context: ActionContext) => B & NoExcess<B, F>
-  ): Action<"update", NoInfer<Values<I>>, Values<F>, FailureFrom<E>, Args<Values<F>, I, L>>
+  ): Action<"update", Values<I>, Values<F>, FailureFrom<E>, Args<Values<F>, I, L>>
 
   /** Removes the row, unless the body returns a failure. Further changes and directives go in an outcome. */
   destroy<const I extends Fields = {}, const E extends ReadonlyArray<ErrorClass> = [], L extends Loads = {}>(
     spec: Spec<I, E> & WithLoad<Values<F>, I, L>,
     body?: (args: Args<Values<F>, I, L>, context: ActionContext) => Returns<void, void, FailureFrom<E>>
-  ): Action<"destroy", NoInfer<Values<I>>, void, FailureFrom<E>, Args<Values<F>, I, L>>
+  ): Action<"destroy", Values<I>, void, FailureFrom<E>, Args<Values<F>, I, L>>
 
   /** Decides all its writes itself, in an outcome; one at a time per object. */
   action<
@@ -215,7 +215,7 @@ export interface Builder<F extends Fields> {
   >(
     spec: Spec<I, E> & WithLoad<Self<F, S>, I, L> & { readonly output?: O; readonly self?: S },
     body: (args: Args<Self<F, S>, I, L>, context: ActionContext) => Returns<never, O["Type"], FailureFrom<E>>
-  ): Action<"action", NoInfer<Values<I>>, O["Type"], FailureFrom<E>, Args<Self<F, S>, I, L>>
+  ): Action<"action", Values<I>, O["Type"], FailureFrom<E>, Args<Self<F, S>, I, L>>
 
   /** Answers from the row and its loads; writes nothing. */
   read<
@@ -226,7 +226,7 @@ export interface Builder<F extends Fields> {
   >(
     spec: Spec<I, E> & WithLoad<Values<F>, I, L> & { readonly output: O },
     body: (args: Args<Values<F>, I, L>, context: ActionContext) => O["Type"] | Result.Result<O["Type"], FailureFrom<E>>
-  ): Action<"read", NoInfer<Values<I>>, O["Type"], FailureFrom<E>, Args<Values<F>, I, L>>
+  ): Action<"read", Values<I>, O["Type"], FailureFrom<E>, Args<Values<F>, I, L>>
 
   /** Answers with a stream: each row of `from`, in the order of keys, as the body maps it. */
   stream<O extends Schema.Constraint, Each, const I extends Fields = {}>(
@@ -249,7 +249,7 @@ export const ref = <const I extends Fields = {}>(
   resource: string,
   name: string,
   options?: { readonly input?: I }
-): Action<"action", NoInfer<Values<I>>, unknown, never, never> => ({
+): Action<"action", Values<I>, unknown, never, never> => ({
   _tag: "Action",
   kind: "action",
   resource,

@@ -27,7 +27,17 @@ import * as Policy from "./Policy.ts"
 import type * as Registry from "./Registry.ts"
 import type * as Resource from "./Resource.ts"
 import * as RowCodec from "./RowCodec.ts"
-import type { Change, Conclusion, EncodedRow, LoadAnswer, OutboxEvent, Plan, Standing, Work } from "./UnitOfWork.ts"
+import type {
+  Change,
+  Conclusion,
+  EncodedRow,
+  LoadAnswer,
+  OutboxEvent,
+  Plan,
+  Standing,
+  Work,
+  ReceiptKey
+} from "./UnitOfWork.ts"
 
 /** An action with the resource it belongs to. */
 export interface Found {
@@ -76,8 +86,7 @@ export const work = (
   }
   const codec = RowCodec.of(resource)
   const writes = !isRead(action)
-  const receiptKey =
-    invocation.idempotencyKey === undefined ? surroundings.receiptKey : `caller:${invocation.idempotencyKey}`
+  const receipt = receiptOf(invocation, surroundings.receiptKey)
   const load = loadsOf(action)
   const decodeSelf = (self: EncodedRow | undefined) => (self === undefined ? undefined : codec.decode(self))
   const checkSelf = (self: EncodedRow | undefined): Result.Result<void, ActionFailure> => {
@@ -93,8 +102,7 @@ export const work = (
     actor: invocation.actor,
     action: `${resource.name}.${action.name}`,
     self: { resource, key: invocation.key, lock: writes, read: action.self !== "none" },
-    receipt:
-      writes && receiptKey !== undefined ? { key: receiptKey, fingerprint: invocation.fingerprint ?? "" } : undefined,
+    receipt: writes ? receipt : undefined,
     deliverByOutbox: !resource.durable,
     loads:
       load === undefined
@@ -164,6 +172,15 @@ export const decodeInput = (action: Action.Any): ((input: unknown) => Result.Res
   })
   inputDecoders.set(action, decode)
   return decode
+}
+
+/** A caller's key is the actor's own: nobody gets the answer to another's request by guessing its key. */
+const receiptOf = (invocation: Invocation, receiptKey: string | undefined): ReceiptKey | undefined => {
+  const { actor, fingerprint = "", idempotencyKey } = invocation
+  if (idempotencyKey !== undefined) {
+    return { key: `caller:${JSON.stringify([actor.id, idempotencyKey])}`, fingerprint, given: idempotencyKey }
+  }
+  return receiptKey === undefined ? undefined : { key: receiptKey, fingerprint, given: undefined }
 }
 
 /** The field that counts a resource's saves, where it has one. */
@@ -286,12 +303,8 @@ const conclude = (
   outcome: Outcome.Outcome<unknown>,
   standing: ReadonlyArray<Standing | undefined>
 ): Conclusion => {
-  const saved = outcome.rows.map((change, index) => {
-    const row = standing[index]?.row
-    return change._tag === "Save" && row !== undefined ? RowCodec.of(change.resource).decode(row) : undefined
-  })
+  const saved = needsRows(outcome) ? decodeStanding(outcome, standing) : []
   const repeated = standing.some((each) => each?.fresh === false)
-  const result = outcome.result(saved)
   const deliveries: Array<Delivery> = []
   const events: Array<OutboxEvent> = []
   for (const directive of repeated ? [] : outcome.directives) {
@@ -306,7 +319,7 @@ const conclude = (
   const output = action.kind === "stream" ? arrayOf(action.output) : action.output
   return {
     executed: {
-      result: encodeSaved(outcome, output, saved, standing, result) ?? encodeJson(output, result, action),
+      result: encodeKept(outcome, output, standing) ?? encodeJson(output, outcome.result(saved), action),
       ...(typeof version === "number" ? { version } : {}),
       deliveries
     },
@@ -314,23 +327,36 @@ const conclude = (
   }
 }
 
-/** The result where it is a saved row as such: its encoding is at hand. */
-const encodeSaved = (
+/** Whether anything looks into the saved rows: a result that is one of them as such does not. */
+const needsRows = ({ directives, fixed, row }: Outcome.Outcome<unknown>): boolean =>
+  (row === undefined && !fixed) || directives.some((each) => each._tag === "Send" && !each.fixed)
+
+const decodeStanding = (
   { rows }: Outcome.Outcome<unknown>,
-  output: Schema.Constraint,
-  saved: ReadonlyArray<object | undefined>,
-  standing: ReadonlyArray<Standing | undefined>,
-  result: unknown
+  standing: ReadonlyArray<Standing | undefined>
+): ReadonlyArray<object | undefined> =>
+  rows.map((change, index) => {
+    const row = standing[index]?.row
+    return change._tag === "Save" && row !== undefined ? RowCodec.of(change.resource).decode(row) : undefined
+  })
+
+/** The result where it is a saved row as such: its encoding is at hand. */
+const encodeKept = (
+  { row, rows }: Outcome.Outcome<unknown>,
+  output: Action.Any["output"],
+  standing: ReadonlyArray<Standing | undefined>
 ): Schema.Json | undefined => {
-  const index = saved.findIndex((row) => row !== undefined && row === result)
-  const row = standing[index]?.row
-  const resource = rows[index]?.resource
-  return row === undefined || resource?.schema !== output ? undefined : RowCodec.of(resource).present(row)
+  if (row === undefined) return undefined
+  const kept = standing[row]?.row
+  const resource = rows[row]?.resource
+  if (kept === undefined || resource === undefined) return undefined
+  const codec = RowCodec.of(resource)
+  return resource.schema === output ? codec.present(kept) : encodeJson(output, codec.decode(kept), resource.name)
 }
 
-const arrays = new WeakMap<Schema.Constraint, Schema.Codec<any, unknown>>()
+const arrays = new WeakMap<Schema.Constraint, Schema.Codec<unknown, unknown>>()
 
-const arrayOf = (schema: Schema.Codec<any, unknown>): Schema.Codec<any, unknown> => {
+const arrayOf = (schema: Schema.Codec<unknown, unknown>): Schema.Codec<unknown, unknown> => {
   const found = arrays.get(schema) ?? Schema.Array(schema)
   arrays.set(schema, found)
   return found
@@ -381,7 +407,7 @@ const encoders = new WeakMap<Schema.Constraint, (value: unknown) => Result.Resul
 
 /** The JSON encoding of a value that the program itself made; one that does not fit its schema is a defect. */
 export const encodeJson = (
-  schema: Schema.Codec<any, unknown>,
+  schema: Schema.Codec<unknown, unknown>,
   value: unknown,
   what: string | Action.Any
 ): Schema.Json => {

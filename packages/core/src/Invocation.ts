@@ -8,7 +8,7 @@ export interface Request {
   readonly action: string
   /** The object's key. A create may leave it out and gets a new one. */
   readonly key?: string | undefined
-  readonly input: unknown
+  readonly input: Schema.Json | undefined
   /** Given by the caller: the same key and request give the same answer, done once. */
   readonly idempotencyKey?: string | undefined
   /** Refuses with `VersionConflict` where the row is at another version. */

@@ -1,5 +1,5 @@
 /** Turns what a schema found wrong into a flat list of places and sentences. */
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { Issue } from "./Failure.ts"
 

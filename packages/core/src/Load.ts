@@ -2,7 +2,8 @@
  * Reads that an action needs beyond its own row, as data. The interpreter fetches them in the action's transaction
  * and hands them in as `loaded`.
  */
-import * as Resource from "./Resource.ts"
+import { erase } from "./Erase.ts"
+import type * as Resource from "./Resource.ts"
 
 /** Equality on some of a resource's fields. */
 export type Where<R extends Resource.Typed> = Partial<Resource.Row<R>>
@@ -32,7 +33,7 @@ const load = <A>(
   options: { readonly key?: string; readonly where?: object; readonly limit?: number }
 ): Load<A> => ({
   _tag,
-  resource: Resource.erase(resource),
+  resource: erase(resource),
   key: options.key,
   where: options.where ?? {},
   limit: options.limit ?? 1000

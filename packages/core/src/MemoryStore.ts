@@ -66,7 +66,7 @@ export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | Un
         if (existing !== undefined && receipt !== undefined) {
           return existing.fingerprint === receipt.fingerprint
             ? Result.succeed(existing.executed)
-            : Result.fail(new IdempotencyKeyReused({ key: receipt.key.replace(/^caller:/, "") }))
+            : Result.fail(new IdempotencyKeyReused({ key: receipt.given ?? receipt.key }))
         }
         const row = self.read ? tables.find(actor.tenantId, self.resource, self.key) : undefined
         const loads = work.loads?.(row) ?? Result.succeed({})

@@ -48,7 +48,7 @@ export class Tables {
     const conditions = Object.entries(where)
     return [...this.#of(tenantId, resource).values()]
       .filter((row) => conditions.every(([field, value]) => same(row[field] ?? null, value ?? null)))
-      .sort((a, b) => compare(a[resource.key], b[resource.key]))
+      .toSorted((a, b) => compare(a[resource.key], b[resource.key]))
   }
 
   /** The rows of a page and one more, where there is one. */
@@ -56,7 +56,7 @@ export class Tables {
     return [...this.#of(tenantId, resource).values()]
       .filter((row) => query.filters.every((filter) => matches(row, filter)))
       .filter((row) => query.after === undefined || isAfter(row, query.order, query.after))
-      .sort((a, b) => compareBy(query.order, a, b))
+      .toSorted((a, b) => compareBy(query.order, a, b))
       .slice(0, query.limit + 1)
   }
 

@@ -8,7 +8,8 @@ import type * as Duration from "effect/Duration"
 import { type Pipeable, Prototype as PipeablePrototype } from "effect/Pipeable"
 import type * as Action from "./Action.ts"
 import type * as DomainEvent from "./DomainEvent.ts"
-import * as Resource from "./Resource.ts"
+import { erase } from "./Erase.ts"
+import type * as Resource from "./Resource.ts"
 import type * as Workflow from "./Workflow.ts"
 
 /** Rows as they stand after a save, in the order of the changes; `undefined` for a removal. */
@@ -57,6 +58,8 @@ export interface Outcome<out A> extends Pipeable {
   readonly result: (saved: ReadonlyArray<object | undefined>) => A
   /** True where `result` does not look at the saved rows. */
   readonly fixed: boolean
+  /** Where the result is a saved row as such: which one of `rows`. */
+  readonly row: number | undefined
 }
 
 interface Parts<A> {
@@ -64,6 +67,7 @@ interface Parts<A> {
   readonly directives: ReadonlyArray<Directive>
   readonly result: (saved: ReadonlyArray<object | undefined>) => A
   readonly fixed: boolean
+  readonly row: number | undefined
 }
 
 const make = <A>(parts: Parts<A>): Outcome<A> =>
@@ -74,7 +78,8 @@ export const isOutcome = (value: unknown): value is Outcome<unknown> =>
   typeof value === "object" && value !== null && TypeId in value
 
 /** No change; the result is `value`. */
-export const succeed = <A>(value: A): Outcome<A> => make({ rows: [], directives: [], result: () => value, fixed: true })
+export const succeed = <A>(value: A): Outcome<A> =>
+  make({ rows: [], directives: [], result: () => value, fixed: true, row: undefined })
 
 /** No change and no result. */
 export const nothing: Outcome<void> = succeed(undefined)
@@ -85,19 +90,21 @@ export const save = <R extends Resource.Typed, D extends Resource.Draft<R>>(
   draft: D & Action.NoExcess<D, Resource.Row<R>>
 ): Outcome<Resource.Row<R>> =>
   make({
-    rows: [{ _tag: "Save", resource: Resource.erase(resource), draft }],
+    rows: [{ _tag: "Save", resource: erase(resource), draft }],
     directives: [],
     result: (saved) => saved[0] as Resource.Row<R>,
-    fixed: false
+    fixed: false,
+    row: 0
   })
 
 /** Removes the row with this key, if there is one. */
 export const remove = <R extends Resource.Typed>(resource: R, key: string): Outcome<void> =>
   make({
-    rows: [{ _tag: "Remove", resource: Resource.erase(resource), key }],
+    rows: [{ _tag: "Remove", resource: erase(resource), key }],
     directives: [],
     result: () => undefined,
-    fixed: true
+    fixed: true,
+    row: undefined
   })
 
 /** Adds to an outcome and keeps its result: what `when` and `forEach` take, and what `pipe` applies. */
@@ -119,7 +126,8 @@ export const also =
       rows: [...self.rows, ...that.rows],
       directives: [...self.directives, ...that.directives.map((each) => after(self.rows.length, each))],
       result: self.result,
-      fixed: self.fixed
+      fixed: self.fixed,
+      row: self.row
     })
 
 /** Builds another result from the one that stands after the save. `f` must be pure. */
@@ -130,14 +138,15 @@ export const map =
       rows: self.rows,
       directives: self.directives,
       result: (saved) => f(self.result(saved)),
-      fixed: self.fixed
+      fixed: self.fixed,
+      row: undefined
     })
 
 /** Replaces the result. */
 export const as =
   <B>(value: B) =>
   (self: Outcome<unknown>): Outcome<B> =>
-    make({ rows: self.rows, directives: self.directives, result: () => value, fixed: true })
+    make({ rows: self.rows, directives: self.directives, result: () => value, fixed: true, row: undefined })
 
 /** Makes the addition where the condition holds. */
 export const when =
@@ -157,7 +166,7 @@ export const forEach =
 const direct =
   (directive: Directive) =>
   <A>(self: Outcome<A>): Outcome<A> =>
-    make({ rows: self.rows, directives: [...self.directives, directive], result: self.result, fixed: self.fixed })
+    make({ ...self, directives: [...self.directives, directive] })
 
 /** When a message is delivered: at once, or no sooner than `delay` after the commit. */
 export interface Delayed {

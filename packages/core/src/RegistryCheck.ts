@@ -267,7 +267,7 @@ const cycles = (resources: ReadonlyArray<Resource.Any>): ReadonlyArray<Problem> 
     const start = path.indexOf(name)
     if (start >= 0) {
       const cycle = path.slice(start)
-      found.set([...cycle].sort().join(), {
+      found.set(cycle.toSorted().join(), {
         place: cycle[0] ?? name,
         problem: `depends on itself: ${[...cycle, name].join(" → ")}`,
         mend: "Declare one of these relations with `optional: true`, or as a `hasMany`"

@@ -82,11 +82,7 @@ export interface Any extends Typed {
   readonly actions: Actions
 }
 
-/**
- * The erased view of a resource. Every resource is one; what this spares is the compiler's comparing all of its
- * members, schema included, at every use of every resource.
- */
-export const erase = (resource: Typed): Any => resource as Any
+export { erase } from "./Erase.ts"
 
 /** A row of a resource. */
 export type Row<R extends Typed> = R["Row"]

@@ -44,7 +44,9 @@ const compile = (resource: Resource.Any): RowCodec => {
     decode: (row) => {
       const decoded = decode(present(row))
       if (Result.isSuccess(decoded)) return decoded.success as object
-      throw new Error(`A stored ${resource.name} does not fit its declaration: ${decoded.failure.message}`)
+      // Where, never what: the message may end up in a log, and the row may hold what nobody should read there.
+      const places = Issues.fromSchema(decoded.failure).map(({ path }) => path)
+      throw new Error(`A stored ${resource.name} does not fit its declaration at ${places.join(", ")}`)
     },
     encodeDraft: (draft, context, key) => {
       const encoded = encode(fill(resource, draft, context, key), { errors: "all", onExcessProperty: "error" })

@@ -74,7 +74,8 @@ export const layer: Layer.Layer<Runtime, never, Executor | Workflows> = Layer.ef
       const executed = yield* journaled(id, invocation)
       // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
       const { actor, idempotencyKey } = invocation
-      const source = idempotencyKey === undefined ? id : JSON.stringify(["caller", actor.tenantId, idempotencyKey])
+      const source =
+        idempotencyKey === undefined ? id : JSON.stringify(["caller", actor.tenantId, actor.id, idempotencyKey])
       for (const [index, delivery] of executed.deliveries.entries()) {
         yield* deliver(actor, delivery, `${source}/${index}`)
       }

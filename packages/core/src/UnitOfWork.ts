@@ -58,6 +58,8 @@ export interface ReceiptKey {
   readonly key: string
   /** Empty where the key is the runtime's own and cannot be reused by a caller. */
   readonly fingerprint: string
+  /** The idempotency key as the caller gave it, where one did. */
+  readonly given: string | undefined
 }
 
 /** The row an action is about. */

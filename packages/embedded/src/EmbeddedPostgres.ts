@@ -208,9 +208,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const place = yield* Effect.acquireRelease(
     attempt("create its directory", (): Place => {
       const temporary = options.dataDir === undefined
-      const dataDir = temporary
-        ? NodeFs.mkdtempSync(NodePath.join(NodeFs.realpathSync(NodeOs.tmpdir()), "tenon-postgres-"))
-        : NodePath.resolve(options.dataDir!)
+      const dataDir =
+        options.dataDir === undefined
+          ? NodeFs.mkdtempSync(NodePath.join(NodeFs.realpathSync(NodeOs.tmpdir()), "tenon-postgres-"))
+          : NodePath.resolve(options.dataDir)
       if (temporary) give(dataDir, account) // so that the watchdog may remove it
       else NodeFs.mkdirSync(dataDir, { recursive: true })
       return { dataDir, temporary, log: NodePath.join(dataDir, "postgres.log") }

@@ -126,7 +126,8 @@ const identity = (file: string): string => {
     NodeFs.renameSync(`${file}.new`, file)
   }
   const { x } = NodeCrypto.createPublicKey(NodeFs.readFileSync(file)).export({ format: "jwk" })
-  return `publickeyv1_${base58(Buffer.from(x!, "base64url"))}`
+  if (x === undefined) throw new Error(`${file} holds no Ed25519 key`)
+  return `publickeyv1_${base58(Buffer.from(x, "base64url"))}`
 }
 
 const isHealthy = (url: string) =>
@@ -228,9 +229,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const place = yield* Effect.acquireRelease(
     attempt("create its directory", (): Place => {
       const temporary = options.baseDir === undefined
-      const baseDir = temporary
-        ? NodeFs.mkdtempSync(NodePath.join(NodeFs.realpathSync(NodeOs.tmpdir()), "tenon-restate-"))
-        : NodePath.resolve(options.baseDir!)
+      const baseDir =
+        options.baseDir === undefined
+          ? NodeFs.mkdtempSync(NodePath.join(NodeFs.realpathSync(NodeOs.tmpdir()), "tenon-restate-"))
+          : NodePath.resolve(options.baseDir)
       NodeFs.mkdirSync(baseDir, { recursive: true })
       return {
         baseDir,
@@ -276,7 +278,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   )
   const chosen = options.ports ?? {}
   const ports = yield* freePorts(3).pipe(
-    Effect.map(([ingress, admin, node]): Ports => ({ ingress: ingress!, admin: admin!, node: node!, ...chosen })),
+    Effect.map(([ingress = 0, admin = 0, node = 0]): Ports => ({ ingress, admin, node, ...chosen })),
     Effect.tap(begin),
     Effect.retry({ times: 3, while: (error) => error.message.startsWith("Port ") && Object.keys(chosen).length < 3 })
   )

@@ -4,6 +4,7 @@
  */
 import * as NodeChildProcess from "node:child_process"
 import * as NodeFs from "node:fs"
+import type { Readable, Writable } from "node:stream"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -82,7 +83,7 @@ export const spawn = (command: Command): Effect.Effect<TiedProcess, TiedProcessE
   Effect.callback<TiedProcess, TiedProcessError>((resume) => {
     const fail = (cause: unknown) =>
       resume(Effect.fail(new TiedProcessError({ message: `could not run ${command.file}: ${cause}` })))
-    let child: NodeChildProcess.ChildProcess
+    let child: NodeChildProcess.ChildProcessByStdio<Writable, Readable, null>
     let log: number | undefined
     try {
       log = NodeFs.openSync(command.log, "a", 0o600)
@@ -98,7 +99,7 @@ export const spawn = (command: Command): Effect.Effect<TiedProcess, TiedProcessE
           ...command.args
         ],
         { cwd: command.cwd, env: command.env, detached: true, stdio: ["pipe", "pipe", log], ...command.user }
-      )
+      ) as NodeChildProcess.ChildProcessByStdio<Writable, Readable, null>
     } catch (cause) {
       return fail(cause)
     } finally {
@@ -109,8 +110,8 @@ export const spawn = (command: Command): Effect.Effect<TiedProcess, TiedProcessE
       child.once("exit", (exit) => resolve((code = exit ?? 137)))
     })
     child.once("error", fail)
-    child.stdin!.on("error", () => {})
-    child.stdout!.once("data", (chunk: Buffer) => {
+    child.stdin.on("error", () => {})
+    child.stdout.once("data", (chunk: Buffer) => {
       const pid = Number(chunk.toString())
       // The shell reaps the program, so until the shell has ended the id cannot belong to another process.
       const send = (signal: NodeJS.Signals) => {
@@ -143,5 +144,5 @@ export const spawn = (command: Command): Effect.Effect<TiedProcess, TiedProcessE
         })
       )
     })
-    return Effect.sync(() => child.stdin!.destroy())
+    return Effect.sync(() => child.stdin.destroy())
   })

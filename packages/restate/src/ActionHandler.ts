@@ -2,7 +2,7 @@
  * The handler of one action: check who calls, run the action in one journaled step, then send what follows from it.
  * The journal holds the step and one entry per send, as in an object written by hand.
  */
-import * as restate from "@restatedev/restate-sdk"
+import type * as restate from "@restatedev/restate-sdk"
 import type * as Action from "@tenon/core/Action"
 import { Checkpoint } from "@tenon/core/Checkpoint"
 import { SchemaMismatch } from "@tenon/core/Failure"

@@ -29,9 +29,9 @@ export const parse = (text: Redacted.Redacted): Effect.Effect<ContextKeys, Conte
   Effect.suspend(() => {
     const secrets = new Map<string, NodeCrypto.KeyObject>()
     for (const [index, part] of Redacted.value(text).split(",").entries()) {
-      const [, id, secret] = /^\s*([A-Za-z0-9_-]{1,32}):(\S+)\s*$/.exec(part) ?? []
+      const [, id = "", secret = ""] = /^\s*([A-Za-z0-9_-]{1,32}):(\S+)\s*$/.exec(part) ?? []
       const fault =
-        id === undefined || secret === undefined
+        secret === ""
           ? "is not `id:secret`"
           : secret.length < shortest
             ? `is shorter than ${shortest} characters`
@@ -41,9 +41,10 @@ export const parse = (text: Redacted.Redacted): Effect.Effect<ContextKeys, Conte
       if (fault !== undefined) {
         return Effect.fail(new ContextKeysError({ message: `Context key ${index + 1} ${fault}. ${mend}` }))
       }
-      secrets.set(id!, NodeCrypto.createSecretKey(secret!, "utf8"))
+      secrets.set(id, NodeCrypto.createSecretKey(secret, "utf8"))
     }
-    return Effect.succeed({ current: secrets.keys().next().value!, secrets })
+    const [current = ""] = secrets.keys()
+    return Effect.succeed({ current, secrets })
   })
 
 /** Keys that exist only in this process: for tests, and for a process that is both door and handler. */

@@ -1,5 +1,5 @@
 /** What all handlers have in common: the services they run with, the check of who calls, and sends from the journal. */
-import * as restate from "@restatedev/restate-sdk"
+import type * as restate from "@restatedev/restate-sdk"
 import type { Actor } from "@tenon/core/Actor"
 import { Checkpoint, type Point } from "@tenon/core/Checkpoint"
 import type { Executor } from "@tenon/core/Executor"

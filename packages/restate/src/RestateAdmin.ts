@@ -1,5 +1,5 @@
 /** What Tenon needs of Restate's admin API: deployments, invocations, SQL. Requires an `HttpClient`. */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"

@@ -9,7 +9,7 @@ import { Executor } from "@tenon/core/Executor"
 import { Workflows } from "@tenon/core/Workflow"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -34,7 +34,10 @@ export interface Options extends ServiceOptions {
   readonly port?: number | undefined
   /** Where to register; without it, someone else does. */
   readonly adminUrl?: string | undefined
-  /** Where Restate finds this endpoint. Default: host and port. */
+  /**
+   * Where Restate finds this endpoint. Default: host and port. What has begun there goes on there, so the address must
+   * be the same after a restart, or stay served until its invocations have ended.
+   */
   readonly advertisedUrl?: string | undefined
   /** Replace what the same address served before. Default: true, right where an address outlives a release. */
   readonly force?: boolean | undefined
@@ -190,6 +193,8 @@ export const layer = (
     })
   )
 
+const text = (name: string) => Effect.map(Config.option(Config.String(name)), Option.getOrUndefined)
+
 /**
  * `TENON_CONTEXT_KEY`, `RESTATE_IDENTITY_KEY` (several with commas), `RESTATE_ENDPOINT_HOST`, `RESTATE_ENDPOINT_PORT`,
  * `RESTATE_ENDPOINT_ADVERTISED_URL`, `RESTATE_ADMIN_URL`.
@@ -200,7 +205,6 @@ export const layerConfig: Layer.Layer<
   Executor | Workflows | HttpClient.HttpClient
 > = Layer.unwrap(
   Effect.gen(function* () {
-    const text = (name: string) => Effect.map(Config.option(Config.String(name)), Option.getOrUndefined)
     return layer({
       keys: yield* ContextKeys.parse(yield* ContextKeys.config),
       identityKeys: ((yield* text("RESTATE_IDENTITY_KEY")) ?? "").split(",").filter((key) => key !== ""),

@@ -99,7 +99,8 @@ export class RunDriver {
         exit = ended
       })
     })
-    while (exit === undefined) {
+    for (;;) {
+      if (exit !== undefined) return exit
       const arrival = await this.#next()
       await between()
       this.#takeTurn(() => {
@@ -109,7 +110,6 @@ export class RunDriver {
         parked?.arrived(arrival)
       })
     }
-    return exit
   }
 
   /** What comes next of all that is waited for; `undefined` where the run was cancelled. */

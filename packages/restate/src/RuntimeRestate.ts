@@ -33,6 +33,15 @@ const traceParent = Effect.withFiber((fiber) => {
   )
 })
 
+/** An answer that no handler gave, such as that of a service which nobody has registered. */
+const unexpected = (what: string, status: number, message: string): Effect.Effect<never, ActionFailure> =>
+  status === 404
+    ? Effect.andThen(
+        Effect.logError(`Restate does not know ${what}; is an endpoint registered?`, message),
+        Effect.fail(new Unavailable({ what }))
+      )
+    : Effect.die(new Error(`Restate answered ${status} to ${what}: ${message}`))
+
 /** Runs durable actions and workflows on a Restate server. */
 export const layer = (options: Options): Layer.Layer<Runtime, never, Executor> =>
   Layer.effect(
@@ -41,15 +50,6 @@ export const layer = (options: Options): Layer.Layer<Runtime, never, Executor> =
       const { registry } = yield* Executor
       const ingress = yield* RestateIngress.make(options.ingressUrl, options.keys)
       const lifetime = Duration.toMillis(options.lifetime ?? "1 hour")
-
-      /** An answer that no handler gave, such as that of a service which nobody has registered. */
-      const unexpected = (what: string, status: number, message: string): Effect.Effect<never, ActionFailure> =>
-        status === 404
-          ? Effect.andThen(
-              Effect.logError(`Restate does not know ${what}; is an endpoint registered?`, message),
-              Effect.fail(new Unavailable({ what }))
-            )
-          : Effect.die(new Error(`Restate answered ${status} to ${what}: ${message}`))
 
       return Runtime.of({
         invoke: Effect.fnUntraced(function* (invocation: Invocation): Effect.fn.Return<Executed, ActionFailure> {

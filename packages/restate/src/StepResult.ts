@@ -55,7 +55,8 @@ export const decode = <A, E>(result: StepResult, options: StepOptions<A, E> | un
   if ("interrupted" in result) return Effect.interrupt
   if ("framework" in result) return Effect.fail(ErrorBoundary.decode(result.framework, []) as E)
   if ("failure" in result) {
-    const decoded = Schema.decodeUnknownResult(codecOf(options!.failure!))(result.failure)
+    if (options?.failure === undefined) return Effect.die(result.failure)
+    const decoded = Schema.decodeUnknownResult(codecOf(options.failure))(result.failure)
     return Result.isSuccess(decoded) ? Effect.fail(decoded.success) : Effect.die(decoded.failure)
   }
   if (options?.success === undefined) return Exit.succeed(result.value as A)

@@ -91,7 +91,8 @@ const secure = (
   const { address } = options
   if (address.ssl === "disable" || address.path !== undefined) return ready(raw)
   raw.once("data", (chunk: Uint8Array) => {
-    const answer = chunk.length === 1 ? PgProtocol.decodeSslResponse(chunk[0]!) : undefined
+    const [byte, ...more] = chunk
+    const answer = byte !== undefined && more.length === 0 ? PgProtocol.decodeSslResponse(byte) : undefined
     if (answer === undefined || Result.isFailure(answer)) return fail(unavailable("the server cannot speak of TLS"))
     if (answer.success === "N") {
       return address.ssl === "prefer" ? ready(raw) : fail(unavailable("the server does not offer TLS"))

@@ -171,7 +171,9 @@ export class Pool {
       waiter.resume(unavailable(`no connection was free within ${this.options.acquireTimeout} ms`))
     }
     // The longest idle are at the front: the last returned is lent first.
-    while (this.idle.length > 0 && now - this.idle[0]!.idleSince > this.options.idleTimeout) this.idle[0]!.close()
+    for (let first = this.idle[0]; first && now - first.idleSince > this.options.idleTimeout; first = this.idle[0]) {
+      first.close()
+    }
   }
 
   /** Turns waiters away and closes every session; those lent are closed when they come back. */

@@ -415,10 +415,10 @@ const receiptOf = (tenantId: string, { key }: ReceiptKey): Statement => ({
   params: [tenantId, key]
 })
 
-const repeat = ({ fingerprint, key }: ReceiptKey, stored: Row): Effect.Effect<Executed, Refused> =>
+const repeat = ({ fingerprint, given, key }: ReceiptKey, stored: Row): Effect.Effect<Executed, Refused> =>
   stored["fingerprint"] === fingerprint
     ? Effect.succeed(stored["outcome"] as Executed)
-    : Effect.fail(new Refused(new Failure.IdempotencyKeyReused({ key: key.replace(/^caller:/, "") })))
+    : Effect.fail(new Refused(new Failure.IdempotencyKeyReused({ key: given ?? key })))
 
 const advisoryLock = ({ actor, self }: Work): Statement => ({
   sql: "select pg_advisory_xact_lock(hashtextextended($1, 0))",

@@ -1,28 +1,21 @@
-/** Layers and values for testing a domain: everything in memory, or the same over real servers. */
-import type { Actor } from "@tenon/core/Actor"
-import { CurrentActor } from "@tenon/core/Actor"
+/**
+ * Layers and values for testing a domain. `layer`, `layerPostgres` and `layerRestate` have one shape: a test that is
+ * written on one runs on the others. Those over servers need real time (`excludeTestServices`).
+ */
 import type { ActionContext } from "@tenon/core/Action"
 import * as AuditLog from "@tenon/core/AuditLog"
-import * as Executor from "@tenon/core/Executor"
 import * as Interpreter from "@tenon/core/Interpreter"
 import * as MemoryStore from "@tenon/core/MemoryStore"
 import { format, NewId, seeded } from "@tenon/core/NewId"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import type * as Registry from "@tenon/core/Registry"
-import * as Repository from "@tenon/core/Repository"
 import * as RuntimeMemory from "@tenon/core/RuntimeMemory"
-import * as Workflow from "@tenon/core/Workflow"
 import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { actor, type Options, type ServerOptions, services } from "./TestingServices.ts"
 
-/** An actor of a tenant, with all roles unless told otherwise. */
-export const actor = (options?: Partial<Actor>): Actor => ({
-  id: "tester",
-  tenantId: "tenant-a",
-  kind: "user",
-  roles: ["admin"],
-  ...options
-})
+export { actor, type Options, type ServerOptions } from "./TestingServices.ts"
 
 /** The context of an action at a fixed time, whose ids repeat for the same seed. */
 export const context = (options?: Partial<ActionContext> & { readonly seed?: number }): ActionContext => {
@@ -39,24 +32,24 @@ export const context = (options?: Partial<ActionContext> & { readonly seed?: num
   }
 }
 
-/** What a test may put in the place of a default. */
-export interface Options<R = never> {
-  /** The programs of the registry's workflows. Default: none. */
-  readonly workflows?: Layer.Layer<Workflow.Workflows, never, R>
-  /** Where denials go. Default: the log. */
-  readonly audit?: Layer.Layer<AuditLog.AuditLog>
-}
-
 /** The whole domain in memory, called by `actor()` unless another is provided. */
 export const layer = <R = never>(registry: Registry.Registry, options: Options<R> = {}) =>
   Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(
     Layer.provideMerge(RuntimeMemory.layer),
-    Layer.provideMerge(Layer.mergeAll(Executor.layer(registry), Repository.layer, options.workflows ?? noWorkflows)),
-    Layer.provideMerge(Layer.mergeAll(MemoryStore.layer(registry), options.audit ?? AuditLog.layerLog)),
-    Layer.provideMerge(Layer.succeed(CurrentActor, actor()))
+    Layer.provideMerge(services(registry, options)),
+    Layer.provideMerge(Layer.mergeAll(MemoryStore.layer(registry), AuditLog.layerLog))
   )
 
-const noWorkflows = Layer.succeed(Workflow.Workflows, new Map<string, Workflow.Implementation>())
+/** The same over a real PostgreSQL, in a database of its own. Durable actions still run in this process. */
+export const layerPostgres = <R = never>(registry: Registry.Registry, options: Options<R> & ServerOptions = {}) =>
+  Layer.unwrap(Effect.map(overServers, ({ layer }) => layer(registry, options)))
+
+/** The same over a real PostgreSQL and a Restate server of its own: all that production has, but for the door. */
+export const layerRestate = <R = never>(registry: Registry.Registry, options: Options<R> & ServerOptions = {}) =>
+  Layer.unwrap(Effect.map(overServers, ({ layerRestate }) => layerRestate(registry, options)))
+
+/** Loaded where it is used, so that tests in memory do not wait for drivers and SDKs. */
+const overServers = Effect.promise(() => import("./TestingPostgres.ts"))
 
 /** Ids that repeat, for tests that compare whole rows. */
 export const layerSeededIds = (seed = 1) => Layer.succeed(NewId, seeded(seed))

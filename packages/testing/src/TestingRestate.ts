@@ -16,7 +16,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as Testing from "./Testing.ts"
+import { actor } from "./TestingServices.ts"
 
 /** The server that a test's Restate runs on, and the keys that its contexts are signed with. */
 export class TestRestate extends Context.Service<
@@ -53,5 +53,5 @@ export const layer = <R = never>(
     Layer.provideMerge(layerRuntime(options)),
     Layer.provideMerge(Layer.mergeAll(Executor.layer(registry), Repository.layer, workflows)),
     Layer.provideMerge(Layer.mergeAll(MemoryStore.layer(registry), AuditLog.layerLog)),
-    Layer.provideMerge(Layer.succeed(CurrentActor, Testing.actor()))
+    Layer.provideMerge(Layer.succeed(CurrentActor, actor()))
   )

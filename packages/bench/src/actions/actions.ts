@@ -19,6 +19,8 @@ import { fire, type Round, type Shot } from "./load.ts"
 const rounds = 5
 const roundMillis = Number(process.env["BENCH_ROUND_MILLIS"] ?? 1500)
 const tenant = "bench"
+/** Part of a name, to measure some rows only. */
+const only = process.env["BENCH_ONLY"] ?? ""
 
 /** Runs the suite; `say` hears of its progress. */
 export const run = Effect.fn("bench.actions")(function* (say: (message: string) => void) {
@@ -48,6 +50,7 @@ export const run = Effect.fn("bench.actions")(function* (say: (message: string) 
   yield* Effect.promise(() => fill(databaseUrl))
   const rows: Array<Report.Row> = []
   for (const { name, shot } of yield* Effect.promise(() => shots(origins.ours, token))) {
+    if (!name.includes(only)) continue
     for (const concurrency of [1, 10, 64]) {
       const { ours, peer } = yield* Effect.promise(() => alternate(origins, token, shot, concurrency))
       const row = Report.compare(
@@ -62,12 +65,14 @@ export const run = Effect.fn("bench.actions")(function* (say: (message: string) 
       rows.push(row)
     }
   }
-  rows.push(...(yield* durable(environment, restate, token, origins.ours, say)))
+  if ("durable create".includes(only)) rows.push(...(yield* durable(environment, restate, say)))
+  if (only !== "") return rows
   rows.push(Report.alone("derive and start 200 resources", "ms", yield* startMany(environment, databaseUrl)))
   return rows
 }, Effect.scoped)
 
-const mint = (secret: string) =>
+/** A token for the benchmark's tenant. */
+export const mint = (secret: string) =>
   new SignJWT({ tenant_id: tenant, tenant, roles: ["admin"] })
     .setProtectedHeader({ alg: "HS256" })
     .setSubject("bench")
@@ -78,7 +83,7 @@ const mint = (secret: string) =>
     .sign(new TextEncoder().encode(secret))
 
 /** A database of its own on the server that DATABASE_URL names, else on an embedded one. */
-const scratchDatabase = Effect.gen(function* () {
+export const scratchDatabase = Effect.gen(function* () {
   return yield* scratchBeside(process.env["DATABASE_URL"] ?? Redacted.value((yield* EmbeddedPostgres.start()).url))
 })
 
@@ -132,8 +137,6 @@ const alternate = async (
 const durable = Effect.fnUntraced(function* (
   environment: { readonly [name: string]: string },
   restate: EmbeddedRestate.EmbeddedRestate,
-  token: string,
-  origin: string,
   say: (message: string) => void
 ) {
   const port = yield* Child.freePort
@@ -144,7 +147,13 @@ const durable = Effect.fnUntraced(function* (
   const rows: Array<Report.Row> = []
   for (const concurrency of [1, 32]) {
     const rounds = yield* Effect.promise(() =>
-      Durable.alternate({ origin, token, ingressUrl: restate.ingressUrl, tenant, concurrency, roundMillis })
+      Durable.alternate({
+        ingressUrl: restate.ingressUrl,
+        contextKey: environment["TENON_CONTEXT_KEY"] ?? "",
+        tenant,
+        concurrency,
+        roundMillis
+      })
     )
     const { ours, peer } = rounds
     const peerName = "a Restate object by hand"

@@ -4,7 +4,7 @@ import { Pool } from "undici"
 /** A request to repeat; `body` is called for each. */
 export interface Shot {
   readonly method: "GET" | "POST"
-  readonly path: string | (() => string)
+  readonly path: string
   readonly body?: () => string
 }
 
@@ -24,26 +24,37 @@ export const fire = async (
 ): Promise<Round> => {
   const pool = new Pool(origin, { connections: concurrency, pipelining: 1 })
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" }
-  const times: Array<number> = []
-  const end = performance.now() + millis
-  const worker = async () => {
-    while (performance.now() < end) {
-      const begin = performance.now()
+  const round = await repeat(
+    async () => {
       const { body, statusCode } = await pool.request({
         method: shot.method,
-        path: typeof shot.path === "string" ? shot.path : shot.path(),
+        path: shot.path,
         headers,
         body: shot.body?.() ?? null
       })
       const text = await body.text()
-      if (statusCode >= 400) throw new Error(`${origin}${shot.method} answered ${statusCode}: ${text}`)
-      times.push(performance.now() - begin)
+      if (statusCode >= 400) throw new Error(`${origin}${shot.path} answered ${statusCode}: ${text}`)
+    },
+    concurrency,
+    millis
+  )
+  await pool.close()
+  return round
+}
+
+/** Repeats a call at a concurrency for some milliseconds. */
+export const repeat = async (call: () => Promise<unknown>, concurrency: number, millis: number): Promise<Round> => {
+  const times: Array<number> = []
+  const begin = performance.now()
+  const worker = async () => {
+    while (performance.now() < begin + millis) {
+      const start = performance.now()
+      await call()
+      times.push(performance.now() - start)
     }
   }
-  const begin = performance.now()
   await Promise.all(Array.from({ length: concurrency }, worker))
   const seconds = (performance.now() - begin) / 1000
-  await pool.close()
   times.sort((a, b) => a - b)
   return { perSecond: times.length / seconds, medianMillis: times[Math.floor(times.length / 2)] ?? Number.NaN }
 }

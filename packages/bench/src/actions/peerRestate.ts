@@ -1,6 +1,7 @@
 /**
- * A durable create by hand: one Restate object whose one step does the same SQL. Run as a process of its own:
- * `node peerRestate.ts`, with DATABASE_URL and PORT.
+ * A durable create by hand: one Restate object whose one step does the same SQL, and which only its Restate may call.
+ * Run as a process of its own:
+ * `node peerRestate.ts`, with DATABASE_URL, PORT and RESTATE_IDENTITY_KEY.
  */
 import { createServer } from "node:http2"
 import * as restate from "@restatedev/restate-sdk"
@@ -38,5 +39,9 @@ const task = restate.object({
   }
 })
 
-const handler = restate.createEndpointHandler({ services: [task], logger: () => undefined })
+const handler = restate.createEndpointHandler({
+  services: [task],
+  identityKeys: [process.env["RESTATE_IDENTITY_KEY"] ?? ""],
+  logger: () => undefined
+})
 createServer(handler).listen(Number(process.env["PORT"]), "127.0.0.1", () => process.stdout.write("ready\n"))
