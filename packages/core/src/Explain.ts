@@ -16,6 +16,7 @@ import { NewId } from "./NewId.ts"
 import * as Policy from "./Policy.ts"
 import type * as Registry from "./Registry.ts"
 import * as Sensitive from "./Sensitive.ts"
+import * as Storable from "./Storable.ts"
 import { type Change, type EncodedRow, type OutboxEvent, type Plan, UnitOfWork } from "./UnitOfWork.ts"
 
 /** What an action may do, known from its declaration alone. */
@@ -105,6 +106,7 @@ export const explain = Effect.fn("Explain.explain")(function* (
   const actor = yield* CurrentActor
   const unitOfWork = yield* UnitOfWork
   const found = yield* Decision.lookUp(registry, request.resource, request.action)
+  yield* Effect.fromResult(Storable.checkRequest(request))
   const now = yield* Clock.currentTimeMillis
   const newId = yield* NewId
   const invocation: Invocation = {
