@@ -85,7 +85,7 @@ export const reads = Effect.fnUntraced(function* (world: World, resource: Resour
     const name = JSON.stringify(parameters)
     const query = yield* Effect.fromResult(Query.parse(resource, parameters))
     const isAll = parameters.filters === undefined
-    const pages: ReadonlyArray<readonly [Attempt, Effect.Effect<{ readonly items: unknown }, any>]> = [
+    const pages: ReadonlyArray<readonly [Attempt, Effect.Effect<{ readonly items: unknown }, unknown>]> = [
       [attempt("store", `list ${name}`), store.page(a.actor, resource, query)],
       [attempt("interpreter", `list ${name}`), as(a)(interpreter.list(resource, query))]
     ]
@@ -279,7 +279,7 @@ interface Call {
   /** The runtime's own identity of the call, for the executor. */
   readonly receipt?: string
 }
-type Caller = (call: Call, party?: Data.Party) => Effect.Effect<Executed, any>
+type Caller = (call: Call, party?: Data.Party) => Effect.Effect<Executed, unknown>
 
 const callers = (world: World, resource: Resource.Any, action: Action.Any): ReadonlyArray<readonly [Door, Caller]> => {
   const invocation = ({ receipt: _, ...call }: Call, party: Data.Party): Invocation => ({
