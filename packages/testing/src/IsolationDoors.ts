@@ -1,8 +1,8 @@
 /** What the isolation proof tries in this process: reads, writes, every action, receipts and deliveries. */
-import type { ActionFailure } from "@tenon/core/Failure"
 import type * as Action from "@tenon/core/Action"
 import { CurrentActor } from "@tenon/core/Actor"
 import type * as Executor from "@tenon/core/Executor"
+import type { ActionFailure } from "@tenon/core/Failure"
 import type * as Interpreter from "@tenon/core/Interpreter"
 import type { Executed, Invocation, Request } from "@tenon/core/Invocation"
 import * as Query from "@tenon/core/Query"
@@ -280,7 +280,7 @@ interface Call {
   /** The runtime's own identity of the call, for the executor. */
   readonly receipt?: string
 }
-type Caller = (call: Call, party?: Data.Party) => Effect.Effect<Executed, ActionFailure | Error>
+type Caller = (call: Call, party?: Data.Party) => Effect.Effect<Executed, ActionFailure>
 
 const callers = (world: World, resource: Resource.Any, action: Action.Any): ReadonlyArray<readonly [Door, Caller]> => {
   const invocation = ({ receipt: _, ...call }: Call, party: Data.Party): Invocation => ({
