@@ -53,7 +53,8 @@ type Hides = Map<SchemaAST.AST, Hide | null | undefined>
 
 const compile = (ast: SchemaAST.AST, hides: Hides): Hide | null => {
   // A schema that contains itself is still being compiled here, so it is looked up once there is JSON.
-  if (hides.has(ast)) return hides.get(ast) ?? (hides.get(ast) === null ? null : (json) => hides.get(ast)?.(json) ?? json)
+  if (hides.has(ast))
+    return hides.get(ast) ?? (hides.get(ast) === null ? null : (json) => hides.get(ast)?.(json) ?? json)
   hides.set(ast, undefined)
   const encoded = (ast.encoding ?? []).flatMap(({ to }) => [compile(to, hides), hideRenamed(ast, to)])
   const fresh = inTurn([compileOwn(ast, hides), ...encoded])

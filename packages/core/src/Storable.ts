@@ -57,7 +57,9 @@ const faultOfKey = (key: string): string | undefined =>
 /** The key of an object, as a door was given it. */
 export const checkKey = (key: string): Result.Result<string, InvalidInput> => {
   const message = faultOfKey(key)
-  return message === undefined ? Result.succeed(key) : Result.fail(new InvalidInput({ issues: [{ path: "key", message }] }))
+  return message === undefined
+    ? Result.succeed(key)
+    : Result.fail(new InvalidInput({ issues: [{ path: "key", message }] }))
 }
 
 /** A request as a door makes it. */

@@ -55,9 +55,7 @@ export const make =
     const { actor, idempotencyKey } = invocation
     // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
     const id =
-      idempotencyKey === undefined
-        ? claims.id
-        : SignedContext.named("caller", actor.tenantId, actor.id, idempotencyKey)
+      idempotencyKey === undefined ? claims.id : SignedContext.named("caller", actor.tenantId, actor.id, idempotencyKey)
     const from = { at: step.at ?? 0, ...(claims.trace === undefined ? {} : { trace: claims.trace }) }
     for (const [index, delivery] of step.deliveries.entries()) {
       Handler.send(setting, ctx, actor, delivery, { id: SignedContext.follow(id, index), ...from }, keyId)

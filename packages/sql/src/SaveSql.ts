@@ -269,9 +269,7 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
   const versionSet = version === undefined ? [] : [`${quote(version.name)} = t.${quote(version.name)} + 1`]
   const kept = resource.conflict.do === "nothing"
   const conditions = [
-    ...(version === undefined
-      ? []
-      : [`($${next + 2}::int8 = 0 or t.${quote(version.name)} = $${next + 2}::int8)`]),
+    ...(version === undefined ? [] : [`($${next + 2}::int8 = 0 or t.${quote(version.name)} = $${next + 2}::int8)`]),
     ...(untaken === undefined ? [] : [untaken])
   ]
   const taken = takenOf(rows)

@@ -168,13 +168,15 @@ export const populate = Effect.fnUntraced(function* (
 
 /** All rows of a tenant as one text, so that any change shows. */
 export const snapshot = Effect.fnUntraced(function* (source: Source, actor: Actor) {
-  const lines: Array<string> = []
-  for (const resource of source.registry.resources.filter(({ tenantScoped }) => tenantScoped)) {
-    for (const row of yield* allRows(source.store, actor, resource)) {
-      lines.push(`${resource.name} ${JSON.stringify(RowCodec.of(resource).present(row))}`)
-    }
-  }
-  return lines.join("\n")
+  const resources = source.registry.resources.filter(({ tenantScoped }) => tenantScoped)
+  const all = yield* Effect.forEach(resources, (resource) => allRows(source.store, actor, resource), {
+    concurrency: "unbounded"
+  })
+  return resources
+    .flatMap((resource, index) =>
+      (all[index] ?? []).map((row) => `${resource.name} ${JSON.stringify(RowCodec.of(resource).present(row))}`)
+    )
+    .join("\n")
 })
 
 /** Every row of a resource that an actor can see. */

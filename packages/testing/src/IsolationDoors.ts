@@ -2,6 +2,7 @@
 import type * as Action from "@tenon/core/Action"
 import { CurrentActor } from "@tenon/core/Actor"
 import type * as Executor from "@tenon/core/Executor"
+import type { ActionFailure } from "@tenon/core/Failure"
 import type * as Interpreter from "@tenon/core/Interpreter"
 import type { Executed, Invocation, Request } from "@tenon/core/Invocation"
 import * as Query from "@tenon/core/Query"
@@ -85,7 +86,7 @@ export const reads = Effect.fnUntraced(function* (world: World, resource: Resour
     const name = JSON.stringify(parameters)
     const query = yield* Effect.fromResult(Query.parse(resource, parameters))
     const isAll = parameters.filters === undefined
-    const pages: ReadonlyArray<readonly [Attempt, Effect.Effect<{ readonly items: unknown }, any>]> = [
+    const pages: ReadonlyArray<readonly [Attempt, Effect.Effect<{ readonly items: unknown }, ActionFailure>]> = [
       [attempt("store", `list ${name}`), store.page(a.actor, resource, query)],
       [attempt("interpreter", `list ${name}`), as(a)(interpreter.list(resource, query))]
     ]
@@ -279,7 +280,7 @@ interface Call {
   /** The runtime's own identity of the call, for the executor. */
   readonly receipt?: string
 }
-type Caller = (call: Call, party?: Data.Party) => Effect.Effect<Executed, any>
+type Caller = (call: Call, party?: Data.Party) => Effect.Effect<Executed, ActionFailure>
 
 const callers = (world: World, resource: Resource.Any, action: Action.Any): ReadonlyArray<readonly [Door, Caller]> => {
   const invocation = ({ receipt: _, ...call }: Call, party: Data.Party): Invocation => ({

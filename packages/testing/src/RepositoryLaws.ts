@@ -218,7 +218,7 @@ export const repositoryLaws = <E>(
           const caller = { key: "seat", fingerprint: "f" }
           const second = yield* create("s2", "aisle", "bob", { caller })
           assert.deepStrictEqual(second.result, { ...(first as object), holder: "bob", version: 2 })
-          assert.deepStrictEqual(yield* find(Seat, "s1"), second.result)
+          assert.deepStrictEqual(yield* find(Seat, "s1"), second.result as EncodedRow)
           assert.isUndefined(yield* find(Seat, "s2"))
           assert.deepStrictEqual(yield* create("s3", "aisle", "bob", { caller }), second)
           // The same through the store alone, and at the version that stands.
@@ -233,7 +233,7 @@ export const repositoryLaws = <E>(
           yield* Effect.sleep(5)
           const anew = (yield* execute(Badge, "create", "b", { input: { text: "two" } })).result
           assert.deepStrictEqual(anew, { ...badge, text: "two" })
-          assert.deepStrictEqual(yield* find(Badge, "b"), anew)
+          assert.deepStrictEqual(yield* find(Badge, "b"), anew as EncodedRow)
         })
       )
 

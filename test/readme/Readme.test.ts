@@ -1,0 +1,178 @@
+/**
+ * Every TypeScript block of the README is type-checked, and those that can run are run. A block that begins with an
+ * import is a module as it stands. Any other needs something around it, which is given here by its first words; a block
+ * that this file does not know fails.
+ */
+import * as ApiKeys from "@tenon/core/ApiKeys"
+import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
+import { registry } from "@tenon/examples/app/App"
+import * as AdminSql from "@tenon/sql/AdminSql"
+import * as ApiKeysSql from "@tenon/sql/ApiKeysSql"
+import * as Migrations from "@tenon/sql/Migrations"
+import * as TenantSql from "@tenon/sql/TenantSql"
+import * as TestDatabase from "@tenon/testing/TestDatabase"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import { execFile, spawn } from "node:child_process"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { join, resolve } from "node:path"
+import { postgres } from "../support/services.ts"
+
+const root = resolve(import.meta.dirname, "../..")
+const directory = join(root, ".tenon", "readme")
+const read = (path: string) => readFileSync(join(root, path), "utf8")
+const blocks = Array.from(read("README.md").matchAll(/^```ts\n(.*?)^```$/gms), ([, block = ""]) => block)
+
+const inMemory = `
+import * as Registry from "@tenon/core/Registry"
+import * as Tenon from "@tenon/core/Tenon"
+import * as Testing from "@tenon/testing/Testing"
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { AlreadyInactive, Widget } from "./widget.ts"
+const registry = Registry.make({ resources: [Widget] })
+`
+const decision = `
+import * as Testing from "@tenon/testing/Testing"
+import { Widget } from "./widget.ts"
+const now = Testing.context().now
+const self = { id: "w", name: "bolt", status: "ACTIVE" as const, createdAt: now }
+export const decided = `
+
+/** What is around a block: the name of its file, and its whole text. */
+const known: ReadonlyArray<readonly [begins: RegExp, name: string, complete: (block: string) => string]> = [
+  [/^import .*export const Widget = /s, "widget", (block) => block],
+  [/^import .*runMain/s, "application", (block) => block],
+  [
+    /^addMessage: on\.action/,
+    "addMessage",
+    () => read("packages/examples/src/thread/Thread.ts").replaceAll('"../', '"./')
+  ],
+  [/^Widget\.actions\.deactivate\.decide/, "decision", (block) => decision + block],
+  [/^it\.layer\(Testing\.layer/, "inMemory", (block) => inMemory + block]
+]
+const nameOf = (block: string) => known.find(([begins]) => begins.test(block))?.[1]
+const blockOf = (name: string) => blocks.find((block) => nameOf(block) === name) ?? ""
+const fileOf = (name: string) => join(directory, `${name}.ts`)
+
+rmSync(directory, { recursive: true, force: true })
+mkdirSync(directory, { recursive: true })
+for (const [begins, name, complete] of known) {
+  const block = blocks.find((each) => begins.test(each))
+  if (block !== undefined) writeFileSync(fileOf(name), complete(block))
+}
+writeFileSync(
+  join(directory, "tsconfig.json"),
+  JSON.stringify({
+    extends: "../../tsconfig.base.json",
+    compilerOptions: {
+      composite: false,
+      incremental: false,
+      declaration: false,
+      emitDeclarationOnly: false,
+      noEmit: true
+    },
+    include: ["."]
+  })
+)
+const decided = await import(fileOf("decision"))
+
+const freePort = () =>
+  new Promise<number>((done) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => done(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+
+describe("the README", () => {
+  it("has no block that is not looked at", () => {
+    assert.deepStrictEqual(
+      blocks.filter((block) => nameOf(block) === undefined),
+      []
+    )
+    assert.deepStrictEqual(
+      known.map(([, name]) => name).filter((name) => !blocks.some((block) => nameOf(block) === name)),
+      []
+    )
+  })
+
+  it("quotes the example as it stands", () => {
+    const bare = (text: string) => text.replace(/\s+/g, "")
+    assert.include(bare(read("packages/examples/src/thread/Thread.ts")), bare(blockOf("addMessage")))
+  })
+
+  it("compiles", { timeout: 60_000 }, async () => {
+    const compiler = join(root, "node_modules", "typescript", "bin", "tsc")
+    const said = await new Promise((done) =>
+      execFile(process.execPath, [compiler, "-p", directory, "--pretty", "false"], (error, output) =>
+        done(error === null ? "" : `${error.message} ${output}`)
+      )
+    )
+    assert.strictEqual(said, "")
+  })
+
+  it("decides without a layer", () => {
+    assert.strictEqual(decided.decided._tag, "Success")
+  })
+
+  it.live(
+    "composes an application that serves",
+    () =>
+      Effect.gen(function* () {
+        const server = Redacted.make(yield* Effect.promise(postgres))
+        const { url } = yield* TestDatabase.make(server)
+        yield* Migrations.ensure({ registry }).pipe(Effect.provide(AdminSql.layer({ url })))
+        const { secret } = yield* ApiKeys.create({ tenantId: "acme", name: "readme", roles: ["admin"] }).pipe(
+          Effect.provide(ApiKeysSql.layer().pipe(Layer.provide(TenantSql.layer({ url }))))
+        )
+        const restate = yield* EmbeddedRestate.start()
+        const port = yield* Effect.promise(freePort)
+        // The one thing that differs: two test runs cannot both have port 3000.
+        writeFileSync(fileOf("application"), blockOf("application").replace("port: 3000", `port: ${port}`))
+        yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            spawn(process.execPath, [fileOf("application")], {
+              stdio: ["ignore", "inherit", "inherit"],
+              env: {
+                ...process.env,
+                DATABASE_URL: Redacted.value(url),
+                RESTATE_INGRESS_URL: restate.ingressUrl,
+                RESTATE_ADMIN_URL: restate.adminUrl,
+                RESTATE_IDENTITY_KEY: restate.identityKey,
+                TENON_CONTEXT_KEY: `readme:${"k".repeat(32)}`
+              }
+            })
+          ),
+          (child) =>
+            Effect.promise(
+              () =>
+                new Promise<void>((done) => {
+                  if (child.exitCode !== null) return done()
+                  child.once("exit", () => done())
+                  child.kill("SIGTERM")
+                  setTimeout(() => child.kill("SIGKILL"), 5_000).unref()
+                })
+            )
+        )
+        const made = yield* Effect.tryPromise(async () => {
+          const answer = await fetch(`http://127.0.0.1:${port}/api/v1/widgets`, {
+            method: "POST",
+            headers: { authorization: `Bearer ${Redacted.value(secret)}`, "content-type": "application/json" },
+            body: JSON.stringify({ name: "bolt" })
+          })
+          return { status: answer.status, body: await answer.text() }
+        }).pipe(Effect.retry(Schedule.max([Schedule.spaced("200 millis"), Schedule.recurs(100)])))
+        assert.strictEqual(made.status, 201, made.body)
+        assert.include(made.body, `"name":"bolt"`)
+      }).pipe(Effect.scoped),
+    { timeout: 60_000 }
+  )
+})
+
+// The block is a test: imported here, it is one of this file.
+await import(fileOf("inMemory"))
