@@ -31,8 +31,7 @@ describe("a command that fails says why", () => {
     Effect.gen(function* () {
       const env = { DATABASE_URL: "postgres://me:hunter2@127.0.0.1:1/x" }
       const failure = yield* Effect.flatMap(SqlClient.SqlClient, (sql) => sql`select 1`).pipe(
-        Effect.provide(AdminSql.layerConfig),
-        Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))),
+        Effect.provide(Layer.provide(AdminSql.layerConfig, ConfigProvider.layer(ConfigProvider.fromEnv({ env })))),
         Effect.flip
       )
       assert.include(Complaint.wordsFor(failure), "ECONNREFUSED")

@@ -346,8 +346,7 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
 
   it.effect("a database that cannot write now is unavailable, and no bug", () =>
     Effect.gen(function* () {
-      const { schema } = (yield* StoreDatabase.StoreDatabase).names
-      const table = `"${schema ?? "public"}"."law_claims"`
+      const table = "public.law_claims"
       for (const state of ["25006", "53100", "58030"]) {
         yield* StoreDatabase.admin(
           `create or replace function public.refuse() returns trigger language plpgsql as
