@@ -1,0 +1,306 @@
+/**
+ * Queues on RabbitMQ (3.10 and later): quorum queues, publisher confirms, manual acknowledgement. Each queue declares a
+ * classic durable `<queue>.dead` beside it, which no delivery limit empties; the broker's own dead-lettering (at least
+ * once) leads there too. It reconnects by itself.
+ */
+import type { Channel, ChannelModel, ConfirmChannel, ConsumeMessage, Message } from "amqplib"
+import * as Amqp from "amqplib"
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as DeadLetters from "./DeadLetters.ts"
+import * as InFlight from "./InFlight.ts"
+import { type DeadLetter, type Outgoing, selects, Transport, TransportError } from "./Transport.ts"
+
+/** Where RabbitMQ is. */
+export interface Options {
+  /** `amqp://user:password@host:port/vhost` */
+  readonly url: string
+  /** What the names of queues on the broker begin with. Default: nothing. */
+  readonly prefix?: string
+}
+
+/** The broker itself sets a message aside far above any subscriber's limit: for when no subscriber lives to count. */
+const brokersDeliveryLimit = 100
+
+const reasonOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+const failure = (operation: string) => (cause: unknown) => new TransportError({ operation, reason: reasonOf(cause) })
+const attempt = <A>(operation: string, run: () => Promise<A>) =>
+  Effect.tryPromise({ try: run, catch: failure(operation) }).pipe(
+    Effect.timeoutOrElse({
+      duration: "10 seconds",
+      orElse: () => Effect.fail(new TransportError({ operation, reason: "RabbitMQ did not answer in time" }))
+    })
+  )
+/** For a few seconds, long enough for a connection to come back. */
+const briefly = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
+
+const namedIn = (prefix: string) => (queue: string) => `${prefix}${queue}`
+
+const deadOf = (queue: string) => `${queue}.dead`
+
+const declare = async (channel: Channel, queue: string) => {
+  await channel.assertQueue(deadOf(queue), { durable: true })
+  await channel.assertQueue(queue, {
+    durable: true,
+    arguments: {
+      "x-queue-type": "quorum",
+      "x-delivery-limit": brokersDeliveryLimit,
+      "x-overflow": "reject-publish",
+      "x-dead-letter-exchange": "",
+      "x-dead-letter-routing-key": deadOf(queue),
+      "x-dead-letter-strategy": "at-least-once"
+    }
+  })
+}
+
+/** One connection with the channel that publishes on it. Gone for good once it closes. */
+class Link {
+  readonly model: ChannelModel
+  private readonly channel: ConfirmChannel
+  private readonly declared = new Map<string, Promise<void>>()
+  private readonly returned = new Set<string>()
+  private sent = 0
+  closed = false
+
+  constructor(model: ChannelModel, channel: ConfirmChannel) {
+    this.model = model
+    this.channel = channel
+    const gone = () => {
+      if (this.closed) return
+      this.closed = true
+      void model.close().catch(() => {})
+    }
+    for (const emitter of [model, channel]) {
+      emitter.on("error", gone)
+      emitter.on("close", gone)
+    }
+    // The broker sends an unroutable message back and confirms it nevertheless.
+    channel.on("return", (message: Message) => this.returned.add(String(message.properties.correlationId)))
+  }
+
+  static async open(url: string): Promise<Link> {
+    const model = await Amqp.connect(url, { timeout: 5_000 })
+    model.on("error", () => {})
+    return new Link(model, await model.createConfirmChannel())
+  }
+
+  // Not named after what AMQP calls it: `declare` is a modifier in TypeScript, and erasing types trips over it.
+  private ensure(queue: string): Promise<void> {
+    const known = this.declared.get(queue) ?? declare(this.channel, queue)
+    this.declared.set(queue, known)
+    return known
+  }
+
+  async publish(queue: string, { id, body }: Outgoing, headers: Record<string, unknown> = {}): Promise<void> {
+    if (queue.endsWith(".dead")) await this.ensure(queue.slice(0, -5))
+    else await this.ensure(queue)
+    const ticket = String(++this.sent)
+    await new Promise<void>((resolve, reject) => {
+      const options = { persistent: true, mandatory: true, messageId: id, correlationId: ticket, headers }
+      this.channel.sendToQueue(queue, Buffer.from(body), options, (error: unknown) =>
+        error === null || error === undefined ? resolve() : reject(error)
+      )
+    })
+    if (this.returned.delete(ticket)) {
+      this.declared.delete(queue)
+      throw new Error(`the queue ${queue} is gone`)
+    }
+  }
+}
+
+const text = (value: unknown) => (typeof value === "string" ? value : "")
+
+const letterOf =
+  (queue: string) =>
+  ({ content, properties }: Message): DeadLetter => {
+    const headers = properties.headers ?? {}
+    return {
+      letter: text(headers["tenon-letter"]) || text(properties.messageId),
+      id: text(properties.messageId),
+      queue,
+      body: content,
+      reason: text(headers["tenon-reason"]) || "delivery-limit",
+      detail: text(headers["tenon-detail"]) || "set aside by the broker",
+      fingerprint: text(headers["tenon-fingerprint"]),
+      at: Number(headers["tenon-at"] ?? 0)
+    }
+  }
+
+/** Connects, and disconnects when the scope closes. */
+export const layer = (options: Options): Layer.Layer<Transport, TransportError> =>
+  Layer.effect(
+    Transport,
+    Effect.gen(function* () {
+      const named = namedIn(options.prefix ?? "")
+      let current: Promise<Link> | undefined
+      const connect = attempt("connect to RabbitMQ", async () => {
+        const link = await current?.catch(() => undefined)
+        if (link !== undefined && !link.closed) return link
+        current = Link.open(options.url)
+        return await current
+      })
+      yield* Effect.acquireRelease(connect, () =>
+        Effect.promise(async () => {
+          const link = await current?.catch(() => undefined)
+          if (link !== undefined && !link.closed) await link.model.close().catch(() => {})
+        })
+      )
+      const send = (queue: string, message: Outgoing, headers?: Record<string, unknown>) =>
+        connect.pipe(
+          Effect.flatMap((link) => attempt("publish", () => link.publish(queue, message, headers))),
+          Effect.retry(briefly)
+        )
+
+      const setAside = Effect.fnUntraced(function* (queue: string, message: Message, reason: string, detail: string) {
+        // All headers of a message have to fit into one frame.
+        const brief = detail.slice(0, 2_000)
+        const headers = {
+          "tenon-letter": globalThis.crypto.randomUUID(),
+          "tenon-reason": reason,
+          "tenon-detail": brief,
+          "tenon-fingerprint": yield* DeadLetters.fingerprint(queue, reason, brief),
+          "tenon-at": yield* Clock.currentTimeMillis
+        }
+        const id = text(message.properties.messageId)
+        yield* send(deadOf(named(queue)), { queue, id, body: message.content }, headers)
+      })
+
+      const subscribe: Transport["Service"]["subscribe"] = Effect.fnUntraced(function* (queue, handler, given) {
+        const settings = InFlight.settings(given)
+        const inFlight = yield* InFlight.make(handler, settings)
+        let listening: { readonly channel: Channel; readonly tag: string } | undefined
+
+        /** A channel that has closed in the meantime cannot settle; the broker gives the message to someone again. */
+        const settle = (channel: Channel, message: ConsumeMessage) => (ending: InFlight.Ending) =>
+          (ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void).pipe(
+            Effect.andThen(
+              Effect.try({
+                try: () =>
+                  ending._tag === "Ack" || ending._tag === "DeadLetter"
+                    ? channel.ack(message)
+                    : channel.nack(message, false, true),
+                catch: failure("settle")
+              })
+            ),
+            Effect.catch((error) =>
+              Effect.logWarning("A message was not settled and comes again", error.message).pipe(
+                Effect.andThen(Effect.sync(() => tryTo(() => channel.nack(message, false, true))))
+              )
+            )
+          )
+
+        const runFork = Effect.runForkWith(yield* Effect.context<never>())
+        const listen = Effect.gen(function* () {
+          const link = yield* connect
+          const ended = yield* attempt("subscribe", async () => {
+            const channel = await link.model.createChannel()
+            const closed = new Promise<void>((resolve) => {
+              channel.on("error", () => resolve())
+              channel.on("close", () => resolve())
+            })
+            await declare(channel, named(queue))
+            await channel.prefetch(settings.prefetch)
+            const { consumerTag } = await channel.consume(named(queue), (message) => {
+              // The broker cancels a consumer whose queue is deleted or moves; listening anew declares it again.
+              if (message === null) return tryTo(() => void channel.close().catch(() => {}))
+              const count = Number(message.properties.headers?.["x-delivery-count"] ?? 0)
+              const id = text(message.properties.messageId)
+              runFork(
+                inFlight.start({ queue, id, body: message.content, attempt: count + 1 }, settle(channel, message))
+              )
+            })
+            listening = { channel, tag: consumerTag }
+            // Wrapped, since an async function would wait for a promise it returns.
+            return { closed }
+          })
+          return Effect.promise(() => ended.closed)
+        })
+
+        const first = yield* listen
+        yield* Effect.addFinalizer(() =>
+          Effect.gen(function* () {
+            const { channel, tag } = listening ?? {}
+            // Cancelled before draining: what the broker takes back from a dropped consumer counts as an attempt.
+            if (channel !== undefined)
+              yield* Effect.ignore(attempt("cancel", async () => await channel.cancel(tag ?? "")))
+            yield* inFlight.drain
+            if (channel !== undefined) yield* Effect.ignore(attempt("close", async () => await channel.close()))
+          })
+        )
+        yield* first.pipe(
+          Effect.andThen(
+            listen.pipe(
+              Effect.retry(Schedule.spaced("500 millis")),
+              Effect.flatMap((ended) => ended),
+              Effect.forever
+            )
+          ),
+          Effect.forkScoped
+        )
+      })
+
+      /** Takes every dead letter in turn; those that `act` does not take go back in their order when the channel closes. */
+      const eachDead = (
+        queue: string,
+        limit: number,
+        act: (letter: DeadLetter) => Effect.Effect<boolean, TransportError>
+      ) =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const link = yield* connect
+            const channel = yield* Effect.acquireRelease(
+              attempt("open a channel", () => link.model.createChannel()),
+              (channel) => Effect.ignore(attempt("close", async () => await channel.close()))
+            )
+            yield* attempt("declare", () => declare(channel, named(queue)))
+            let taken = 0
+            for (let seen = 0; seen < limit; seen++) {
+              const message = yield* attempt("get", () => channel.get(deadOf(named(queue))))
+              if (message === false) break
+              if (!(yield* act(letterOf(queue)(message)))) continue
+              channel.ack(message)
+              taken++
+            }
+            return taken
+          })
+        )
+
+      return Transport.of({
+        publish: (message) => send(named(message.queue), message),
+        subscribe,
+        deadLetters: Effect.fnUntraced(function* (queue, limit = 100) {
+          const letters: Array<DeadLetter> = []
+          yield* eachDead(queue, limit, (letter) =>
+            Effect.as(
+              Effect.sync(() => letters.push(letter)),
+              false
+            )
+          )
+          return letters
+        }),
+        redrive: (queue, selection) =>
+          eachDead(queue, 10_000, (letter) =>
+            selects(selection, letter) ? Effect.as(send(named(queue), letter), true) : Effect.succeed(false)
+          ),
+        discard: (queue, selection) => eachDead(queue, 10_000, (letter) => Effect.succeed(selects(selection, letter)))
+      })
+    })
+  )
+
+const tryTo = (run: () => void): void => {
+  try {
+    run()
+  } catch {
+    // The channel is closed: there is nothing left to do on it.
+  }
+}
+
+/** Reads `RABBITMQ_URL`. */
+export const layerConfig: Layer.Layer<Transport, TransportError | Config.ConfigError> = Layer.unwrap(
+  Effect.gen(function* () {
+    return layer({ url: yield* Config.String("RABBITMQ_URL") })
+  })
+)

@@ -1,0 +1,170 @@
+/* oxlint-disable typescript/no-explicit-any -- a collection of activities with different arguments: `any` is the only
+   type argument that all of them are assignable to, since arguments are both read and written. */
+/**
+ * A step that slips can name: what it takes, how it is done, and how it is undone. Its dependencies are services; a
+ * Layer given with `Activity.provide` is built for one execution and released when that succeeds, fails or is interrupted.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import * as Schema from "effect/Schema"
+import type { ActivityContext } from "./ActivityContext.ts"
+
+/** The fields of arguments or of what undoing needs; they need no services to be read or written. */
+export type Fields = { readonly [name: string]: Schema.Codec<any, any> }
+
+/** When to try again what failed. The n-th retry waits `delay` times `factor` to the power n-1, a day at most. */
+export interface Retry {
+  readonly times: number
+  readonly delay: Duration.Duration
+  readonly factor: number
+}
+
+/** How a retry is declared. */
+export interface RetryOptions {
+  readonly times: number
+  /** Default one second. */
+  readonly delay?: Duration.Input
+  /** Default 2. */
+  readonly factor?: number
+}
+
+/** What follows once every attempt at a compensation has failed: an operator decides, or the step stays as it is. */
+export type OnCompensationFailure = "halt" | "continue"
+
+/** An activity. */
+export interface Activity<out Name extends string, in out Arguments, out R> extends Pipeable {
+  readonly name: Name
+  readonly queue: string
+  readonly arguments: Schema.Codec<Arguments, unknown>
+  readonly log: Schema.Codec<unknown, unknown>
+  readonly description: string | undefined
+  /** Takes decoded arguments, gives what undoing needs, decoded. */
+  readonly execute: (args: unknown) => Effect.Effect<unknown, unknown, R | ActivityContext>
+  readonly compensate: ((log: unknown) => Effect.Effect<void, unknown, R | ActivityContext>) | undefined
+  readonly retry: Retry
+  readonly compensationRetry: Retry
+  readonly onCompensationFailure: OnCompensationFailure
+  readonly timeout: Duration.Duration | undefined
+}
+
+/** Any activity. */
+export interface Any extends Activity<string, any, any> {}
+
+/** Any activity that needs the services `R`. */
+export interface Needing<out R> extends Activity<string, any, R> {}
+
+/** The name of an activity. */
+export type NameOf<A extends Any> = A["name"]
+
+/** What an activity takes. */
+export type ArgumentsOf<A extends Any> = A["arguments"]["Type"]
+
+/** The services that an activity needs besides its context. */
+export type ServicesOf<A extends Any> = A extends Activity<any, any, infer R> ? R : never
+
+interface Options<A extends Fields> {
+  readonly arguments: A
+  readonly description?: string
+  /** Default `tenon.<name>`. */
+  readonly queue?: string
+  /** For a failed execution. Default: none, the slip turns back at the first failure. */
+  readonly retry?: RetryOptions
+  /** How long one execution may take. Default: as long as it likes. */
+  readonly timeout?: Duration.Input
+}
+
+interface Undoable<L extends Fields, E, R> {
+  /** What undoing needs: the result of `execute`, kept in the slip. */
+  readonly log: L
+  readonly compensate: (log: Schema.Struct.Type<L>) => Effect.Effect<void, E, R>
+  /** For a failed compensation. Default five times, after 1, 2, 4, 8 and 16 seconds. */
+  readonly compensationRetry?: RetryOptions
+  /** Default `halt`. */
+  readonly onCompensationFailure?: OnCompensationFailure
+}
+
+const retryOf = (options: RetryOptions | undefined, times: number): Retry => ({
+  times: options?.times ?? times,
+  delay: Duration.fromInputUnsafe(options?.delay ?? "1 second"),
+  factor: options?.factor ?? 2
+})
+
+const day = Duration.days(1)
+
+/** How long to wait after the n-th failure, or undefined where that was the last attempt. */
+export const delayAfter = (retry: Retry, failures: number): Duration.Duration | undefined =>
+  failures > retry.times ? undefined : Duration.min(Duration.times(retry.delay, retry.factor ** (failures - 1)), day)
+
+class ActivityImpl {
+  constructor(fields: Omit<Any, "pipe">) {
+    Object.assign(this, fields)
+  }
+  pipe() {
+    return pipeArguments(this, arguments)
+  }
+}
+
+const build = <Name extends string, Arguments, R>(
+  fields: Omit<Activity<Name, Arguments, R>, "pipe">
+): Activity<Name, Arguments, R> => new ActivityImpl(fields) as unknown as Activity<Name, Arguments, R>
+
+/** Declares an activity that cannot be undone, or does not need to be. */
+export function make<const Name extends string, const A extends Fields, E, R>(
+  name: Name,
+  options: Options<A> & {
+    readonly execute: (args: Schema.Struct.Type<A>) => Effect.Effect<void, E, R>
+    readonly log?: never
+    readonly compensate?: never
+  }
+): Activity<Name, Schema.Struct.Type<A>, Exclude<R, ActivityContext>>
+/** Declares an activity that can be undone: `execute` gives what `compensate` takes. */
+export function make<const Name extends string, const A extends Fields, const L extends Fields, E1, R1, E2, R2>(
+  name: Name,
+  options: Options<A> &
+    Undoable<L, E2, R2> & {
+      readonly execute: (args: Schema.Struct.Type<A>) => Effect.Effect<Schema.Struct.Type<L>, E1, R1>
+    }
+): Activity<Name, Schema.Struct.Type<A>, Exclude<R1 | R2, ActivityContext>>
+export function make(
+  name: string,
+  options: Options<Fields> & {
+    readonly execute: (args: any) => Effect.Effect<any, unknown, any>
+  } & Partial<Undoable<any, unknown, any>>
+): Any {
+  return build({
+    name,
+    queue: options.queue ?? `tenon.${name}`,
+    arguments: Schema.Struct(options.arguments) as Schema.Codec<any, unknown>,
+    log: options.log === undefined ? Schema.Unknown : Schema.Struct(options.log as Fields),
+    description: options.description,
+    execute: options.execute,
+    compensate: options.compensate as Any["compensate"],
+    retry: retryOf(options.retry, 0),
+    compensationRetry: retryOf(options.compensationRetry, 5),
+    onCompensationFailure: options.onCompensationFailure ?? "halt",
+    timeout: options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout)
+  })
+}
+
+/** Has a Layer built for each execution and released at its end. What it needs itself is shared by all executions. */
+export const provide =
+  <ROut, E, RIn>(layer: Layer.Layer<ROut, E, RIn>) =>
+  <Name extends string, Arguments, R>(
+    self: Activity<Name, Arguments, R>
+  ): Activity<Name, Arguments, Exclude<R, ROut> | RIn> => {
+    const { compensate, execute } = self
+    // Local: not even two executions at once share what the layer builds.
+    const local = <A, F, S>(effect: Effect.Effect<A, F, S | ActivityContext>) =>
+      Effect.provide(effect, layer, { local: true }) as Effect.Effect<
+        A,
+        F | E,
+        Exclude<S, ROut> | RIn | ActivityContext
+      >
+    return build<Name, Arguments, Exclude<R, ROut> | RIn>({
+      ...self,
+      execute: (args) => local(execute(args)),
+      compensate: compensate === undefined ? undefined : (log) => local(compensate(log))
+    })
+  }

@@ -1,0 +1,136 @@
+/**
+ * The message that travels from worker to worker, in snake_case on the wire so that other languages read it too. The
+ * slip in its headers says all about the workflow: what is left to do, what was done, how to undo it, what is known.
+ */
+import * as Schema from "effect/Schema"
+
+/** The name of an activity: a name, never something that could be loaded or followed. */
+export const ActivityName = Schema.String.check(Schema.isPattern(/^[a-z][a-z0-9-]{0,62}$/)).annotate({
+  identifier: "ActivityName"
+})
+
+/** The name of a queue. */
+export const QueueName = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/)).annotate({
+  identifier: "QueueName"
+})
+
+/** Names a step within its slip: `2` for the second of the itinerary, `2.1` for the first that step 2 inserted. */
+export const StepId = Schema.String.check(Schema.isPattern(/^[1-9][0-9]{0,5}(\.[1-9][0-9]{0,5}){0,15}$/)).annotate({
+  identifier: "StepId"
+})
+
+/** Milliseconds since 1970. */
+export const Instant = Schema.Natural.annotate({ identifier: "Instant" })
+
+const Variables = Schema.Record(Schema.String, Schema.Json)
+
+/** JSON as it is, or a compact JWE of it where `encrypted`. */
+export const Sealed = Schema.Struct({ data: Schema.Json, encrypted: Schema.Boolean })
+export interface Sealed extends Schema.Struct.Type<typeof Sealed.fields> {}
+
+/** A step to be done. */
+export const Step = Schema.Struct({
+  step: StepId,
+  activity: ActivityName,
+  queue: QueueName,
+  /** JSON that fits the activity's arguments, or a compact JWE of it where `encrypted`. */
+  arguments: Schema.Json,
+  encrypted: Schema.Boolean,
+  /** How long one execution may take; null for as long as the activity allows. */
+  timeout_ms: Schema.NullOr(Schema.Natural)
+}).annotate({ identifier: "Step" })
+export interface Step extends Schema.Struct.Type<typeof Step.fields> {}
+
+/** A step that was done. */
+export const ActivityLog = Schema.Struct({
+  step: StepId,
+  activity: ActivityName,
+  at: Instant
+}).annotate({ identifier: "ActivityLog" })
+export interface ActivityLog extends Schema.Struct.Type<typeof ActivityLog.fields> {}
+
+/** A step that was done and can be undone, with what undoing needs. */
+export const CompensationLog = Schema.Struct({
+  step: StepId,
+  activity: ActivityName,
+  queue: QueueName,
+  data: Schema.Json,
+  encrypted: Schema.Boolean
+}).annotate({ identifier: "CompensationLog" })
+export interface CompensationLog extends Schema.Struct.Type<typeof CompensationLog.fields> {}
+
+/** Why a slip turned back. */
+export const Fault = Schema.Struct({
+  step: StepId,
+  activity: ActivityName,
+  error: Schema.String,
+  message: Schema.String
+}).annotate({ identifier: "Fault" })
+export interface Fault extends Schema.Struct.Type<typeof Fault.fields> {}
+
+/** What activities may change about the itinerary while it runs. */
+export const Revision = Schema.Struct({
+  /** The activities that may insert or drop steps. */
+  by: Schema.Array(ActivityName),
+  /** The activities that may be inserted. */
+  activities: Schema.Array(ActivityName),
+  /** How many steps may still be inserted. */
+  budget: Schema.Natural,
+  /** Whether steps that are left to do may be dropped. */
+  drops: Schema.Boolean
+}).annotate({ identifier: "Revision" })
+export interface Revision extends Schema.Struct.Type<typeof Revision.fields> {}
+
+/** How a slip ended, or will end once it is undone. */
+export const Outcome = Schema.Literals(["completed", "terminated", "faulted", "cancelled"])
+export type Outcome = typeof Outcome.Type
+
+/** The state of a workflow. */
+export const RoutingSlip = Schema.Struct({
+  itinerary: Schema.Array(Step),
+  activity_log: Schema.Array(ActivityLog),
+  compensation_log: Schema.Array(CompensationLog),
+  variables: Variables,
+  phase: Schema.Literals(["execute", "compensate", "done"]),
+  outcome: Schema.NullOr(Outcome),
+  fault: Schema.NullOr(Fault),
+  /** Steps whose compensation was given up or skipped: what they did still stands. */
+  not_undone: Schema.Array(StepId),
+  revision: Revision,
+  /** After this instant no step is begun any more: the slip turns back. */
+  deadline: Schema.NullOr(Instant)
+}).annotate({ identifier: "RoutingSlip" })
+export interface RoutingSlip extends Schema.Struct.Type<typeof RoutingSlip.fields> {}
+
+/** On whose authority the message travels, and its proofs. */
+export const SecurityContext = Schema.Struct({
+  /** The user's delegated authority (OAuth 2.0 on-behalf-of), or null. */
+  obo_token: Schema.NullOr(Schema.String),
+  /** The newest entry of the signed log: it binds this message to its queue. Null where nothing is signed. */
+  jws_signature: Schema.NullOr(Schema.String),
+  /** The entries before it, the manifest first. */
+  jws_log: Schema.Array(Schema.String)
+}).annotate({ identifier: "SecurityContext" })
+export interface SecurityContext extends Schema.Struct.Type<typeof SecurityContext.fields> {}
+
+/** All about the message but the payload. */
+export const Headers = Schema.Struct({
+  message_id: Schema.NonEmptyString.check(Schema.isMaxLength(100)),
+  correlation_id: Schema.NonEmptyString.check(Schema.isMaxLength(100)),
+  tenant_id: Schema.NonEmptyString.check(Schema.isMaxLength(100)),
+  routing_slip: RoutingSlip,
+  security_context: SecurityContext,
+  /** W3C Trace Context: `traceparent`, `tracestate`. Not signed: it is for observers and decides nothing. */
+  trace_context: Schema.Record(Schema.String, Schema.String)
+}).annotate({ identifier: "Headers" })
+export interface Headers extends Schema.Struct.Type<typeof Headers.fields> {}
+
+/** The message: the payload of the step at hand, and the headers. */
+export const Envelope = Schema.Struct({ payload: Schema.Json, headers: Headers }).annotate({
+  identifier: "Envelope",
+  description: "A hop of a routing slip"
+})
+export interface Envelope extends Schema.Struct.Type<typeof Envelope.fields> {}
+
+/** The envelope as JSON Schema (draft 2020-12), for workers in other languages. */
+export const jsonSchema = () => Schema.toJsonSchemaDocument(Envelope)

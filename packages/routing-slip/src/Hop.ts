@@ -1,0 +1,263 @@
+/**
+ * One hop: a message is checked, its step claimed, done, stored, and the slip sent on, so that a crash at any point loses
+ * nothing and repeats nothing that the activity's idempotency key can tell.
+ *
+ * verify → claim (lease, fencing token) → execute → store outcome and outgoing bytes at once → publish, confirmed →
+ * mark → acknowledge. A duplicate sends the stored bytes again; it executes and signs nothing.
+ */
+import type { Unavailable } from "@tenon/core/Failure"
+import { NewId } from "@tenon/core/NewId"
+import {
+  ack,
+  deadLetter,
+  type Delivery,
+  type Outgoing,
+  requeue,
+  type Settlement,
+  Transport,
+  type TransportError
+} from "@tenon/messaging/Transport"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Activity from "./Activity.ts"
+import type * as Envelope from "./Envelope.ts"
+import { reached } from "./HopPoint.ts"
+import { type Claim, type Fenced, type Held, type HopKey, HopStore, keyText, type SlipEvent } from "./HopStore.ts"
+import * as Performance from "./Performance.ts"
+import { Refused } from "./Refused.ts"
+import type * as Registry from "./Registry.ts"
+import { Security } from "./Security.ts"
+import * as Slip from "./Slip.ts"
+import * as StrictJson from "./StrictJson.ts"
+import * as TraceContext from "./TraceContext.ts"
+import * as Wire from "./Wire.ts"
+
+/** How hops are done. */
+export interface Options {
+  /** How long a step belongs to a worker that gives no sign of life. Default 30 seconds. */
+  readonly lease?: Duration.Input
+  /** What a message may measure. */
+  readonly limits?: StrictJson.Limits
+  /** How many workers may die over one step before it counts as failed. Default 5. */
+  readonly maxCrashes?: number
+}
+
+const again = requeue("1 second")
+
+interface Work<R> {
+  readonly delivery: Delivery
+  readonly task: Performance.Task<R>
+  readonly held: Held
+  readonly claim: Extract<Claim, { readonly _tag: "Claimed" }>
+}
+
+type Decision = Result.Result<Slip.Transition, Performance.Failing>
+const transition = (done: Slip.Transition): Decision => Result.succeed(done)
+const failing = (error: string, message: string): Decision => Result.fail({ error, message })
+
+/** The handler of messages for the activities of a registry. */
+export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
+  const lease = Duration.toMillis(Duration.fromInputUnsafe(options.lease ?? "30 seconds"))
+  const maxCrashes = options.maxCrashes ?? 5
+  const limits = options.limits ?? StrictJson.defaultLimits
+
+  const handle = Effect.fnUntraced(function* (
+    delivery: Delivery
+  ): Effect.fn.Return<
+    Settlement,
+    Refused | Unavailable | Fenced | TransportError,
+    R | Transport | HopStore | Security
+  > {
+    const envelope = yield* Wire.decode(delivery.body, limits)
+    const security = yield* Security
+    const admitted = yield* security.admit(envelope, delivery.body, delivery.queue)
+    const hop = Slip.next(envelope.headers.routing_slip)
+    if (hop === undefined) return yield* new Refused({ reason: "malformed", detail: "the slip is at its end" })
+    if (hop.queue !== delivery.queue) {
+      return yield* new Refused({ reason: "wrong-audience", detail: `its next step is for ${hop.queue}` })
+    }
+    if (!StrictJson.equal(envelope.payload, hop.payload.data)) {
+      return yield* new Refused({ reason: "tampered", detail: "the payload is not that of the step at hand" })
+    }
+    const activity = registry.find(hop.activity)
+    if (activity === undefined || activity.queue !== delivery.queue) {
+      return yield* new Refused({ reason: "unknown-activity", detail: `no ${hop.activity} is performed here` })
+    }
+    const { tenant_id: tenantId, correlation_id: correlationId } = envelope.headers
+    const key: HopKey = { tenantId, correlationId, step: hop.step, phase: hop.phase }
+    yield* reached("admitted", keyText(key))
+
+    const store = yield* HopStore
+    const incoming = incomingOf(delivery)
+    const claim = yield* store.claim(key, { ...admitted, incoming }, lease)
+    switch (claim._tag) {
+      case "Forked":
+        return yield* new Refused({ reason: "forked", detail: claim.detail })
+      case "Parked":
+        return ack
+      case "Done":
+        return claim.outgoing === undefined ? ack : yield* send(key, claim.outgoing)
+      case "Claimed": {
+        const held = { key, token: claim.token }
+        const task = { key, hop, activity, envelope, attempt: claim.claims }
+        yield* reached("claimed", keyText(key))
+        return yield* work({ delivery, task, held, claim }).pipe(
+          Effect.onInterrupt(() => Effect.ignore(store.release(held))),
+          Effect.withSpan(`${hop.activity} ${hop.phase}`, spanOf(delivery, envelope))
+        )
+      }
+    }
+  })
+
+  /** Publishes what is stored already. */
+  const send = Effect.fnUntraced(function* (key: HopKey, outgoing: Outgoing) {
+    const transport = yield* Transport
+    const store = yield* HopStore
+    yield* transport.publish(outgoing)
+    yield* reached("published", keyText(key))
+    yield* store.dispatched(key)
+    yield* reached("dispatched", keyText(key))
+    return ack
+  })
+
+  /** Does the step and passes the slip on, or sets it aside. */
+  const work = Effect.fnUntraced(function* (item: Work<R>) {
+    const { claim, held, task } = item
+    const store = yield* HopStore
+    const decided = yield* decide(item)
+    const answer =
+      decided ??
+      // Whoever loses the lease stops: the step is another worker's now.
+      (yield* Effect.raceFirst(
+        task.hop.phase === "execute" ? Performance.execute(task) : Performance.compensate(task),
+        keepLease(held)
+      ))
+    yield* reached("executed", keyText(task.key))
+    if (Result.isSuccess(answer)) return yield* passOn(item, answer.success)
+
+    const { activity, hop } = task
+    const { error, message } = answer.failure
+    const incoming = incomingOf(item.delivery)
+    const retry = hop.phase === "execute" ? activity.retry : activity.compensationRetry
+    const delay = Activity.delayAfter(retry, claim.failures + 1)
+    if (delay !== undefined && decided === undefined) {
+      const event = yield* eventOf(item, "retrying", `${error}: ${message}`)
+      yield* store.postpone(held, { incoming, delay: Duration.toMillis(delay), event })
+      return ack
+    }
+    const at = yield* Clock.currentTimeMillis
+    if (hop.phase === "execute") return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message })
+    if (activity.onCompensationFailure === "continue") {
+      return yield* passOn(item, { type: "abandoned", step: hop.step, at, error, message })
+    }
+    yield* store.halt(held, { incoming, event: yield* eventOf(item, "halted", `${error}: ${message}`) })
+    return ack
+  })
+
+  /** What needs no execution to be known: a wish of an operator, a deadline, a step that kills its workers. */
+  const decide = Effect.fnUntraced(function* ({ claim, task }: Work<R>) {
+    const { envelope, hop } = task
+    const at = yield* Clock.currentTimeMillis
+    if (hop.phase === "compensate" && claim.skippedBy !== undefined) {
+      return transition({ type: "skipped", step: hop.step, at, by: claim.skippedBy })
+    }
+    if (hop.phase === "execute" && claim.cancelledBy !== undefined) {
+      return transition({ type: "cancelled", step: hop.step, at, by: claim.cancelledBy })
+    }
+    const { deadline } = envelope.headers.routing_slip
+    if (hop.phase === "execute" && deadline !== null && at > deadline) {
+      return failing("DeadlineExceeded", `The slip was to be done by ${new Date(deadline).toISOString()}.`)
+    }
+    const crashes = claim.claims - 1 - claim.failures
+    return crashes > maxCrashes ? failing("Crashed", `${crashes} workers ended in the middle of it.`) : undefined
+  })
+
+  const keepLease = (held: Held): Effect.Effect<never, Fenced, HopStore> =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      yield* Effect.sleep(Math.ceil(lease / 3))
+      // A store that does not answer may be back before the lease ends.
+      yield* store.renew(held, lease).pipe(Effect.catchTag("Unavailable", () => Effect.void))
+    }).pipe(Effect.forever)
+
+  const eventOf = ({ task }: Work<R>, type: SlipEvent["type"], detail: string) =>
+    Effect.map(Clock.currentTimeMillis, (at): SlipEvent => ({
+      type,
+      step: task.hop.step,
+      activity: task.activity.name,
+      detail,
+      at
+    }))
+
+  /** Stores the transition with the message that follows from it, then publishes that. */
+  const passOn = Effect.fnUntraced(function* (item: Work<R>, transition: Slip.Transition) {
+    const { envelope, activity, key } = item.task
+    const store = yield* HopStore
+    const security = yield* Security
+    const generate = yield* NewId
+    const applied = Slip.apply(envelope.headers.routing_slip, transition)
+    if (Result.isFailure(applied)) return yield* Effect.die(new Error(`an illegal transition: ${applied.failure}`))
+    const slip = applied.success
+    const next = Slip.next(slip)
+    const messageId = generate(transition.at)
+    const following = { messageId, queue: next?.queue ?? null, transition }
+    const headers: Envelope.Headers = {
+      ...envelope.headers,
+      message_id: messageId,
+      routing_slip: slip,
+      security_context: yield* security.prove(envelope, activity.name, following),
+      trace_context: yield* TraceContext.capture
+    }
+    const body = Wire.encode({ payload: next?.payload.data ?? null, headers })
+    const outgoing = next === undefined ? undefined : { queue: next.queue, id: messageId, body }
+    const detail = "message" in transition ? `${transition.error}: ${transition.message}` : ""
+    yield* store.complete(item.held, {
+      outgoing,
+      event: { type: transition.type, step: transition.step, activity: activity.name, detail, at: transition.at },
+      slip: {
+        tenantId: key.tenantId,
+        correlationId: key.correlationId,
+        status: slip.phase === "done" ? (slip.outcome ?? "completed") : phases[slip.phase],
+        activity: next?.activity ?? activity.name,
+        updatedAt: transition.at,
+        body
+      }
+    })
+    yield* reached("stored", keyText(key))
+    return outgoing === undefined ? ack : yield* send(key, outgoing)
+  })
+
+  return (delivery: Delivery): Effect.Effect<Settlement, never, R | Transport | HopStore | Security> =>
+    handle(delivery).pipe(
+      Effect.catchTags({
+        Refused: ({ reason, detail }) =>
+          Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail)),
+        Unavailable: (failure) => Effect.as(Effect.logWarning("A hop is put off", failure.message), again),
+        TransportError: (failure) => Effect.as(Effect.logWarning("A hop is put off", failure.message), again),
+        Fenced: (failure) => Effect.as(Effect.logWarning("A hop is left to another worker", failure.message), again)
+      })
+    )
+}
+
+/** The message as it is published again. */
+const incomingOf = ({ queue, id, body }: Delivery): Outgoing => ({ queue, id, body })
+
+const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
+  const parent = TraceContext.parentOf(headers.trace_context)
+  return {
+    kind: "consumer" as const,
+    ...(parent === undefined ? { root: true } : { parent }),
+    // OpenTelemetry semantic conventions for messaging spans.
+    attributes: {
+      "messaging.operation.type": "process",
+      "messaging.destination.name": queue,
+      "messaging.message.id": headers.message_id,
+      "messaging.message.conversation_id": headers.correlation_id,
+      "tenon.tenant_id": headers.tenant_id
+    }
+  }
+}
+
+const phases = { execute: "executing", compensate: "compensating" } as const

@@ -1,0 +1,177 @@
+/**
+ * What a worker remembers of its hops, so that a crash at any point loses nothing and repeats nothing: who works on a
+ * step (inbox), what came of it and what is to be sent on (outbox), and how the slip stands.
+ *
+ * The workers of one slip share a store, or each service has its own; a store sees only the hops of its workers, so only
+ * a shared one can show a whole slip, cancel it, and tell a fork made by one service from the original.
+ *
+ * Implementations: `HopStoreMemory` (this process; nothing survives it) and `HopStoreSql` (tenant transactions).
+ */
+import type { Unavailable } from "@tenon/core/Failure"
+import type { Outgoing } from "@tenon/messaging/Transport"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Outcome } from "./Envelope.ts"
+
+/** One phase of one step of one slip: what is done once. */
+export interface HopKey {
+  readonly tenantId: string
+  readonly correlationId: string
+  readonly step: string
+  readonly phase: "execute" | "compensate"
+}
+
+/** The text form of a key, which activities hand to others as their idempotency key. */
+export const keyText = ({ tenantId, correlationId, step, phase }: HopKey): string =>
+  [tenantId, correlationId, step, phase].map(encodeURIComponent).join("/")
+
+/** Something that happened to a slip. */
+export interface SlipEvent {
+  readonly type:
+    | "dispatched"
+    | "executed"
+    | "faulted"
+    | "cancelled"
+    | "compensated"
+    | "skipped"
+    | "abandoned"
+    | "retrying"
+    | "halted"
+  readonly step: string
+  readonly activity: string
+  readonly detail: string
+  /** Milliseconds since 1970. */
+  readonly at: number
+}
+
+/** How a slip stands, as its newest hop left it. */
+export interface SlipRecord {
+  readonly tenantId: string
+  readonly correlationId: string
+  readonly status: "executing" | "compensating" | "halted" | Outcome
+  /** The activity at hand; the last one where the slip is over. */
+  readonly activity: string
+  readonly updatedAt: number
+  /** The newest message, whole: what `verify` reads. */
+  readonly body: Uint8Array
+}
+
+/** What a worker is told that wants to do a step. */
+export type Claim =
+  /** It is yours until the lease ends. The token fences off whoever held it before. */
+  | {
+      readonly _tag: "Claimed"
+      readonly token: number
+      /** How often it was claimed, this time included, and how often it has failed. */
+      readonly claims: number
+      readonly failures: number
+      /** An operator who wants the compensation skipped. */
+      readonly skippedBy: string | undefined
+      /** Who wants the slip cancelled. */
+      readonly cancelledBy: string | undefined
+    }
+  /**
+   * Another worker is at it, or it waits for its next attempt or for an operator. The message is remembered, and comes
+   * again from `pending` if that is needed: what the broker has of it may go.
+   */
+  | { readonly _tag: "Parked" }
+  /** It is done. `outgoing` is what was to be sent on, if that may not have happened. */
+  | { readonly _tag: "Done"; readonly outgoing: Outgoing | undefined }
+  /** Another message for this step or this place in the log was accepted before. */
+  | { readonly _tag: "Forked"; readonly detail: string }
+
+/** The lease ran out and another worker has claimed the step. */
+export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { key: Schema.String }) {
+  override get message() {
+    return `Another worker has taken over ${this.key}.`
+  }
+}
+
+/** There is no halted step to resume or skip. */
+export class NotHalted extends Schema.TaggedError<NotHalted>()(
+  "NotHalted",
+  { correlationId: Schema.String },
+  { httpStatus: 409 }
+) {
+  override get message() {
+    return `The slip ${this.correlationId} is not halted.`
+  }
+}
+
+/** A claim that is held. */
+export interface Held {
+  readonly key: HopKey
+  readonly token: number
+}
+
+/** A message that is to be published, and the hop or the slip that it comes from. */
+export interface Pending {
+  readonly key: HopKey
+  readonly message: Outgoing
+}
+
+/** Remembers hops. */
+export class HopStore extends Context.Service<
+  HopStore,
+  {
+    /** Claims a step for `lease` milliseconds. `index` is the place of `digest` in the signed log. */
+    readonly claim: (
+      key: HopKey,
+      message: { readonly digest: string; readonly index: number | undefined; readonly incoming: Outgoing },
+      lease: number
+    ) => Effect.Effect<Claim, Unavailable>
+    /** Extends the lease. */
+    readonly renew: (held: Held, lease: number) => Effect.Effect<void, Fenced | Unavailable>
+    /** Gives a claim back as if it had not been made: its worker stops. */
+    readonly release: (held: Held) => Effect.Effect<void, Unavailable>
+    /** Stores what came of a step: the message to send on, the event and the slip's state, all or nothing. */
+    readonly complete: (
+      held: Held,
+      result: { readonly outgoing: Outgoing | undefined; readonly event: SlipEvent; readonly slip: SlipRecord }
+    ) => Effect.Effect<void, Fenced | Unavailable>
+    /** Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then. */
+    readonly postpone: (
+      held: Held,
+      again: { readonly incoming: Outgoing; readonly delay: number; readonly event: SlipEvent }
+    ) => Effect.Effect<void, Fenced | Unavailable>
+    /** Sets a step aside until an operator decides. */
+    readonly halt: (
+      held: Held,
+      again: { readonly incoming: Outgoing; readonly event: SlipEvent }
+    ) => Effect.Effect<void, Fenced | Unavailable>
+    /** Records a new slip with its first message; false where the slip is known already. */
+    readonly open: (slip: SlipRecord, first: Outgoing, event: SlipEvent) => Effect.Effect<boolean, Unavailable>
+    /** The step's message has been confirmed by the broker. */
+    readonly dispatched: (key: HopKey) => Effect.Effect<void, Unavailable>
+    /**
+     * Messages that should have been published `grace` milliseconds ago and may not have been, and those whose wait or
+     * whose worker's lease is over. Each is not given out again for another `grace`.
+     */
+    readonly pending: (limit: number, grace: number) => Effect.Effect<ReadonlyArray<Pending>, Unavailable>
+    /** Has a halted compensation tried again, or skipped. */
+    readonly resume: (
+      tenantId: string,
+      correlationId: string,
+      skippedBy?: string
+    ) => Effect.Effect<void, NotHalted | Unavailable>
+    /** Has a slip turn back before its next step. */
+    readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
+    readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>
+    /** The newest first. */
+    readonly slips: (
+      tenantId: string,
+      filter: { readonly status?: SlipRecord["status"]; readonly limit?: number }
+    ) => Effect.Effect<ReadonlyArray<SlipRecord>, Unavailable>
+    /** What happened, in order. */
+    readonly events: (tenantId: string, correlationId: string) => Effect.Effect<ReadonlyArray<SlipEvent>, Unavailable>
+  }
+>()("@tenon/routing-slip/HopStore") {}
+
+/** The key under which a slip's first message waits to be published. */
+export const openingKey = (slip: { readonly tenantId: string; readonly correlationId: string }): HopKey => ({
+  tenantId: slip.tenantId,
+  correlationId: slip.correlationId,
+  step: "0",
+  phase: "execute"
+})

@@ -1,0 +1,200 @@
+/** Does or undoes one step: gives the activity its arguments and its context, and makes a transition of what came of it. */
+import type { Unavailable } from "@tenon/core/Failure"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Activity from "./Activity.ts"
+import { ActivityContext, type Insertion, VariableMissing } from "./ActivityContext.ts"
+import type * as Envelope from "./Envelope.ts"
+import { type HopKey, keyText } from "./HopStore.ts"
+import type { Refused } from "./Refused.ts"
+import { Security } from "./Security.ts"
+import * as Slip from "./Slip.ts"
+
+/** What went wrong, as the slip and its readers see it. */
+export interface Failing {
+  readonly error: string
+  readonly message: string
+}
+
+/** All about the step at hand. */
+export interface Task<R> {
+  readonly key: HopKey
+  readonly hop: Slip.Hop
+  readonly activity: Activity.Needing<R>
+  readonly envelope: Envelope.Envelope
+  readonly attempt: number
+}
+
+interface Draft {
+  readonly set: { [name: string]: Schema.Json }
+  readonly insert: Array<Insertion>
+  readonly drop: Array<string>
+  terminate: boolean
+}
+
+const maxMessage = 1_000
+
+/** A declared failure by its tag and sentence; of a defect only that there was one, since nobody chose to show more. */
+const failingOf = (cause: Cause.Cause<unknown>): Failing => {
+  const failure = Cause.findErrorOption(cause)
+  if (failure._tag === "None") return { error: "Defect", message: "The activity died; its worker's log says why." }
+  const { value } = failure
+  const error =
+    Predicate.hasProperty(value, "_tag") && typeof value._tag === "string"
+      ? value._tag
+      : value instanceof Error
+        ? value.name
+        : "Failure"
+  const message = Predicate.hasProperty(value, "message") ? String(value.message) : String(value)
+  return { error: error.slice(0, 100), message: message.slice(0, maxMessage) }
+}
+
+const contextOf = <R>({ key, hop, envelope, attempt }: Task<R>, draft: Draft): ActivityContext["Service"] => {
+  const { variables, itinerary } = envelope.headers.routing_slip
+  const left = hop.phase === "execute" ? itinerary.slice(1) : []
+  return {
+    tenantId: key.tenantId,
+    correlationId: key.correlationId,
+    step: hop.step,
+    phase: hop.phase,
+    idempotencyKey: keyText(key),
+    attempt,
+    oboToken: envelope.headers.security_context.obo_token ?? undefined,
+    variable: (name, schema) => {
+      const known = Object.hasOwn(draft.set, name) ? draft.set : variables
+      return Object.hasOwn(known, name)
+        ? Schema.decodeUnknownEffect(schema)(known[name]).pipe(
+            Effect.mapError(({ message }) => new VariableMissing({ name, reason: `is not as expected: ${message}` }))
+          )
+        : Effect.fail(new VariableMissing({ name, reason: "is not set" }))
+    },
+    setVariable: (name, value) =>
+      Effect.sync(() => Object.defineProperty(draft.set, name, { value, enumerable: true, configurable: true })),
+    insert: (...steps) => Effect.sync(() => void draft.insert.push(...steps)),
+    drop: (...steps) => Effect.sync(() => void draft.drop.push(...steps)),
+    terminate: Effect.sync(() => void (draft.terminate = true)),
+    remaining: left.map(({ step, activity }) => ({ step, activity }))
+  }
+}
+
+/** The step took longer than it may. */
+class StepTimedOut extends Schema.TaggedError<StepTimedOut>()("StepTimedOut", { limit: Schema.String }) {
+  override get message() {
+    return `It took longer than ${this.limit}.`
+  }
+}
+
+/** Runs an activity's effect; a typed failure, a defect and a time-out become `Failing`, an interruption stays one. */
+const attempting = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  limit: Duration.Duration | undefined
+): Effect.Effect<Result.Result<A, Failing>, never, R> => {
+  const limited: Effect.Effect<A, E | StepTimedOut, R> =
+    limit === undefined
+      ? effect
+      : Effect.timeoutOrElse(effect, {
+          duration: limit,
+          orElse: () => Effect.fail(new StepTimedOut({ limit: Duration.format(limit) }))
+        })
+  return limited.pipe(
+    Effect.map((value): Result.Result<A, Failing> => Result.succeed(value)),
+    Effect.catchCause((cause): Effect.Effect<Result.Result<A, Failing>> => {
+      if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
+      const log = Cause.hasDies(cause) ? Effect.logError("An activity died", cause) : Effect.void
+      return Effect.as(log, Result.fail(failingOf(cause)))
+    })
+  )
+}
+
+const invalid = (what: string, message: string): Failing => ({ error: what, message: message.slice(0, maxMessage) })
+
+/** What the step at hand takes, decrypted and checked; a failure where it does not fit the activity. */
+const decodePayload = Effect.fnUntraced(function* (
+  { activity, hop }: { readonly activity: Activity.Any; readonly hop: Slip.Hop },
+  schema: Schema.Codec<unknown, unknown>,
+  error: string
+): Effect.fn.Return<Result.Result<unknown, Failing>, Refused | Unavailable, Security> {
+  const security = yield* Security
+  const data = yield* security.reveal(activity.name, hop.payload)
+  return yield* Schema.decodeUnknownEffect(schema)(data, { errors: "all" }).pipe(
+    Effect.match({
+      onSuccess: (value): Result.Result<unknown, Failing> => Result.succeed(value),
+      onFailure: ({ message }) => Result.fail(invalid(error, message))
+    })
+  )
+})
+
+const newDraft = (): Draft => ({ set: {}, insert: [], drop: [], terminate: false })
+
+/** The lesser of the step's own limit and the activity's. */
+const limitOf = <R>({ activity, hop }: Task<R>): Duration.Duration | undefined => {
+  const ofStep = hop.timeoutMillis === undefined ? undefined : Duration.millis(hop.timeoutMillis)
+  if (ofStep === undefined || activity.timeout === undefined) return ofStep ?? activity.timeout
+  return Duration.min(ofStep, activity.timeout)
+}
+
+/** Executes the step. */
+export const execute = Effect.fnUntraced(function* <R>(
+  task: Task<R>
+): Effect.fn.Return<Result.Result<Slip.Transition, Failing>, Refused | Unavailable, R | Security> {
+  const { activity, envelope, hop } = task
+  const security = yield* Security
+  const args = yield* decodePayload(task, activity.arguments, "InvalidArguments")
+  if (Result.isFailure(args)) return Result.fail(args.failure)
+  const draft = newDraft()
+  const answer = yield* attempting(
+    Effect.provideService(activity.execute(args.success), ActivityContext, contextOf(task, draft)),
+    limitOf(task)
+  )
+  if (Result.isFailure(answer)) return Result.fail(answer.failure)
+
+  const seal = (name: string, data: Schema.Json) =>
+    hop.payload.encrypted ? security.conceal(name, data) : Effect.succeed({ data, encrypted: false })
+  let undo: Envelope.Sealed | null = null
+  if (activity.compensate !== undefined) {
+    const encoded = Schema.encodeUnknownResult(activity.log)(answer.success)
+    if (Result.isFailure(encoded)) return Result.fail(invalid("InvalidLog", encoded.failure.message))
+    undo = yield* seal(activity.name, encoded.success as Schema.Json)
+  }
+  const insert: Array<Envelope.Step> = []
+  for (const { activity: inserted, arguments: given } of draft.insert) {
+    const encoded = Schema.encodeUnknownResult(inserted.arguments)(given)
+    if (Result.isFailure(encoded)) return Result.fail(invalid("InvalidInsertion", encoded.failure.message))
+    const { data, encrypted } = yield* seal(inserted.name, encoded.success as Schema.Json)
+    const step = `${hop.step}.${insert.length + 1}`
+    const { name, queue } = inserted
+    insert.push({ step, activity: name, queue, arguments: data, encrypted, timeout_ms: null })
+  }
+  const { drop, set, terminate } = draft
+  const at = yield* Clock.currentTimeMillis
+  const transition: Slip.Transition = { type: "executed", step: hop.step, at, undo, set, insert, drop, terminate }
+  const applied = Slip.apply(envelope.headers.routing_slip, transition)
+  return Result.isSuccess(applied)
+    ? Result.succeed(transition)
+    : Result.fail(invalid("RevisionRefused", applied.failure))
+})
+
+/** Undoes the step. */
+export const compensate = Effect.fnUntraced(function* <R>(
+  task: Task<R>
+): Effect.fn.Return<Result.Result<Slip.Transition, Failing>, Refused | Unavailable, R | Security> {
+  const { activity, hop } = task
+  if (activity.compensate === undefined) {
+    return Result.fail(invalid("NotUndoable", `${activity.name} has no compensation here any more`))
+  }
+  const log = yield* decodePayload(task, activity.log, "InvalidLog")
+  if (Result.isFailure(log)) return Result.fail(log.failure)
+  const draft = newDraft()
+  const answer = yield* attempting(
+    Effect.provideService(activity.compensate(log.success), ActivityContext, contextOf(task, draft)),
+    activity.timeout
+  )
+  if (Result.isFailure(answer)) return Result.fail(answer.failure)
+  const at = yield* Clock.currentTimeMillis
+  return Result.succeed({ type: "compensated", step: hop.step, at, set: draft.set })
+})

@@ -1,0 +1,254 @@
+/**
+ * Builds and dispatches a routing slip.
+ *
+ * @example
+ * yield* RoutingSlip.builder(registry).pipe(
+ *   RoutingSlip.add(chargeCard, { amount: 100, cardToken }),
+ *   RoutingSlip.variable("customer", customerId),
+ *   RoutingSlip.sign(signer),
+ *   RoutingSlip.dispatch)
+ */
+import { type Failure, InvalidInput } from "@tenon/core/Failure"
+import * as Issues from "@tenon/core/Issues"
+import { NewId } from "@tenon/core/NewId"
+import { Transport } from "@tenon/messaging/Transport"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import * as Schema from "effect/Schema"
+import type * as Activity from "./Activity.ts"
+import type * as Envelope from "./Envelope.ts"
+import { HopStore, openingKey } from "./HopStore.ts"
+import type { Refused } from "./Refused.ts"
+import type * as Registry from "./Registry.ts"
+import * as Slip from "./Slip.ts"
+import * as TraceContext from "./TraceContext.ts"
+import * as Wire from "./Wire.ts"
+
+/** Proves a slip's beginning; made by `SignedLog.issuer`. */
+export interface Issuer {
+  readonly manifest: (manifest: {
+    readonly headers: Pick<Envelope.Headers, "tenant_id" | "correlation_id" | "message_id">
+    readonly slip: Envelope.RoutingSlip
+    readonly oboToken: string | null
+    readonly queue: string
+    readonly at: number
+    readonly lifetimeMillis: number
+  }) => Effect.Effect<Envelope.SecurityContext>
+}
+
+/** Encrypts for the activities of a slip; made by `Encryption.sealer`. */
+export interface Sealer {
+  readonly conceal: (activity: string, data: Schema.Json) => Effect.Effect<Envelope.Sealed, Refused | Failure>
+}
+
+interface State {
+  readonly registry: Registry.Any
+  readonly steps: ReadonlyArray<{
+    readonly activity: Activity.Any
+    readonly arguments: unknown
+    readonly timeoutMillis: number | null
+  }>
+  readonly variables: { readonly [name: string]: Schema.Json }
+  readonly revision: Envelope.Revision
+  readonly correlationId: string | undefined
+  readonly tenantId: string
+  readonly oboToken: string | null
+  readonly within: number | undefined
+  readonly lifetime: number
+  readonly issuer: Issuer | undefined
+  readonly sealer: Sealer | undefined
+}
+
+/** A slip in the making, over a registry whose activities are called `Names`. */
+export interface Builder<in out Names extends string> extends Pipeable {
+  readonly names: (name: Names) => Names
+  readonly state: State
+}
+
+const make = <Names extends string>(state: State): Builder<Names> => ({
+  names: (name) => name,
+  state,
+  pipe() {
+    return pipeArguments(this, arguments)
+  }
+})
+
+const week = Duration.toMillis(Duration.days(7))
+
+/** Begins a slip. The correlation id names it for ever; dispatching the same one again changes nothing. */
+export const builder = <Names extends string, R>(
+  registry: Registry.Registry<Names, R>,
+  options: { readonly correlationId?: string; readonly tenantId?: string } = {}
+): Builder<Names> =>
+  make({
+    registry,
+    steps: [],
+    variables: {},
+    revision: { by: [], activities: [], budget: 0, drops: false },
+    correlationId: options.correlationId,
+    tenantId: options.tenantId ?? "default",
+    oboToken: null,
+    within: undefined,
+    lifetime: week,
+    issuer: undefined,
+    sealer: undefined
+  })
+
+/** The compile error of a step whose activity is not in the builder's registry. */
+export interface NotInRegistry<Name> {
+  readonly "this activity is not in the registry of the builder": Name
+}
+
+type Known<Names extends string, Name extends string> = [Name] extends [Names] ? unknown : NotInRegistry<Name>
+
+const update =
+  (change: (state: State) => Partial<State>) =>
+  <Names extends string>(self: Builder<Names>): Builder<Names> =>
+    make({ ...self.state, ...change(self.state) })
+
+/** Adds a step. `timeout` bounds one execution of it. */
+export const add =
+  <A extends Activity.Any>(
+    activity: A,
+    args: NoInfer<Activity.ArgumentsOf<A>>,
+    options: { readonly timeout?: Duration.Input } = {}
+  ) =>
+  <Names extends string>(self: Builder<Names> & Known<Names, Activity.NameOf<A>>): Builder<Names> => {
+    const timeoutMillis =
+      options.timeout === undefined ? null : Duration.toMillis(Duration.fromInputUnsafe(options.timeout))
+    return make({
+      ...self.state,
+      steps: [...self.state.steps, { activity, arguments: args, timeoutMillis }]
+    })
+  }
+
+/** Sets a variable that all activities can read. */
+export const variable = (name: string, value: Schema.Json) =>
+  update(({ variables }) => ({ variables: { ...variables, [name]: value } }))
+
+/** Lets activities change the itinerary while it runs. Without this nobody may. */
+export const revisable = (policy: {
+  readonly by: ReadonlyArray<Activity.Any>
+  readonly insert?: ReadonlyArray<Activity.Any>
+  /** How many steps may be inserted in all. */
+  readonly budget?: number
+  readonly drops?: boolean
+}) =>
+  update(() => ({
+    revision: {
+      by: policy.by.map(({ name }) => name),
+      activities: (policy.insert ?? []).map(({ name }) => name),
+      budget: policy.budget ?? 0,
+      drops: policy.drops ?? false
+    }
+  }))
+
+/** No step is begun later than this after dispatching; what was done by then is undone. */
+export const within = (duration: Duration.Input) =>
+  update(() => ({ within: Duration.toMillis(Duration.fromInputUnsafe(duration)) }))
+
+/** How long the signed manifest is good for; afterwards no step is executed. Default a week. */
+export const lifetime = (duration: Duration.Input) =>
+  update(() => ({ lifetime: Duration.toMillis(Duration.fromInputUnsafe(duration)) }))
+
+/** Has the slip travel with a user's token. */
+export const onBehalfOf = (token: string) => update(() => ({ oboToken: token }))
+
+/** Signs the manifest. Workers under zero trust accept nothing else. */
+export const sign = (issuer: Issuer) => update(() => ({ issuer }))
+
+/** Encrypts arguments, and what undoing needs, for the activity concerned. */
+export const encrypt = (sealer: Sealer) => update(() => ({ sealer }))
+
+/** What was dispatched. */
+export interface Dispatched {
+  readonly tenantId: string
+  readonly correlationId: string
+}
+
+/** Makes the first message. Fails where arguments do not fit their activity, or there is no step. */
+export const build = Effect.fn("RoutingSlip.build")(function* <Names extends string>({ state }: Builder<Names>) {
+  const issues: Array<{ readonly path: string; readonly message: string }> = []
+  const itinerary: Array<Envelope.Step> = []
+  for (const [index, { activity, arguments: given, timeoutMillis }] of state.steps.entries()) {
+    const step = String(index + 1)
+    const encoded = yield* Effect.result(Schema.encodeUnknownEffect(activity.arguments)(given, { errors: "all" }))
+    if (encoded._tag === "Failure") {
+      const at = `${step}.${activity.name}`
+      issues.push(
+        ...Issues.fromSchema(encoded.failure).map(({ path, message }) => ({ path: `${at}.${path}`, message }))
+      )
+      continue
+    }
+    const data = encoded.success as Schema.Json
+    const sealed =
+      state.sealer === undefined ? { data, encrypted: false } : yield* state.sealer.conceal(activity.name, data)
+    const { name, queue } = activity
+    itinerary.push({
+      step,
+      activity: name,
+      queue,
+      arguments: sealed.data,
+      encrypted: sealed.encrypted,
+      timeout_ms: timeoutMillis
+    })
+  }
+  if (state.steps.length === 0) issues.push({ path: "", message: "a slip needs at least one step" })
+  const [first] = itinerary
+  if (issues.length > 0 || first === undefined) return yield* new InvalidInput({ issues })
+
+  const at = yield* Clock.currentTimeMillis
+  const generate = yield* NewId
+  const correlationId = state.correlationId ?? generate(at)
+  const slip = Slip.start({
+    itinerary,
+    variables: state.variables,
+    revision: state.revision,
+    deadline: state.within === undefined ? null : at + state.within
+  })
+  const names = { tenant_id: state.tenantId, correlation_id: correlationId, message_id: generate(at) }
+  const unsigned = { obo_token: state.oboToken, jws_signature: null, jws_log: [] }
+  const security_context =
+    state.issuer === undefined
+      ? unsigned
+      : yield* state.issuer.manifest({
+          headers: names,
+          slip,
+          oboToken: state.oboToken,
+          queue: first.queue,
+          at,
+          lifetimeMillis: state.lifetime
+        })
+  const headers: Envelope.Headers = {
+    ...names,
+    routing_slip: slip,
+    security_context,
+    trace_context: yield* TraceContext.capture
+  }
+  const envelope: Envelope.Envelope = { payload: first.arguments, headers }
+  return { envelope, message: { queue: first.queue, id: names.message_id, body: Wire.encode(envelope) }, at }
+})
+
+/** Records the slip and sends it on its way. Once this succeeds it will be carried out, or undone. */
+export const dispatch = Effect.fn("RoutingSlip.dispatch")(function* <Names extends string>(self: Builder<Names>) {
+  const store = yield* HopStore
+  const transport = yield* Transport
+  const { envelope, message, at } = yield* build(self)
+  const { tenant_id: tenantId, correlation_id: correlationId, routing_slip } = envelope.headers
+  const activity = routing_slip.itinerary[0]?.activity ?? ""
+  const dispatched: Dispatched = { tenantId, correlationId }
+  const isNew = yield* store.open(
+    { ...dispatched, status: "executing", activity, updatedAt: at, body: message.body },
+    message,
+    { type: "dispatched", step: "0", activity, detail: "", at }
+  )
+  if (!isNew) return dispatched
+  // Stored is sent: where the broker does not answer now, a relay publishes it later.
+  yield* transport.publish(message).pipe(
+    Effect.andThen(store.dispatched(openingKey(dispatched))),
+    Effect.catch((failure) => Effect.logWarning("A slip is sent later", failure.message))
+  )
+  return dispatched
+})

@@ -1,0 +1,70 @@
+/**
+ * What a worker demands of a message before it acts on it, and what it adds when it passes the message on.
+ *
+ * Implementations: `layerUnsigned` here, which trusts whoever can reach the queue (a single process, a test), and
+ * `SecuritySigned`, which trusts nobody: every transition is signed and checked.
+ */
+import type { Unavailable } from "@tenon/core/Failure"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
+import { createHash } from "node:crypto"
+import type * as Envelope from "./Envelope.ts"
+import { Refused } from "./Refused.ts"
+import type { Transition } from "./Slip.ts"
+
+/** A message that may be acted on. */
+export interface Admitted {
+  /** Names the content of the message: two messages for one step that differ in it are a fork. */
+  readonly digest: string
+  /** The place of the newest entry in the signed log; undefined where nothing is signed. */
+  readonly index: number | undefined
+}
+
+/** The message that is to follow another. */
+export interface Following {
+  readonly messageId: string
+  /** The queue it is for; null at the end of the slip. */
+  readonly queue: string | null
+  readonly transition: Transition
+}
+
+/** Checks and proves. */
+export class Security extends Context.Service<
+  Security,
+  {
+    /** Accepts a message that came from a queue, or refuses it. `body` is what `envelope` was read from. */
+    readonly admit: (
+      envelope: Envelope.Envelope,
+      body: Uint8Array,
+      queue: string
+    ) => Effect.Effect<Admitted, Refused | Unavailable>
+    /** The security context of the message that follows `envelope`, proving the transition made by `activity`. */
+    readonly prove: (
+      envelope: Envelope.Envelope,
+      activity: string,
+      following: Following
+    ) => Effect.Effect<Envelope.SecurityContext, Refused | Unavailable>
+    /** Reads what may be encrypted for an activity. */
+    readonly reveal: (activity: string, sealed: Envelope.Sealed) => Effect.Effect<Schema.Json, Refused | Unavailable>
+    /** Encrypts for an activity. */
+    readonly conceal: (activity: string, data: Schema.Json) => Effect.Effect<Envelope.Sealed, Refused | Unavailable>
+  }
+>()("@tenon/routing-slip/Security") {}
+
+/** A digest as the signed log uses it: SHA-256, base64url. */
+export const digest = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("base64url")
+
+/** Trusts every message that is well formed. */
+export const layerUnsigned: Layer.Layer<Security> = Layer.succeed(Security, {
+  admit: (_, body) => Effect.succeed({ digest: digest(body), index: undefined }),
+  prove: ({ headers }) =>
+    Effect.succeed({ obo_token: headers.security_context.obo_token, jws_signature: null, jws_log: [] }),
+  reveal: (_, { data, encrypted }) =>
+    encrypted
+      ? Effect.fail(new Refused({ reason: "undecryptable", detail: "this worker has no keys to decrypt with" }))
+      : Effect.succeed(data),
+  conceal: () =>
+    Effect.fail(new Refused({ reason: "undecryptable", detail: "this worker has no keys to encrypt with" }))
+})

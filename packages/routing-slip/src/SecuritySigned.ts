@@ -1,0 +1,74 @@
+/** Zero trust: a message is acted on only if its whole history is signed by those who may have made it. */
+import type { Unavailable } from "@tenon/core/Failure"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
+import * as Encryption from "./Encryption.ts"
+import { Keys, type PrivateKey } from "./Keys.ts"
+import { Refused } from "./Refused.ts"
+import { digest, Security } from "./Security.ts"
+import * as SignedLog from "./SignedLog.ts"
+
+/** The worker's own keys. */
+export interface Options {
+  /** What it signs with: one key, or one for each of its activities. */
+  readonly signing: PrivateKey | { readonly [activity: string]: PrivateKey }
+  /** What it decrypts with; the retired ones too, for as long as messages encrypted for them may come. */
+  readonly decryption?: ReadonlyArray<PrivateKey>
+}
+
+const isKey = (signing: Options["signing"]): signing is PrivateKey => typeof signing["kty"] === "string"
+
+/** Checks all that comes and signs all that goes, over a key set. */
+export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
+  Layer.effect(
+    Security,
+    Effect.gen(function* () {
+      const keys = yield* Keys
+      const { signing } = options
+      const only = isKey(signing) ? yield* SignedLog.signer(signing) : undefined
+      const byActivity = new Map<string, SignedLog.Signer>()
+      if (!isKey(signing)) {
+        for (const [activity, key] of Object.entries(signing)) byActivity.set(activity, yield* SignedLog.signer(key))
+      }
+      const reveal = yield* Encryption.opener(options.decryption ?? [])
+
+      return Security.of({
+        admit: Effect.fnUntraced(function* (envelope, _, queue) {
+          const proven = yield* Effect.provideService(SignedLog.verifyEnvelope(envelope), Keys, keys)
+          if (proven.last.aud !== queue) {
+            return yield* new Refused({ reason: "wrong-audience", detail: `it is signed for ${proven.last.aud}` })
+          }
+          const now = yield* Clock.currentTimeMillis
+          // What was begun in time must still be undone.
+          if (proven.slip.phase === "execute" && now > proven.manifest.expires_at) {
+            return yield* new Refused({ reason: "expired", detail: "the slip's authority has run out" })
+          }
+          return { digest: proven.digest, index: proven.last.index }
+        }),
+        prove: Effect.fnUntraced(function* ({ headers }, activity, { messageId, queue, transition }) {
+          const signer = only ?? byActivity.get(activity)
+          if (signer === undefined) {
+            return yield* new Refused({ reason: "not-authorised", detail: `no key is at hand to sign for ${activity}` })
+          }
+          const log = SignedLog.entriesOf(headers.security_context)
+          const newest = log.at(-1)
+          const jws = yield* signer.sign({
+            index: log.length,
+            prev: newest === undefined ? null : digest(newest),
+            tenant_id: headers.tenant_id,
+            correlation_id: headers.correlation_id,
+            message_id: messageId,
+            aud: queue,
+            at: transition.at,
+            manifest: null,
+            transition
+          })
+          return { obo_token: headers.security_context.obo_token, jws_signature: jws, jws_log: log }
+        }),
+        reveal: (activity, sealed): Effect.Effect<Schema.Json, Refused | Unavailable> => reveal(activity, sealed),
+        conceal: (activity, data) => Effect.provideService(Encryption.conceal(activity, data), Keys, keys)
+      })
+    })
+  )

@@ -1,0 +1,34 @@
+/** Performs activities: listens to their queues, and looks after what waits in the store. */
+import { type SubscribeOptions, Transport, type TransportError } from "@tenon/messaging/Transport"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Hop from "./Hop.ts"
+import type { HopStore } from "./HopStore.ts"
+import type * as Registry from "./Registry.ts"
+import * as Relay from "./Relay.ts"
+import type { Security } from "./Security.ts"
+
+/** How a worker works. */
+export interface Options extends Hop.Options, SubscribeOptions {
+  /** How it looks after what waits; false where another process does. */
+  readonly relay?: Relay.Options | false
+  /** Only these activities of the registry. Default: all. */
+  readonly only?: ReadonlyArray<string>
+}
+
+/** Performs the activities of a registry until the scope closes; then it drains. */
+export const layer = <R>(
+  registry: Registry.Of<R>,
+  options: Options = {}
+): Layer.Layer<never, TransportError, R | Transport | HopStore | Security> =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const transport = yield* Transport
+      const handle = Hop.handler(registry, options)
+      const wanted = registry.activities.filter(({ name }) => options.only?.includes(name) ?? true)
+      for (const queue of new Set(wanted.map((activity) => activity.queue))) {
+        yield* transport.subscribe(queue, handle, options)
+      }
+      if (options.relay !== false) yield* Effect.forkScoped(Relay.run(options.relay))
+    })
+  )

@@ -1,0 +1,185 @@
+/** What every store of hops has to do. */
+import { type Claim, HopStore, type HopKey, type SlipEvent, type SlipRecord } from "@tenon/routing-slip/HopStore"
+import { assert, layer as suiteOf } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+
+let slips = 0
+const newKey = (phase: HopKey["phase"] = "execute"): HopKey => ({
+  tenantId: "tenant-a",
+  correlationId: `c${++slips}`,
+  step: "1",
+  phase
+})
+const body = (text: string) => new TextEncoder().encode(text)
+const message = (text: string) => ({ queue: "q", id: text, body: body(text) })
+const incoming = (digest = "d", index?: number) => ({ digest, index, incoming: message("incoming") })
+const event = (type: SlipEvent["type"]): SlipEvent => ({
+  type,
+  step: "1",
+  activity: "a",
+  detail: "é",
+  at: 1_700_000_000_000
+})
+const record = (key: HopKey, status: SlipRecord["status"] = "executing"): SlipRecord => ({
+  tenantId: key.tenantId,
+  correlationId: key.correlationId,
+  status,
+  activity: "a",
+  updatedAt: 1_700_000_000_000 + slips,
+  body: body("slip")
+})
+const heldBy = (key: HopKey, claim: Claim) => {
+  assert.strictEqual(claim._tag, "Claimed")
+  return { key, token: claim._tag === "Claimed" ? claim.token : 0 }
+}
+/** The messages of one slip that are due. */
+const dueOf = Effect.fnUntraced(function* ({ correlationId }: HopKey, grace = 0) {
+  const store = yield* HopStore
+  const due = yield* store.pending(1_000, grace)
+  return due.filter(({ key }) => key.correlationId === correlationId).map((each) => each.message.id)
+})
+
+/** The laws, as tests on the real clock. */
+export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
+  suiteOf(store, { excludeTestServices: true, timeout: "30 seconds" })(
+    `${name} keeps the laws of a hop store`,
+    (it) => {
+      it.effect("a step belongs to one worker until its lease ends, and then to the next with a higher token", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          const first = heldBy(key, yield* store.claim(key, incoming(), 300))
+          assert.strictEqual((yield* store.claim(key, incoming(), 300))._tag, "Parked")
+          assert.deepStrictEqual(yield* dueOf(key), [])
+          yield* Effect.sleep("350 millis")
+          assert.deepStrictEqual(yield* dueOf(key), ["incoming"], "what came meanwhile comes again")
+          const second = yield* store.claim(key, incoming(), 10_000)
+          assert.deepInclude(second, { _tag: "Claimed", claims: 2, failures: 0 })
+          assert.isAbove(heldBy(key, second).token, first.token)
+          const result = { outgoing: undefined, event: event("executed"), slip: record(key) }
+          assert.strictEqual((yield* Effect.flip(store.complete(first, result)))._tag, "Fenced")
+          assert.strictEqual((yield* Effect.flip(store.renew(first, 1_000)))._tag, "Fenced")
+          const again = { incoming: message("incoming"), delay: 0, event: event("retrying") }
+          assert.strictEqual((yield* Effect.flip(store.postpone(first, again)))._tag, "Fenced")
+          assert.strictEqual((yield* Effect.flip(store.halt(first, again)))._tag, "Fenced")
+          assert.deepStrictEqual(yield* store.events(key.tenantId, key.correlationId), [], "nothing of it was kept")
+          assert.isUndefined(yield* store.slip(key.tenantId, key.correlationId))
+        })
+      )
+
+      it.effect("of many that claim at once, one gets it", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          const claims = yield* Effect.all(
+            Array.from({ length: 20 }, () => store.claim(key, incoming(), 10_000)),
+            { concurrency: "unbounded" }
+          )
+          assert.strictEqual(claims.filter(({ _tag }) => _tag === "Claimed").length, 1)
+        })
+      )
+
+      it.effect("a lease that is renewed does not end; a claim that is released can be taken at once", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          const held = heldBy(key, yield* store.claim(key, incoming(), 200))
+          yield* store.renew(held, 10_000)
+          yield* Effect.sleep("250 millis")
+          assert.strictEqual((yield* store.claim(key, incoming(), 200))._tag, "Parked")
+          yield* store.release(held)
+          assert.deepInclude(yield* store.claim(key, incoming(), 200), { _tag: "Claimed", claims: 1 })
+        })
+      )
+
+      it.effect("outcome, message, event and slip are stored at once; the message waits until it is dispatched", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          const slip = record(key)
+          yield* store.complete(held, { outgoing: message("next"), event: event("executed"), slip })
+          assert.deepStrictEqual(yield* store.events(key.tenantId, key.correlationId), [event("executed")])
+          const found = yield* store.slip(key.tenantId, key.correlationId)
+          assert.deepStrictEqual(
+            { ...found, body: Array.from(found?.body ?? []) },
+            { ...slip, body: Array.from(slip.body) }
+          )
+          assert.deepStrictEqual(yield* dueOf(key, 60_000), [], "its worker has time to publish it")
+          const again = yield* store.claim(key, incoming(), 10_000)
+          assert.strictEqual(again._tag === "Done" ? new TextDecoder().decode(again.outgoing?.body) : "", "next")
+          assert.deepStrictEqual(yield* dueOf(key), ["next"])
+          assert.deepStrictEqual(yield* dueOf(key, 60_000), [], "it is not given out twice in a row")
+          yield* store.dispatched(key)
+          assert.deepStrictEqual(yield* dueOf(key), [])
+          assert.deepStrictEqual(yield* store.claim(key, incoming(), 1), { _tag: "Done", outgoing: undefined })
+        })
+      )
+
+      it.effect("another message for a step, or for a place in the log, is a fork and leaves no trace", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          yield* store.claim(key, incoming("d1", 1), 10_000)
+          assert.strictEqual((yield* store.claim(key, incoming("d2", 2), 10_000))._tag, "Forked")
+          const other = { ...key, step: "2" }
+          assert.strictEqual((yield* store.claim(other, incoming("d3", 1), 10_000))._tag, "Forked")
+          assert.strictEqual((yield* store.claim(other, incoming("d4", 2), 10_000))._tag, "Claimed")
+        })
+      )
+
+      it.effect("a postponed step comes again when its time has come, with its failures counted", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          yield* store.postpone(held, { incoming: message("later"), delay: 200, event: event("retrying") })
+          assert.strictEqual((yield* store.claim(key, incoming(), 10_000))._tag, "Parked")
+          assert.deepStrictEqual(yield* dueOf(key), [])
+          yield* Effect.sleep("250 millis")
+          assert.deepStrictEqual(yield* dueOf(key), ["later"])
+          assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", failures: 1, claims: 2 })
+        })
+      )
+
+      it.effect("a halted step waits for an operator, who may have it skipped", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey("compensate")
+          yield* store.open(record(key, "compensating"), message("first"), event("dispatched"))
+          const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          yield* store.halt(held, { incoming: message("halted"), event: event("halted") })
+          assert.strictEqual((yield* store.slip(key.tenantId, key.correlationId))?.status, "halted")
+          assert.strictEqual((yield* store.claim(key, incoming(), 10_000))._tag, "Parked")
+          assert.deepStrictEqual(yield* dueOf(key), ["first"])
+          assert.strictEqual((yield* Effect.flip(store.resume("tenant-b", key.correlationId)))._tag, "NotHalted")
+          yield* store.resume(key.tenantId, key.correlationId, "grace")
+          assert.include(yield* dueOf(key), "halted")
+          assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", skippedBy: "grace" })
+          assert.strictEqual((yield* Effect.flip(store.resume(key.tenantId, key.correlationId)))._tag, "NotHalted")
+        })
+      )
+
+      it.effect("a slip is opened once, listed by status, cancelled, and never seen by another tenant", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          assert.isTrue(yield* store.open(record(key, "cancelled"), message("first"), event("dispatched")))
+          assert.isFalse(yield* store.open(record(key), message("second"), event("dispatched")))
+          assert.deepStrictEqual(yield* dueOf(key), ["first"])
+          const listed = yield* store.slips(key.tenantId, { status: "cancelled" })
+          assert.deepStrictEqual(
+            listed.map(({ correlationId }) => correlationId),
+            [key.correlationId]
+          )
+          assert.strictEqual((yield* store.slips(key.tenantId, { limit: 1 })).length, 1)
+          assert.deepStrictEqual(yield* store.slips("tenant-b", {}), [])
+          assert.isUndefined(yield* store.slip("tenant-b", key.correlationId))
+          assert.deepStrictEqual(yield* store.events("tenant-b", key.correlationId), [])
+          yield* store.cancel(key.tenantId, key.correlationId, "grace")
+          assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", cancelledBy: "grace" })
+        })
+      )
+    }
+  )

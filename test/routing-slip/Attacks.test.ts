@@ -1,0 +1,337 @@
+/* oxlint-disable typescript/no-explicit-any -- hostile messages are made by hand, past all types. */
+/** Every message here is hostile or broken: it must be set aside with its reason, and nothing may be executed. */
+import { type Settlement, Transport } from "@tenon/messaging/Transport"
+import type * as Envelope from "@tenon/routing-slip/Envelope"
+import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import { digest } from "@tenon/routing-slip/Security"
+import * as SignedLog from "@tenon/routing-slip/SignedLog"
+import * as Wire from "@tenon/routing-slip/Wire"
+import * as Worker from "@tenon/routing-slip/Worker"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import * as Jose from "jose"
+import {
+  afterAlpha,
+  alpha,
+  begin,
+  beta,
+  deliver,
+  done,
+  keys,
+  type KeyRing,
+  newest,
+  registry,
+  world
+} from "../support/SignedWorld.ts"
+
+type Mutable<T> = T extends object ? { -readonly [K in keyof T]: Mutable<T[K]> } : T
+
+/** Changes a message by hand, leaving its signatures as they are. */
+const altered = (body: Uint8Array, change: (message: any) => void): Uint8Array => {
+  const message: Mutable<Envelope.Envelope> = JSON.parse(new TextDecoder().decode(body))
+  change(message)
+  return new TextEncoder().encode(JSON.stringify(message))
+}
+
+const refusedFor = (settlement: Settlement, reason: string): void => {
+  assert.strictEqual(settlement._tag, "DeadLetter", JSON.stringify(settlement))
+  if (settlement._tag === "DeadLetter") assert.strictEqual(settlement.reason, reason, settlement.detail)
+  assert.deepStrictEqual(done, [], "nothing may be executed")
+}
+
+/** Alters the message from alpha to beta and expects it to be refused; the true message is good afterwards. */
+const attack = (name: string, reason: string, change: (message: any, ring: KeyRing) => void) =>
+  it.effect(name, () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      yield* Effect.gen(function* () {
+        const genuine = yield* afterAlpha(ring, "slip")
+        refusedFor(
+          yield* deliver(
+            beta.queue,
+            altered(genuine, (message) => change(message, ring))
+          ),
+          reason
+        )
+        assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
+        assert.deepStrictEqual(done, ["beta 2"])
+      }).pipe(Effect.provide(world(ring)))
+    })
+  )
+
+const lastJws = (message: any): string => message.headers.security_context.jws_signature
+const entryOf = (jws: string): any =>
+  JSON.parse(new TextDecoder().decode(Jose.base64url.decode(jws.split(".")[1] ?? "")))
+
+/** Replaces the newest entry by one that an attacker signed. */
+const resigned = (
+  name: string,
+  reason: string,
+  by: (ring: KeyRing) => KeyRing["alpha"],
+  change?: (entry: any) => void
+) =>
+  it.effect(name, () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      yield* Effect.gen(function* () {
+        const genuine = yield* afterAlpha(ring, "slip")
+        const message = JSON.parse(new TextDecoder().decode(genuine))
+        const entry = entryOf(lastJws(message))
+        change?.(entry)
+        const { sign } = yield* SignedLog.signer(by(ring).privateKey)
+        message.headers.security_context.jws_signature = yield* sign(entry)
+        refusedFor(yield* deliver(beta.queue, new TextEncoder().encode(JSON.stringify(message))), reason)
+      }).pipe(Effect.provide(world(ring)))
+    })
+  )
+
+/** A JWS of the attacker's own making in place of the newest entry. */
+const forged = (name: string, reason: string, make: (payload: string, ring: KeyRing) => Promise<string>) =>
+  it.effect(name, () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      yield* Effect.gen(function* () {
+        const message = JSON.parse(new TextDecoder().decode(yield* afterAlpha(ring, "slip")))
+        const jws = yield* Effect.promise(() => make(lastJws(message).split(".")[1] ?? "", ring))
+        message.headers.security_context.jws_signature = jws
+        refusedFor(yield* deliver(beta.queue, new TextEncoder().encode(JSON.stringify(message))), reason)
+      }).pipe(Effect.provide(world(ring)))
+    })
+  )
+
+const base64 = (value: object) => Jose.base64url.encode(JSON.stringify(value))
+
+const on = (name: string, body: (ring: KeyRing) => Effect.Effect<void, any, any>) =>
+  it.effect(name, () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      done.length = 0
+      yield* Effect.provide(body(ring), world(ring)) as Effect.Effect<void>
+    })
+  )
+
+describe("a message under zero trust", () => {
+  attack("without any signature", "unsigned", ({ headers }) => {
+    headers.security_context = { obo_token: null, jws_signature: null, jws_log: [] }
+  })
+  attack("with another payload", "tampered", (message) => (message.payload.amount = 2_000))
+  attack("with other arguments in the itinerary", "tampered", (message) => {
+    message.headers.routing_slip.itinerary[0].arguments.amount = 2_000
+    message.payload.amount = 2_000
+  })
+  attack("with a step added to the itinerary", "tampered", ({ headers }) => {
+    headers.routing_slip.itinerary.push({ ...headers.routing_slip.itinerary[0], step: "3" })
+  })
+  attack("with another variable", "tampered", ({ headers }) => (headers.routing_slip.variables.customer = "eve"))
+  attack("with a hidden variable", "tampered", ({ headers }) => {
+    Object.defineProperty(headers.routing_slip.variables, "__proto__", { value: "eve", enumerable: true })
+  })
+  attack("with another activity log", "tampered", ({ headers }) => (headers.routing_slip.activity_log = []))
+  attack("with other data to undo", "tampered", ({ headers }) => {
+    headers.routing_slip.compensation_log[0].data.amount = 1_000
+  })
+  attack("with a larger budget for revisions", "tampered", ({ headers }) => (headers.routing_slip.revision.budget = 9))
+  attack("with another user's token", "tampered", ({ headers }) => {
+    headers.security_context.obo_token = "a stolen token"
+  })
+  attack("under another correlation id", "tampered", ({ headers }) => (headers.correlation_id = "another"))
+  attack("for another tenant", "tampered", ({ headers }) => (headers.tenant_id = "tenant-b"))
+  attack("under another message id", "tampered", ({ headers }) => (headers.message_id = "another"))
+  attack("with a log cut short", "tampered", ({ headers }) => {
+    headers.security_context.jws_signature = headers.security_context.jws_log.pop()
+  })
+  attack("with a log whose beginning is gone", "broken-log", ({ headers }) => (headers.security_context.jws_log = []))
+  attack("with an entry twice", "broken-log", ({ headers }) => {
+    headers.security_context.jws_log.push(headers.security_context.jws_log[0])
+  })
+  attack("with one bit of a signature changed", "bad-signature", ({ headers }) => {
+    const jws: string = headers.security_context.jws_signature
+    const at = jws.length - 10
+    headers.security_context.jws_signature = jws.slice(0, at) + (jws[at] === "A" ? "B" : "A") + jws.slice(at + 1)
+  })
+  attack("that is not an envelope", "malformed", (message) => delete message.headers.routing_slip)
+  attack("with members that nobody knows", "malformed", ({ headers }) => (headers.admin = true))
+  attack("whose activity looks like a module", "malformed", ({ headers }) => {
+    headers.routing_slip.itinerary[0].activity = "../../os:system"
+  })
+  attack("whose step is named like a prototype", "malformed", ({ headers }) => {
+    headers.routing_slip.itinerary[0].step = "__proto__"
+  })
+
+  resigned("signed by another activity", "not-authorised", (ring) => ring.beta)
+  resigned("signed by the issuer in an activity's place", "not-authorised", (ring) => ring.issuer)
+  resigned("signed by a revoked key", "revoked-key", (ring) => ring.gone)
+  resigned("signed by a key after it was retired", "retired-key", (ring) => ring.old)
+  resigned("signed by a key of another tenant", "not-authorised", (ring) => ring.elsewhere)
+  resigned(
+    "signed by its activity for a transition that is not allowed",
+    "illegal-transition",
+    (ring) => ring.alpha,
+    (entry) => {
+      entry.transition.drop = ["2"]
+    }
+  )
+  resigned(
+    "signed by its activity for another queue",
+    "broken-log",
+    (ring) => ring.alpha,
+    (entry) => {
+      entry.aud = "tenon.gamma"
+    }
+  )
+
+  forged(
+    "with the algorithm `none`",
+    "bad-signature",
+    async (payload) => `${base64({ alg: "none", typ: "tenon-slip+jws", kid: "alpha" })}.${payload}.`
+  )
+  forged("with the public key used as an HMAC secret", "bad-signature", (payload, ring) =>
+    new Jose.CompactSign(Jose.base64url.decode(payload))
+      .setProtectedHeader({ alg: "HS256", typ: "tenon-slip+jws", kid: "alpha" })
+      .sign(Jose.base64url.decode(ring.alpha.publicKey.x))
+  )
+  forged("with a key of its own in the header", "bad-signature", async (payload) => {
+    const { publicKey, privateKey } = await Jose.generateKeyPair("Ed25519", { extractable: true })
+    return new Jose.CompactSign(Jose.base64url.decode(payload))
+      .setProtectedHeader({ alg: "Ed25519", typ: "tenon-slip+jws", kid: "alpha", jwk: await Jose.exportJWK(publicKey) })
+      .sign(privateKey)
+  })
+  forged("with an unknown key", "unknown-key", async (payload) => {
+    const { privateKey } = await Jose.generateKeyPair("Ed25519")
+    return new Jose.CompactSign(Jose.base64url.decode(payload))
+      .setProtectedHeader({ alg: "Ed25519", typ: "tenon-slip+jws", kid: "../alpha" })
+      .sign(privateKey)
+  })
+  forged("with a token of another kind signed by the right key", "bad-signature", async (payload, ring) => {
+    const key = await Jose.importJWK({ ...ring.alpha.privateKey }, "Ed25519")
+    return new Jose.CompactSign(Jose.base64url.decode(payload))
+      .setProtectedHeader({ alg: "Ed25519", typ: "JWT", kid: "alpha" })
+      .sign(key)
+  })
+
+  on("for another queue", (ring) =>
+    Effect.gen(function* () {
+      refusedFor(yield* deliver(alpha.queue, yield* afterAlpha(ring, "slip")), "wrong-audience")
+    })
+  )
+  on("that has expired; what it did before can still be undone", (ring) =>
+    Effect.gen(function* () {
+      const first = yield* begin(ring, "slip", RoutingSlip.lifetime("1 hour"))
+      yield* TestClock.adjust("61 minutes")
+      refusedFor(yield* deliver(alpha.queue, first), "expired")
+    })
+  )
+  on("with one key twice", (ring) =>
+    Effect.gen(function* () {
+      const text = new TextDecoder().decode(yield* afterAlpha(ring, "slip"))
+      const doubled = text.replace('{"payload":', '{"payload":{"amount":2000},"pay\\u006coad":')
+      refusedFor(yield* deliver(beta.queue, new TextEncoder().encode(doubled)), "duplicate-key")
+    })
+  )
+  on("of ten megabytes", () =>
+    Effect.gen(function* () {
+      const started = performance.now()
+      refusedFor(yield* deliver(beta.queue, new Uint8Array(10 * 1024 * 1024).fill(0x5b)), "too-large")
+      assert.isBelow(performance.now() - started, 100)
+    })
+  )
+  on("nested a thousand levels deep", () =>
+    Effect.gen(function* () {
+      const body = new TextEncoder().encode("[".repeat(1_000) + "]".repeat(1_000))
+      refusedFor(yield* deliver(beta.queue, body), "malformed")
+    })
+  )
+  on("that is not UTF-8", () =>
+    Effect.gen(function* () {
+      refusedFor(yield* deliver(beta.queue, Uint8Array.of(0x22, 0xff, 0x22)), "malformed")
+    })
+  )
+  on("for an activity that is not performed here", (ring) =>
+    Effect.gen(function* () {
+      const { sign } = yield* SignedLog.signer(ring.issuer.privateKey)
+      const genuine = yield* Wire.decode(yield* begin(ring, "slip"))
+      const { headers } = genuine
+      const slip = {
+        ...headers.routing_slip,
+        itinerary: headers.routing_slip.itinerary.map((step) => ({ ...step, activity: "gamma" }))
+      }
+      const jws = yield* sign({ ...entryOf(lastJws(genuine)), manifest: { slip, obo_sha256: null, expires_at: 1_000 } })
+      const security_context = { ...headers.security_context, jws_signature: jws }
+      const body = Wire.encode({ ...genuine, headers: { ...headers, routing_slip: slip, security_context } })
+      refusedFor(yield* deliver(alpha.queue, body), "unknown-activity")
+    })
+  )
+  on("that a fork of the slip has overtaken", (ring) =>
+    Effect.gen(function* () {
+      const first = yield* Wire.decode(yield* begin(ring, "slip"))
+      const second = yield* afterAlpha(ring, "slip")
+      // Alpha signs a second history, as only a thief of its key could: the same step with another variable.
+      const { sign } = yield* SignedLog.signer(ring.alpha.privateKey)
+      const genuine = yield* Wire.decode(second)
+      const entry = entryOf(lastJws(genuine))
+      const jws = yield* sign({ ...entry, transition: { ...entry.transition, set: { customer: "eve" } } })
+      const { headers } = genuine
+      const routing_slip = { ...headers.routing_slip, variables: { customer: "eve" } }
+      const security_context = { ...headers.security_context, jws_signature: jws }
+      const fork = Wire.encode({ ...genuine, headers: { ...headers, routing_slip, security_context } })
+      assert.strictEqual(entry.prev, digest(lastJws(first)))
+      assert.deepStrictEqual(yield* deliver(beta.queue, second), { _tag: "Ack" })
+      done.length = 0
+      refusedFor(yield* deliver(beta.queue, fork), "forked")
+    })
+  )
+  on("whose beginning is another one that its issuer signed", (ring) =>
+    Effect.gen(function* () {
+      const genuine = yield* Wire.decode(yield* afterAlpha(ring, "slip"))
+      const issuer = SignedLog.issuer(yield* SignedLog.signer(ring.issuer.privateKey))
+      const { envelope } = yield* RoutingSlip.builder(registry, { correlationId: "slip" }).pipe(
+        RoutingSlip.add(alpha, { amount: 1 }),
+        RoutingSlip.add(beta, { amount: 2_000 }),
+        RoutingSlip.variable("customer", "ada"),
+        RoutingSlip.sign(issuer),
+        RoutingSlip.build
+      )
+      const { headers } = genuine
+      const spliced = {
+        payload: { amount: 2_000 },
+        headers: {
+          ...headers,
+          routing_slip: { ...headers.routing_slip, itinerary: envelope.headers.routing_slip.itinerary.slice(1) },
+          security_context: { ...headers.security_context, jws_log: [lastJws(envelope)] }
+        }
+      }
+      refusedFor(yield* deliver(beta.queue, Wire.encode(spliced)), "broken-log")
+    })
+  )
+  on("that was handled before is acknowledged, and executes nothing", (ring) =>
+    Effect.gen(function* () {
+      const genuine = yield* afterAlpha(ring, "slip")
+      assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
+      done.length = 0
+      assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
+      assert.deepStrictEqual(done, [])
+      const end = yield* newest("slip")
+      assert.deepStrictEqual(yield* deliver(beta.queue, genuine, 2), { _tag: "Ack" })
+      assert.deepStrictEqual(yield* newest("slip"), end)
+    })
+  )
+
+  it.live("is found among the dead letters of a real worker, with its reason", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      done.length = 0
+      yield* Effect.gen(function* () {
+        const transport = yield* Transport
+        yield* transport.publish({ queue: beta.queue, id: "evil", body: new TextEncoder().encode('{"payload":{}}') })
+        for (let left = 100; left > 0 && (yield* transport.deadLetters(beta.queue)).length === 0; left--) {
+          yield* Effect.sleep("10 millis")
+        }
+        const [letter] = yield* transport.deadLetters(beta.queue)
+        assert.deepInclude(letter, { id: "evil", reason: "malformed" })
+        assert.include(letter?.detail, "headers")
+      }).pipe(Effect.provide(Worker.layer(registry).pipe(Layer.provideMerge(world(ring)))))
+    })
+  )
+})

@@ -1,0 +1,138 @@
+/** A worker process is killed with -9 at every step of a hop, on real brokers and a real database. */
+import * as TransportRabbitMq from "@tenon/messaging/TransportRabbitMq"
+import * as TransportRedis from "@tenon/messaging/TransportRedis"
+import { Transport } from "@tenon/messaging/Transport"
+import type { Point } from "@tenon/routing-slip/HopPoint"
+import { HopStore } from "@tenon/routing-slip/HopStore"
+import * as Keys from "@tenon/routing-slip/Keys"
+import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as SignedLog from "@tenon/routing-slip/SignedLog"
+import * as Verify from "@tenon/routing-slip/Verify"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as SqlClient from "effect/sql/SqlClient"
+import * as NodeChildProcess from "node:child_process"
+import * as NodePath from "node:path"
+import { deleteQueues, deleteStreams, listens, rabbitUrl, redisUrl } from "../support/Brokers.ts"
+import { type ChildOptions, does, ends, registry } from "../support/SlipCrashes.ts"
+import * as SlipDatabase from "../support/SlipDatabase.ts"
+import { settled } from "../support/Slips.ts"
+
+/** With TENON_FAULTS=1 every point (about 25 seconds per broker), else the two that tell the most. */
+const points: ReadonlyArray<Point> =
+  process.env["TENON_FAULTS"] === "1"
+    ? ["admitted", "claimed", "executed", "stored", "published", "dispatched"]
+    : ["executed", "stored"]
+const phases = ["execute", "compensate"] as const
+const prefix = `tenon-crash-${process.pid}-`
+const queues = registry.activities.map(({ queue }) => queue)
+
+/** The hop that dies: one that another follows, so that all points are reached. */
+const struckKey = (id: string, phase: (typeof phases)[number]) =>
+  `default/${id}/${phase === "execute" ? 1 : 2}/${phase}`
+
+const brokers = {
+  Redis: { brokerUrl: redisUrl, layer: TransportRedis.layer({ url: redisUrl, prefix, visibility: "600 millis" }) },
+  RabbitMQ: { brokerUrl: rabbitUrl, layer: TransportRabbitMq.layer({ url: rabbitUrl, prefix }) }
+} as const
+
+afterAll(async () => {
+  if (await listens(redisUrl)) await deleteStreams(queues, prefix)
+  if (await listens(rabbitUrl)) await deleteQueues(queues.map((queue) => `${prefix}${queue}`))
+})
+
+/** Keeps one worker running: where it kills itself, another takes its place; where it ends otherwise, the test fails. */
+const keepAlive = (options: ChildOptions, onDeath: () => void) =>
+  Effect.callback<void>((resume) => {
+    const path = NodePath.join(import.meta.dirname, "../support/slip-worker-child.ts")
+    const child = NodeChildProcess.spawn(process.execPath, [path, JSON.stringify(options)], { stdio: "inherit" })
+    child.once("exit", (code, signal) => {
+      onDeath()
+      resume(signal === "SIGKILL" ? Effect.void : Effect.die(new Error(`the worker ended with ${code ?? signal}`)))
+    })
+    return Effect.sync(() => child.kill("SIGKILL"))
+  }).pipe(Effect.forever)
+
+describe("a worker that is killed", () => {
+  for (const transport of ["Redis", "RabbitMQ"] as const) {
+    const { brokerUrl, layer } = brokers[transport]
+    const here = Promise.all([listens(brokerUrl), listens(process.env["DATABASE_URL"] ?? "postgres://127.0.0.1:5432")])
+    it.live(
+      `loses no slip and repeats no effect, at every point of a hop, over ${transport}`,
+      (test) =>
+        Effect.gen(function* () {
+          if ((yield* Effect.promise(() => here)).includes(false)) return test.skip()
+          const database = yield* SlipDatabase.make
+          const issuer = yield* Keys.generate("issuer", "sig", { issues: true })
+          const worker = yield* Keys.generate("worker", "sig", { activities: ["does", "ends"] })
+          const jwks = { keys: [issuer.publicKey, worker.publicKey] }
+          const signing = worker.privateKey
+          const { roles, url: databaseUrl } = database
+          const options = { transport, brokerUrl, prefix, databaseUrl, roles, signing, jwks }
+          let deaths = 0
+          yield* Effect.gen(function* () {
+            const sql = yield* SqlClient.SqlClient
+            yield* sql`create table effects (key text primary key, attempts int not null default 1)`
+            yield* sql`create table crashes (key text not null, point text not null)`
+            const sign = RoutingSlip.sign(SignedLog.issuer(yield* SignedLog.signer(issuer.privateKey)))
+            const cases = phases.flatMap((phase) => points.map((point) => ({ phase, point, id: `${phase}-${point}` })))
+            for (const { id, phase, point } of cases) {
+              yield* sql`insert into crashes values (${struckKey(id, phase)}, ${point})`
+              yield* RoutingSlip.builder(registry, { correlationId: id }).pipe(
+                RoutingSlip.add(does, {}),
+                RoutingSlip.add(does, {}),
+                RoutingSlip.add(ends, { well: phase === "execute" }),
+                sign,
+                RoutingSlip.dispatch
+              )
+            }
+            yield* Effect.forkScoped(
+              Effect.tapCause(
+                keepAlive(options, () => deaths++),
+                (cause) => Effect.logError(cause)
+              )
+            )
+
+            for (const { id, phase, point } of cases) {
+              const slip = yield* settled({ tenantId: "default", correlationId: id }, "20 millis")
+              assert.strictEqual(slip?.status, phase === "execute" ? "completed" : "faulted", id)
+              const rows = yield* sql<{ readonly key: string; readonly attempts: number }>`
+                select key, attempts from effects where key like ${`default/${id}/%`} order by key`
+              // A death also strikes the slips that the worker has in hand beside its own, so attempts are not counted
+              // here (the simulation does): what counts is which keys the world has seen, each applied once.
+              assert.deepStrictEqual(
+                rows.map(({ key }) => key.slice(`default/${id}/`.length)),
+                phase === "execute"
+                  ? ["1/execute", "2/execute", "3/execute"]
+                  : ["1/compensate", "1/execute", "2/compensate", "2/execute"],
+                id
+              )
+              const struck = rows.find(({ key }) => key === struckKey(id, phase))
+              if (point === "executed") assert.isAtLeast(struck?.attempts ?? 0, 2, `${id} was not struck`)
+              const report = yield* Verify.verify(slip?.body ?? new Uint8Array())
+              assert.strictEqual(report.outcome, phase === "execute" ? "completed" : "faulted")
+            }
+            assert.deepStrictEqual(yield* sql`select * from crashes`, [], "every planned crash has happened")
+            assert.isAtLeast(deaths, cases.length)
+            for (const queue of queues) {
+              assert.deepStrictEqual(yield* (yield* Transport).deadLetters(queue), [], "nothing was set aside")
+            }
+            assert.deepStrictEqual(yield* (yield* HopStore).slips("default", { status: "executing" }), [])
+          }).pipe(
+            Effect.provide(
+              Layer.mergeAll(
+                layer,
+                SlipDatabase.over(databaseUrl, roles),
+                Keys.layer(jwks),
+                PgClient.layer({ url: Redacted.make(databaseUrl), maxConnections: 2 })
+              )
+            )
+          )
+        }).pipe(Effect.scoped),
+      60_000
+    )
+  }
+})

@@ -1,0 +1,37 @@
+/** The message brokers of the machine, where it has any: real servers that the tests use under names of their own. */
+import * as Amqp from "amqplib"
+import * as Net from "node:net"
+import { createClient } from "redis"
+
+export const redisUrl = process.env["REDIS_URL"] ?? "redis://127.0.0.1:6379"
+export const rabbitUrl = process.env["RABBITMQ_URL"] ?? "amqp://guest:guest@127.0.0.1:5672"
+
+/** Whether something listens where a URL points. */
+export const listens = (url: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const { hostname, port, protocol } = new URL(url)
+    const socket = Net.connect(Number(port || (protocol === "redis:" ? 6379 : 5672)), hostname)
+    const done = (answer: boolean) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.setTimeout(1_000, () => done(false))
+    socket.once("connect", () => done(true))
+    socket.once("error", () => done(false))
+  })
+
+/** Deletes what tests left on Redis. */
+export const deleteStreams = async (queues: ReadonlyArray<string>, prefix = "tenon:"): Promise<void> => {
+  const client = createClient({ url: redisUrl })
+  await client.connect()
+  await client.del(queues.flatMap((queue) => [`${prefix}{${queue}}`, `${prefix}{${queue}}:dead`]))
+  client.destroy()
+}
+
+/** Deletes what tests left on RabbitMQ. */
+export const deleteQueues = async (queues: ReadonlyArray<string>): Promise<void> => {
+  const connection = await Amqp.connect(rabbitUrl)
+  const channel = await connection.createChannel()
+  for (const queue of queues.flatMap((queue) => [queue, `${queue}.dead`])) await channel.deleteQueue(queue)
+  await connection.close()
+}

@@ -1,0 +1,43 @@
+/** A TCP proxy whose connections a test can cut, as a broker that restarts would. */
+import * as Effect from "effect/Effect"
+import * as Net from "node:net"
+
+/** Listens on a free port for the scope. */
+export const make = (target: string) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly cut: () => number; readonly close: () => void }>((resume) => {
+      const { hostname, port, protocol } = new URL(target)
+      const sockets = new Set<Net.Socket>()
+      const cut = () => {
+        const count = sockets.size
+        for (const socket of sockets) socket.destroy()
+        return count
+      }
+      const server = Net.createServer((incoming) => {
+        const outgoing = Net.connect(Number(port || (protocol === "redis:" ? 6379 : 5672)), hostname)
+        for (const socket of [incoming, outgoing]) {
+          sockets.add(socket)
+          socket.on("error", () => {})
+          socket.on("close", () => {
+            sockets.delete(socket)
+            incoming.destroy()
+            outgoing.destroy()
+          })
+        }
+        incoming.pipe(outgoing)
+        outgoing.pipe(incoming)
+      })
+      server.listen(0, "127.0.0.1", () => {
+        const url = new URL(target)
+        const address = server.address()
+        url.hostname = "127.0.0.1"
+        url.port = String(typeof address === "object" ? address?.port : "")
+        resume(Effect.succeed({ url: url.href, cut, close: () => void server.close() }))
+      })
+    }),
+    ({ close, cut }) =>
+      Effect.sync(() => {
+        close()
+        cut()
+      })
+  )
