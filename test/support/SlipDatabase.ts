@@ -1,18 +1,9 @@
-/** A hop store over a database of its own on the machine's PostgreSQL. */
-import * as HopStoreSql from "@tenon/routing-slip/HopStoreSql"
+/** A hop store over a database of its own on the PostgreSQL of the test file. */
 import * as Tables from "@tenon/routing-slip/HopStoreSqlTables"
-import * as TenantSql from "@tenon/sql/TenantSql"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import * as Scratch from "./ScratchDatabase.ts"
-
-/** The store over a database that has its tables. */
-export const over = (url: string, roles: Tables.Roles) =>
-  HopStoreSql.layer(roles).pipe(
-    Layer.provide(Layer.effect(HopStoreSql.Transactions, TenantSql.TenantSql)),
-    Layer.provide(TenantSql.layer({ url: Redacted.make(url), role: roles.appRole }))
-  )
+import { over } from "./SlipStore.ts"
 
 /** Makes a database with the tables, dropped with the scope. */
 export const make = Effect.gen(function* () {

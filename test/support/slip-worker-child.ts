@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as SqlClient from "effect/sql/SqlClient"
 import { type ChildOptions, Effects, registry } from "./SlipCrashes.ts"
-import * as SlipDatabase from "./SlipDatabase.ts"
+import * as SlipStore from "./SlipStore.ts"
 
 const options: ChildOptions = JSON.parse(process.argv[2] ?? "")
 const transport =
@@ -59,7 +59,7 @@ const worker = Worker.layer(registry, {
     Layer.mergeAll(
       effects,
       transport,
-      SlipDatabase.over(options.databaseUrl, options.roles),
+      SlipStore.over(options.databaseUrl, options.roles),
       SecuritySigned.layer({ signing: options.signing }).pipe(Layer.provide(Keys.layer(options.jwks)))
     )
   ),

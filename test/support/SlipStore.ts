@@ -1,0 +1,13 @@
+/** A hop store over a database that is there already: what a worker in a process of its own starts with. */
+import * as HopStoreSql from "@tenon/routing-slip/HopStoreSql"
+import type * as Tables from "@tenon/routing-slip/HopStoreSqlTables"
+import * as TenantSql from "@tenon/sql/TenantSql"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+
+/** The store over a database that has its tables. */
+export const over = (url: string, roles: Tables.Roles) =>
+  HopStoreSql.layer(roles).pipe(
+    Layer.provide(Layer.effect(HopStoreSql.Transactions, TenantSql.TenantSql)),
+    Layer.provide(TenantSql.layer({ url: Redacted.make(url), role: roles.appRole }))
+  )
