@@ -1,3 +1,4 @@
+import * as ApiKeys from "@tenon/core/ApiKeys"
 import { AuditLog } from "@tenon/core/AuditLog"
 import * as Executor from "@tenon/core/Executor"
 import { Unavailable } from "@tenon/core/Failure"
@@ -5,6 +6,7 @@ import * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
 import { RowStore } from "@tenon/core/RowStore"
 import { Outbox, type Pending } from "@tenon/core/UnitOfWork"
+import * as ApiKeysSql from "@tenon/sql/ApiKeysSql"
 import * as AuditLogSql from "@tenon/sql/AuditLogSql"
 import * as RowStoreSql from "@tenon/sql/RowStoreSql"
 import { TenantSql } from "@tenon/sql/TenantSql"
@@ -19,6 +21,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import * as StoreDatabase from "../support/StoreDatabase.ts"
 
@@ -342,6 +345,44 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
       yield* StoreDatabase.admin("alter table tenon.audit_log rename to elsewhere")
       yield* audit.denied({ actor: a, action: "X.y", key: undefined, reason: "because" })
       yield* StoreDatabase.admin("alter table tenon.elsewhere rename to audit_log")
+    })
+  )
+
+  it.effect("a database that cannot write now is unavailable, and no bug", () =>
+    Effect.gen(function* () {
+      const table = "public.law_claims"
+      for (const state of ["25006", "53100", "58030"]) {
+        yield* StoreDatabase.admin(
+          `create or replace function public.refuse() returns trigger language plpgsql as
+           $$ begin raise exception 'no' using errcode = '${state}'; end $$`,
+          `create trigger refuse before insert on ${table} for each row execute function public.refuse()`
+        )
+        const failure = yield* Effect.flip(execute(Domain.Claim, "create", `full-${state}`, { thing: state, by: "me" }))
+        assert.strictEqual(failure._tag, "Unavailable", state)
+        yield* StoreDatabase.admin(`drop trigger refuse on ${table}`)
+      }
+      assert.isDefined(yield* execute(Domain.Claim, "create", "written", { thing: "again", by: "me" }))
+    })
+  )
+
+  it.effect("an API key is found until it is revoked, and not while its tenant is suspended", () =>
+    Effect.gen(function* () {
+      const { names } = yield* StoreDatabase.StoreDatabase
+      yield* Effect.gen(function* () {
+        const keys = yield* ApiKeys.ApiKeys
+        const { key, secret } = yield* ApiKeys.create({ tenantId: "keyed", name: "k", roles: ["admin"] })
+        const find = Effect.flatMap(ApiKeys.hashOf(Redacted.value(secret)), keys.find)
+        assert.strictEqual((yield* find)?.id, key.id)
+        yield* StoreDatabase.admin("insert into tenon.tenants (id, name) values ('keyed', 'Keyed')")
+        assert.strictEqual((yield* find)?.id, key.id)
+        yield* StoreDatabase.admin("update tenon.tenants set status = 'suspended' where id = 'keyed'")
+        assert.isUndefined(yield* find)
+        yield* StoreDatabase.admin("update tenon.tenants set status = 'active' where id = 'keyed'")
+        assert.isUndefined((yield* find)?.revokedAt)
+        assert.isFalse(yield* keys.revoke("another", key.id, 1))
+        assert.isTrue(yield* keys.revoke("keyed", key.id, 1))
+        assert.strictEqual((yield* find)?.revokedAt, 1)
+      }).pipe(Effect.provide(ApiKeysSql.layer(names)))
     })
   )
 })

@@ -8,14 +8,27 @@ export const sentence = (failure: { readonly message: string }): string => {
   return setting === undefined ? failure.message : `${setting} is not set.`
 }
 
+/** What a failure says, with what the system said underneath: a port that is taken, a server that is not there. */
+export const wordsFor = (failure: unknown): string => {
+  const own = Predicate.hasProperty(failure, "message") ? sentence({ message: String(failure.message) }) : ""
+  const told = systemErrorUnder(failure)?.message ?? ""
+  const words = own.includes(told) ? own : own === "" ? told : `${own}: ${told}`
+  return words === "" ? String(failure) : words
+}
+
+/** The system's own error among the causes of a failure. Others may quote what is nobody's business. */
+const systemErrorUnder = (failure: unknown, depth = 0): Error | undefined => {
+  if (depth > 8 || typeof failure !== "object" || failure === null) return undefined
+  if (failure instanceof Error && Predicate.hasProperty(failure, "syscall") && failure.message !== "") return failure
+  const { cause, reason } = failure as { readonly cause?: unknown; readonly reason?: unknown }
+  return systemErrorUnder(cause, depth + 1) ?? systemErrorUnder(reason, depth + 1)
+}
+
 /** Prints the failure of a command. What the command line itself found wrong is printed already. */
 export const report = (failure: unknown): Effect.Effect<void> =>
   Effect.sync(() => {
     process.exitCode = 1
-    if (isOfCommandLine(failure)) return
-    process.stderr.write(
-      `${Predicate.hasProperty(failure, "message") ? sentence({ message: String(failure.message) }) : String(failure)}\n`
-    )
+    if (!isOfCommandLine(failure)) process.stderr.write(`${wordsFor(failure)}\n`)
   })
 
 const isOfCommandLine = (failure: unknown): boolean =>

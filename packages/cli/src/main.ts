@@ -4,6 +4,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
+import * as References from "effect/References"
 import * as Complaint from "./Complaint.ts"
 import { dev } from "./DevCommand.ts"
 import { doctor } from "./DoctorCommand.ts"
@@ -16,5 +17,7 @@ root.pipe(
   Command.run({ version: "0.1.0" }),
   Effect.catch(Complaint.report),
   Effect.provide(NodeServices.layer),
+  // What a command prints is its answer, to be read by machines too; what happens on the way goes beside it.
+  Effect.provideService(References.LogToStderr, true),
   NodeRuntime.runMain
 )

@@ -2,6 +2,7 @@
 import * as NodeHttp from "node:http"
 import * as NodeHttps from "node:https"
 import { Unavailable } from "@tenon/core/Failure"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -19,7 +20,8 @@ export interface Answer {
 export interface RestateIngress {
   /**
    * Makes a call and waits for its answer; or, one way, until it is accepted. Asked again where the connection or the
-   * ingress failed: a call is done once for its signed id, however often it is made. In the end fails with `Unavailable`.
+   * ingress failed: a call is done once for its signed id, however often it is made. In the end fails with `Unavailable`;
+   * so does a call whose answer takes too long, though Restate carries out what it has accepted.
    */
   readonly call: (
     call: Call,
@@ -39,7 +41,8 @@ const again = Schedule.upTo(Schedule.exponential("50 millis"), { times: 6 })
 /** Calls the ingress at an address. Connections are closed with the scope. */
 export const make = Effect.fnUntraced(function* (
   ingressUrl: string,
-  keys: ContextKeys
+  keys: ContextKeys,
+  patience: Duration.Input
 ): Effect.fn.Return<RestateIngress, never, Scope.Scope> {
   const base = new URL(ingressUrl)
   const secure = base.protocol === "https:"
@@ -92,7 +95,16 @@ export const make = Effect.fnUntraced(function* (
       return once(path, headers, body).pipe(
         Effect.retry(again),
         Effect.tapError(({ message }) => Effect.logWarning("Restate's ingress does not answer", message)),
-        Effect.mapError(() => new Unavailable({ what: "The durable runtime" }))
+        Effect.mapError(() => new Unavailable({ what: "The durable runtime" })),
+        // A paused invocation answers when an operator resumes it; whoever waits for it must not pile up until then.
+        Effect.timeoutOrElse({
+          duration: patience,
+          orElse: () =>
+            Effect.andThen(
+              Effect.logWarning("An invocation gives no answer; is it paused?", target),
+              Effect.fail(new Unavailable({ what: "The durable runtime" }))
+            )
+        })
       )
     }
   }

@@ -22,6 +22,8 @@ export interface Options {
   readonly keys: ContextKeys.ContextKeys
   /** How long after a door's call its handler may begin. Default: an hour. */
   readonly lifetime?: Duration.Input | undefined
+  /** How long to wait for an answer: what was accepted is carried out without anyone waiting, too. Default: a minute. */
+  readonly patience?: Duration.Input | undefined
 }
 
 const nothing: ReadonlyArray<Action.ErrorClass> = []
@@ -48,7 +50,7 @@ export const layer = (options: Options): Layer.Layer<Runtime, never, Executor> =
     Runtime,
     Effect.gen(function* () {
       const { registry } = yield* Executor
-      const ingress = yield* RestateIngress.make(options.ingressUrl, options.keys)
+      const ingress = yield* RestateIngress.make(options.ingressUrl, options.keys, options.patience ?? "1 minute")
       const lifetime = Duration.toMillis(options.lifetime ?? "1 hour")
 
       return Runtime.of({

@@ -14,7 +14,13 @@ const columns = "id, tenant_id, hash, name, roles, created_at, expires_at, revok
 
 const find = (hash: string): ReadonlyArray<Statement> => [
   { sql: "select set_config('app.api_key_hash', $1, true)", params: [hash] },
-  { sql: `select ${columns} from tenon.api_keys where hash = $1`, params: [hash] }
+  {
+    // A suspended tenant's keys stand for nobody until it is active again.
+    sql:
+      `select ${columns} from tenon.api_keys as k where k.hash = $1 ` +
+      "and not exists (select from tenon.tenants as t where t.id = k.tenant_id and t.status <> 'active')",
+    params: [hash]
+  }
 ]
 
 const add = (key: StoredKey): Statement => ({

@@ -119,7 +119,10 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()(
   readonly retryable = true
 }
 
-/** No connection could be had in time, or the server is starting, stopping or full. Nothing was sent. */
+/**
+ * No connection could be had in time, or the server is starting, stopping, full, read-only or at odds with its disk.
+ * Nothing was done.
+ */
 export class Unavailable extends Schema.TaggedError<Unavailable>()(
   "Unavailable",
   {
@@ -241,6 +244,8 @@ export const fromServer = (error: ServerError): SqlFailure => {
     case "57P05":
     case "25P03":
       return new ConnectionLost({ outcome: "rolledBack", message })
+    // A standby, or a server that was made read-only: another or the same one will write again.
+    case "25006":
     case "57P03":
       return new Unavailable({ message })
   }
@@ -252,6 +257,7 @@ export const fromServer = (error: ServerError): SqlFailure => {
     case "28":
       return new PermissionDenied({ table, message })
     case "53":
+    case "58":
       return new Unavailable({ message })
   }
   return new Other({ sqlState: code, message })
