@@ -40,13 +40,21 @@ describe("a command that fails says why", () => {
   )
 })
 
-it("--json prints one JSON value and nothing else, though something is logged on the way", () => {
-  const args = ["explain", "Widget.get", "--key", "1", "--tenant", "acme", "--json"]
-  const { status, stderr, stdout } = spawnSync(
+const main = (...args: ReadonlyArray<string>) =>
+  spawnSync(
     process.execPath,
     [join(packages, "cli/src/main.ts"), ...args, "--config", join(packages, "examples/tenon.config.ts")],
     { encoding: "utf8", env: { ...process.env, DATABASE_URL: "postgres://me:hunter2@127.0.0.1:1/x" } }
   )
+
+it("an explanation for no tenant is refused, since nothing can happen there", () => {
+  const { status, stderr } = main("explain", "Widget.create", "--input", '{"name":"x"}')
+  assert.strictEqual(status, 1)
+  assert.include(stderr, "--tenant")
+})
+
+it("--json prints one JSON value and nothing else, though something is logged on the way", () => {
+  const { status, stderr, stdout } = main("explain", "Widget.get", "--key", "1", "--tenant", "acme", "--json")
   assert.strictEqual(status, 0, stderr)
   assert.strictEqual(JSON.parse(stdout).failure.tag, "Unavailable")
   assert.include(stderr, "ECONNREFUSED")

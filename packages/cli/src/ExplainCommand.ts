@@ -2,6 +2,7 @@
 import type { Actor } from "@tenon/core/Actor"
 import { CurrentActor } from "@tenon/core/Actor"
 import * as Explain from "@tenon/core/Explain"
+import { InvalidInput } from "@tenon/core/Failure"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -40,6 +41,12 @@ export const explain = Command.make(
       return yield* Output.print(json, all, analysisTable(all))
     }
     const [resource = "", name = ""] = options.action.value.split(".")
+    if (options.tenant === "" && registry.resource(resource)?.tenantScoped === true) {
+      // Without one there are no rows and a write fails: what would be explained is nothing that can happen.
+      return yield* new InvalidInput({
+        issues: [{ path: "--tenant", message: `${resource} belongs to a tenant; name it` }]
+      })
+    }
     const actor: Actor = {
       id: "tenon explain",
       tenantId: options.tenant,
