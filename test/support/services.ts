@@ -15,7 +15,7 @@ declare module "vitest" {
 export type Shared = "postgres"
 
 /** The address of a shared server, which lives until the run ends. */
-export const address = async (name: Shared): Promise<string> => {
+const address = async (name: Shared): Promise<string> => {
   const answer = await fetch(new URL(name, inject("servers")))
   const text = await answer.text()
   if (!answer.ok) throw new Error(text)
