@@ -7,6 +7,7 @@ import * as Load from "@tenon/core/Load"
 import { MemoryStore } from "@tenon/core/MemoryStore"
 import * as Outcome from "@tenon/core/Outcome"
 import * as Policy from "@tenon/core/Policy"
+import * as Query from "@tenon/core/Query"
 import * as DomainEvent from "@tenon/core/DomainEvent"
 import * as Registry from "@tenon/core/Registry"
 import * as Repository from "@tenon/core/Repository"
@@ -32,6 +33,7 @@ const Item = Resource.make("Item", {
     stock: Schema.Int.pipe(Field.withDefault(0)),
     status: Schema.Literals(["DRAFT", "OPEN", "CLOSED"]).pipe(Field.withDefault("DRAFT")),
     cost: Schema.optionalKey(Schema.Finite).pipe(Field.sensitive),
+    margin: Schema.Finite.pipe(Field.withDefault(5), Field.visibleTo("admin", "accountant")),
     version: Field.Version,
     updatedAt: Field.UpdatedAt
   },
@@ -85,7 +87,7 @@ const as = (role: string) => Effect.provideService(CurrentActor, Testing.actor({
 
 describe("an action decides with no layer at all", () => {
   it("gives an outcome to compare", () => {
-    const self = { id: "1", name: "bolt", stock: 3, status: "OPEN", version: 1 } as const
+    const self = { id: "1", name: "bolt", stock: 3, status: "OPEN", margin: 5, version: 1 } as const
     const context = Testing.context()
     const row = { ...self, updatedAt: context.now }
     const decided = Item.actions.order.decide({ self: row, input: { count: 5 }, loaded: {} }, context)
@@ -211,6 +213,22 @@ it.layer(layer)("actions", (it) => {
       })).items.filter((each) => each["name"] === "dear")
       assert.isDefined(row)
       assert.notProperty(row, "cost")
+    })
+  )
+
+  it.effect("show a field to the roles that it is for, and to nobody else", () =>
+    Effect.gen(function* () {
+      const interpreter = yield* Interpreter
+      const request = { resource: "Item", action: "create", input: { name: "priced" } }
+      assert.property((yield* interpreter.perform(request)).result, "margin")
+      const made = yield* interpreter.perform({ ...request, input: { name: "hidden" } }).pipe(as("editor"))
+      assert.notProperty(made.result, "margin")
+      const { id } = made.result as { readonly id: string }
+      assert.notProperty(yield* interpreter.find(Item, id).pipe(as("viewer")), "margin")
+      assert.property(yield* interpreter.find(Item, id), "margin")
+      const all = { filters: [], order: [], limit: 500, after: undefined }
+      for (const row of (yield* interpreter.list(Item, all).pipe(as("viewer"))).items) assert.notProperty(row, "margin")
+      assert.isTrue(Result.isFailure(Query.parse(Item, { sort: "margin" })))
     })
   )
 

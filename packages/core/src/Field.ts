@@ -76,6 +76,8 @@ export interface Meta {
   readonly default?: Default
   /** Left out of every output, log and trace. */
   readonly sensitive?: true
+  /** Left out of every output to an actor who has none of these roles. */
+  readonly visibleTo?: ReadonlyArray<string>
   /** The field's name in the release before this one. */
   readonly renamedFrom?: string
 }
@@ -90,9 +92,18 @@ const metaIn = (annotations: { readonly [key: string]: unknown } | undefined): M
   return typeof found === "object" && found !== null ? found : {}
 }
 
-/** Whether key annotations, as a schema's AST holds them, mark a sensitive field. */
-export const isSensitive = (annotations: { readonly [key: string]: unknown } | undefined): boolean =>
-  metaIn(annotations).sensitive ?? false
+/** Whether key annotations, as a schema's AST holds them, mark a field that an actor with these roles is not shown. */
+export const isHiddenFrom = (
+  annotations: { readonly [key: string]: unknown } | undefined,
+  roles: ReadonlySet<string>
+): boolean => {
+  const { sensitive, visibleTo } = metaIn(annotations)
+  return sensitive === true || (visibleTo !== undefined && !visibleTo.some((role) => roles.has(role)))
+}
+
+/** The roles that key annotations speak of. */
+export const rolesOf = (annotations: { readonly [key: string]: unknown } | undefined): ReadonlyArray<string> =>
+  metaIn(annotations).visibleTo ?? []
 
 const withMeta = (field: Schema.Constraint, added: Meta) => ({ [metaKey]: { ...meta(field), ...added } })
 
@@ -116,6 +127,12 @@ const filled = <S extends Schema.Constraint & Schema.WithoutConstructorDefault>(
 /** A field whose value is kept out of outputs, logs and traces. */
 export const sensitive = <S extends Schema.Top>(schema: S): S["Rebuild"] =>
   schema.pipe(Schema.annotateKey(withMeta(schema, { sensitive: true })))
+
+/** A field that only actors with one of these roles are shown. Nobody filters or sorts by it. */
+export const visibleTo =
+  (...roles: ReadonlyArray<string>) =>
+  <S extends Schema.Top>(schema: S): S["Rebuild"] =>
+    schema.pipe(Schema.annotateKey(withMeta(schema, { visibleTo: roles })))
 
 /** Says that the field had another name in the release before this one; migrations copy the old column. */
 export const renamedFrom =

@@ -67,7 +67,7 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
       // What runs here decodes its input anyway; what runs elsewhere is refused before it goes there.
       if (onRuntime) yield* Effect.fromResult(checkInput(found.action, invocation.input))
       const executed = yield* onRuntime ? runtime.invoke(invocation) : execute(invocation)
-      const hide = request.reveal === true ? undefined : Sensitive.hider(found.action.output)
+      const hide = request.reveal === true ? undefined : Sensitive.hider(found.action.output, actor.roles)
       if (hide === undefined) return executed
       // A stream that is run as a whole answers with a list of its outputs.
       const { result } = executed
@@ -89,7 +89,7 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
       list: Effect.fnUntraced(function* (resource, query) {
         const actor = yield* mayRead(resource, "list", undefined)
         const page = yield* rows.page(actor, resource, query)
-        const hide = hideRow(resource)
+        const hide = hideRow(resource, actor)
         return hide === undefined ? page : { items: page.items.map(hide), next: page.next }
       }),
       find: Effect.fnUntraced(function* (resource, key) {
@@ -97,7 +97,7 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
         yield* Effect.fromResult(Storable.checkKey(key))
         const row = yield* rows.find(actor, resource, key)
         if (row === undefined) return yield* new NotFound({ resource: resource.name, key })
-        return hideRow(resource)?.(row) ?? row
+        return hideRow(resource, actor)?.(row) ?? row
       })
     })
   })
@@ -105,8 +105,8 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
 
 const nameOf = (action: Action.Any) => `${action.resource}.${action.name}`
 
-const hideRow = (resource: Resource.Any) =>
-  Sensitive.hider(resource.schema) as ((row: EncodedRow) => EncodedRow) | undefined
+const hideRow = (resource: Resource.Any, actor: Actor) =>
+  Sensitive.hider(resource.schema, actor.roles) as ((row: EncodedRow) => EncodedRow) | undefined
 
 const toInvocation = Effect.fnUntraced(function* (
   { action, resource }: Decision.Found,

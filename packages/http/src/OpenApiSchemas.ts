@@ -68,7 +68,7 @@ const clean = (schema: JsonSchema, hide: boolean, refer: Refer): JsonSchema => {
       result[keyword] = refer(decodeURIComponent(value.slice(local.length)).replace(/~1/g, "/").replace(/~0/g, "~"))
     else if (keyword === "properties") result[keyword] = cleanProperties(value as Properties, hide, refer)
     else if (keyword === "required" && Array.isArray(value))
-      result[keyword] = value.filter((name) => !(hide && isHidden((schema["properties"] as Properties)[name])))
+      result[keyword] = value.filter((name) => !(hide && mayBeAbsent((schema["properties"] as Properties)[name])))
     else if (isSchemas(value)) result[keyword] = value.map((each) => clean(each, hide, refer))
     else if (isSchema(value) && schemaKeywords.has(keyword)) result[keyword] = clean(value, hide, refer)
     else result[keyword] = value
@@ -104,6 +104,10 @@ const isHidden = (schema: JsonSchema | undefined): boolean =>
   (metaOf(schema).sensitive === true ||
     (isSchemas(schema["anyOf"]) && schema["anyOf"].some(isHidden)) ||
     (isSchema(schema["items"]) && isHidden(schema["items"])))
+
+/** Whether an answer may lack a property: it is hidden from all, or shown to some roles only. */
+const mayBeAbsent = (schema: JsonSchema | undefined): boolean =>
+  schema !== undefined && (isHidden(schema) || metaOf(schema).visibleTo !== undefined)
 
 /** Takes away the empty `allOf` that an annotation leaves behind, and says what a default is. */
 const tidy = (result: { [keyword: string]: unknown }, original: JsonSchema): JsonSchema => {
