@@ -37,8 +37,8 @@ const cases: ReadonlyArray<Case> = [
   { name: "constructor", raw: '{"name":"a","constructor":{"prototype":{"x":1}}}', status: 400, tag: "InvalidInput" },
   { name: "a NUL", body: { name: "a\u0000b" }, status: 400, tag: "InvalidInput" },
   { name: "half a surrogate pair", raw: '{"name":"\\ud800"}', status: 400, tag: "InvalidInput" },
-  { name: "deep nesting", raw: `{"name":${nested(1_000)}}`, status: 400, tag: "MalformedBody" },
-  { name: "very deep nesting", raw: `{"name":${nested(200_000)}}`, status: 400, tag: "MalformedBody" },
+  { name: "deep nesting", raw: `{"name":${nested(1_000)}}`, status: 400, tag: "InvalidInput" },
+  { name: "very deep nesting", raw: `{"name":${nested(200_000)}}`, status: 400, tag: "InvalidInput" },
   { name: "10 MB", raw: `{"name":"${"x".repeat(10_000_000)}"}`, status: 413, tag: "BodyTooLarge" },
   { name: "no type", raw: '{"name":"a"}', headers: { "content-type": "" }, status: 415, tag: "UnsupportedMediaType" },
   {

@@ -19,7 +19,7 @@ import * as NodePath from "node:path"
 import { deleteQueues, deleteStreams, listens, rabbitUrl, redisUrl } from "../support/Brokers.ts"
 import { type ChildOptions, does, ends, registry } from "../support/SlipCrashes.ts"
 import * as SlipDatabase from "../support/SlipDatabase.ts"
-import { over } from "../support/SlipStore.ts"
+import * as SlipStore from "../support/SlipStore.ts"
 import { settled } from "../support/Slips.ts"
 
 /** With TENON_FAULTS=1 every point (about 25 seconds per broker), else the two that tell the most. */
@@ -126,7 +126,7 @@ describe("a worker that is killed", () => {
             Effect.provide(
               Layer.mergeAll(
                 layer,
-                over(databaseUrl, roles),
+                SlipStore.over(databaseUrl, roles),
                 Keys.layer(jwks),
                 PgClient.layer({ url: Redacted.make(databaseUrl), maxConnections: 2 })
               )

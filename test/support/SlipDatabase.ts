@@ -1,4 +1,4 @@
-/** A hop store over a database of its own on the PostgreSQL of the test file. */
+/** A hop store over a database of its own on the machine's PostgreSQL. */
 import * as Tables from "@tenon/routing-slip/HopStoreSqlTables"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

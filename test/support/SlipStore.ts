@@ -1,4 +1,4 @@
-/** A hop store over a database that is there already: what a worker in a process of its own starts with. */
+/** The hop store over a database that is there already; imports nothing of the test runner, since workers use it too. */
 import * as HopStoreSql from "@tenon/routing-slip/HopStoreSql"
 import type * as Tables from "@tenon/routing-slip/HopStoreSqlTables"
 import * as TenantSql from "@tenon/sql/TenantSql"

@@ -8,6 +8,7 @@
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as Field from "./Field.ts"
+import * as Sensitive from "./Sensitive.ts"
 
 /** `timestamp` is an instant, encoded as an ISO 8601 string in UTC; `json` is everything that is not a scalar. */
 export type ColumnKind = "text" | "integer" | "number" | "boolean" | "timestamp" | "json"
@@ -59,7 +60,7 @@ export const fromFields = (fields: Field.Fields): ReadonlyArray<Column> =>
       optional,
       literals: shape.literals,
       default: meta.default,
-      sensitive: meta.sensitive ?? false,
+      sensitive: Sensitive.isMarked(schema.ast),
       renamedFrom: meta.renamedFrom
     }
   })

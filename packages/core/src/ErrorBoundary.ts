@@ -9,6 +9,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Action from "./Action.ts"
 import * as Failure from "./Failure.ts"
+import * as Sensitive from "./Sensitive.ts"
 
 /** A failure as it travels. `detail` holds the failure's own fields, its `_tag` included. */
 export const WireFailure = Schema.Struct({
@@ -80,6 +81,14 @@ export const encode = (failure: unknown, declared: ReadonlyArray<Action.ErrorCla
       return { tag: failure._tag, status, retryable, message: messageOf(failure), detail: detail.value }
   }
   return unexpected
+}
+
+/** A failure as a caller from outside may see it: `encode` without the sensitive fields. */
+export const show = (failure: unknown, declared: ReadonlyArray<Action.ErrorClass>): WireFailure => {
+  const wire = encode(failure, declared)
+  const errorClass = [...Failure.classes, ...declared].find((each) => failure instanceof each)
+  const hide = errorClass === undefined ? undefined : Sensitive.hider(errorClass)
+  return hide === undefined ? wire : { ...wire, detail: hide(wire.detail) }
 }
 
 /** What a caller sees of a bug: nothing but that there was one. */

@@ -16,6 +16,7 @@ import { NewId } from "./NewId.ts"
 import * as Policy from "./Policy.ts"
 import type * as Registry from "./Registry.ts"
 import * as Sensitive from "./Sensitive.ts"
+import * as Storable from "./Storable.ts"
 import { type Change, type EncodedRow, type OutboxEvent, type Plan, UnitOfWork } from "./UnitOfWork.ts"
 
 /** What an action may do, known from its declaration alone. */
@@ -105,6 +106,7 @@ export const explain = Effect.fn("Explain.explain")(function* (
   const actor = yield* CurrentActor
   const unitOfWork = yield* UnitOfWork
   const found = yield* Decision.lookUp(registry, request.resource, request.action)
+  yield* Effect.fromResult(Storable.checkRequest(request))
   const now = yield* Clock.currentTimeMillis
   const newId = yield* NewId
   const invocation: Invocation = {
@@ -137,8 +139,8 @@ export const explain = Effect.fn("Explain.explain")(function* (
     ...analyseAction(registry, found.action),
     decision: decisionOf(found.action.policy, failure, actor),
     self: self === undefined ? undefined : hide(found.resource.schema, self),
-    failure: planned === undefined ? ErrorBoundary.encode(failure, found.action.errors) : undefined,
-    ...describePlan(planned)
+    failure: planned === undefined ? ErrorBoundary.show(failure, found.action.errors) : undefined,
+    ...describePlan(registry, planned)
   }
 })
 
@@ -147,17 +149,46 @@ const decisionOf = (policy: Policy.Policy, failure: ActionFailure, actor: Curren
     ? { allowed: false, open: false, reason: failure.reason }
     : Policy.decideEarly(policy, actor)
 
-const describePlan = (plan: Plan | undefined): Pick<Explanation, "changes" | "deliveries" | "events"> => {
+const describePlan = (
+  registry: Registry.Registry,
+  plan: Plan | undefined
+): Pick<Explanation, "changes" | "deliveries" | "events"> => {
   if (plan === undefined) return { changes: [], deliveries: [], events: [] }
   const standing = plan.changes.map((change) => (change._tag === "Save" ? { row: change.row, fresh: true } : undefined))
   const { events, executed } = plan.conclude(standing)
-  return { changes: plan.changes.map(describeChange), deliveries: executed.deliveries, events }
+  return {
+    changes: plan.changes.map(describeChange),
+    deliveries: executed.deliveries.map((each) => describeDelivery(registry, each)),
+    events: events.map(({ name, payload }) => {
+      const event = registry.events.find((each) => each.name === name)
+      return { name, payload: hidden(event?.payload, payload) }
+    })
+  }
 }
 
 const describeChange = (change: Change): ExplainedChange =>
   change._tag === "Save"
     ? { change: "save", resource: change.resource.name, row: hide(change.resource.schema, change.row) }
     : { change: "remove", resource: change.resource.name, row: { [change.resource.key]: change.key } }
+
+const describeDelivery = (registry: Registry.Registry, delivery: Delivery): Delivery => {
+  switch (delivery._tag) {
+    case "Send":
+      return {
+        ...delivery,
+        input: hidden(registry.action(delivery.resource, delivery.action)?.input, delivery.input)
+      }
+    case "StartWorkflow":
+      return { ...delivery, input: hidden(registry.workflow(delivery.workflow)?.input, delivery.input) }
+    case "Signal": {
+      const schema = registry.workflow(delivery.workflow)?.signals[delivery.signal]
+      return { ...delivery, payload: hidden(schema, delivery.payload) }
+    }
+  }
+}
+
+const hidden = (schema: Schema.Constraint | undefined, json: Schema.Json): Schema.Json =>
+  (schema === undefined ? undefined : Sensitive.hider(schema)?.(json)) ?? json
 
 const hide = (schema: Schema.Constraint, row: EncodedRow): EncodedRow =>
   (Sensitive.hider(schema)?.(row as Schema.Json) as EncodedRow | undefined) ?? row

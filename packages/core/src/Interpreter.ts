@@ -24,6 +24,7 @@ import type * as Resource from "./Resource.ts"
 import { RowStore } from "./RowStore.ts"
 import { Runtime } from "./Runtime.ts"
 import * as Sensitive from "./Sensitive.ts"
+import * as Storable from "./Storable.ts"
 import type { EncodedRow } from "./UnitOfWork.ts"
 
 /** Performs actions of a registry's resources. */
@@ -60,6 +61,7 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
       const actor = yield* CurrentActor
       const early = Policy.decideEarly(found.action.policy, actor)
       if (!early.allowed) return yield* deny(actor, nameOf(found.action), request.key, early.reason)
+      yield* Effect.fromResult(Storable.checkRequest(request))
       const invocation = yield* toInvocation(found, request, actor)
       const onRuntime = found.resource.durable && !Decision.isRead(found.action)
       // What runs here decodes its input anyway; what runs elsewhere is refused before it goes there.
@@ -92,6 +94,7 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
       }),
       find: Effect.fnUntraced(function* (resource, key) {
         const actor = yield* mayRead(resource, "get", key)
+        yield* Effect.fromResult(Storable.checkKey(key))
         const row = yield* rows.find(actor, resource, key)
         if (row === undefined) return yield* new NotFound({ resource: resource.name, key })
         return hideRow(resource)?.(row) ?? row

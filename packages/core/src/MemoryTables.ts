@@ -96,7 +96,12 @@ export class Tables {
     const conflicting = [...rows.values()].find((row) => agree(row, complete, resource.conflict.on))
     if (conflicting !== undefined && resource.conflict.do === "nothing")
       return Result.succeed({ row: conflicting, fresh: false })
-    const row = this.#number(tenantId, resource, complete, conflicting)
+    // One row's key with another's natural key is not an earlier save of the same row.
+    const other = rows.get(keyOf(resource, complete))
+    if (conflicting !== undefined && other !== undefined && other !== conflicting) {
+      return Result.fail(new AlreadyExists({ resource: resource.name, fields: [resource.key] }))
+    }
+    const row = this.#number(tenantId, resource, keeping(resource, complete, conflicting), conflicting)
     if (Result.isFailure(row)) return Result.fail(row.failure)
     const broken = this.#brokenReference(tenantId, resource, row.success)
     if (broken !== undefined) return Result.fail(broken)
@@ -197,6 +202,13 @@ const keyOf = (resource: Resource.Any, row: EncodedRow) => String(row[resource.k
 
 const withAllFields = (resource: Resource.Any, row: EncodedRow): EncodedRow =>
   Object.fromEntries(resource.columns.map(({ field }) => [field, row[field] ?? null]))
+
+/** What a row that is replaced keeps: its key, and the time of its creation. */
+const keeping = (resource: Resource.Any, row: EncodedRow, standing: EncodedRow | undefined): EncodedRow => {
+  if (standing === undefined) return row
+  const kept = resource.columns.filter(({ default: fill, field }) => field === resource.key || fill?._tag === "Now")
+  return { ...row, ...Object.fromEntries(kept.map(({ field }) => [field, standing[field]])) }
+}
 
 const uniques = (resource: Resource.Any): ReadonlyArray<ReadonlyArray<string>> => [
   resource.conflict.on,

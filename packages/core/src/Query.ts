@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import type * as Column from "./Column.ts"
 import { InvalidInput, type Issue } from "./Failure.ts"
 import type * as Resource from "./Resource.ts"
+import * as Storable from "./Storable.ts"
 
 export const operators = ["eq", "ne", "lt", "lte", "gt", "gte", "in", "null"] as const
 export type Operator = (typeof operators)[number]
@@ -110,7 +111,8 @@ const readOperand = (
 }
 
 const readScalar = (column: Column.Column, text: string): Result.Result<Scalar, string> => {
-  if (text.includes("\u0000")) return Result.fail("must not contain a NUL character")
+  const fault = Storable.faultOf(text)
+  if (fault !== undefined) return Result.fail(fault)
   switch (column.kind) {
     case "integer":
       return /^-?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))

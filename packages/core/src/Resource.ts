@@ -11,8 +11,8 @@ import type { Fields } from "./Field.ts"
 import type { Relation } from "./Relation.ts"
 
 /**
- * What a second row with the same conflict columns does: replace the first, or leave it standing. Where it is left
- * standing, the outcome that would have saved the second sends and emits nothing: the first one's did.
+ * What a second row with the same conflict columns does: replace the first, which keeps its key and the time of its
+ * creation (`Field.CreatedAt`), or leave it standing. Where it is left standing, the outcome that would have saved the second sends and emits nothing: the first one's did.
  */
 export interface Conflict<Field extends string = string> {
   readonly on: ReadonlyArray<Field>

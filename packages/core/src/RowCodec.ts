@@ -6,6 +6,7 @@ import type * as Field from "./Field.ts"
 import type { Issue } from "./Failure.ts"
 import * as Issues from "./Issues.ts"
 import type * as Resource from "./Resource.ts"
+import * as Storable from "./Storable.ts"
 import type { EncodedRow } from "./UnitOfWork.ts"
 
 /** The compiled codec of a resource's rows. */
@@ -50,9 +51,10 @@ const compile = (resource: Resource.Any): RowCodec => {
     },
     encodeDraft: (draft, context, key) => {
       const encoded = encode(fill(resource, draft, context, key), { errors: "all", onExcessProperty: "error" })
-      return Result.isSuccess(encoded)
-        ? Result.succeed(encoded.success as EncodedRow)
-        : Result.fail(Issues.fromSchema(encoded.failure))
+      if (Result.isFailure(encoded)) return Result.fail(Issues.fromSchema(encoded.failure))
+      // What an action itself made of its input may still be what no store can keep.
+      const faults = Storable.faultsIn(encoded.success as Schema.Json)
+      return faults.length === 0 ? Result.succeed(encoded.success as EncodedRow) : Result.fail(faults)
     }
   }
 }

@@ -2,6 +2,7 @@
 import type { Actor } from "@tenon/core/Actor"
 import { Unauthenticated, Unavailable } from "@tenon/core/Failure"
 import * as Field from "@tenon/core/Field"
+import * as Storable from "@tenon/core/Storable"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -141,7 +142,8 @@ const claimAt = (payload: Jose.JWTPayload, path: ClaimPath): unknown =>
   )
 
 const isIdentifier = Schema.is(Field.Identifier)
-const identifier = (claim: unknown): string | undefined => (isIdentifier(claim) ? claim : undefined)
+const identifier = (claim: unknown): string | undefined =>
+  isIdentifier(claim) && Storable.faultOf(claim) === undefined ? claim : undefined
 
 /** `system` is the framework's own role, and no issuer's to give. */
 const rolesOf = (claim: unknown): ReadonlyArray<string> =>

@@ -98,7 +98,12 @@ const metaOf = (schema: JsonSchema): Field.Meta => {
   return Object.assign({}, ...parts.map((part) => part[fieldKey] ?? {}))
 }
 
-const isHidden = (schema: JsonSchema | undefined) => schema !== undefined && metaOf(schema).sensitive === true
+/** As `Sensitive.isMarked` has it: a mark on what a field is an optional or a list of counts too. */
+const isHidden = (schema: JsonSchema | undefined): boolean =>
+  schema !== undefined &&
+  (metaOf(schema).sensitive === true ||
+    (isSchemas(schema["anyOf"]) && schema["anyOf"].some(isHidden)) ||
+    (isSchema(schema["items"]) && isHidden(schema["items"])))
 
 /** Takes away the empty `allOf` that an annotation leaves behind, and says what a default is. */
 const tidy = (result: { [keyword: string]: unknown }, original: JsonSchema): JsonSchema => {

@@ -87,7 +87,7 @@ export const toWire = (problem: Members): ErrorBoundary.WireFailure => {
 
 /** The response to a failure. Anything that is not declared is a bug and says nothing of itself. */
 export const respond = (exchange: Exchange, failure: unknown, declared: ReadonlyArray<Action.ErrorClass>) =>
-  respondWire(exchange, ErrorBoundary.encode(failure, [...HttpFailure.classes, ...declared]), extraHeaders(failure))
+  respondWire(exchange, ErrorBoundary.show(failure, [...HttpFailure.classes, ...declared]), extraHeaders(failure))
 
 /** The response to a failure in its wire form. */
 export const respondWire = (exchange: Exchange, wire: ErrorBoundary.WireFailure, extra: Reply.Extra) => {

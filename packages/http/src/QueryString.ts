@@ -104,8 +104,6 @@ export const inputReader = (action: Action.Any): ((query: string) => Result.Resu
     const issues: Array<Issue> = []
     const values = new Map<string, Array<string>>()
     for (const [name, value] of pairs(query, issues)) {
-      const fault = JsonText.faultOf(value) ?? JsonText.faultOf(name)
-      if (fault !== undefined) issues.push({ path: name, message: fault })
       const before = values.get(name)
       if (before === undefined) values.set(name, [value])
       else if (shapes.get(name)?.list === undefined) issues.push({ path: name, message: "is given more than once" })

@@ -5,7 +5,7 @@
 import type * as restate from "@restatedev/restate-sdk"
 import type * as Action from "@tenon/core/Action"
 import { Checkpoint } from "@tenon/core/Checkpoint"
-import { SchemaMismatch } from "@tenon/core/Failure"
+import { SchemaMismatch, Unauthenticated } from "@tenon/core/Failure"
 import type { Executed, Invocation } from "@tenon/core/Invocation"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -54,7 +54,8 @@ export const make =
     await setting.reached?.("journaled", what)
     const { actor, idempotencyKey } = invocation
     // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
-    const id = idempotencyKey === undefined ? claims.id : SignedContext.named("caller", actor.tenantId, idempotencyKey)
+    const id =
+      idempotencyKey === undefined ? claims.id : SignedContext.named("caller", actor.tenantId, actor.id, idempotencyKey)
     const from = { at: step.at ?? 0, ...(claims.trace === undefined ? {} : { trace: claims.trace }) }
     for (const [index, delivery] of step.deliveries.entries()) {
       Handler.send(setting, ctx, actor, delivery, { id: SignedContext.follow(id, index), ...from }, keyId)
@@ -70,7 +71,10 @@ const invocationOf = (
   body: Uint8Array
 ): Invocation => {
   const key = Target.ownKey(actor.tenantId, objectKey)
-  if (key === undefined) throw new Error("A context was signed for an object of another tenant; this is a bug in Tenon")
+  // Terminal: trying again would not make it the tenant's, and would keep the object's queue waiting.
+  if (key === undefined) {
+    throw WireError.toTerminal(new Unauthenticated({ reason: "the context is for an object of another tenant" }))
+  }
   return {
     resource: action.resource,
     action: action.name,

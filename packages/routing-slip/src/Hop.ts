@@ -117,7 +117,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const store = yield* HopStore
     yield* transport.publish(outgoing)
     yield* reached("published", keyText(key))
-    yield* store.dispatched(key)
+    yield* store.dispatched(key, outgoing.id)
     yield* reached("dispatched", keyText(key))
     return ack
   })

@@ -142,8 +142,11 @@ export class HopStore extends Context.Service<
     ) => Effect.Effect<void, Fenced | Unavailable>
     /** Records a new slip with its first message; false where the slip is known already. */
     readonly open: (slip: SlipRecord, first: Outgoing, event: SlipEvent) => Effect.Effect<boolean, Unavailable>
-    /** The step's message has been confirmed by the broker. */
-    readonly dispatched: (key: HopKey) => Effect.Effect<void, Unavailable>
+    /**
+     * The message with this id has been confirmed by the broker. Where the step has another message by now (its own
+     * outcome, while the relay published what it waited for), that one stays.
+     */
+    readonly dispatched: (key: HopKey, id: string) => Effect.Effect<void, Unavailable>
     /**
      * Messages that should have been published `grace` milliseconds ago and may not have been, and those whose wait or
      * whose worker's lease is over. Each is not given out again for another `grace`.

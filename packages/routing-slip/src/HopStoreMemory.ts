@@ -143,10 +143,10 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           record(key, event)
           return true
         }),
-      dispatched: (key) =>
+      dispatched: (key, id) =>
         atomically(() => {
           const row = rows.get(keyText(key))
-          if (row?.status === "done") row.message = undefined
+          if (row?.status === "done" && row.message?.id === id) row.message = undefined
         }),
       pending: (limit, grace) =>
         atomically((now) => {

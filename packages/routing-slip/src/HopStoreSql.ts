@@ -256,11 +256,12 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             select from held`,
             [...keyOf(openingKey(slip)), ...columnsOf(first), ...eventParams(event), ...slipParams(slip)]
           ).pipe(Effect.map((rows) => rows.length === 1)),
-        dispatched: (key) =>
+        dispatched: (key, id) =>
           one(
             key.tenantId,
-            `update tenon_slips.hops set queue = null, message_id = null, body = null where ${where} and status = 'done'`,
-            keyOf(key)
+            `update tenon_slips.hops set queue = null, message_id = null, body = null where ${where} and status = 'done'
+              and message_id = $5`,
+            [...keyOf(key), id]
           ).pipe(Effect.asVoid),
         pending: (limit, grace) =>
           sql

@@ -22,7 +22,8 @@ export const once = Effect.fnUntraced(function* (options: Options = {}) {
   const due = yield* store.pending(batch, grace)
   yield* Effect.forEach(
     due,
-    ({ key, message }) => transport.publish(message).pipe(Effect.andThen(store.dispatched(key)), Effect.ignore),
+    ({ key, message }) =>
+      transport.publish(message).pipe(Effect.andThen(store.dispatched(key, message.id)), Effect.ignore),
     { concurrency: 8, discard: true }
   )
   return due.length

@@ -247,7 +247,7 @@ export const dispatch = Effect.fn("RoutingSlip.dispatch")(function* <Names exten
   if (!isNew) return dispatched
   // Stored is sent: where the broker does not answer now, a relay publishes it later.
   yield* transport.publish(message).pipe(
-    Effect.andThen(store.dispatched(openingKey(dispatched))),
+    Effect.andThen(store.dispatched(openingKey(dispatched), message.id)),
     Effect.catch((failure) => Effect.logWarning("A slip is sent later", failure.message))
   )
   return dispatched

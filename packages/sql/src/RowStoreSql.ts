@@ -23,6 +23,10 @@ class Stale {
   readonly _tag = "Stale"
 }
 
+class Taken {
+  readonly _tag = "Taken"
+}
+
 /** Reads and saves rows of the registry's resources. */
 export const layer = (registry: Registry, options?: StoreTables.Options): Layer.Layer<RowStore, never, TenantSql> =>
   Layer.effect(
@@ -71,14 +75,15 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
                 Math.random() * 5 * 2 ** attempt
               )
         )
-        const sent: Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Stale> =
+        const sent: Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Stale | Taken> =
           saving.foreseen === undefined
             ? sql.transaction(scopeOf(actor), (tx) =>
                 Effect.flatMap(
                   tx.run(saving.statements),
-                  (answers): Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Stale> => {
+                  (answers): Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Stale | Taken> => {
                     const stands = saving.read(answers)
                     if (stands === "stale") return Effect.fail(new Stale())
+                    if (stands === "taken") return Effect.fail(new Taken())
                     if (stands === "collided") return Effect.fail(collided)
                     return Effect.as(tx.commit([]), stands.row)
                   }
@@ -89,12 +94,14 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
           switch (failure._tag) {
             case "Stale":
               return Effect.fail(conflict())
+            case "Taken":
+              return Effect.fail(new Failure.AlreadyExists({ resource: resource.name, fields: [resource.key] }))
             case "SerializationFailure":
             case "Deadlock":
               return again
             case "InvalidValue":
               if (failure.sqlState !== SaveSql.misjudged || !foresee) break
-              return saving.expected === 0 ? save(actor, resource, row, false, attempt) : Effect.fail(conflict())
+              return save(actor, resource, row, false, attempt)
           }
           return failed(failure, changes)
         })

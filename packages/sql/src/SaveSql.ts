@@ -21,10 +21,11 @@ export interface Saving {
   /** The version that the row must have; 0 where any will do. */
   readonly expected: number
   /**
-   * What stands, by the rows that the statements gave. `stale`: not the expected version. `collided`: another
-   * transaction interfered in a way that only a new transaction can see; this one must be rolled back.
+   * What stands, by the rows that the statements gave. `stale`: not the expected version. `taken`: another row has the
+   * key. `collided`: another transaction interfered in a way that only a new transaction can see; this one must be
+   * rolled back.
    */
-  readonly read: (answers: ReadonlyArray<ReadonlyArray<Row>>) => Standing | "stale" | "collided"
+  readonly read: (answers: ReadonlyArray<ReadonlyArray<Row>>) => Standing | "stale" | "taken" | "collided"
 }
 
 /** Saves rows of one resource. */
@@ -63,8 +64,12 @@ interface Parts {
   /** `$1, $2, …` for the tenant and the given columns. */
   readonly values: string
   readonly target: string
-  /** `"name" = excluded."name", …` without the counting columns. */
+  /** `"name" = excluded."name", …` without the counting columns and those that the standing row keeps. */
   readonly set: ReadonlyArray<string>
+  /** That the standing row has the given values in the columns that it keeps; `undefined` where it keeps none. */
+  readonly unchanged: string | undefined
+  /** That no other row than the standing one has the given key; `undefined` where the key is the conflict target. */
+  readonly untaken: string | undefined
   /** The number of the first parameter that is free. */
   readonly next: number
   /** The row that the conflict target names, by parameters. */
@@ -76,7 +81,9 @@ const partsOf = ({ first, inTenant, resource, table, tenant }: RowSql.RowSql): P
   const counting = resource.columns.filter((each) => each === version || each.default?._tag === "Position")
   const given = resource.columns.filter((each) => !counting.includes(each))
   const on = resource.conflict.on.map((field) => RowSql.columnOf(resource, field))
-  const fixed = new Set([...on, ...counting])
+  const key = RowSql.columnOf(resource, resource.key)
+  const standing = given.filter((each) => (each === key || each.default?._tag === "Now") && !on.includes(each))
+  const fixed = new Set([...on, ...counting, ...standing])
   const written = given.filter((each) => !fixed.has(each))
   const names = RowSql.columnList(
     resource,
@@ -98,6 +105,14 @@ const partsOf = ({ first, inTenant, resource, table, tenant }: RowSql.RowSql): P
     ].join(", "),
     target: `on conflict (${RowSql.columnList(resource, resource.conflict.on)})`,
     set: (written.length > 0 ? written : on).map(({ name }) => `${quote(name)} = excluded.${quote(name)}`),
+    unchanged:
+      standing.length === 0
+        ? undefined
+        : standing.map(({ name }) => `t.${quote(name)} = excluded.${quote(name)}`).join(" and "),
+    untaken: on.includes(key)
+      ? undefined
+      : `(t.${quote(key.name)} = excluded.${quote(key.name)} or not exists (select from ${table} as o where ` +
+        `${first === 2 ? `o.${quote(resource.tenancyKey)} = $1 and ` : ""}o.${quote(key.name)} = excluded.${quote(key.name)}))`,
     next,
     natural:
       inTenant +
@@ -116,55 +131,75 @@ const types: { readonly [kind in Column.ColumnKind]: string } = {
   json: "jsonb"
 }
 
-/** `do update`: the row given stands, whatever was there. */
+/**
+ * `do update`: the row given stands in the place of the one that was there, which keeps its key and the time of its
+ * creation. A save that would give the key of one row the natural key of another is refused.
+ */
 const replacing = (rows: RowSql.RowSql): SaveSql => {
   const { decode, resource, selected } = rows
   const parts = partsOf(rows)
-  const { insert, next, set, target, values, version } = parts
-  if (version === undefined) {
-    const sql = `${insert} values (${values}) ${target} do update set ${set.join(", ")}`
-    return {
-      save: (tenantId, row) => {
-        const foreseen: Standing = { row: complete(resource, row), fresh: true }
-        return {
-          statements: [{ sql, params: parts.params(tenantId, row) }],
-          foreseen,
-          expected: 0,
-          read: () => foreseen
-        }
-      }
-    }
-  }
-  const counted = `t.${quote(version.name)}`
-  const update = (to: string) => `${insert} values (${values}, 1) ${target} do update set ${[...set, to].join(", ")}`
-  const foreseenly = update(`${quote(version.name)} = (${counted} + 1) / (${counted} = $${next}::int8)::int`)
+  const { insert, next, set, target, unchanged, untaken, values, version } = parts
+  const counted = version === undefined ? "" : `t.${quote(version.name)}`
+  const given = `$${next}::int8`
+  const upsert = (to: ReadonlyArray<string>, where: ReadonlyArray<string>) =>
+    `${insert} values (${values}${version === undefined ? "" : ", 1"}) ${target} do update set ` +
+    [...set, ...to].join(", ") +
+    (where.length === 0 ? "" : ` where ${where.join(" and ")}`)
+  const foreseenly = upsert(
+    version === undefined ? [] : [`${quote(version.name)} = (${counted} + 1) / (${counted} = ${given})::int`],
+    unchanged === undefined ? [] : [`1 / (${unchanged})::int = 1`]
+  )
   // A row that was inserted was not there to have the expected version.
   const stillThere = `${foreseenly} returning 1 / (${counted} > 1)::int as checked`
+  const isCurrent = version === undefined ? [] : [`(${given} = 0 or ${counted} = ${given})`]
   const readBack =
-    update(`${quote(version.name)} = ${counted} + 1`) +
-    ` where $${next}::int8 = 0 or ${counted} = $${next}::int8 returning ${selected}`
+    upsert(version === undefined ? [] : [`${quote(version.name)} = ${counted} + 1`], [
+      ...isCurrent,
+      ...(untaken === undefined ? [] : [untaken])
+    ]) + ` returning ${selected}`
+  const taken = takenOf(rows)
   return {
     save: (tenantId, row, foresee) => {
-      const expected = Number(row[version.field] ?? 0)
-      const params = [...parts.params(tenantId, row), expected]
+      const expected = version === undefined ? 0 : Number(row[version.field] ?? 0)
+      const params = [...parts.params(tenantId, row), ...(version === undefined ? [] : [expected])]
       if (foresee) {
-        const foreseen = { row: { ...complete(resource, row), [version.field]: expected + 1 }, fresh: true }
+        const counts = version === undefined ? {} : { [version.field]: expected + 1 }
+        const foreseen = { row: { ...complete(resource, row), ...counts }, fresh: true }
         const sql = expected === 0 ? foreseenly : stillThere
         return { statements: [{ sql, params }], foreseen, expected, read: () => foreseen }
       }
       return {
-        statements: [{ sql: readBack, params }],
+        statements: [{ sql: readBack, params }, ...(untaken === undefined ? [] : [taken(tenantId, row)])],
         foreseen: undefined,
         expected,
-        read: ([saving]) => {
+        read: ([saving, looking]) => {
           const saved = saving?.[0]
-          return saved === undefined || (expected !== 0 && saved[version.field] === 1)
+          if (saved === undefined) return looking?.[0] === undefined ? "stale" : "taken"
+          return version !== undefined && expected !== 0 && saved[version.field] === 1
             ? "stale"
             : { row: decode(saved), fresh: true }
         }
       }
     }
   }
+}
+
+/** Finds a row that has the given key and another natural key. */
+const takenOf = ({ first, inTenant, resource, table, tenant }: RowSql.RowSql) => {
+  const on = resource.conflict.on.map((field) => RowSql.columnOf(resource, field))
+  const key = RowSql.columnOf(resource, resource.key)
+  const same = on.map((column, index) => `t.${quote(column.name)} = $${first + 1 + index}::${types[column.kind]}`)
+  const sql =
+    `select true as taken from ${table} as t where ${inTenant}t.${quote(key.name)} = $${first} ` +
+    `and (${same.join(" and ")}) is not true`
+  return (tenantId: string, row: EncodedRow): Statement => ({
+    sql,
+    params: [
+      ...tenant(tenantId),
+      RowSql.param(key, row[key.field]),
+      ...on.map((column) => RowSql.param(column, row[column.field]))
+    ]
+  })
 }
 
 /** `do nothing`: an earlier row stays. Looked up by a statement of its own, which sees what the insert waited for. */
@@ -214,7 +249,7 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
   if (position.default?._tag !== "Position") throw new Error("not a position")
   const parent = RowSql.columnOf(resource, position.default.parent)
   const parts = partsOf(rows)
-  const { insert, natural, next, set, target, values, version } = parts
+  const { insert, natural, next, set, target, untaken, values, version } = parts
   const name = positionsOf(resource.name, position.field)
   const scoped = resource.tenantScoped
   const counters = scoped ? `"tenon"."positions"` : `"tenon"."shared_positions"`
@@ -233,12 +268,17 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
   const numbered = counting.map((each) => (each === version ? "1" : `raised.value`)).join(", ")
   const versionSet = version === undefined ? [] : [`${quote(version.name)} = t.${quote(version.name)} + 1`]
   const kept = resource.conflict.do === "nothing"
+  const conditions = [
+    ...(version === undefined ? [] : [`($${next + 2}::int8 = 0 or t.${quote(version.name)} = $${next + 2}::int8)`]),
+    ...(untaken === undefined ? [] : [untaken])
+  ]
+  const taken = takenOf(rows)
   const saved = kept
     ? `saved as (${insert} select ${values}, ${numbered} from raised ${target} do nothing returning ${selected})`
     : `saved as (${insert} select ${values}, ${numbered.replace("raised.value", "coalesce(raised.value, 0)")} ` +
       `from (select) as one left join raised on true ` +
       `${target} do update set ${[...set, ...versionSet].join(", ")}` +
-      (version === undefined ? "" : ` where $${next + 2}::int8 = 0 or t.${quote(version.name)} = $${next + 2}::int8`) +
+      (conditions.length === 0 ? "" : ` where ${conditions.join(" and ")}`) +
       ` returning ${selected})`
   const save =
     `with ${raised}, ${saved} select saved.*, raised.value::float8 as "~raised" ` +
@@ -257,7 +297,11 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
             sql: save,
             params: [...parts.params(tenantId, row), ...counter, ...(version === undefined || kept ? [] : [expected])]
           },
-          ...(kept ? [{ sql: lookUp, params: earlier.params(tenantId, row) }] : [])
+          ...(kept
+            ? [{ sql: lookUp, params: earlier.params(tenantId, row) }]
+            : untaken === undefined
+              ? []
+              : [taken(tenantId, row)])
         ],
         foreseen: undefined,
         expected,
@@ -272,7 +316,7 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
             const stale = version !== undefined && expected !== 0 && stands[version.field] === 1
             return stale ? "stale" : { row: decode(stands), fresh: true }
           }
-          if (!kept) return "stale"
+          if (!kept) return earlierRow === undefined ? "stale" : "taken"
           return earlierRow === undefined ? "collided" : { row: decode(earlierRow), fresh: false }
         }
       }

@@ -378,8 +378,12 @@ const standingOf = (
     const stands = "sql" in saving ? undefined : saving.read(answers.slice(at, at + count))
     at += count
     if (stands === "collided") return new Collided()
-    if (stands === "stale") {
-      const change = plan.changes[index]
+    const change = plan.changes[index]
+    if (stands === "taken" && change !== undefined) {
+      const { key, name } = change.resource
+      return new Refused(new Failure.AlreadyExists({ resource: name, fields: [key] }))
+    }
+    if (stands === "stale" || stands === "taken") {
       const key = change?._tag === "Save" ? String(change.row[change.resource.key]) : ""
       const expected = "sql" in saving ? 0 : saving.expected
       return new Refused(new Failure.VersionConflict({ resource: change?.resource.name ?? "", key, expected }))

@@ -18,7 +18,20 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
-import { Account, Card, Claim, Line, Planet, Post, registry, Sample, Tally, Topic } from "./RepositoryLawsDomain.ts"
+import {
+  Account,
+  Badge,
+  Card,
+  Claim,
+  Line,
+  Planet,
+  Post,
+  registry,
+  Sample,
+  Seat,
+  Tally,
+  Topic
+} from "./RepositoryLawsDomain.ts"
 import * as Testing from "./Testing.ts"
 
 export { registry } from "./RepositoryLawsDomain.ts"
@@ -182,15 +195,71 @@ export const repositoryLaws = <E>(
           assert.strictEqual((yield* line("1", "x", "one"))["number"], 1)
           assert.strictEqual((yield* line("2", "y", "two"))["number"], 2)
           assert.deepStrictEqual(yield* line("3", "x", "three"), {
-            id: "3",
+            id: "1",
             page: "p",
             slot: "x",
             text: "three",
             number: 1
           })
-          assert.isUndefined(yield* find(Line, "1"))
+          assert.isUndefined(yield* find(Line, "3"))
+          assert.strictEqual(yield* refused(line("2", "x", "of another")), "AlreadyExists")
+          assert.strictEqual((yield* find(Line, "1"))?.["text"], "three")
           const given = yield* together(20, (index) => line(`c${index}`, `s${index % 10}`, "t"))
           assert.deepStrictEqual(sorted([...new Set(given.map(({ number }) => number))]), numbers(12).slice(2))
+        })
+      )
+
+      it.effect("a row that is replaced keeps its key and the time of its creation", () =>
+        Effect.gen(function* () {
+          const create = (key: string, place: string, holder: string, call: Call = {}) =>
+            execute(Seat, "create", key, { ...call, input: { place, holder } })
+          const first = (yield* create("s1", "aisle", "ada")).result
+          yield* Effect.sleep(5)
+          const caller = { key: "seat", fingerprint: "f" }
+          const second = yield* create("s2", "aisle", "bob", { caller })
+          assert.deepStrictEqual(second.result, { ...(first as object), holder: "bob", version: 2 })
+          assert.deepStrictEqual(yield* find(Seat, "s1"), second.result as EncodedRow)
+          assert.isUndefined(yield* find(Seat, "s2"))
+          assert.deepStrictEqual(yield* create("s3", "aisle", "bob", { caller }), second)
+          // The same through the store alone, and at the version that stands.
+          const row = { id: "s4", place: "aisle", holder: "cyd", since: "2000-01-01T00:00:00.000Z" }
+          assert.strictEqual(yield* refused(save(Seat, { ...row, version: 1 })), "VersionConflict")
+          assert.deepStrictEqual(yield* save(Seat, { ...row, version: 2 }), {
+            ...(first as object),
+            holder: "cyd",
+            version: 3
+          })
+          const badge = (yield* execute(Badge, "create", "b", { input: { text: "one" } })).result as EncodedRow
+          yield* Effect.sleep(5)
+          const anew = (yield* execute(Badge, "create", "b", { input: { text: "two" } })).result
+          assert.deepStrictEqual(anew, { ...badge, text: "two" })
+          assert.deepStrictEqual(yield* find(Badge, "b"), anew as EncodedRow)
+        })
+      )
+
+      it.effect("a row cannot be moved to the natural key of another", () =>
+        Effect.gen(function* () {
+          const create = (key: string) => execute(Seat, "create", key, { input: { place: key, holder: key } })
+          yield* create("left")
+          yield* create("right")
+          const before = yield* find(Seat, "right")
+          const move = execute(Seat, "move", "left", { input: { place: "right" } })
+          assert.deepStrictEqual(yield* failureOf(move), { _tag: "AlreadyExists", resource: "LawSeat", fields: ["id"] })
+          assert.deepStrictEqual(yield* find(Seat, "right"), before)
+          assert.strictEqual((yield* find(Seat, "left"))?.["place"], "left")
+        })
+      )
+
+      it.effect("many saves of one natural key at once make one row", () =>
+        Effect.gen(function* () {
+          const made = yield* together(30, (index) =>
+            execute(Seat, "create", `many-${index}`, { input: { place: "many", holder: String(index) } })
+          )
+          assert.strictEqual(yield* count(Seat, "place", "many"), 1)
+          const rows = made.map(({ result }) => result as EncodedRow)
+          assert.strictEqual(new Set(rows.map(({ id }) => id)).size, 1)
+          assert.strictEqual(new Set(rows.map(({ since }) => since)).size, 1)
+          assert.deepStrictEqual(sorted(rows.map(({ version }) => version)), numbers(30))
         })
       )
 

@@ -166,6 +166,28 @@ export const Line = Resource.make("LawLine", {
   actions: () => ({})
 })
 
+/** Replaced by its natural key, with all that the standing row keeps and counts. */
+export const Seat = Resource.make("LawSeat", {
+  fields: {
+    id: Field.Id,
+    place: Schema.String,
+    holder: Schema.String,
+    since: Field.CreatedAt,
+    version: Field.Version
+  },
+  conflict: { on: ["place"], do: "update" },
+  actions: (on) => ({
+    create: on.create({ input: { place: Schema.String, holder: Schema.String } }),
+    move: on.update({ input: { place: Schema.String } }, ({ self, input }) => ({ ...self, place: input.place }))
+  })
+})
+
+/** Replaced by its key. */
+export const Badge = Resource.make("LawBadge", {
+  fields: { id: Field.Id, text: Schema.String, since: Field.CreatedAt },
+  actions: (on) => ({ create: on.create({ input: { text: Schema.String } }) })
+})
+
 /** Stays with the first, and is not numbered. */
 export const Claim = Resource.make("LawClaim", {
   fields: { id: Field.Id, thing: Schema.String, by: Schema.String },
@@ -186,6 +208,6 @@ export const Planet = Resource.make("LawPlanet", {
 
 /** What a store under the laws is made for. */
 export const registry: Registry.Registry = Registry.make({
-  resources: [Sample, Account, Card, Tally, Topic, Post, Line, Claim, Planet],
+  resources: [Sample, Account, Card, Tally, Topic, Post, Line, Seat, Badge, Claim, Planet],
   events: [Happened]
 })
