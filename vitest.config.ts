@@ -15,10 +15,8 @@ const common = {
 } as const
 
 const database = "test/**/*.int.test.ts"
-/** Suites of the machine's brokers alone: no PostgreSQL, so once is enough. */
-const brokers = ["test/messaging/*.int.test.ts", "test/examples/Order.int.test.ts"]
 const on = (name: string, postgres: string): TestProjectInlineConfiguration => ({
-  test: { ...common, name, include: [database], exclude: brokers, provide: { postgres } }
+  test: { ...common, name, include: [database], provide: { postgres } }
 })
 
 const machine = await find(process.env)
@@ -33,7 +31,7 @@ export default defineConfig({
         test: {
           ...common,
           name: "here",
-          include: ["test/**/!(*.int).test.ts", ...brokers],
+          include: ["test/**/!(*.int).test.ts"],
           provide: { postgres: "embedded" }
         }
       },
