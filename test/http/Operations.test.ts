@@ -160,7 +160,7 @@ it.live(
     Effect.gen(function* () {
       const before = finished
       const scope = yield* Scope.make()
-      const context = yield* Layer.buildWithScope(layer({ routes: [slow], drainMillis: 150 }), scope)
+      const context = yield* Layer.buildWithScope(layer({ routes: [slow], drainMillis: 1_500 }), scope)
       const { call, url } = yield* Effect.provide(Api, context)
       const begun = call("GET", "/slow", { token: "" })
       const pending = yield* Effect.forkChild(begun, { startImmediately: true })

@@ -7,9 +7,11 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import * as HttpServer from "effect/http/HttpServer"
 import { resolve } from "node:path"
 import * as ConfigFile from "./ConfigFile.ts"
+import * as Environment from "./Environment.ts"
 import * as DevelopmentKeys from "./DevelopmentKeys.ts"
 import * as Infrastructure from "./Infrastructure.ts"
 import { root } from "./Root.ts"
@@ -32,6 +34,7 @@ export const dev = Command.make(
     const say = (message: string) => Effect.sync(() => void process.stderr.write(`${message}\n`))
     const directory = resolve(options.state)
     const settings = yield* Infrastructure.start(directory, process.env, say)
+    yield* Environment.publish(directory, settings)
     const provider = ConfigProvider.fromEnv({ env: { ...definedIn(process.env), ...settings } })
     return yield* serve(application, directory, say, { json, adminUrl: settings["RESTATE_ADMIN_URL"] }).pipe(
       Effect.provide(ConfigProvider.layer(provider))
@@ -58,7 +61,7 @@ const serve = Effect.fnUntraced(function* (
 ) {
   yield* say("Database: applying migrations …")
   const applied = yield* migrate(application)
-  yield* say(`Database: ready, ${applied === 0 ? "nothing to apply" : `${applied} migrations applied`}`)
+  yield* say(`Database: ready, ${applied === 0 ? "nothing to apply" : `migrations applied: ${applied}`}`)
   if (application.registry.notTenantScoped.length > 0) {
     yield* say(`Note: these resources belong to no tenant: ${application.registry.notTenantScoped.join(", ")}`)
   }
@@ -76,9 +79,18 @@ const serve = Effect.fnUntraced(function* (
   }).pipe(Effect.provide(Server.layer(application)))
 })
 
+/** Serving would fail at every request that touches what is not migrated yet. */
+class DeclarationsAhead extends Schema.TaggedError<DeclarationsAhead>()("DeclarationsAhead", { count: Schema.Int }) {
+  override get message() {
+    return "The declarations are ahead of the migrations; run `tenon migrate generate`, look at what it writes, and start again."
+  }
+}
+
 /** From the files where there are some; else straight from the declarations, which an empty database only allows. */
 const migrate = Effect.fnUntraced(function* ({ migrations, registry }: TenonConfig) {
   const files = yield* Migrations.status({ directory: migrations })
   if (files.length === 0) return (yield* Migrations.ensure({ registry })).length === 0 ? 0 : 1
+  const ahead = yield* Migrations.generate({ registry, directory: migrations, dryRun: true })
+  if (ahead.files.length > 0) return yield* new DeclarationsAhead({ count: ahead.files.length })
   return (yield* Migrations.up({ directory: migrations })).length
 }, Effect.provide(AdminSql.layerConfig))

@@ -1,5 +1,10 @@
 /** What `tenon dev` prints when it serves: what to open, and three requests to try. */
 import type * as DevelopmentKeys from "./DevelopmentKeys.ts"
+import type { Registry } from "@tenon/core/Registry"
+import * as OpenApi from "@tenon/http/OpenApi"
+import * as RestEndpoint from "@tenon/http/RestEndpoint"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type { TenonConfig } from "./TenonConfig.ts"
 
 /** What there is to say. */
@@ -30,14 +35,45 @@ export const text = ({ adminUrl, application, keys, url }: Facts): string => {
     ),
     "",
     "Try:",
-    ...requests(url, key, other),
+    ...requests(application, url, key, other),
     "",
     "Ctrl-C stops everything."
   ].join("\n")
 }
 
-const requests = (url: string, key: string, other: string): ReadonlyArray<string> => [
-  `  curl -s ${url}/api/v1/widgets -H 'authorization: Bearer ${key}' -H 'content-type: application/json' -d '{"name":"bolt"}'`,
-  `  curl -s ${url}/api/v1/widgets -H 'authorization: Bearer ${key}'`,
-  `  curl -s ${url}/api/v1/widgets -H 'authorization: Bearer ${other}'     # the other tenant sees none of them`
-]
+const Body = Schema.Struct({
+  content: Schema.Record(Schema.String, Schema.Struct({ example: Schema.optionalKey(Schema.Json) }))
+})
+const Document = Schema.Struct({
+  paths: Schema.Record(
+    Schema.String,
+    Schema.Struct({ post: Schema.optionalKey(Schema.Struct({ requestBody: Schema.optionalKey(Body) })) })
+  )
+})
+
+/** The example of a create, as the documentation of the API has it. */
+const exampleOf = (registry: Registry, path: string): string => {
+  const document = Schema.decodeUnknownOption(Document)(OpenApi.make(registry))
+  const example = Option.map(
+    document,
+    ({ paths }) => paths[path]?.post?.requestBody?.content["application/json"]?.example
+  )
+  return JSON.stringify(Option.getOrElse(example, () => ({})) ?? {})
+}
+
+/** On the first resource that can be created, with the example that its documentation gives. */
+const requests = ({ registry }: TenonConfig, url: string, key: string, other: string): ReadonlyArray<string> => {
+  const resource = registry.resources.find((each) => each.actions["create"] !== undefined) ?? registry.resources[0]
+  const create = resource?.actions["create"]
+  if (resource === undefined) return []
+  const collection = `${url}${RestEndpoint.collectionPath(resource)}`
+  return [
+    ...(create === undefined
+      ? []
+      : [
+          `  curl -s ${collection} -H 'authorization: Bearer ${key}' -H 'content-type: application/json' -d '${exampleOf(registry, RestEndpoint.collectionPath(resource))}'`
+        ]),
+    `  curl -s ${collection} -H 'authorization: Bearer ${key}'`,
+    `  curl -s ${collection} -H 'authorization: Bearer ${other}'     # the other tenant sees none of them`
+  ]
+}
