@@ -5,8 +5,11 @@ import * as NodeUtil from "node:util"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
+import * as TenantSql from "@tenon/sql/TenantSql"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Reactivity from "effect/reactivity/Reactivity"
@@ -64,6 +67,17 @@ describe("EmbeddedPostgres", () => {
         const url = Redacted.make(Redacted.value(server.url).replace(/:[^:@]+@/, ":guess@"))
         const error = yield* Effect.flip(query(url, "select 1"))
         assert.include(NodeUtil.inspect(error, { depth: 9 }), "28P01")
+        // To the tenant's door it is an outage, which is waited out, and no bug, which would pause durable work.
+        const refused = yield* Layer.build(TenantSql.layer({ url })).pipe(
+          Effect.flatMap((context) =>
+            Context.get(context, TenantSql.TenantSql).batch({ tenantId: "t" }, [{ sql: "select 1", params: [] }])
+          ),
+          Effect.scoped,
+          Effect.flip
+        )
+        assert.strictEqual(refused._tag, "Unavailable")
+        assert.include(refused.message, "password authentication failed")
+        assert.notInclude(refused.message, "guess")
       }),
     60_000
   )

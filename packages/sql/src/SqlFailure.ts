@@ -254,8 +254,9 @@ export const fromServer = (error: ServerError): SqlFailure => {
       return new ConnectionLost({ outcome: "rolledBack", message })
     case "22":
       return new InvalidValue({ sqlState: code, message })
+    // A login that is refused, as while its password is being changed: the work must wait for it, not be given up.
     case "28":
-      return new PermissionDenied({ table, message })
+      return new Unavailable({ message })
     case "53":
     case "58":
       return new Unavailable({ message })
