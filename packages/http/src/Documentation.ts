@@ -58,7 +58,7 @@ const describeProblems = (registry: Registry.Registry): ReadonlyMap<string, unkn
   const classes = new Set<Action.ErrorClass>([...Problem.common, ...actions.flatMap((action) => action.errors)])
   return new Map(
     [...classes].map((errorClass) => {
-      const tag = tagOf(errorClass)
+      const tag = ErrorBoundary.tagOf(errorClass)
       const { retryable, status } = ErrorBoundary.classification(errorClass)
       const description = Schema.resolveAnnotations(errorClass)?.["description"]
       const type = Problem.typeOf(tag)
@@ -66,6 +66,3 @@ const describeProblems = (registry: Registry.Registry): ReadonlyMap<string, unkn
     })
   )
 }
-
-const tagOf = (errorClass: Action.ErrorClass): string =>
-  String((errorClass as unknown as { readonly identifier?: string }).identifier ?? errorClass.name)
