@@ -1,4 +1,5 @@
 /** `tenon dev`: the whole application on this machine, with what the environment does not name started beside it. */
+import * as PurityCheck from "@tenon/core/PurityCheck"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as Command from "effect/cli/Command"
@@ -75,8 +76,15 @@ const serve = Effect.fnUntraced(function* (
     yield* Console.log(
       json ? JSON.stringify({ ready: true, url, keys }) : Welcome.text({ application, url, keys, adminUrl })
     )
+    yield* warnOfFaults(application, say)
     return yield* Effect.never
   }).pipe(Effect.provide(Server.layer(application)))
+})
+
+/** What only shows when an action runs, shown before a request does. Serving goes on meanwhile. */
+const warnOfFaults = Effect.fnUntraced(function* ({ registry }: TenonConfig, say: Infrastructure.Progress) {
+  const { faults } = yield* PurityCheck.check(registry, { runs: 30 })
+  for (const { action, mend, problem } of faults) yield* say(`Mend: ${action} ${problem}. ${mend}.`)
 })
 
 /** Serving would fail at every request that touches what is not migrated yet. */
