@@ -8,6 +8,7 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as HttpServer from "effect/http/HttpServer"
 import { resolve } from "node:path"
@@ -15,6 +16,7 @@ import * as ConfigFile from "./ConfigFile.ts"
 import * as Environment from "./Environment.ts"
 import * as DevelopmentKeys from "./DevelopmentKeys.ts"
 import * as Infrastructure from "./Infrastructure.ts"
+import * as Logging from "./Logging.ts"
 import { root } from "./Root.ts"
 import * as Server from "./Server.ts"
 import type { TenonConfig } from "./TenonConfig.ts"
@@ -38,7 +40,7 @@ export const dev = Command.make(
     yield* Environment.publish(directory, settings)
     const provider = ConfigProvider.fromEnv({ env: { ...definedIn(process.env), ...settings } })
     return yield* serve(application, directory, say, { json, adminUrl: settings["RESTATE_ADMIN_URL"] }).pipe(
-      Effect.provide(ConfigProvider.layer(provider))
+      Effect.provide(Layer.provideMerge(Logging.layer(json), ConfigProvider.layer(provider)))
     )
   }, Effect.scoped)
 ).pipe(
