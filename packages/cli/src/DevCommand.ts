@@ -1,6 +1,7 @@
 /** `tenon dev`: the whole application on this machine, with what the environment does not name started beside it. */
 import * as PurityCheck from "@tenon/core/PurityCheck"
 import * as AdminSql from "@tenon/sql/AdminSql"
+import { DatabaseDiffers } from "@tenon/sql/MigrationFailure"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -63,7 +64,9 @@ const serve = Effect.fnUntraced(function* (
   { adminUrl, json }: Speech
 ) {
   yield* say("Database: applying migrations …")
-  const applied = yield* migrate(application)
+  const applied = yield* migrate(application).pipe(
+    Effect.catchTag("DatabaseDiffers", (differs) => Effect.fail(new OtherDeclarations({ directory, differs })))
+  )
   yield* say(`Database: ready, ${applied === 0 ? "nothing to apply" : `migrations applied: ${applied}`}`)
   if (application.registry.notTenantScoped.length > 0) {
     yield* say(`Note: these resources belong to no tenant: ${application.registry.notTenantScoped.join(", ")}`)
@@ -96,11 +99,24 @@ class DeclarationsAhead extends Schema.TaggedError<DeclarationsAhead>()("Declara
   }
 }
 
+/** A development database that was set up from other declarations, or is another application's. */
+class OtherDeclarations extends Schema.TaggedError<OtherDeclarations>()("OtherDeclarations", {
+  directory: Schema.String,
+  differs: Schema.instanceOf(DatabaseDiffers)
+}) {
+  override get message() {
+    return `${this.differs.message}
+Where it was set up from earlier declarations: remove ${this.directory}/postgres to begin anew. To keep its rows, go back to those declarations, run \`tenon migrate generate\` and \`up\`, then change them and generate again.`
+  }
+}
+
 /** From the files where there are some; else straight from the declarations, which an empty database only allows. */
 const migrate = Effect.fnUntraced(function* ({ migrations, registry }: TenonConfig) {
   const files = yield* Migrations.status({ directory: migrations })
   if (files.length === 0) return (yield* Migrations.ensure({ registry })).length === 0 ? 0 : 1
   const ahead = yield* Migrations.generate({ registry, directory: migrations, dryRun: true })
   if (ahead.files.length > 0) return yield* new DeclarationsAhead({ count: ahead.files.length })
+  // A database that was set up before there were any files.
+  yield* Migrations.adopt({ directory: migrations })
   return (yield* Migrations.up({ directory: migrations })).length
 }, Effect.provide(AdminSql.layerConfig))
