@@ -34,15 +34,18 @@ const isInstalled = () => {
 }
 
 /** The places in node_modules that the lockfile fills on this platform. */
-const wantedHere = () =>
-  Object.entries(readJson(join(root, "package-lock.json"))?.packages ?? {})
+const wantedHere = () => {
+  const libc = process.report?.getReport().header.glibcVersionRuntime ? "glibc" : "musl"
+  return Object.entries(readJson(join(root, "package-lock.json"))?.packages ?? {})
     .filter(
-      ([path, { cpu, os }]) =>
+      ([path, { cpu, libc: wanted, os }]) =>
         path.startsWith("node_modules/") &&
         (os?.includes(process.platform) ?? true) &&
-        (cpu?.includes(process.arch) ?? true)
+        (cpu?.includes(process.arch) ?? true) &&
+        (wanted?.includes(libc) ?? true)
     )
     .map(([path]) => join(root, path))
+}
 
 /** npm without this tree's own Node in front of it: `npm ci` removes that Node while it runs. */
 const runNpm = (args, what) =>
@@ -51,7 +54,7 @@ const runNpm = (args, what) =>
       .split(delimiter)
       .filter((entry) => !entry.includes(join("node_modules", ".bin")))
       .join(delimiter)
-    const env = { ...process.env, PATH: path, npm_config_loglevel: "error", NODE_ENV: "" }
+    const env = { ...process.env, PATH: path, npm_config_loglevel: "error", npm_config_progress: "false", NODE_ENV: "" }
     const places = wantedHere()
     const total = places.length
     const unpacked = () => places.filter((place) => existsSync(join(place, "package.json"))).length
