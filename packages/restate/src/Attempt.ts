@@ -24,7 +24,7 @@ export const retry = { initialRetryInterval: 50, retryIntervalFactor: 2, maxRetr
 const defectAttempts = 3
 
 /** Whether a failure says that something the action needs is not there now, so that accepted work must wait for it. */
-export const isInfrastructure = (failure: unknown): boolean =>
+export const isInfrastructure = (failure: unknown): failure is Failure.Failure =>
   Failure.classes.some((each) => failure instanceof each && ErrorBoundary.classification(each).retryable)
 
 /**
