@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Agent from "./Agent.ts"
+import * as AgentJson from "./AgentJson.ts"
 import { CurrentRun } from "./AgentContext.ts"
 import { RunAgent } from "./AgentRun.ts"
 import * as RunContext from "./RunContext.ts"
@@ -57,7 +58,7 @@ const run = Effect.fnUntraced(function* (
 
 const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string, input: Schema.Json | undefined) {
   const durable = yield* Durable
-  const decoded = Schema.decodeUnknownExit(Schema.toCodecJson(agent.input))(input)
+  const decoded = yield* Effect.exit(AgentJson.decode(agent.input, input))
   if (Exit.isFailure(decoded)) return failed("Its input does not fit.")
   const context = RunContext.make(durable, { agent: agent.name, threadId, input: decoded.value })
   const stopped = Effect.flatMap(durable.signal("stop"), (payload) =>
@@ -66,7 +67,7 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
   const program = agent.program(context as never) as Effect.Effect<unknown, unknown>
   const exit = yield* Effect.exit(Effect.raceFirst(Effect.provideService(program, CurrentRun, context), stopped))
   if (Exit.isSuccess(exit)) {
-    const output = Schema.encodeUnknownExit(Schema.toCodecJson(agent.output))(exit.value)
+    const output = yield* Effect.exit(AgentJson.encode(agent.output, exit.value))
     if (Exit.isFailure(output)) return failed("Its output does not fit.")
     return { status: "DONE", ...(output.value === undefined ? {} : { output: output.value }) } satisfies Ending
   }

@@ -138,16 +138,19 @@ export const AgentRun = Resource.make("AgentRun", {
   })
 })
 
-type Run = Resource.Row<typeof AgentRun>
+/** What a run's workflow is started with. */
+interface Startable extends Schema.Struct.Type<typeof what> {
+  readonly id: string
+}
 
 /** Starts a run's workflow. */
-export const start = (run: Run) => Outcome.startWorkflow(RunAgent, { key: run.id, input: inputOf(run) })
+export const start = (run: Startable) => Outcome.startWorkflow(RunAgent, { key: run.id, input: inputOf(run) })
 
 /** Starts it again where its runtime has lost it. A workflow is started once per key, so a run that is alive stays. */
-export const revive = (run: Run) =>
+export const revive = (run: Startable) =>
   Outcome.startWorkflow(RunAgent, { key: run.id, input: { ...inputOf(run), revived: true } })
 
-const inputOf = ({ agent, fork, input, parent, threadId }: Run): Workflow.InputOf<typeof RunAgent> => ({
+const inputOf = ({ agent, fork, input, parent, threadId }: Startable): Workflow.InputOf<typeof RunAgent> => ({
   threadId,
   agent,
   ...(input === undefined ? {} : { input }),

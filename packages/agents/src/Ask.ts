@@ -9,7 +9,7 @@ import { AskExpired } from "./AgentFailure.ts"
 import * as Content from "./Content.ts"
 import * as JsonAnswer from "./JsonAnswer.ts"
 import { Question } from "./Question.ts"
-import { after, type Run, settled } from "./RunContext.ts"
+import { after, type Run, settled } from "./RunSetting.ts"
 import { Thread } from "./Thread.ts"
 
 /** Asks until an answer fits. What JSON Schema can say is checked where the answer comes in; the rest here. */

@@ -3,9 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type { Agent } from "./Agent.ts"
+import * as AgentJson from "./AgentJson.ts"
 import { ChildFailed } from "./AgentFailure.ts"
 import { RunAgent } from "./AgentRun.ts"
-import { type Run, settled } from "./RunContext.ts"
+import { type Run, settled } from "./RunSetting.ts"
 import { Thread } from "./Thread.ts"
 
 const decodeEnding = Schema.decodeUnknownExit(
@@ -24,7 +25,7 @@ export const run = <I, A, E, R>(
 ): Effect.Effect<A, ChildFailed> =>
   Effect.gen(function* () {
     const childId = nextKey("child")
-    const encoded = yield* Effect.orDie(Schema.encodeUnknownEffect(Schema.toCodecJson(agent.input))(input))
+    const encoded = yield* AgentJson.encode(agent.input, input)
     const asked = {
       runId: durable.key,
       childId,
@@ -40,5 +41,5 @@ export const run = <I, A, E, R>(
     if (Exit.isFailure(ending)) return yield* failed("It ended in a way that cannot be read.")
     const { output, problem, status } = ending.value
     if (status !== "DONE") return yield* failed(problem ?? status)
-    return yield* Effect.orDie(Schema.decodeUnknownEffect(Schema.toCodecJson(agent.output))(output)) as Effect.Effect<A>
+    return yield* Effect.orDie(AgentJson.decode(agent.output, output)) as Effect.Effect<A>
   })

@@ -3,14 +3,13 @@ import type { Durable } from "@tenon/core/Durable"
 import { NewId } from "@tenon/core/NewId"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { AgentContext } from "./AgentContext.ts"
-import { RunOver } from "./AgentFailure.ts"
 import * as Ask from "./Ask.ts"
 import * as Child from "./Child.ts"
 import * as Content from "./Content.ts"
+import { type Run, settled } from "./RunSetting.ts"
 import { Thread } from "./Thread.ts"
 
 /** What a run is about. */
@@ -18,14 +17,6 @@ export interface About {
   readonly agent: string
   readonly threadId: string
   readonly input: unknown
-}
-
-/** What the parts of a context share. */
-export interface Run {
-  readonly durable: Durable["Service"]
-  readonly threadId: string
-  /** A key for the next thing of a kind that the run makes. */
-  readonly nextKey: (kind: string) => string
 }
 
 /** The context of one attempt of a run. */
@@ -66,11 +57,3 @@ export const make = (durable: Durable["Service"], { input, threadId }: About): A
     child: (agent, value) => Child.run(run, agent, value)
   }
 }
-
-/** A run that was ended from outside stops where it notices; anything else that the thread refuses is a bug. */
-export const settled = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A> =>
-  Effect.catch(effect, (failure) => (failure instanceof RunOver ? Effect.interrupt : Effect.die(failure)))
-
-/** The instant a duration from now. */
-export const after = (duration: Duration.Input) =>
-  Effect.map(Clock.currentTimeMillis, (now) => DateTime.makeUnsafe(now + Duration.toMillis(duration)))

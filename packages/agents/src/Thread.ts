@@ -146,12 +146,12 @@ export const Thread = Resource.make("Thread", {
           }
           const { interrupt, run: when } = admitted.success
           if (when === "now") return posted.pipe(Outcome.also(activate(self, run)))
-          return posted.pipe(
+          const told = posted.pipe(
             // For a run that its runtime has lost; one that is alive takes no notice.
-            Outcome.forEach(loaded.active, revive),
-            Outcome.forEach(loaded.active, ({ id }) => Outcome.when(interrupt, stop(id, "interrupted by a message"))),
-            Outcome.when(when === "later", Outcome.also(Outcome.save(AgentRun, run)))
+            Outcome.forEach(loaded.active, (active) => revive(active)),
+            Outcome.forEach(interrupt ? loaded.active : [], ({ id }) => stop(id, "interrupted by a message"))
           )
+          return when === "later" ? told.pipe(Outcome.also(Outcome.save(AgentRun, run))) : told
         }
       ),
 
