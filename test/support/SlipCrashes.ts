@@ -10,7 +10,7 @@ import type { Roles } from "./SlipStore.ts"
 
 /** What a worker process is told. */
 export interface ChildOptions {
-  readonly transport: "Redis" | "RabbitMQ"
+  readonly transport: "Redis" | "RabbitMQ" | "PostgreSQL"
   readonly brokerUrl: string
   readonly prefix: string
   readonly databaseUrl: string

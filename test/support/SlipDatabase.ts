@@ -9,7 +9,10 @@ import { over } from "./SlipStore.ts"
 /** Makes a database with the tables, dropped with the scope. */
 export const make = Effect.gen(function* () {
   const database = yield* Scratch.scratch()
-  yield* Migrations.ensure({ registry: Registry.make({ resources: [] }), ...database.names }).pipe(Scratch.on(database), Effect.orDie)
+  yield* Migrations.ensure({ registry: Registry.make({ resources: [] }), ...database.names }).pipe(
+    Scratch.on(database),
+    Effect.orDie
+  )
   return { url: Scratch.urlOf(database.name), roles: database.names }
 })
 
