@@ -134,7 +134,10 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       return ack
     }
     const at = yield* Clock.currentTimeMillis
-    if (hop.phase === "execute") return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message })
+    if (hop.phase === "execute") {
+      const uncertain = isUncertain(claim) ? { uncertain: true } : {}
+      return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message, ...uncertain })
+    }
     if (activity.onCompensationFailure === "continue") {
       return yield* passOn(item, { type: "abandoned", step: hop.step, at, error, message })
     }
@@ -149,11 +152,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     if (hop.phase === "compensate" && claim.skippedBy !== undefined) {
       return transition({ type: "skipped", step: hop.step, at, by: claim.skippedBy })
     }
-    if (hop.phase === "execute" && claim.cancelledBy !== undefined) {
+    // What may have been done by a worker that died has to be done again, to be known and undone.
+    if (hop.phase === "execute" && claim.cancelledBy !== undefined && !isUncertain(claim)) {
       return transition({ type: "cancelled", step: hop.step, at, by: claim.cancelledBy })
     }
     const { deadline } = envelope.headers.routing_slip
-    if (hop.phase === "execute" && deadline !== null && at > deadline) {
+    if (hop.phase === "execute" && deadline !== null && at > deadline && !isUncertain(claim)) {
       return failing("DeadlineExceeded", `The slip was to be done by ${new Date(deadline).toISOString()}.`)
     }
     const crashes = claim.claims - 1 - claim.failures
@@ -197,6 +201,9 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 
 /** The message as it is published again. */
 const incomingOf = ({ queue, id, body }: Delivery): Outgoing => ({ queue, id, body })
+
+/** Whether an attempt was begun before of which nobody knows how it ended: its worker died, or was stopped. */
+const isUncertain = ({ failures, token }: Work<never>["claim"]) => token - 1 > failures
 
 /** The branch whose log the message carries; doing and undoing one branch are two. */
 const branchOf = ({ headers }: Envelope.Envelope): string => {
