@@ -12,7 +12,7 @@ import { reached } from "./HopPoint.ts"
 import { type Arrival, branchKey, type Further, HopStore, keyText } from "./HopStore.ts"
 import * as PassOn from "./PassOn.ts"
 import { digestOf } from "./Security.ts"
-import * as Slip from "./Slip.ts"
+import type * as Slip from "./Slip.ts"
 import type * as StrictJson from "./StrictJson.ts"
 import * as Wire from "./Wire.ts"
 
@@ -36,6 +36,7 @@ export const scatter = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, lim
     const delay = child.phase === "done" && hop.phase === "execute" ? (hop.timeoutMillis ?? 0) : 0
     further.push({ key: branchKey(key, branch), message: outgoing, delay })
   }
+  yield* reached("executed", keyText(key))
   const names = further.map((each) => each.key.step.replace(/\.0$/, "")).join(", ")
   yield* store.complete(item.held, {
     outgoing: undefined,
