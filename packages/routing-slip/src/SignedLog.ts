@@ -5,6 +5,7 @@
  * it is for, which makes it the signature of the hop as well.
  */
 import type { Unavailable } from "@tenon/core/Failure"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -134,7 +135,8 @@ const refuse = (reason: Refused["reason"], detail: string) => Effect.fail(new Re
 /** Whether the key may sign at this time for this tenant; what it may sign is checked where that is known. */
 const checkKey = (key: Key, entry: Entry): Effect.Effect<void, Refused> => {
   const { not_before = 0, retired_at = Number.POSITIVE_INFINITY, tenants } = key.grants
-  if (entry.at < not_before || entry.at >= retired_at) {
+  // A clock that is behind may sign with a new key before its time, never with an old one after it: they overlap.
+  if (entry.at < not_before - skew || entry.at >= retired_at) {
     return refuse("retired-key", `${key.kid} was not in use when entry ${entry.index} says it was signed`)
   }
   return tenants !== undefined && !tenants.includes(entry.tenant_id)
@@ -160,7 +162,10 @@ const open = Effect.fnUntraced(function* (
   const { kid } = known.value
   const key = yield* keys.find(kid)
   if (key === undefined || key.use !== "sig") return yield* refuse("unknown-key", `no key ${kid} is known`)
-  if (key.grants.revoked === true) return yield* refuse("revoked-key", `the key ${kid} is revoked`)
+  if (key.grants.revoked === true) {
+    const why = key.grants.revoked_because
+    return yield* refuse("revoked-key", `the key ${kid} is revoked${why === undefined ? "" : `: ${why}`}`)
+  }
   const { payload } = yield* Effect.tryPromise({
     try: () => Jose.compactVerify(jws, key.key, { algorithms: [algorithm] }),
     catch: () => new Refused({ reason: "bad-signature", detail: `the signature of entry ${index} is not good` })
@@ -197,8 +202,10 @@ export const verify = Effect.fnUntraced(function* (
   let slip: Envelope.RoutingSlip | undefined
   let authority: Authority = { obo_sha256: null, expires_at: 0 }
   let prev: string | null = null
+  const now = yield* Clock.currentTimeMillis
   for (const [index, jws] of log.entries()) {
     const { entry, key } = yield* open(jws, index)
+    if (entry.at > now + skew) return yield* refuse("broken-log", `entry ${index} is signed in the future`)
     if (!follows(entry, index, entries.at(-1), prev)) {
       return yield* refuse("broken-log", `entry ${index} does not follow the one before it`)
     }
