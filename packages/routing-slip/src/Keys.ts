@@ -143,8 +143,17 @@ export const layerReloading = <E, R>(
       const cooldown = millis(options.cooldown ?? "10 seconds")
       const turn = Semaphore.makeUnsafe(1)
       let keys: ReadonlyMap<string, Key> = new Map()
+      let readText: string | undefined
       let readAt = Number.NEGATIVE_INFINITY
       let triedAt = Number.NEGATIVE_INFINITY
+
+      /** A set that has not changed keeps its keys: what was checked with them need not be checked again. */
+      const reload = Effect.fnUntraced(function* (set: unknown) {
+        const text = JSON.stringify(set)
+        if (text === readText) return
+        keys = yield* load(set)
+        readText = text
+      })
 
       /** Reads the set if it is older than `age`, unless that was tried just now. */
       const fresh = (age: number) =>
@@ -153,11 +162,9 @@ export const layerReloading = <E, R>(
             const now = yield* Clock.currentTimeMillis
             if (now - readAt > age && now - triedAt >= Math.min(age, cooldown)) {
               triedAt = now
-              const loaded = yield* Effect.result(Effect.flatMap(Effect.provideContext(read, context), load))
-              if (loaded._tag === "Success") {
-                keys = loaded.success
-                readAt = now
-              } else yield* Effect.logWarning("The key set cannot be read", loaded.failure)
+              const loaded = yield* Effect.result(Effect.flatMap(Effect.provideContext(read, context), reload))
+              if (loaded._tag === "Success") readAt = now
+              else yield* Effect.logWarning("The key set cannot be read", loaded.failure)
             }
             if (now - readAt > maxStale) return yield* new Unavailable({ what: "The key set" })
             return { keys, now }
