@@ -180,7 +180,7 @@ const changes: ReadonlyArray<(before: unknown) => unknown> = [
   () => "../../etc/passwd",
   (before) => (typeof before === "number" ? before + 1 : 1e300),
   (before) => (typeof before === "string" && before !== "" ? before.slice(0, -1) : [before]),
-  (before) => (Array.isArray(before) ? [...before, ...before] : before === true ? false : true),
+  (before) => (Array.isArray(before) ? [...before, ...before] : before !== true),
   (before) => [before, before]
 ]
 

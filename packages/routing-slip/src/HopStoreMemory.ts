@@ -20,7 +20,7 @@ import {
 
 interface Row {
   readonly key: HopKey
-  readonly digest: string
+  digest: string
   status: "claimed" | "waiting" | "halted" | "suspended" | "done"
   token: number
   claims: number
@@ -61,6 +61,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
   HopStore,
   Effect.sync(() => {
     const rows = new Map<string, Row>()
+    const bySlip = new Map<string, Array<Row>>()
     const heads = new Map<string, string>()
     const slips = new Map<string, SlipRecord>()
     const events = new Map<string, Array<SlipEvent>>()
@@ -78,7 +79,14 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     const cancellerOf = (key: HopKey) =>
       [...(cancelled.get(textOf(key)) ?? [])].toSorted().find(([scope]) => key.step.startsWith(scope))?.[1]
     const ofSlip = (slip: string, ...wanted: ReadonlyArray<Row["status"]>) =>
-      [...rows.values()].filter(({ key, status }) => wanted.includes(status) && textOf(key) === slip)
+      (bySlip.get(slip) ?? []).filter(({ status }) => wanted.includes(status))
+    const add = (row: Row) => {
+      rows.set(keyText(row.key), row)
+      const slip = textOf(row.key)
+      const others = bySlip.get(slip)
+      if (others === undefined) bySlip.set(slip, [row])
+      else others.push(row)
+    }
     /** What a slip shows: that one of its steps is set aside, or how it stands. */
     const shownOf = (slip: string, stands: SlipRecord["status"]) =>
       ofSlip(slip, "halted").length > 0 ? "halted" : ofSlip(slip, "suspended").length > 0 ? "suspended" : stands
@@ -135,7 +143,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           const isWoken = row?.status === "suspended"
           const next = row ?? newRow(key, digest, "claimed", 0)
           Object.assign(next, { status: "claimed", token: next.token + 1, claims: next.claims + 1, due: now + lease })
-          rows.set(id, next)
+          if (row === undefined) add(next)
           if (isWoken) show(textOf(key), now)
           const { token, claims, failures, skippedBy } = next
           return { _tag: "Claimed", token, claims, failures, skippedBy, cancelledBy: cancellerOf(key) }
@@ -152,7 +160,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             if (rows.has(keyText(key))) continue
             const first = newRow(key, "", "done", now + delay, message)
             if (delay > 0) first.publishedAt = Number.NEGATIVE_INFINITY
-            rows.set(keyText(key), first)
+            add(first)
           }
           if (closes !== undefined) cancel(textOf(claim.key), closes, "the gather")
         }),
@@ -187,7 +195,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         atomically((now) => {
           const row = rows.get(keyText(key))
           if (row?.status !== "suspended") return Effect.fail(new NotHalted({ correlationId: key.correlationId }))
-          rows.set(keyText(key), { ...row, digest, message: incoming, status: "waiting", due: now })
+          Object.assign(row, { digest, message: incoming, status: "waiting", due: now })
           if (index !== undefined) heads.set(JSON.stringify([textOf(key), branch, index]), digest)
           record(key, event)
           show(textOf(key), now)
@@ -203,7 +211,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         atomically((now) => {
           const key = openingKey(slip)
           if (rows.has(keyText(key))) return false
-          rows.set(keyText(key), newRow(key, "", "done", now, first))
+          add(newRow(key, "", "done", now, first))
           setSlip(slip)
           record(key, event)
           return true
