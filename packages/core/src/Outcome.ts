@@ -131,6 +131,18 @@ export const also =
       row: self.row
     })
 
+/** Adds the changes and directives of another outcome, after one's own, and takes its result. */
+export const andThen =
+  <B>(that: Outcome<B>) =>
+  (self: Outcome<unknown>): Outcome<B> =>
+    make({
+      rows: [...self.rows, ...that.rows],
+      directives: [...self.directives, ...that.directives.map((each) => after(self.rows.length, each))],
+      result: (saved) => that.result(saved.slice(self.rows.length)),
+      fixed: that.fixed,
+      row: that.row === undefined ? undefined : self.rows.length + that.row
+    })
+
 /** Builds another result from the one that stands after the save. `f` must be pure. */
 export const map =
   <A, B>(f: (result: A) => B) =>

@@ -4,6 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
+  type Arrival,
   type Claim,
   Fenced,
   type Held,
@@ -63,7 +64,21 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     const heads = new Map<string, string>()
     const slips = new Map<string, SlipRecord>()
     const events = new Map<string, Array<SlipEvent>>()
-    const cancelled = new Map<string, string>()
+    /** What a slip would show if none of its steps were halted. */
+    const stands = new Map<string, SlipRecord["status"]>()
+    const arrivals = new Map<string, Array<Arrival>>()
+    /** Per slip, who has called off the steps whose names begin with a scope. */
+    const cancelled = new Map<string, Map<string, string>>()
+
+    const cancel = (slip: string, scope: string, by: string) => {
+      const scopes = cancelled.get(slip) ?? new Map<string, string>()
+      cancelled.set(slip, scopes)
+      if (!scopes.has(scope)) scopes.set(scope, by)
+    }
+    const cancellerOf = (key: HopKey) =>
+      [...(cancelled.get(textOf(key)) ?? [])].toSorted().find(([scope]) => key.step.startsWith(scope))?.[1]
+    const isHalted = (slip: string) =>
+      [...rows.values()].some(({ key, status }) => status === "halted" && textOf(key) === slip)
 
     const record = (key: HopKey, event: SlipEvent) => {
       const list = events.get(textOf(key)) ?? []
@@ -82,13 +97,18 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         return Effect.void
       })
 
-    const setStatus = (key: HopKey, status: SlipRecord["status"], now: number) => {
-      const slip = slips.get(textOf(key))
-      if (slip !== undefined) slips.set(textOf(key), { ...slip, status, updatedAt: now })
+    const setStatus = (name: string, status: SlipRecord["status"], now: number) => {
+      const slip = slips.get(name)
+      if (slip !== undefined) slips.set(name, { ...slip, status, updatedAt: now })
+    }
+    const setSlip = (slip: SlipRecord) => {
+      const name = textOf({ ...slip, step: "", phase: "execute" })
+      stands.set(name, slip.status)
+      slips.set(name, isHalted(name) ? { ...slip, status: "halted" } : slip)
     }
 
     return HopStore.of({
-      claim: (key, { digest, incoming, index }, lease) =>
+      claim: (key, { branch, digest, incoming, index }, lease) =>
         atomically((now): Claim => {
           const id = keyText(key)
           const row = rows.get(id)
@@ -96,7 +116,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             return { _tag: "Forked", detail: `another message for step ${key.step} was accepted before` }
           }
           if (index !== undefined) {
-            const place = JSON.stringify([textOf(key), index])
+            const place = JSON.stringify([textOf(key), branch, index])
             if ((heads.get(place) ?? digest) !== digest) {
               return { _tag: "Forked", detail: `another entry ${index} of this log was accepted before` }
             }
@@ -112,16 +132,31 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           Object.assign(next, { status: "claimed", token: next.token + 1, claims: next.claims + 1, due: now + lease })
           rows.set(id, next)
           const { token, claims, failures, skippedBy } = next
-          return { _tag: "Claimed", token, claims, failures, skippedBy, cancelledBy: cancelled.get(textOf(key)) }
+          return { _tag: "Claimed", token, claims, failures, skippedBy, cancelledBy: cancellerOf(key) }
         }),
       renew: (claim, lease) => held(claim, (row, now) => void (row.due = now + lease)),
       release: (claim) =>
         Effect.ignore(held(claim, (row, now) => Object.assign(row, { due: now, claims: row.claims - 1 }))),
-      complete: (claim, { outgoing, event, slip }) =>
+      complete: (claim, { closes, event, further = [], outgoing, slip }) =>
         held(claim, (row, now) => {
           Object.assign(row, { status: "done", message: outgoing, due: now, publishedAt: now })
           record(claim.key, event)
-          slips.set(textOf(claim.key), slip)
+          if (slip !== undefined) setSlip(slip)
+          for (const { delay, key, message } of further) {
+            if (rows.has(keyText(key))) continue
+            const first = newRow(key, "", "done", now + delay, message)
+            if (delay > 0) first.publishedAt = Number.NEGATIVE_INFINITY
+            rows.set(keyText(key), first)
+          }
+          if (closes !== undefined) cancel(textOf(claim.key), closes, "the gather")
+        }),
+      arrive: (key, gather, arrival) =>
+        atomically(() => {
+          const name = JSON.stringify([textOf(key), gather])
+          const list = arrivals.get(name) ?? []
+          arrivals.set(name, list)
+          if (!list.some(({ branch }) => branch === arrival.branch)) list.push(arrival)
+          return list.slice(0, list.findIndex(({ branch }) => branch === arrival.branch) + 1)
         }),
       postpone: (claim, { incoming, delay, event }) =>
         held(claim, (row, now) => {
@@ -132,14 +167,14 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         held(claim, (row, now) => {
           Object.assign(row, { status: "halted", message: incoming, failures: row.failures + 1 })
           record(claim.key, event)
-          setStatus(claim.key, "halted", now)
+          setStatus(textOf(claim.key), "halted", now)
         }),
       open: (slip, first, event) =>
         atomically((now) => {
           const key = openingKey(slip)
           if (rows.has(keyText(key))) return false
           rows.set(keyText(key), newRow(key, "", "done", now, first))
-          slips.set(textOf(key), slip)
+          setSlip(slip)
           record(key, event)
           return true
         }),
@@ -163,16 +198,14 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         }),
       resume: (tenantId, correlationId, skippedBy) =>
         atomically((now) => {
-          const row = [...rows.values()].find(
-            ({ key, status }) => status === "halted" && key.tenantId === tenantId && key.correlationId === correlationId
-          )
-          if (row === undefined) return Effect.fail(new NotHalted({ correlationId }))
-          Object.assign(row, { status: "waiting", due: now, failures: 0, skippedBy })
-          setStatus(row.key, "compensating", now)
+          const name = slipText(tenantId, correlationId)
+          const halted = [...rows.values()].filter(({ key, status }) => status === "halted" && textOf(key) === name)
+          if (halted.length === 0) return Effect.fail(new NotHalted({ correlationId }))
+          for (const row of halted) Object.assign(row, { status: "waiting", due: now, failures: 0, skippedBy })
+          setStatus(name, stands.get(name) ?? "compensating", now)
           return Effect.void
         }),
-      cancel: (tenantId, correlationId, by) =>
-        atomically(() => void cancelled.set(slipText(tenantId, correlationId), by)),
+      cancel: (tenantId, correlationId, by) => atomically(() => cancel(slipText(tenantId, correlationId), "", by)),
       slip: (tenantId, correlationId) => Effect.sync(() => slips.get(slipText(tenantId, correlationId))),
       slips: (tenantId, { limit = 100, status }) =>
         Effect.sync(() =>
