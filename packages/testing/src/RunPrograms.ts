@@ -142,10 +142,13 @@ const branches: ReadonlyArray<(world: World, path: string, depth: number) => Pro
   }
 ]
 
-const tree = (world: World, path: string, depth: number): Program => {
-  const kinds = depth <= 0 || world.draw() < 0.3 ? leaves : branches
-  return kinds[pick(world.draw, kinds.length)]!(world, path, depth)
-}
+const leaf = (world: World, path: string): Program => (leaves[pick(world.draw, leaves.length)] ?? step)(world, path)
+
+const branch = (world: World, path: string, depth: number): Program =>
+  (branches[pick(world.draw, branches.length)] ?? tree)(world, path, depth)
+
+const tree = (world: World, path: string, depth: number): Program =>
+  depth <= 0 || world.draw() < 0.3 ? leaf(world, path) : branch(world, path, depth)
 
 /** The program of every generated run. */
 export const implementation = Workflow.implement(
@@ -157,7 +160,8 @@ export const implementation = Workflow.implement(
     const mine: Array<string> = []
     written.attempts.push(mine)
     const note = (what: string) => Effect.sync(() => void mine.push(what))
-    yield* tree({ durable, draw: seeded(seed), note, unit }, "p", 4)
+    const draw = seeded(seed)
+    yield* branch({ durable, draw, note, unit }, "p", 4)
     yield* durable.step(
       `${durable.key}:end`,
       Effect.sync(() => void (written.end = [...mine]))
