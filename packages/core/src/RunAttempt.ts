@@ -57,6 +57,8 @@ export interface Ended extends Omit<Write, "next"> {
   readonly _tag: "Ended"
   readonly exit: Exit.Exit<void, unknown>
   readonly offset: number
+  /** How many operations the program began. */
+  readonly begun: number
 }
 
 /** All that the program waits for are times and signals; `mail` is how much of it was read. */
@@ -96,7 +98,8 @@ interface Parked {
   fiber: Fiber.Fiber<unknown> | undefined
 }
 
-const words = (kind: Kind, name: string) => (name === "" ? `a ${kind}` : `the ${kind} "${name}"`)
+/** An operation in words. */
+export const words = (kind: Kind, name: string) => (name === "" ? `a ${kind}` : `the ${kind} "${name}"`)
 
 /** A timer of the platform ends at once where it is set for longer than 25 days. */
 const longestTimer = 24 * 60 * 60 * 1000
@@ -439,6 +442,7 @@ class Attempt<E> {
       _tag: "Ended",
       exit,
       offset: this.#written,
+      begun: this.#begun,
       operations: this.#sent.map(({ operation }) => operation),
       deliveries: this.#sent
     }
