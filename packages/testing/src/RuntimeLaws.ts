@@ -29,6 +29,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
 import { CrashPoints } from "./CrashPoints.ts"
 import * as Testing from "./Testing.ts"
 
@@ -299,6 +300,8 @@ export interface Options<E, E2, S = never> {
   readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox | S, E2>
   /** How long nothing must happen for a program to have ended, in milliseconds: longer than a retry. Default: 150. */
   readonly quiet?: number
+  /** `test` for a runtime that takes its time from the test clock. Default: `live`. */
+  readonly clock?: "live" | "test"
 }
 
 /** Declares the tests of a runtime, one per program. */
@@ -318,6 +321,8 @@ export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Opt
     )
   )
   let tenants = 0
+  const test = options.clock === "test"
+  const pass = (millis: number) => (test ? TestClock.adjust(millis) : Effect.sleep(millis))
 
   const traceOf = (tenant: string): Trace => {
     const mine = [...commits].map(([id, entries]) => [JSON.parse(id) as ReadonlyArray<string>, entries] as const)
@@ -336,11 +341,10 @@ export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Opt
       mine.begin(target)
       points.set(tenantId, mine)
       const returned = yield* program
-      const patience = performance.now() + 15_000
-      while (size(traceOf(tenantId)) < expected && performance.now() < patience) yield* Effect.sleep(10)
+      for (let waited = 0; size(traceOf(tenantId)) < expected && waited < 15_000; waited += 10) yield* pass(10)
       const enough = expected === 0 ? 1000 : (options.quiet ?? 150)
       for (let quiet = 0, last = -1; quiet < enough; quiet += 50) {
-        yield* Effect.sleep(50)
+        yield* pass(50)
         const now = size(traceOf(tenantId)) + mine.passed.length
         if (now !== last) quiet = 0
         last = now
@@ -355,7 +359,7 @@ export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Opt
     }).pipe(Effect.provideService(CurrentActor, Testing.actor({ tenantId })))
   })
 
-  it.layer(layer, { timeout: 120_000, excludeTestServices: true })(`the laws of ${name}`, (it) => {
+  it.layer(layer, { timeout: 120_000, excludeTestServices: !test })(`the laws of ${name}`, (it) => {
     for (const [law, program] of Object.entries(programs)) {
       it.effect(
         law,
@@ -373,7 +377,7 @@ export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Opt
                 assert.deepStrictEqual(disturbed.returned, undisturbed.returned, what)
                 return [what, disturbed.tenantId] as const
               }),
-              { concurrency: 12 }
+              { concurrency: test ? 1 : 12 }
             )
             for (const [what, tenantId] of ended) {
               assert.deepStrictEqual(traceOf(tenantId), undisturbed.trace, `${what}, in the end`)
