@@ -195,6 +195,10 @@ class Attempt<E> {
     )
   }
 
+  get #tenantId(): string {
+    return this.#world.run.claim.tenantId
+  }
+
   /** Counts an operation, and holds it against the journal. */
   #begin(kind: Kind, name: string): number {
     const index = this.#begun++
@@ -245,7 +249,7 @@ class Attempt<E> {
     options: StepOptions<A, F> | undefined
   ): Effect.Effect<A, F, R> {
     return Effect.contextWith((context: Context.Context<R>) => {
-      const body = RunBody.step(name, effect, options).pipe(Effect.provideContext(outside(context)))
+      const body = RunBody.step(name, this.#tenantId, effect, options).pipe(Effect.provideContext(outside(context)))
       return this.#wait("step", name, { body: () => body }, (outcome) =>
         StepResult.decode(outcome as StepResult.Ending, options)
       )
@@ -258,7 +262,8 @@ class Attempt<E> {
       "call",
       name,
       {
-        body: (index) => RunBody.call(name, action, this.#world.perform(invocation, `${this.#world.run.id}/${index}`))
+        body: (index) =>
+          RunBody.call(name, this.#tenantId, action, this.#world.perform(invocation, `${this.#world.run.id}/${index}`))
       },
       (outcome) => RunBody.answer(action, outcome)
     )
@@ -406,7 +411,8 @@ class Attempt<E> {
       yield* this.#world.write(this.#written, { operations, deliveries: sent })
       this.#written += operations.length
       for (const operation of arrived) {
-        if (operation.kind === "step" || operation.kind === "call") yield* RunBody.reached("journaled", operation.name)
+        if (operation.kind === "step" || operation.kind === "call")
+          yield* RunBody.reached("journaled", operation.name, this.#tenantId)
         this.#handOut(operation)
       }
     })
