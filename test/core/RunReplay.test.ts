@@ -105,7 +105,7 @@ it.effect("a program that ends earlier, or has a bug, is told from one that goes
       expected: 'the send "Mail.send"',
       found: "the end of the program"
     })
-    const foreign = yield* replay(() => Effect.promise(() => Promise.resolve(1)))
+    const foreign = yield* replay(() => Effect.promise(() => Promise.resolve(1)), { ...recording, operations: [] })
     assert.strictEqual(foreign._tag, "Fails")
   })
 )

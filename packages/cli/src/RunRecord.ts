@@ -1,7 +1,6 @@
 /** `tenon agent steps | record | replay`: what a run has done, from its journal, and what today's program would do. */
 import { AgentRun, inputOf, RunAgent } from "@tenon/agents/AgentRun"
 import { type Actor, CurrentActor } from "@tenon/core/Actor"
-import { NotFound } from "@tenon/core/Failure"
 import * as Repository from "@tenon/core/Repository"
 import { type Operation, RunJournal } from "@tenon/core/RunJournal"
 import * as RunReplay from "@tenon/core/RunReplay"
@@ -88,7 +87,7 @@ export const record = Command.make(
 )
 
 /** A recording does not fit the program. */
-class ReplayDiffers extends Schema.TaggedError<ReplayDiffers>()("ReplayDiffers", {
+export class ReplayDiffers extends Schema.TaggedError<ReplayDiffers>()("ReplayDiffers", {
   count: Schema.Int,
   of: Schema.Int
 }) {
@@ -97,8 +96,15 @@ class ReplayDiffers extends Schema.TaggedError<ReplayDiffers>()("ReplayDiffers",
   }
 }
 
+/** The application has no program for a recorded workflow. */
+export class NoProgram extends Schema.TaggedError<NoProgram>()("NoProgram", { workflow: Schema.String }) {
+  override get message() {
+    return `The application has no program for the workflow ${this.workflow}.`
+  }
+}
+
 /** A file is not what `record` printed. */
-class NotARecording extends Schema.TaggedError<NotARecording>()("NotARecording", { file: Schema.String }) {
+export class NotARecording extends Schema.TaggedError<NotARecording>()("NotARecording", { file: Schema.String }) {
   override get message() {
     return `${this.file} holds no recording of a run; make one with \`tenon agent record\`.`
   }
@@ -133,13 +139,13 @@ export const replay = Command.make(
     for (const file of files) {
       const recording = yield* read(file)
       const program = programs.get(recording.workflow)
-      if (program === undefined) return yield* new NotFound({ resource: "program", key: recording.workflow })
+      if (program === undefined) return yield* new NoProgram({ workflow: recording.workflow })
       replays.push({ file, ...(yield* RunReplay.check(program, recording)) })
     }
     const text = replays.map((each) => `${each.file}: ${sentence(each)}`).join("\n")
     yield* Output.print(json, replays, text)
     const count = replays.filter(({ _tag }) => _tag !== "Same").length
-    if (count > 0) return yield* new ReplayDiffers({ count, of: files.length })
+    if (count > 0) return yield* Effect.fail(new ReplayDiffers({ count, of: files.length }))
   })
 ).pipe(
   Command.withDescription("Hold recorded runs against the programs as they are now; exit 1 where one differs"),

@@ -177,6 +177,7 @@ class Attempt<E> {
         )
         this.#turns.begin(this.#inside(), implementation.run(input))
         this.#replay()
+        if (this.#defect !== undefined) return yield* Effect.die(this.#defect.defect)
         return yield* this.#goOn()
       }),
       Deferred.await(this.#broken)
@@ -282,7 +283,11 @@ class Attempt<E> {
 
   /** Hands out what the journal holds, in its order. */
   #replay(): void {
-    for (const operation of this.#world.operations) this.#handOut(operation)
+    for (const operation of this.#world.operations) {
+      // What differs first is what is told: the rest follows from it.
+      if (this.#defect !== undefined) return
+      this.#handOut(operation)
+    }
   }
 
   /** What was interrupted before it was handed out is passed over, as it was then. */
