@@ -64,6 +64,8 @@ export interface Surroundings {
   readonly now: number
   readonly newId: Generate
   readonly receiptKey: string | undefined
+  /** The span that the work is done in, as `traceparent`. */
+  readonly trace: string | undefined
 }
 
 /** The work of an invocation, or the fault in its input. */
@@ -104,6 +106,7 @@ export const work = (
     self: { resource, key: invocation.key, lock: writes, read: action.self !== "none" },
     receipt: writes ? receipt : undefined,
     deliverByOutbox: !resource.durable,
+    trace: surroundings.trace,
     loads:
       load === undefined
         ? undefined

@@ -8,10 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditLog } from "./AuditLog.ts"
 import * as Decision from "./Decision.ts"
-import { type ActionFailure, Forbidden } from "./Failure.ts"
+import { type ActionFailure, Forbidden, SchemaMismatch, Unavailable } from "./Failure.ts"
 import type { Executed, Invocation } from "./Invocation.ts"
 import { NewId } from "./NewId.ts"
 import type * as Registry from "./Registry.ts"
+import * as Span from "./Span.ts"
 import { UnitOfWork } from "./UnitOfWork.ts"
 
 /** Runs invocations of a registry's actions. */
@@ -41,8 +42,9 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
             const found = yield* Decision.lookUp(registry, invocation.resource, invocation.action)
             const now = yield* Clock.currentTimeMillis
             const newId = yield* NewId
+            const trace = yield* Span.current
             const work = yield* Effect.fromResult(
-              Decision.work(registry, found, invocation, { now, newId, receiptKey })
+              Decision.work(registry, found, invocation, { now, newId, receiptKey, trace })
             )
             return yield* unitOfWork.run(work)
           },
@@ -52,8 +54,19 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
                 ? audit.denied({ actor, action: failure.action, key, reason: failure.reason })
                 : Effect.void
             ),
-          (effect) => Effect.withSpan(effect, "Executor.execute", { captureStackTrace: false })
+          (effect, { action, actor, resource }) =>
+            Span.within(
+              () => ({
+                name: `${resource}.${action}`,
+                attributes: { "tenon.action": `${resource}.${action}`, "tenon.tenant": actor.tenantId },
+                isAnswer
+              }),
+              effect
+            )
         )
       })
     })
   )
+
+/** What an action refuses is its answer; only what it could not do at all is an error of its span. */
+const isAnswer = (failure: unknown): boolean => !(failure instanceof Unavailable || failure instanceof SchemaMismatch)

@@ -118,7 +118,7 @@ export const explain = Effect.fn("Explain.explain")(function* (
     origin: "door"
   }
   const work = yield* Effect.fromResult(
-    Decision.work(registry, found, invocation, { now, newId, receiptKey: undefined })
+    Decision.work(registry, found, invocation, { now, newId, receiptKey: undefined, trace: undefined })
   )
   let self: EncodedRow | undefined
   let plan: Plan | undefined

@@ -54,8 +54,8 @@ export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | Un
       const added = yield* Latch.make(false)
       let deliveries = 0
 
-      const enqueue = (actor: Actor, delivery: Delivery) => {
-        pending.push({ id: `memory-${++deliveries}`, actor, delivery })
+      const enqueue = ({ actor, trace }: Work, delivery: Delivery) => {
+        pending.push({ id: `memory-${++deliveries}`, actor, delivery, trace })
         added.openUnsafe()
       }
 
@@ -77,7 +77,7 @@ export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | Un
         if (Result.isFailure(standing)) return Result.fail(standing.failure)
         const { executed, events: emitted } = plan.success.conclude(standing.success)
         events.push(...emitted.map((event) => ({ ...event, tenantId: actor.tenantId })))
-        if (work.deliverByOutbox) for (const delivery of executed.deliveries) enqueue(actor, delivery)
+        if (work.deliverByOutbox) for (const delivery of executed.deliveries) enqueue(work, delivery)
         const answered = work.deliverByOutbox ? { ...executed, deliveries: [] } : executed
         if (receiptId !== undefined && receipt !== undefined) {
           receipts.set(receiptId, { fingerprint: receipt.fingerprint, executed: answered })

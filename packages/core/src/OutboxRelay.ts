@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { Runtime } from "./Runtime.ts"
+import * as Span from "./Span.ts"
 import { Outbox } from "./UnitOfWork.ts"
 
 const batch = 100
@@ -14,7 +15,9 @@ export const layer: Layer.Layer<never, never, Outbox | Runtime> = Layer.effectDi
     const runtime = yield* Runtime
     const once = Effect.gen(function* () {
       yield* outbox.awaitWork
-      yield* outbox.drain(batch, ({ actor, delivery, id }) => runtime.deliver(actor, delivery, `outbox-${id}`))
+      yield* outbox.drain(batch, ({ actor, delivery, id, trace }) =>
+        Span.resume(trace, runtime.deliver(actor, delivery, `outbox-${id}`))
+      )
     })
     yield* once.pipe(
       Effect.tapError((failure) => Effect.logWarning("The outbox could not be drained", failure.message)),

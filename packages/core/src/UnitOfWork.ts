@@ -84,6 +84,8 @@ export interface Work {
   readonly receipt: ReceiptKey | undefined
   /** Where true, deliveries go to the outbox with the rows; where false, the caller journals them. */
   readonly deliverByOutbox: boolean
+  /** The span that the work is done in (`traceparent`), which what waits in the outbox goes on from. */
+  readonly trace: string | undefined
   /** What else to read, given the row; `undefined` where the action declares no loads. */
   readonly loads:
     | ((self: EncodedRow | undefined) => Result.Result<{ readonly [name: string]: Load<unknown> }, ActionFailure>)
@@ -99,6 +101,8 @@ export interface Pending {
   readonly id: string
   readonly actor: Actor
   readonly delivery: Delivery
+  /** The span that it comes from, as `traceparent`. */
+  readonly trace: string | undefined
 }
 
 /** Runs the work of an action in one transaction. */

@@ -4,6 +4,7 @@ import * as Decision from "@tenon/core/Decision"
 import { Durable, type StepOptions } from "@tenon/core/Durable"
 import { NewId } from "@tenon/core/NewId"
 import { Checkpoint } from "@tenon/core/Checkpoint"
+import * as Span from "@tenon/core/Span"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -14,10 +15,12 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import type * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
 import * as Attempt from "./Attempt.ts"
 import * as Handler from "./Handler.ts"
 import { newId, random, RunClock } from "./RunClock.ts"
 import { RunDriver } from "./RunDriver.ts"
+import * as RunTracer from "./RunTracer.ts"
 import * as SignedContext from "./SignedContext.ts"
 import * as StepResult from "./StepResult.ts"
 
@@ -39,6 +42,8 @@ export const attempt = (
   const driver = new RunDriver()
   const clock = new RunClock(ctx, driver, claims.at)
   const ended = ctx.request().attemptCompletedSignal
+  const tracer = RunTracer.reporting(setting.context)
+  const sendTrace = RunTracer.ofSends(claims.id, claims.trace)
   let performed: Array<string> = []
   let sends = 0
 
@@ -49,7 +54,10 @@ export const attempt = (
     context: Context.Context<R>,
     interrupted: AbortSignal
   ): Promise<StepResult.StepResult> => {
-    const plain = StepResult.encoded(name, effect, options)
+    const plain = Span.within(
+      () => ({ name: `step ${name}`, attributes: { "tenon.workflow": implementation.workflow.name } }),
+      StepResult.encoded(name, effect, options)
+    )
     const watched =
       setting.reached === undefined
         ? plain
@@ -59,12 +67,14 @@ export const attempt = (
               Effect.tap(() => reached("executed", name))
             )
           )
-    const settled = await Attempt.settle(outside(context), watched, AbortSignal.any([ended, interrupted])).catch(
-      (error: unknown) => {
-        if (!interrupted.aborted) throw error
-        return undefined
-      }
-    )
+    const settled = await Attempt.settle(
+      outside(context, tracer),
+      watched,
+      AbortSignal.any([ended, interrupted])
+    ).catch((error: unknown) => {
+      if (!interrupted.aborted) throw error
+      return undefined
+    })
     if (settled === undefined) return { at: Date.now(), interrupted: true }
     if (Result.isFailure(settled)) throw new Error(settled.failure.message)
     performed.push(name)
@@ -111,7 +121,7 @@ export const attempt = (
           {
             id: SignedContext.follow(claims.id, sends++),
             at: clock.currentTimeMillisUnsafe(),
-            ...(claims.trace === undefined ? {} : { trace: claims.trace })
+            ...(sendTrace === undefined ? {} : { trace: sendTrace })
           },
           keyId
         )
@@ -123,7 +133,23 @@ export const attempt = (
     Context.add(Clock.Clock, clock),
     Context.add(Random.Random, random(ctx)),
     Context.add(NewId, newId(ctx)),
-    Context.add(Durable, durable)
+    Context.add(Durable, durable),
+    (made) =>
+      tracer === undefined
+        ? made
+        : Context.add(
+            made,
+            Tracer.Tracer,
+            RunTracer.make(tracer, claims.id, () => !Handler.isFirst(ctx))
+          )
+  )
+  const program = Span.within(
+    () => ({
+      name: `run ${implementation.workflow.name}`,
+      kind: "server",
+      attributes: { "tenon.workflow": implementation.workflow.name, "tenon.tenant": claims.actor.tenantId }
+    }),
+    implementation.run(input)
   )
   const between = () => {
     const { reached } = setting
@@ -132,10 +158,13 @@ export const attempt = (
     performed = []
     return Promise.all(names.map((name) => reached("journaled", name))).then(() => {})
   }
-  return driver.run(context, Handler.traced(claims.trace, implementation.run(input)), between)
+  return driver.run(context, Span.resume(claims.trace, program), between)
 }
 
-/** The context of a step's body: the world's scheduler, clock and chance again. */
-const outside = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId) as <R>(
+/** The context of a step's body: the world's scheduler, clock, chance and tracer again. */
+const outside = <R>(context: Context.Context<R>, tracer: Tracer.Tracer | undefined): Context.Context<R> =>
+  tracer === undefined ? omitted(context) : Context.add(omitted(context), Tracer.Tracer, tracer)
+
+const omitted = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId, Tracer.Tracer) as <R>(
   context: Context.Context<R>
 ) => Context.Context<R>

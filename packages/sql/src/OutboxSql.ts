@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as SqlValue from "./SqlValue.ts"
 import type * as StoreTables from "./StoreTables.ts"
@@ -29,12 +30,14 @@ export interface Added {
   readonly body: Schema.Json
 }
 
-/** A delivery as a row; in order among those to the same object. */
-export const delivery = (of: Delivery): Added => ({
-  kind: "delivery",
-  object: `${of._tag === "Send" ? of.resource : of.workflow}/${of.key}`,
-  body: of
-})
+/** A delivery as a row; in order among those to the same object. The span that it comes from goes with it. */
+export const delivery =
+  ({ trace }: Work) =>
+  (of: Delivery): Added => ({
+    kind: "delivery",
+    object: `${of._tag === "Send" ? of.resource : of.workflow}/${of.key}`,
+    body: trace === undefined ? of : { ...of, trace }
+  })
 
 /** An event as a row; in order among those of the same object. */
 export const event = ({ self }: Work, { name, payload }: OutboxEvent): Added => ({
@@ -155,7 +158,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
           Effect.exit(
             Effect.flatMap(
               Effect.orDie(decodePending({ actor: each.row["actor"], delivery: each.row["body"] })),
-              (pending) => deliver({ id: each.id, ...pending })
+              (pending) => deliver({ id: each.id, trace: traceOf(each.row["body"]), ...pending })
             )
           )
         const settle = Effect.suspend(() =>
@@ -201,6 +204,9 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
       })
     })
   )
+
+const traceOf = (body: unknown): string | undefined =>
+  Predicate.hasProperty(body, "trace") && typeof body.trace === "string" ? body.trace : undefined
 
 // Both keys: ids are unique by themselves, and the tenant comes first in the index.
 const over = (sql: string, rows: ReadonlyArray<Claimed>): Statement => ({

@@ -398,7 +398,7 @@ const endOf = (work: Work, { events, executed }: Conclusion) => {
   const { actor, deliverByOutbox, receipt } = work
   const answered = deliverByOutbox && executed.deliveries.length > 0 ? { ...executed, deliveries: [] } : executed
   const rows = [
-    ...(deliverByOutbox ? executed.deliveries.map(OutboxSql.delivery) : []),
+    ...(deliverByOutbox ? executed.deliveries.map(OutboxSql.delivery(work)) : []),
     ...events.map((event) => OutboxSql.event(work, event))
   ]
   return {
