@@ -14,6 +14,7 @@ import {
   InvalidInput,
   InvalidOutcome,
   InvalidTransition,
+  type Issue,
   NotFound,
   UnknownAction,
   VersionConflict
@@ -27,6 +28,7 @@ import * as Policy from "./Policy.ts"
 import type * as Registry from "./Registry.ts"
 import type * as Resource from "./Resource.ts"
 import * as RowCodec from "./RowCodec.ts"
+import * as Undeliverable from "./Undeliverable.ts"
 import type {
   Change,
   Conclusion,
@@ -305,29 +307,37 @@ const conclude = (
   { encodedSelf, found: { action, resource }, registry }: Setting,
   outcome: Outcome.Outcome<unknown>,
   standing: ReadonlyArray<Standing | undefined>
-): Conclusion => {
+): Result.Result<Conclusion, InvalidOutcome> => {
   const saved = needsRows(outcome) ? decodeStanding(outcome, standing) : []
   const repeated = standing.some((each) => each?.fresh === false)
   const deliveries: Array<Delivery> = []
   const events: Array<OutboxEvent> = []
+  const issues: Array<Issue> = []
   for (const directive of repeated ? [] : outcome.directives) {
     if (directive._tag === "Emit") {
       const { name, payload } = directive.event
-      events.push({ name, payload: encodeJson(payload, directive.payload, name) })
-    } else deliveries.push(toDelivery(registry, directive, saved))
+      const event = { name, payload: encodeJson(payload, directive.payload, name) }
+      issues.push(...Undeliverable.inEvent(event))
+      events.push(event)
+    } else {
+      const delivery = toDelivery(registry, directive, saved)
+      issues.push(...Undeliverable.inDelivery(delivery))
+      deliveries.push(delivery)
+    }
   }
   const field = versionField(resource)
   const own = outcome.rows.findIndex((change) => change.resource.name === resource.name)
   const version = field === undefined ? undefined : (own >= 0 ? standing[own]?.row : encodedSelf)?.[field]
   const output = action.kind === "stream" ? arrayOf(action.output) : action.output
-  return {
-    executed: {
-      result: encodeKept(outcome, output, standing) ?? encodeJson(output, outcome.result(saved), action),
-      ...(typeof version === "number" ? { version } : {}),
-      deliveries
-    },
+  const kept = encodeKept(outcome, output, standing)
+  const result = kept ?? encodeJson(output, outcome.result(saved), action)
+  // A write's result is kept in its receipt; a row as such has been accepted by the store already.
+  if (kept === undefined && !isRead(action)) issues.push(...Undeliverable.inResult(result))
+  if (issues.length > 0) return Result.fail(new InvalidOutcome({ resource: resource.name, issues }))
+  return Result.succeed({
+    executed: { result, ...(typeof version === "number" ? { version } : {}), deliveries },
     events
-  }
+  })
 }
 
 /** Whether anything looks into the saved rows: a result that is one of them as such does not. */

@@ -8,6 +8,7 @@ import { Checkpoint, isCrash, type Point } from "./Checkpoint.ts"
 import * as Decision from "./Decision.ts"
 import { Durable } from "./Durable.ts"
 import type { Delivery } from "./Invocation.ts"
+import * as Undeliverable from "./Undeliverable.ts"
 import type { Implementation } from "./Workflow.ts"
 
 /** What is kept of a run: the results of its steps in the order they were begun, and its signals. */
@@ -94,6 +95,7 @@ export const run = (
             input: encoded,
             delayMillis: 0
           }
+          Undeliverable.refuse(delivery)
           return once(`send ${action.resource}.${action.name}`, options.send(delivery, index))
         })
     })

@@ -46,9 +46,9 @@ export interface Plan {
   readonly changes: ReadonlyArray<Change>
   /**
    * Called once with the rows as they stand after the save, in the order of `changes` (`undefined` for a removal).
-   * Pure and synchronous.
+   * Pure and synchronous. Fails where something follows that could never be carried out or kept: then nothing is saved.
    */
-  readonly conclude: (standing: ReadonlyArray<Standing | undefined>) => Conclusion
+  readonly conclude: (standing: ReadonlyArray<Standing | undefined>) => Result.Result<Conclusion, ActionFailure>
   /** True where `conclude` does not look at the rows, so that it can be called before they are saved. */
   readonly fixed: boolean
 }
@@ -129,5 +129,7 @@ export class Outbox extends Context.Service<
     ) => Effect.Effect<number, ActionFailure>
     /** Completes when there may be something to drain. */
     readonly awaitWork: Effect.Effect<void>
+    /** How many deliveries there are, those that wait for a later time included; counted to 10,000 at most. */
+    readonly depth: Effect.Effect<number, ActionFailure>
   }
 >()("@tenon/core/Outbox") {}

@@ -4,7 +4,9 @@ import * as Decision from "@tenon/core/Decision"
 import { Durable, type StepOptions } from "@tenon/core/Durable"
 import { NewId } from "@tenon/core/NewId"
 import { Checkpoint } from "@tenon/core/Checkpoint"
+import type { Delivery } from "@tenon/core/Invocation"
 import * as Span from "@tenon/core/Span"
+import * as Undeliverable from "@tenon/core/Undeliverable"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -106,18 +108,20 @@ export const attempt = (
     send: (action, to, value) =>
       driver.now(() => {
         const { name, resource } = action
+        const delivery: Delivery = {
+          _tag: "Send",
+          resource,
+          action: name,
+          key: to,
+          input: Decision.encodeJson(action.input, value, `${resource}.${name}`),
+          delayMillis: 0
+        }
+        Undeliverable.refuse(delivery)
         Handler.send(
           setting,
           ctx,
           claims.actor,
-          {
-            _tag: "Send",
-            resource,
-            action: name,
-            key: to,
-            input: Decision.encodeJson(action.input, value, `${resource}.${name}`),
-            delayMillis: 0
-          },
+          delivery,
           {
             id: SignedContext.follow(claims.id, sends++),
             at: clock.currentTimeMillisUnsafe(),

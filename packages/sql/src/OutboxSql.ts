@@ -108,6 +108,8 @@ const postpone =
 
 const setAside = "update tenon.outbox set due_at = 'infinity', last_failure = $3 where tenant_id = $1 and id = $2"
 
+const depth = "select count(*)::int as n from (select from tenon.outbox where kind = 'delivery' limit 10000) as o"
+
 const decodePending = Schema.decodeUnknownEffect(Schema.Struct({ actor: Actor, delivery: Delivery }))
 
 interface Claimed {
@@ -200,7 +202,8 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
 
       return Outbox.of({
         drain,
-        awaitWork: Effect.raceFirst(added.await, Effect.sleep(pollEvery))
+        awaitWork: Effect.raceFirst(added.await, Effect.sleep(pollEvery)),
+        depth: Effect.map(batch([{ sql: depth, params: [] }]), ([rows = []]) => Number(rows[0]?.["n"] ?? 0))
       })
     })
   )

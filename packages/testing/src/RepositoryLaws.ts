@@ -1,5 +1,5 @@
 /**
- * What every store keeps, whatever it is made of: the laws of `UnitOfWork`, `RowStore` and `Outbox`, as tests.
+ * What every store keeps, whatever it is made of: the laws of `UnitOfWork`, `RowStore`, `Outbox` and `Receipts`, as tests.
  *
  * `repositoryLaws("mine", layer)` declares them with vitest. The layer is made for `registry` and starts empty.
  */
@@ -9,11 +9,13 @@ import * as AuditLog from "@tenon/core/AuditLog"
 import * as Executor from "@tenon/core/Executor"
 import type { ActionFailure } from "@tenon/core/Failure"
 import * as Query from "@tenon/core/Query"
+import { Receipts } from "@tenon/core/Receipts"
 import * as Repository from "@tenon/core/Repository"
 import type * as Resource from "@tenon/core/Resource"
 import { RowStore } from "@tenon/core/RowStore"
 import { type EncodedRow, Outbox, type Pending, type UnitOfWork } from "@tenon/core/UnitOfWork"
 import { assert, describe, layer as suite } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -111,7 +113,7 @@ const sorted = (values: ReadonlyArray<unknown>) => values.toSorted((x, y) => Num
 /** Declares the laws for a store. They share its rows, so each uses keys of its own. */
 export const repositoryLaws = <E>(
   name: string,
-  store: Layer.Layer<UnitOfWork | RowStore | Outbox, E>,
+  store: Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts, E>,
   options: { readonly timeout?: number } = {}
 ): void => {
   const services = Layer.mergeAll(Executor.layer(registry), Repository.layer).pipe(
@@ -476,6 +478,56 @@ export const repositoryLaws = <E>(
               ["tenant-a", "out-2"]
             ]
           )
+        })
+      )
+
+      it.effect("what could never be delivered or kept is refused where it is decided, and nothing is saved", () =>
+        Effect.gen(function* () {
+          const outbox = yield* Outbox
+          yield* execute(Topic, "create", "says", { input: { title: "new" } })
+          yield* outbox.drain(1000, () => Effect.void)
+          const sound = { to: "someone", text: "t", answer: "a" }
+          const faults = [
+            ...["", "x".repeat(201), "x".repeat(300), "a\nb", "a\u0000b", "a\ud800b"].map((to) => ({ to })),
+            ...["a\u0000b", "\udfff"].flatMap((text) => [{ text }, { answer: text }])
+          ]
+          for (const [index, fault] of faults.entries()) {
+            for (const late of [false, true]) {
+              const input = { ...sound, ...fault, late }
+              for (const receipt of [undefined, `says-${index}-${late}`]) {
+                const call = receipt === undefined ? { input } : { input, receipt }
+                const failure = yield* failureOf(execute(Topic, "say", "says", call))
+                assert.strictEqual(failure["_tag"], "InvalidOutcome", JSON.stringify(input))
+              }
+              assert.deepInclude(yield* find(Topic, "says"), { title: "new" })
+              assert.strictEqual(yield* outbox.drain(1000, () => Effect.void), 0)
+            }
+          }
+          // A refusal leaves no receipt, so the same identity may do better.
+          const better = { input: { ...sound, late: true }, receipt: "says-0-true" }
+          assert.strictEqual(yield* result(Topic, "say", "says", better), "a")
+          assert.strictEqual(yield* outbox.drain(1000, () => Effect.void), 1)
+        })
+      )
+
+      it.effect("receipts answer until they are old, and then are purged, the oldest first and so many at a time", () =>
+        Effect.gen(function* () {
+          const receipts = yield* Receipts
+          const spend = (receipt: string) => execute(Account, "spendAll", "purges", { receipt })
+          yield* execute(Account, "create", "purges", { input: { name: "purges" } })
+          while ((yield* receipts.purge(Duration.zero, 1000)) > 0) yield* Effect.yieldNow
+          for (const receipt of ["p-1", "p-2", "p-3"]) {
+            yield* execute(Account, "add", "purges", { input: { amount: 1 } })
+            yield* spend(receipt)
+          }
+          assert.strictEqual(yield* receipts.purge(Duration.hours(1), 1000), 0)
+          yield* Effect.sleep(5)
+          assert.strictEqual(yield* receipts.purge(Duration.zero, 1), 1)
+          yield* spend("p-2")
+          assert.strictEqual(yield* refused(spend("p-1")), "Spent")
+          assert.strictEqual(yield* receipts.purge(Duration.zero, 1000), 2)
+          assert.strictEqual(yield* receipts.purge(Duration.zero, 1000), 0)
+          assert.strictEqual(yield* refused(spend("p-3")), "Spent")
         })
       )
 

@@ -110,6 +110,9 @@ export const Tally = Resource.make("LawTally", {
   actions: (on) => ({
     tick: on.action({ self: "optional", output: Schema.Int }, ({ self }, context) =>
       on.save({ id: context.key, n: (self?.n ?? 0) + 1 }).pipe(Outcome.map(({ n }) => n))
+    ),
+    hear: on.action({ self: "optional", input: { text: Schema.String } }, ({ self }, context) =>
+      on.save({ id: context.key, n: (self?.n ?? 0) + 1 }).pipe(Outcome.as(undefined))
     )
   })
 })
@@ -133,6 +136,21 @@ export const Topic = Resource.make("LawTopic", {
           Outcome.emit(Happened, { id: self.id }),
           Outcome.map(({ position }) => position)
         )
+    ),
+    /** Says anything to anyone, and answers with anything: at once, or with what the save has come to. */
+    say: on.action(
+      {
+        input: { to: Schema.String, text: Schema.String, answer: Schema.String, late: Schema.Boolean },
+        output: Schema.String,
+        touches: () => [Tally.actions.hear, Happened]
+      },
+      ({ self, input }) => {
+        const saved = on.save({ ...self, title: "said" })
+        const told = input.late
+          ? saved.pipe(Outcome.sendAfter(Tally.actions.hear, input.to, () => ({ text: input.text })))
+          : saved.pipe(Outcome.send(Tally.actions.hear, input.to, { text: input.text }))
+        return told.pipe(Outcome.emit(Happened, { id: self.id }), Outcome.as(input.answer))
+      }
     ),
     remove: on.destroy({})
   })

@@ -15,6 +15,7 @@ import * as Interpreter from "@tenon/core/Interpreter"
 import * as MemoryStore from "@tenon/core/MemoryStore"
 import * as Outcome from "@tenon/core/Outcome"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
+import type { Receipts } from "@tenon/core/Receipts"
 import * as Registry from "@tenon/core/Registry"
 import * as Resource from "@tenon/core/Resource"
 import type { RowStore } from "@tenon/core/RowStore"
@@ -190,8 +191,8 @@ const words = (plan: Plan) =>
 /** Notes what the store commits. A receipt that is found again commits nothing. */
 const watched = <E, R>(
   commits: Map<string, Array<string>>,
-  store: Layer.Layer<UnitOfWork | RowStore | Outbox, E, R>
-): Layer.Layer<UnitOfWork | RowStore | Outbox, E, R> =>
+  store: Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts, E, R>
+): Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts, E, R> =>
   Layer.effect(
     UnitOfWork,
     Effect.map(UnitOfWork, (inner) =>
@@ -278,7 +279,7 @@ const programs: { readonly [name: string]: Program } = {
 export interface Options<E, E2> {
   readonly runtime: Layer.Layer<Runtime, E, Executor.Executor | Workflow.Workflows>
   /** Default: in memory. Give one that holds nothing. */
-  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox, E2>
+  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts, E2>
   /** How long nothing must happen for a program to have ended, in milliseconds: longer than a retry. Default: 150. */
   readonly quiet?: number
 }
