@@ -70,12 +70,13 @@ export interface Surroundings {
   readonly trace: string | undefined
 }
 
-/** The work of an invocation, or the fault in its input. */
+/** The work of an invocation, or the fault in its input. `source` stands in for the rows of a stream. */
 export const work = (
   registry: Registry.Registry,
   found: Found,
   invocation: Invocation,
-  surroundings: Surroundings
+  surroundings: Surroundings,
+  source: Action.SourceFunction | undefined = found.action.source
 ): Result.Result<Work, ActionFailure> => {
   const { action, resource } = found
   const decoded = decodeInput(action)(invocation.input)
@@ -91,7 +92,7 @@ export const work = (
   const codec = RowCodec.of(resource)
   const writes = !isRead(action)
   const receipt = receiptOf(invocation, surroundings.receiptKey)
-  const load = loadsOf(action)
+  const load = loadsOf(action, source)
   const decodeSelf = (self: EncodedRow | undefined) => (self === undefined ? undefined : codec.decode(self))
   const checkSelf = (self: EncodedRow | undefined): Result.Result<void, ActionFailure> => {
     if (self === undefined && action.self === "required") {
@@ -143,16 +144,17 @@ interface Arguments {
   readonly loaded: { readonly [name: string]: unknown }
 }
 
-/** A stream's rows are loaded like any others when it is run as a whole. */
-const loadsOf = (action: Action.Any): Action.LoadFunction | undefined => {
-  const { source } = action
-  return source === undefined ? action.load : (args) => ({ rows: source(args) })
-}
+/** A stream's rows are loaded like any others. */
+const loadsOf = (action: Action.Any, source: Action.SourceFunction | undefined): Action.LoadFunction | undefined =>
+  source === undefined ? action.load : (args) => ({ [streamRows]: source(args) })
+
+/** The name under which a stream's rows are loaded. */
+export const streamRows = "rows"
 
 const decide = (action: Action.Any, args: Arguments, context: Action.ActionContext) =>
   action.kind === "stream"
     ? Result.succeed(
-        Outcome.succeed(mapRows(action, args, (args.loaded["rows"] ?? []) as ReadonlyArray<object>, context))
+        Outcome.succeed(mapRows(action, args, (args.loaded[streamRows] ?? []) as ReadonlyArray<object>, context))
       )
     : action.decide(args as never, context)
 

@@ -14,7 +14,7 @@ import type { Actor } from "./Actor.ts"
 import type { ActionFailure } from "./Failure.ts"
 import { IdempotencyKeyReused } from "./Failure.ts"
 import type { Delivery, Executed } from "./Invocation.ts"
-import type { Load } from "./Load.ts"
+import { defaultLimit, type Load } from "./Load.ts"
 import * as MemoryTables from "./MemoryTables.ts"
 import type { Page, Query } from "./Query.ts"
 import { cursorAfter } from "./Query.ts"
@@ -195,10 +195,10 @@ const answer = (
 ): { readonly [name: string]: LoadAnswer } =>
   Object.fromEntries(
     Object.entries(loads).map(([name, load]): readonly [string, LoadAnswer] => {
-      const { _tag, key, limit, resource } = load
+      const { _tag, after, key, limit = defaultLimit, resource } = load
       if (_tag === "One" || _tag === "Optional") return [name, tables.find(tenantId, resource, key ?? "")]
       const where = load.where as { readonly [field: string]: Schema.Json | undefined }
-      const rows = tables.where(tenantId, resource, where)
+      const rows = tables.where(tenantId, resource, where, after)
       return [name, _tag === "Count" ? rows.length : rows.slice(0, limit)]
     })
   )

@@ -43,10 +43,12 @@ export class Tables {
   where(
     tenantId: string,
     resource: Resource.Any,
-    where: { readonly [field: string]: Schema.Json | undefined }
+    where: { readonly [field: string]: Schema.Json | undefined },
+    after?: string | number
   ): ReadonlyArray<EncodedRow> {
     const conditions = Object.entries(where)
     return [...this.#of(tenantId, resource).values()]
+      .filter((row) => after === undefined || compare(row[resource.key], after) > 0)
       .filter((row) => conditions.every(([field, value]) => same(row[field] ?? null, value ?? null)))
       .toSorted((a, b) => compare(a[resource.key], b[resource.key]))
   }

@@ -37,7 +37,7 @@ export interface RowSql {
   readonly where: (
     tenantId: string,
     where: { readonly [field: string]: unknown },
-    what: "count" | { readonly limit: number }
+    what: "count" | { readonly limit: number; readonly after: string | number | undefined }
   ) => Statement
   readonly page: (tenantId: string, query: Query.Query) => Statement
   readonly count: (tenantId: string, filters: ReadonlyArray<Query.Filter>) => Statement
@@ -104,6 +104,7 @@ export const make = (resource: Resource.Any, schema: string): RowSql => {
       }
       if (what === "count")
         return { sql: `select count(*)::int as n from ${table} as t${to.where()}`, params: to.params }
+      if (what.after !== undefined) to.and(`${compared(key)} > ${to.param(param(key, what.after))}`)
       const end = ` order by ${compared(key)} limit ${to.param(what.limit)}`
       return { sql: `select ${selected} from ${table} as t${to.where()}${end}`, params: to.params }
     },

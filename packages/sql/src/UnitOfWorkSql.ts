@@ -11,7 +11,7 @@
  */
 import * as Failure from "@tenon/core/Failure"
 import type { Executed } from "@tenon/core/Invocation"
-import type { Load } from "@tenon/core/Load"
+import { defaultLimit, type Load } from "@tenon/core/Load"
 import type { Registry } from "@tenon/core/Registry"
 import {
   type Conclusion,
@@ -162,7 +162,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
 
       const loadStatement = (
         tenantId: string,
-        { _tag, key = "", limit, resource, where }: Load<unknown>
+        { _tag, after, key = "", limit = defaultLimit, resource, where }: Load<unknown>
       ): Statement => {
         const { rows } = tables.of(resource)
         switch (_tag) {
@@ -170,7 +170,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
           case "Optional":
             return RowSql.isStorable(key) ? rows.find(tenantId, key) : rows.findMany(tenantId, [])
           case "Many":
-            return rows.where(tenantId, where as { readonly [field: string]: unknown }, { limit })
+            return rows.where(tenantId, where as { readonly [field: string]: unknown }, { limit, after })
           case "Count":
             return rows.where(tenantId, where as { readonly [field: string]: unknown }, "count")
         }

@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import {
   Account,
   Badge,
@@ -528,6 +529,45 @@ export const repositoryLaws = <E>(
           assert.strictEqual(yield* receipts.purge(Duration.zero, 1000), 2)
           assert.strictEqual(yield* receipts.purge(Duration.zero, 1000), 0)
           assert.strictEqual(yield* refused(spend("p-3")), "Spent")
+        })
+      )
+
+      it.effect("a stream gives every row once, in the order of keys and page by page, and its own tenant's only", () =>
+        Effect.gen(function* () {
+          const { stream } = yield* Executor.Executor
+          const open = (action: string, input: Schema.Json = {}, by = a) =>
+            stream({ resource: Account.name, action, key: "streams", input, actor: by, origin: "door" })
+          const all = (action: string, input?: Schema.Json, by?: Actor) =>
+            Effect.flatMap(open(action, input, by), Stream.runCollect)
+          for (const by of [a, b]) yield* execute(Account, "create", "streams", { by, input: { name: "streams" } })
+          const ids = Array.from({ length: 1_010 }, (_, index) => `stream ${(index * 7919) % 1_010} é\u{1f600}`)
+          const card = (id: string, by: Actor) => save(Card, { id, accountId: "streams", spare: null }, by)
+          yield* together(ids.length, (index) => card(ids[index] ?? "", a))
+          yield* card("theirs", b)
+          const expected = ids.toSorted()
+          assert.deepStrictEqual(yield* all("cards"), expected)
+          assert.deepStrictEqual(yield* all("cards", {}, b), ["theirs"])
+          for (const limit of [0, 1, 200, 201, 400, 1_009, 2_000]) {
+            assert.deepStrictEqual(yield* all("someCards", { limit }), expected.slice(0, limit))
+          }
+          // Run as a whole it is given what fits.
+          assert.deepStrictEqual(yield* result(Account, "cards", "streams"), expected.slice(0, 1_000))
+
+          // A page is read when it is asked for, and its object with it.
+          const seen: Array<unknown> = []
+          const exit = yield* Effect.flatMap(open("cards"), (opened) =>
+            Stream.runForEachArray(opened, (page) =>
+              Effect.gen(function* () {
+                seen.push(...page)
+                const rows = yield* RowStore
+                if (seen.length === 400) for (const id of ids) yield* rows.remove(a, Card, id)
+              })
+            )
+          ).pipe(Effect.exit)
+          assert.isTrue(Exit.isSuccess(exit))
+          assert.deepStrictEqual(seen, expected.slice(0, 400))
+          yield* execute(Account, "remove", "streams")
+          assert.strictEqual(yield* refused(open("cards")), "NotFound")
         })
       )
 

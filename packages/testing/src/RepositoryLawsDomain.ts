@@ -69,6 +69,18 @@ export const Account = Resource.make("LawAccount", {
         .pipe(Outcome.as(undefined))
     ),
     get: on.read({ output: Schema.Int }, ({ self }) => self.balance),
+    cards: on.stream(
+      { output: Schema.String, from: ({ self }) => Load.many(Card_, { accountId: self.id }) },
+      ({ row }) => row.id
+    ),
+    someCards: on.stream(
+      {
+        input: { limit: Schema.Int },
+        output: Schema.String,
+        from: ({ self, input }) => Load.many(Card_, { accountId: self.id }, { limit: input.limit })
+      },
+      ({ row }) => row.id
+    ),
     dieDeciding: on.update({}, () => {
       throw new Error("decide dies")
     }),
