@@ -27,7 +27,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as Logging from "./Logging.ts"
 import type { TenonConfig } from "./TenonConfig.ts"
 import * as Tracing from "./Tracing.ts"
 
@@ -110,5 +109,5 @@ export const layer = ({ registry, title, workflows }: TenonConfig) =>
     Layer.provideMerge(Repository.layer),
     Layer.provideMerge(ReadinessChecks.layer),
     Layer.provideMerge(storeLayer(registry)),
-    Layer.provideMerge(Layer.mergeAll(Tracing.layer(title), Logging.layer))
+    Layer.provideMerge(Tracing.layer(title))
   )

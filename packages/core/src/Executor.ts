@@ -10,7 +10,8 @@ import type * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { AuditLog } from "./AuditLog.ts"
 import * as Decision from "./Decision.ts"
-import { type ActionFailure, Forbidden, SchemaMismatch, Unavailable } from "./Failure.ts"
+import * as ErrorBoundary from "./ErrorBoundary.ts"
+import { type ActionFailure, Forbidden } from "./Failure.ts"
 import type { Executed, Invocation } from "./Invocation.ts"
 import { NewId } from "./NewId.ts"
 import type * as Registry from "./Registry.ts"
@@ -26,8 +27,13 @@ export class Executor extends Context.Service<
     /**
      * Runs an invocation here and now, in one transaction. With a receipt key it is safe to run again: a second run
      * returns what the first one came to. `receiptKey` is the runtime's own identity of the invocation.
+     * With `deliverByOutbox` what follows goes to the outbox in that transaction, and the answer holds none of it.
      */
-    readonly execute: (invocation: Invocation, receiptKey?: string) => Effect.Effect<Executed, ActionFailure>
+    readonly execute: (
+      invocation: Invocation,
+      receiptKey?: string,
+      options?: { readonly deliverByOutbox: boolean }
+    ) => Effect.Effect<Executed, ActionFailure>
     /**
      * Opens a stream action: its outputs in their JSON encoding, read in pages as they are asked for. Fails at once with
      * what an execution would be refused with.
@@ -44,11 +50,12 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
       const unitOfWork = yield* UnitOfWork
       const audit = yield* AuditLog
 
-      const surroundings = Effect.fnUntraced(function* (receiptKey: string | undefined) {
+      const surroundings = Effect.fnUntraced(function* (receiptKey?: string, deliverByOutbox?: boolean) {
         return {
           now: yield* Clock.currentTimeMillis,
           newId: yield* NewId,
           receiptKey,
+          deliverByOutbox,
           trace: yield* Span.current
         }
       })
@@ -73,9 +80,9 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
 
       return Executor.of({
         registry,
-        execute: Effect.fnUntraced(function* (invocation, receiptKey) {
+        execute: Effect.fnUntraced(function* (invocation, receiptKey, options) {
           const found = yield* Decision.lookUp(registry, invocation.resource, invocation.action)
-          const given = yield* surroundings(receiptKey)
+          const given = yield* surroundings(receiptKey, options?.deliverByOutbox)
           const work = yield* Effect.fromResult(Decision.work(registry, found, invocation, given))
           return yield* unitOfWork.run(work)
         }, observed),
@@ -87,7 +94,7 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
             registry,
             found,
             invocation,
-            surroundings(undefined),
+            surroundings(),
             // Later pages are asked for when the span that the stream was opened in is over.
             (page) => Span.resume(trace, observed(page, invocation))
           )
@@ -97,4 +104,4 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
   )
 
 /** What an action refuses is its answer; only what it could not do at all is an error of its span. */
-const isAnswer = (failure: unknown): boolean => !(failure instanceof Unavailable || failure instanceof SchemaMismatch)
+const isAnswer = (failure: unknown): boolean => !ErrorBoundary.isInfrastructure(failure)

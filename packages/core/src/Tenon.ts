@@ -89,7 +89,7 @@ const call = Effect.fnUntraced(function* (
     reveal: true,
     ...options
   })
-  return yield* Effect.orDie(Schema.decodeUnknownEffect(Schema.toCodecJson(action.output))(executed.result))
+  return yield* Decision.decodeResult(action, executed.result)
 }) as (
   ...args: Parameters<(a: Action.Any, k: string | undefined, i: unknown, o: CallOptions) => void>
 ) => Answer<Action.Any>

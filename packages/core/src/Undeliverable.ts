@@ -28,8 +28,9 @@ export const inEvent = ({ name, payload }: OutboxEvent): ReadonlyArray<Issue> =>
 export const inResult = (result: Parameters<typeof Storable.faultsIn>[0]): ReadonlyArray<Issue> =>
   under("result", Storable.faultsIn(result))
 
-/** Throws where a delivery could never be carried out: for programs, in which that is a bug. */
-export const refuse = (delivery: Delivery): void => {
+/** Gives a delivery back, or throws where it could never be carried out: in a program that is a bug. */
+export const refuse = (delivery: Delivery): Delivery => {
   const [issue] = inDelivery(delivery)
-  if (issue !== undefined) throw new Error(`A run sends what cannot be delivered. ${issue.path} ${issue.message}`)
+  if (issue === undefined) return delivery
+  throw new Error(`A run sends what cannot be delivered. ${issue.path} ${issue.message}`)
 }

@@ -5,6 +5,7 @@
 import type * as restate from "@restatedev/restate-sdk"
 import type * as Action from "@tenon/core/Action"
 import { Checkpoint } from "@tenon/core/Checkpoint"
+import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { SchemaMismatch, Unauthenticated } from "@tenon/core/Failure"
 import type { Executed, Invocation } from "@tenon/core/Invocation"
 import * as Span from "@tenon/core/Span"
@@ -110,7 +111,7 @@ const execute = async (
         name: `handle ${what}`,
         kind: "server",
         attributes: { "rpc.system.name": "restate", "rpc.method": what },
-        isAnswer: (failure) => !Attempt.isInfrastructure(failure)
+        isAnswer: (failure) => !ErrorBoundary.isInfrastructure(failure)
       }),
       Effect.flatMap(Span.current, (trace) =>
         Effect.map(setting.executor.execute(invocation, claims.id), (executed) => ({ executed, trace }))
@@ -127,7 +128,7 @@ const execute = async (
   const { failure } = settled
   // A door's caller is told of a release that does not match; what was sent waits until one does.
   const waits =
-    Attempt.isInfrastructure(failure) && !(invocation.origin === "door" && failure instanceof SchemaMismatch)
+    ErrorBoundary.isInfrastructure(failure) && !(invocation.origin === "door" && failure instanceof SchemaMismatch)
   throw waits ? new Error(failure.message) : WireError.toTerminal(failure, action.errors)
 }
 

@@ -162,7 +162,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
 
       const loadStatement = (
         tenantId: string,
-        { _tag, after, key = "", limit = defaultLimit, resource, where }: Load<unknown>
+        { _tag, after, key = "", last, limit = defaultLimit, resource, where }: Load<unknown>
       ): Statement => {
         const { rows } = tables.of(resource)
         switch (_tag) {
@@ -170,7 +170,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
           case "Optional":
             return RowSql.isStorable(key) ? rows.find(tenantId, key) : rows.findMany(tenantId, [])
           case "Many":
-            return rows.where(tenantId, where as { readonly [field: string]: unknown }, { limit, after })
+            return rows.where(tenantId, where as { readonly [field: string]: unknown }, { limit, last, after })
           case "Count":
             return rows.where(tenantId, where as { readonly [field: string]: unknown }, "count")
         }
@@ -178,9 +178,9 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
 
       const answersOf = (loads: ReadonlyArray<readonly [string, Load<unknown>]>, answers: Rows) => {
         const loaded: { [name: string]: LoadAnswer } = {}
-        loads.forEach(([name, { _tag, resource }], index) => {
+        loads.forEach(([name, { _tag, last, resource }], index) => {
           const { decode } = tables.of(resource).rows
-          const rows = answers[index] ?? []
+          const rows = last === undefined ? (answers[index] ?? []) : (answers[index] ?? []).toReversed()
           if (_tag === "Count") loaded[name] = Number(rows[0]?.["n"] ?? 0)
           else if (_tag === "Many") loaded[name] = rows.map(decode)
           else loaded[name] = rows[0] === undefined ? undefined : decode(rows[0])
@@ -411,7 +411,7 @@ const endOf = (work: Work, { events, executed }: Conclusion) => {
   const { actor, deliverByOutbox, receipt } = work
   const answered = deliverByOutbox && executed.deliveries.length > 0 ? { ...executed, deliveries: [] } : executed
   const rows = [
-    ...(deliverByOutbox ? executed.deliveries.map(OutboxSql.delivery(work)) : []),
+    ...(deliverByOutbox ? executed.deliveries.map((each) => OutboxSql.delivery(each, work.trace)) : []),
     ...events.map((event) => OutboxSql.event(work, event))
   ]
   return {
