@@ -13,6 +13,7 @@ import * as Migrations from "@tenon/sql/Migrations"
 import * as BrokerServer from "@tenon/testing/BrokerServer"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -123,58 +124,63 @@ const audit = Effect.fnUntraced(function* (options: Options, registry: ReturnTyp
 })
 
 /** Runs one broker through it, on servers and processes of its own. */
-export const run = Effect.fn("SlipFault.run")(function* (broker: SlipMesh.Broker, options: Options) {
-  const { progress, slips, strikes } = options
-  const scenario = `slips over ${broker}, whose server is killed and started again`
-  progress(`${scenario}: starting servers …`)
-  const { settings, strike } = yield* servers(broker, options.activities)
-  const registry = SlipMesh.registry(options.activities)
-  const database = PgClient.layer({ url: Redacted.make(settings.databaseUrl), maxConnections: 2 })
-  yield* Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    yield* Migrations.ensure({ registry: CoreRegistry.make({ resources: [] }) })
-    yield* sql`create table effects (key text primary key, attempts int not null default 1)`
-  }).pipe(Effect.provide(database))
+export const run = Effect.fn("SlipFault.run")(
+  function* (broker: SlipMesh.Broker, options: Options) {
+    const { progress, slips, strikes } = options
+    const scenario = `slips over ${broker}, whose server is killed and started again`
+    progress(`${scenario}: starting servers …`)
+    const { settings, strike } = yield* servers(broker, options.activities)
+    const registry = SlipMesh.registry(options.activities)
+    const database = PgClient.layer({ url: Redacted.make(settings.databaseUrl), maxConnections: 2 })
+    yield* Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* Migrations.ensure({ registry: CoreRegistry.make({ resources: [] }) })
+      yield* sql`create table effects (key text primary key, attempts int not null default 1)`
+    }).pipe(Effect.provide(database))
 
-  let ended = 0
-  for (const { name } of registry.activities) {
-    for (let replica = 0; replica < options.replicas; replica++) {
-      yield* Effect.forkScoped(keepWorker(settings, name, () => ended++))
+    let ended = 0
+    for (const { name } of registry.activities) {
+      for (let replica = 0; replica < options.replicas; replica++) {
+        yield* Effect.forkScoped(keepWorker(settings, name, () => ended++))
+      }
     }
-  }
-  const problems = yield* Effect.gen(function* () {
-    const started = Date.now()
-    const load = yield* Effect.forkChild(
-      Effect.forEach(
-        Array.from({ length: slips }, (_, index) => index),
-        (index) => dispatch(index, options),
-        {
-          concurrency: 16,
-          discard: true
-        }
+    const problems = yield* Effect.gen(function* () {
+      const started = Date.now()
+      const load = yield* Effect.forkChild(
+        Effect.forEach(
+          Array.from({ length: slips }, (_, index) => index),
+          (index) => dispatch(index, options),
+          {
+            concurrency: 16,
+            discard: true
+          }
+        )
       )
-    )
-    for (let done = 0; done < strikes; done++) {
-      // Spread over the work, however long it takes: strike when so much of it is done.
-      const due = ((done + 0.5) / strikes) * slips * 0.8
-      while ((yield* settledSlips).length < due) yield* Effect.sleep("250 millis")
-      yield* strike
-      progress(`  strike ${done + 1} of ${strikes}, ${(yield* settledSlips).length} of ${slips} slips over`)
-    }
-    yield* Fiber.join(load)
-    for (let left = 600; left > 0 && (yield* settledSlips).length < slips; left--) yield* Effect.sleep("500 millis")
+      for (let done = 0; done < strikes; done++) {
+        // Spread over the work, however long it takes: strike when so much of it is done.
+        const due = ((done + 0.5) / strikes) * slips * 0.8
+        while ((yield* settledSlips).length < due) yield* Effect.sleep("250 millis")
+        yield* strike
+        progress(`  strike ${done + 1} of ${strikes}, ${(yield* settledSlips).length} of ${slips} slips over`)
+      }
+      yield* Fiber.join(load)
+      for (let left = 600; left > 0 && (yield* settledSlips).length < slips; left--) yield* Effect.sleep("500 millis")
+      progress(
+        `  ${(yield* settledSlips).length} over after ${Math.round((Date.now() - started) / 1_000)} s; comparing …`
+      )
+      return yield* Effect.provide(audit(options, registry), database)
+    }).pipe(Effect.provide(SlipMesh.infrastructure(settings)))
+    const result: Result = { scenario, ok: problems.length === 0, accepted: slips, faults: strikes, problems }
+    progress(`  workers that ended and were started again: ${ended}`)
     progress(
-      `  ${(yield* settledSlips).length} over after ${Math.round((Date.now() - started) / 1_000)} s; comparing …`
+      `  ${result.ok ? "ok: nothing lost, nothing done twice, nothing stuck" : `FAIL: ${problems.slice(0, 10).join("; ")}`}`
     )
-    return yield* Effect.provide(audit(options, registry), database)
-  }).pipe(Effect.provide(SlipMesh.infrastructure(settings)))
-  const result: Result = { scenario, ok: problems.length === 0, accepted: slips, faults: strikes, problems }
-  progress(`  workers that ended and were started again: ${ended}`)
-  progress(
-    `  ${result.ok ? "ok: nothing lost, nothing done twice, nothing stuck" : `FAIL: ${problems.slice(0, 10).join("; ")}`}`
-  )
-  return result
-}, Effect.scoped)
+    return result
+    // That servers are away is what the run is about; standard output is its result's.
+  },
+  Effect.provide(Logger.layer([])),
+  Effect.scoped
+)
 
 /** The brokers that this machine can start. */
 export const brokers: ReadonlyArray<SlipMesh.Broker> = [
