@@ -43,6 +43,11 @@ export interface Options {
   readonly lease?: Duration.Input
   /** What a message may measure. */
   readonly limits?: StrictJson.Limits
+  /**
+   * How long after a step was done its message may come once more, as brokers do, and be acknowledged. One that comes
+   * later is refused as a replay. Default one day.
+   */
+  readonly redelivery?: Duration.Input
   /** How many workers may die over one step before it counts as failed. Default 5. */
   readonly maxCrashes?: number
 }
@@ -57,6 +62,7 @@ const failing = (error: string, message: string): Decision => Result.fail({ erro
 export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   const lease = Duration.toMillis(Duration.fromInputUnsafe(options.lease ?? "30 seconds"))
   const maxCrashes = options.maxCrashes ?? 5
+  const redelivery = Duration.toMillis(Duration.fromInputUnsafe(options.redelivery ?? "1 day"))
   const limits = options.limits ?? StrictJson.defaultLimits
 
   const handle = Effect.fnUntraced(function* (
@@ -94,7 +100,9 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       case "Parked":
         return ack
       case "Done":
-        return claim.outgoing === undefined ? ack : yield* PassOn.send(key, claim.outgoing)
+        if (claim.outgoing !== undefined) return yield* PassOn.send(key, claim.outgoing)
+        if (claim.age <= redelivery) return ack
+        return yield* new Refused({ reason: "replayed", detail: `${hop.activity} was done with before` })
       case "Claimed": {
         const held = { key, token: claim.token }
         const task = { key, hop, activity, envelope, attempt: claim.claims }
