@@ -33,6 +33,14 @@ export const Transition = Schema.Union([
     uncertain: Schema.optionalKey(Schema.Boolean)
   }),
   Schema.Struct({ type: Schema.Literal("cancelled"), ...common, by: Schema.String }),
+  /** Who may begin slips has given this one a fresh token of its user, and more time. */
+  Schema.Struct({
+    type: Schema.Literal("reauthorised"),
+    ...common,
+    by: Schema.String,
+    obo_sha256: Schema.String,
+    expires_at: Envelope.Instant
+  }),
   Schema.Struct({
     type: Schema.Literal("compensated"),
     ...common,
@@ -136,6 +144,7 @@ const kinds: { readonly [type in Transition["type"]]: ReadonlyArray<`${Hop["phas
   executed: ["execute step"],
   faulted: ["execute step", "execute scatter"],
   cancelled: ["execute step", "execute scatter"],
+  reauthorised: ["execute step"],
   compensated: ["compensate step"],
   skipped: ["compensate step", "compensate scatter"],
   abandoned: ["compensate step", "compensate scatter"],
@@ -174,6 +183,9 @@ export const apply = (
       }
       return Result.succeed(settled({ ...slip, phase: "compensate", outcome: "cancelled", fault }))
     }
+    // Another authority to do the same with.
+    case "reauthorised":
+      return Result.succeed(slip)
     case "compensated":
       return Result.succeed(undone(setting(slip, transition.set)))
     case "skipped":
