@@ -53,9 +53,9 @@ it("an explanation for no tenant is refused, since nothing can happen there", ()
   assert.include(stderr, "--tenant")
 })
 
-it("--json prints one JSON value and nothing else, though something is logged on the way", () => {
+it("--json prints one JSON value and nothing else, and the exit code says that the database did not answer", () => {
   const { status, stderr, stdout } = main("explain", "Widget.get", "--key", "1", "--tenant", "acme", "--json")
-  assert.strictEqual(status, 0, stderr)
+  assert.strictEqual(status, 1, stderr)
   assert.strictEqual(JSON.parse(stdout).failure.tag, "Unavailable")
   assert.include(stderr, "ECONNREFUSED")
   assert.notInclude(stdout + stderr, "hunter2")

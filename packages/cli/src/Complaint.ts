@@ -29,6 +29,9 @@ const systemErrorUnder = (failure: unknown, depth = 0): Error | undefined => {
   return systemErrorUnder(cause, depth + 1) ?? systemErrorUnder(reason, depth + 1)
 }
 
+/** What this process ends with, once it has said what it has to say. */
+export const exitCode = (code: number): Effect.Effect<void> => Effect.sync(() => void (process.exitCode = code))
+
 /** Prints the failure of a command. What the command line itself found wrong is printed already. */
 export const report = (failure: unknown): Effect.Effect<void> =>
   Effect.sync(() => {

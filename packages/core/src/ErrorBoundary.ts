@@ -55,6 +55,10 @@ export const classification = (
   return { status: typeof status === "number" ? status : 422, retryable: annotations?.["retryable"] === true }
 }
 
+/** Whether a failure says that something the work needs is not there now, so that what was accepted must wait for it. */
+export const isInfrastructure = (failure: unknown): failure is Failure.Failure =>
+  Failure.classes.some((each) => failure instanceof each && classification(each).retryable)
+
 /** The `_tag` of a class made by `Schema.TaggedError`. */
 export const tagOf = (errorClass: Action.ErrorClass): string => {
   const annotations: { readonly [key: string]: unknown } | undefined = Schema.resolveAnnotations(errorClass)

@@ -16,10 +16,17 @@ export interface Load<out A> {
   readonly key: string | undefined
   /** Equality, for `Many` and `Count`. */
   readonly where: object
-  /** Rows at most, for `Many`. */
-  readonly limit: number
+  /** Rows at most, for `Many`. Where it is not said, `defaultLimit` for an action, and all of them for a stream. */
+  readonly limit: number | undefined
+  /** The field by whose value the last rows are taken, for `Many`. */
+  readonly last: string | undefined
+  /** For `Many`: only rows whose keys come after this one. */
+  readonly after: string | number | undefined
   readonly _A?: (_: never) => A
 }
+
+/** How many rows an action is given at most, unless it says otherwise: what it decides on has to fit in memory. */
+export const defaultLimit = 1000
 
 /** Loads by the name under which an action receives their answers. */
 export type Loads = { readonly [name: string]: Load<unknown> }
@@ -30,13 +37,15 @@ export type Loaded<L extends Loads> = { readonly [K in keyof L]: L[K] extends Lo
 const load = <A>(
   _tag: Load<A>["_tag"],
   resource: Resource.Typed,
-  options: { readonly key?: string; readonly where?: object; readonly limit?: number }
+  options: { readonly key?: string; readonly where?: object; readonly limit?: number; readonly last?: string }
 ): Load<A> => ({
   _tag,
   resource: erase(resource),
   key: options.key,
   where: options.where ?? {},
-  limit: options.limit ?? 1000
+  limit: options.limit,
+  last: options.last,
+  after: undefined
 })
 
 /** The row with this key. The action fails with `NotFound` where there is none. */
@@ -47,11 +56,14 @@ export const one = <R extends Resource.Typed>(resource: R, key: string): Load<Re
 export const optional = <R extends Resource.Typed>(resource: R, key: string): Load<Resource.Row<R> | undefined> =>
   load("Optional", resource, { key })
 
-/** The rows that match, in the order of their keys; 1,000 at most unless `limit` says otherwise. */
+/**
+ * The rows that match, in the order of their keys; `defaultLimit` at most, unless `limit` says otherwise. With `last`,
+ * the rows with the highest values in that field, in ascending order: the last messages of a thread, by position.
+ */
 export const many = <R extends Resource.Typed>(
   resource: R,
   where: Where<R>,
-  options?: { readonly limit?: number }
+  options?: { readonly limit?: number; readonly last?: keyof Resource.Row<R> & string }
 ): Load<ReadonlyArray<Resource.Row<R>>> => load("Many", resource, { where, ...options })
 
 /** How many rows match. */

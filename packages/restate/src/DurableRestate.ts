@@ -1,25 +1,32 @@
 /** `Durable` over a Restate workflow: what a run of a program can do that survives a crash. */
 import type * as restate from "@restatedev/restate-sdk"
-import * as Decision from "@tenon/core/Decision"
 import { Durable, type StepOptions } from "@tenon/core/Durable"
 import { NewId } from "@tenon/core/NewId"
+import { newId, random, RunClock } from "@tenon/core/RunClock"
+import * as RunOperations from "@tenon/core/RunOperations"
+import * as StepResult from "@tenon/core/StepResult"
 import { Checkpoint } from "@tenon/core/Checkpoint"
+import * as Span from "@tenon/core/Span"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import type * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
+import type * as ActionHandler from "./ActionHandler.ts"
 import * as Attempt from "./Attempt.ts"
 import * as Handler from "./Handler.ts"
-import { newId, random, RunClock } from "./RunClock.ts"
 import { RunDriver } from "./RunDriver.ts"
+import * as RunTracer from "./RunTracer.ts"
 import * as SignedContext from "./SignedContext.ts"
-import * as StepResult from "./StepResult.ts"
+import * as Target from "./Target.ts"
+import * as WireError from "./WireError.ts"
+
+const decoder = new TextDecoder()
 
 /** What a run is about. */
 export interface Run {
@@ -36,9 +43,12 @@ export const attempt = (
   { ctx, input, key, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
-  const driver = new RunDriver()
-  const clock = new RunClock(ctx, driver, claims.at)
+  const driver = new RunDriver<void, unknown>()
+  const clock = new RunClock(claims.at, (_, millis) => driver.await(() => ctx.sleep(millis)))
+  const draw = () => ctx.rand.random()
   const ended = ctx.request().attemptCompletedSignal
+  const tracer = RunTracer.reporting(setting.context)
+  const sendTrace = RunTracer.ofSends(claims.id, claims.trace)
   let performed: Array<string> = []
   let sends = 0
 
@@ -49,93 +59,114 @@ export const attempt = (
     context: Context.Context<R>,
     interrupted: AbortSignal
   ): Promise<StepResult.StepResult> => {
-    const plain = StepResult.encoded(name, effect, options)
+    const plain = Span.within(
+      () => ({ name: `step ${name}`, attributes: { "tenon.workflow": implementation.workflow.name } }),
+      StepResult.encoded(name, effect, options)
+    )
     const watched =
       setting.reached === undefined
         ? plain
         : Effect.flatMap(Checkpoint, (reached) =>
-            reached("before", name).pipe(
+            reached("before", name, claims.actor.tenantId).pipe(
               Effect.andThen(plain),
-              Effect.tap(() => reached("executed", name))
+              Effect.tap(() => reached("executed", name, claims.actor.tenantId))
             )
           )
-    const settled = await Attempt.settle(outside(context), watched, AbortSignal.any([ended, interrupted])).catch(
-      (error: unknown) => {
-        if (!interrupted.aborted) throw error
-        return undefined
-      }
-    )
+    const settled = await Attempt.settle(
+      outside(context, tracer),
+      watched,
+      AbortSignal.any([ended, interrupted])
+    ).catch((error: unknown) => {
+      if (!interrupted.aborted) throw error
+      return undefined
+    })
     if (settled === undefined) return { at: Date.now(), interrupted: true }
     if (Result.isFailure(settled)) throw new Error(settled.failure.message)
     performed.push(name)
     return { at: Date.now(), ...settled.success }
   }
 
-  const durable = Durable.of({
-    key,
-    actor: claims.actor,
-    step: (name, effect, options) =>
-      Effect.contextWith((context: Context.Context<Effect.Services<typeof effect>>) =>
-        Effect.suspend(() => {
-          const interruption = new AbortController()
-          return driver
-            .await(() =>
-              ctx.run(name, () => perform(name, effect, options, context, interruption.signal), Attempt.retry)
-            )
-            .pipe(
-              Effect.onInterrupt(() => Effect.sync(() => interruption.abort())),
-              Effect.flatMap((result) => {
-                clock.advance(result.at)
-                return StepResult.decode(result, options)
-              })
-            )
-        })
-      ),
-    sleep: (duration) => clock.sleep(Duration.fromInputUnsafe(duration)),
-    signal: (name) => driver.await(() => ctx.promise<Schema.Json>(name).get()),
-    send: (action, to, value) =>
-      driver.now(() => {
-        const { name, resource } = action
-        Handler.send(
-          setting,
-          ctx,
-          claims.actor,
-          {
-            _tag: "Send",
-            resource,
-            action: name,
-            key: to,
-            input: Decision.encodeJson(action.input, value, `${resource}.${name}`),
-            delayMillis: 0
-          },
-          {
-            id: SignedContext.follow(claims.id, sends++),
-            at: clock.currentTimeMillisUnsafe(),
-            ...(claims.trace === undefined ? {} : { trace: claims.trace })
-          },
-          keyId
-        )
-      })
+  /** What identifies the next thing that the run sends. */
+  const following = () => ({
+    id: SignedContext.follow(claims.id, sends++),
+    at: clock.currentTimeMillisUnsafe(),
+    ...(sendTrace === undefined ? {} : { trace: sendTrace })
   })
 
+  const durable = RunOperations.durable(
+    { workflow: implementation.workflow.name, key, actor: claims.actor },
+    {
+      step: (name, effect, options) =>
+        Effect.contextWith((context: Context.Context<Effect.Services<typeof effect>>) =>
+          Effect.suspend(() => {
+            const interruption = new AbortController()
+            return driver
+              .await(() =>
+                ctx.run(name, () => perform(name, effect, options, context, interruption.signal), Attempt.retry)
+              )
+              .pipe(
+                Effect.onInterrupt(() => Effect.sync(() => interruption.abort())),
+                Effect.flatMap((result) => {
+                  clock.advance(result.at)
+                  return StepResult.decode(result, options)
+                })
+              )
+          })
+        ),
+      sleep: (duration) => clock.sleep(duration),
+      signal: (name, id) => driver.await(() => ctx.promise<Schema.Json>(Target.promiseOf(name, id)).get()),
+      deliver: (delivery) =>
+        driver.turns.now(() => Handler.send(setting, ctx, claims.actor, delivery, following(), keyId)),
+      call: (action, invocation) =>
+        driver
+          .await(
+            () => Handler.call(setting, ctx, invocation, following(), keyId),
+            (terminal) => {
+              const failure = WireError.fromTerminal(terminal, action.errors)
+              return failure === undefined ? Effect.die(terminal) : Effect.fail(failure)
+            }
+          )
+          .pipe(Effect.map((bytes) => (JSON.parse(decoder.decode(bytes)) as ActionHandler.Answer).result))
+    }
+  )
+
   const context = setting.context.pipe(
-    Context.add(Scheduler.Scheduler, driver.scheduler),
+    Context.add(Scheduler.Scheduler, driver.turns.scheduler),
     Context.add(Clock.Clock, clock),
-    Context.add(Random.Random, random(ctx)),
-    Context.add(NewId, newId(ctx)),
-    Context.add(Durable, durable)
+    Context.add(Random.Random, random(draw)),
+    Context.add(NewId, newId(draw)),
+    Context.add(Durable, durable),
+    (made) =>
+      tracer === undefined
+        ? made
+        : Context.add(
+            made,
+            Tracer.Tracer,
+            RunTracer.make(tracer, claims.id, () => !Handler.isFirst(ctx))
+          )
+  )
+  const program = Span.within(
+    () => ({
+      name: `run ${implementation.workflow.name}`,
+      kind: "server",
+      attributes: { "tenon.workflow": implementation.workflow.name, "tenon.tenant": claims.actor.tenantId }
+    }),
+    implementation.run(input)
   )
   const between = () => {
     const { reached } = setting
     if (reached === undefined || performed.length === 0) return undefined
     const names = performed
     performed = []
-    return Promise.all(names.map((name) => reached("journaled", name))).then(() => {})
+    return Promise.all(names.map((name) => reached("journaled", name, claims.actor.tenantId))).then(() => {})
   }
-  return driver.run(context, Handler.traced(claims.trace, implementation.run(input)), between)
+  return driver.run(context, Span.resume(claims.trace, program), between)
 }
 
-/** The context of a step's body: the world's scheduler, clock and chance again. */
-const outside = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId) as <R>(
+/** The context of a step's body: the world's scheduler, clock, chance and tracer again. */
+const outside = <R>(context: Context.Context<R>, tracer: Tracer.Tracer | undefined): Context.Context<R> =>
+  tracer === undefined ? omitted(context) : Context.add(omitted(context), Tracer.Tracer, tracer)
+
+const omitted = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId, Tracer.Tracer) as <R>(
   context: Context.Context<R>
 ) => Context.Context<R>

@@ -3,12 +3,11 @@ import type * as restate from "@restatedev/restate-sdk"
 import type { Actor } from "@tenon/core/Actor"
 import { Checkpoint, type Point } from "@tenon/core/Checkpoint"
 import type { Executor } from "@tenon/core/Executor"
-import type { Delivery } from "@tenon/core/Invocation"
+import type { Delivery, Invocation } from "@tenon/core/Invocation"
 import type { Workflows } from "@tenon/core/Workflow"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Tracer from "effect/Tracer"
 import * as Call from "./Call.ts"
 import type { ContextKeys } from "./ContextKeys.ts"
 import * as SignedContext from "./SignedContext.ts"
@@ -22,16 +21,19 @@ export interface Setting {
   /** The context of the layer that serves the handlers; steps run in it. */
   readonly context: Context.Context<never>
   /** Called at a checkpoint; `undefined` where nobody listens, so that it costs nothing. */
-  readonly reached: ((point: Point, what: string) => Promise<void>) | undefined
+  readonly reached: ((point: Point, what: string, tenantId: string) => Promise<void>) | undefined
 }
 
 /** Reads the checkpoint's listener from a context. */
 export const listener = (context: Context.Context<never>): Setting["reached"] => {
   const listen = Context.getOrUndefined(context, Checkpoint)
-  return listen === undefined ? undefined : (point, what) => Effect.runPromiseWith(context)(listen(point, what))
+  return listen === undefined
+    ? undefined
+    : (point, what, tenantId) => Effect.runPromiseWith(context)(listen(point, what, tenantId))
 }
 
-const isFirst = (ctx: restate.Context) => (ctx as restate.internal.ContextInternal).isProcessing()
+/** Whether a handler is past everything that its journal held when the attempt began. */
+export const isFirst = (ctx: restate.Context): boolean => (ctx as restate.internal.ContextInternal).isProcessing()
 
 /** The context that came with an invocation, or a terminal 401 before anything is journaled. */
 export const verified = (setting: Setting, ctx: restate.Context, body: Uint8Array): SignedContext.Verified => {
@@ -67,13 +69,20 @@ export const send = (
   })
 }
 
-/** Makes an effect part of the trace that its call belongs to (W3C Trace Context, `traceparent`). */
-export const traced = <A, E, R>(trace: string | undefined, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-  const [, traceId, spanId, flags] = trace?.split("-") ?? []
-  return traceId === undefined || spanId === undefined
-    ? effect
-    : (Effect.withParentSpan(
-        effect,
-        Tracer.externalSpan({ traceId, spanId, sampled: flags === "01" })
-      ) as Effect.Effect<A, E, R>)
+/** Calls a handler through the journal, signed with the key that signed the caller's own context. */
+export const call = (
+  setting: Setting,
+  ctx: restate.Context,
+  invocation: Invocation,
+  claims: Pick<SignedContext.Claims, "id" | "at" | "trace">,
+  keyId: string
+): restate.InvocationPromise<Uint8Array> => {
+  const call = Call.ofInvocation(invocation, claims)
+  return ctx.genericCall<Uint8Array, Uint8Array>({
+    service: call.target.service,
+    method: call.target.handler,
+    key: call.target.key,
+    parameter: call.body,
+    headers: { [SignedContext.header]: SignedContext.sign(setting.keys, call.claims, call.target, call.body, keyId) }
+  })
 }

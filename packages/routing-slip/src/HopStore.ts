@@ -31,6 +31,10 @@ export interface SlipEvent {
   readonly type:
     | "dispatched"
     | "executed"
+    | "scattered"
+    | "arrived"
+    | "gathered"
+    | "superseded"
     | "faulted"
     | "cancelled"
     | "compensated"
@@ -38,6 +42,8 @@ export interface SlipEvent {
     | "abandoned"
     | "retrying"
     | "halted"
+    | "suspended"
+    | "reauthorised"
   readonly step: string
   readonly activity: string
   readonly detail: string
@@ -49,11 +55,47 @@ export interface SlipEvent {
 export interface SlipRecord {
   readonly tenantId: string
   readonly correlationId: string
-  readonly status: "executing" | "compensating" | "halted" | Outcome
+  readonly status: "executing" | "compensating" | "halted" | "suspended" | Outcome
   /** The activity at hand; the last one where the slip is over. */
   readonly activity: string
   readonly updatedAt: number
   /** The newest message, whole: what `verify` reads. */
+  readonly body: Uint8Array
+}
+
+/** The message of a claim, and where it stands in its slip's history. */
+export interface Claimant {
+  readonly digest: string
+  /** The place of `digest` in the signed log; undefined where nothing is signed. */
+  readonly index: number | undefined
+  /** The branch whose log that is; empty for the trunk. Branches are forks that the slip has declared. */
+  readonly branch: string
+  readonly incoming: Outgoing
+}
+
+/** The first message of a branch, to be published after `delay` milliseconds. */
+export interface Further {
+  readonly key: HopKey
+  readonly message: Outgoing
+  readonly delay: number
+}
+
+/** What came of a step, stored all or nothing. */
+export interface Completion {
+  /** The message that follows; undefined at the end of the slip, where branches follow, and where others are waited for. */
+  readonly outgoing: Outgoing | undefined
+  /** The first messages of branches. */
+  readonly further?: ReadonlyArray<Further>
+  readonly event: SlipEvent
+  /** How the slip stands now; undefined where only a branch of it has moved. */
+  readonly slip: SlipRecord | undefined
+  /** Calls off the steps whose names begin with this. */
+  readonly closes?: string | undefined
+}
+
+/** A branch that has come to its gather, with its last message. */
+export interface Arrival {
+  readonly branch: string
   readonly body: Uint8Array
 }
 
@@ -76,8 +118,8 @@ export type Claim =
    * again from `pending` if that is needed: what the broker has of it may go.
    */
   | { readonly _tag: "Parked" }
-  /** It is done. `outgoing` is what was to be sent on, if that may not have happened. */
-  | { readonly _tag: "Done"; readonly outgoing: Outgoing | undefined }
+  /** It was done `age` milliseconds ago. `outgoing` is what was to be sent on, if that may not have happened. */
+  | { readonly _tag: "Done"; readonly outgoing: Outgoing | undefined; readonly age: number }
   /** Another message for this step or this place in the log was accepted before. */
   | { readonly _tag: "Forked"; readonly detail: string }
 
@@ -88,14 +130,14 @@ export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { key: Schema
   }
 }
 
-/** There is no halted step to resume or skip. */
+/** There is no halted or suspended step to resume or skip. */
 export class NotHalted extends Schema.TaggedError<NotHalted>()(
   "NotHalted",
   { correlationId: Schema.String },
   { httpStatus: 409 }
 ) {
   override get message() {
-    return `The slip ${this.correlationId} is not halted.`
+    return `The slip ${this.correlationId} is neither halted nor suspended.`
   }
 }
 
@@ -115,26 +157,49 @@ export interface Pending {
 export class HopStore extends Context.Service<
   HopStore,
   {
-    /** Claims a step for `lease` milliseconds. `index` is the place of `digest` in the signed log. */
-    readonly claim: (
-      key: HopKey,
-      message: { readonly digest: string; readonly index: number | undefined; readonly incoming: Outgoing },
-      lease: number
-    ) => Effect.Effect<Claim, Unavailable>
+    /** Claims a step for `lease` milliseconds. */
+    readonly claim: (key: HopKey, claimant: Claimant, lease: number) => Effect.Effect<Claim, Unavailable>
     /** Extends the lease. */
     readonly renew: (held: Held, lease: number) => Effect.Effect<void, Fenced | Unavailable>
     /** Gives a claim back as if it had not been made: its worker stops. */
     readonly release: (held: Held) => Effect.Effect<void, Unavailable>
-    /** Stores what came of a step: the message to send on, the event and the slip's state, all or nothing. */
-    readonly complete: (
-      held: Held,
-      result: { readonly outgoing: Outgoing | undefined; readonly event: SlipEvent; readonly slip: SlipRecord }
-    ) => Effect.Effect<void, Fenced | Unavailable>
-    /** Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then. */
+    /** Stores what came of a step: the messages to send on, the event and the slip's state, all or nothing. */
+    readonly complete: (held: Held, completion: Completion) => Effect.Effect<void, Fenced | Unavailable>
+    /**
+     * Records that a branch has come to the gather of that name, once, and gives those that came up to and including it,
+     * in their order. That answer never changes, so that of all arrivals the same one always tips the scale.
+     */
+    readonly arrive: (
+      key: HopKey,
+      gather: string,
+      arrival: Arrival
+    ) => Effect.Effect<ReadonlyArray<Arrival>, Unavailable>
+    /**
+     * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then. It counts as a
+     * failure of the step, unless it is `blameless`.
+     */
     readonly postpone: (
       held: Held,
-      again: { readonly incoming: Outgoing; readonly delay: number; readonly event: SlipEvent }
+      again: {
+        readonly incoming: Outgoing
+        readonly delay: number
+        readonly event: SlipEvent
+        readonly blameless?: boolean
+      }
     ) => Effect.Effect<void, Fenced | Unavailable>
+    /** Sets a step aside until it is reauthorised, resumed or cancelled; after `delay` milliseconds it comes again. */
+    readonly suspend: (
+      held: Held,
+      again: { readonly incoming: Outgoing; readonly delay: number | undefined; readonly event: SlipEvent }
+    ) => Effect.Effect<void, Fenced | Unavailable>
+    /** The suspended steps of a slip with their messages. */
+    readonly suspended: (tenantId: string, correlationId: string) => Effect.Effect<ReadonlyArray<Pending>, Unavailable>
+    /** Has a suspended step done with another message in the place of its own. */
+    readonly reauthorise: (
+      key: HopKey,
+      message: Claimant,
+      event: SlipEvent
+    ) => Effect.Effect<void, NotHalted | Unavailable>
     /** Sets a step aside until an operator decides. */
     readonly halt: (
       held: Held,
@@ -152,13 +217,13 @@ export class HopStore extends Context.Service<
      * whose worker's lease is over. Each is not given out again for another `grace`.
      */
     readonly pending: (limit: number, grace: number) => Effect.Effect<ReadonlyArray<Pending>, Unavailable>
-    /** Has a halted compensation tried again, or skipped. */
+    /** Has a halted compensation tried again, or skipped; a suspended step tried again as it is. */
     readonly resume: (
       tenantId: string,
       correlationId: string,
       skippedBy?: string
     ) => Effect.Effect<void, NotHalted | Unavailable>
-    /** Has a slip turn back before its next step. */
+    /** Has a slip turn back before its next step; one that is suspended at once. */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>
     /** The newest first. */
@@ -170,6 +235,9 @@ export class HopStore extends Context.Service<
     readonly events: (tenantId: string, correlationId: string) => Effect.Effect<ReadonlyArray<SlipEvent>, Unavailable>
   }
 >()("@tenon/routing-slip/HopStore") {}
+
+/** The key under which a branch's first message waits to be published. */
+export const branchKey = (key: HopKey, branch: string): HopKey => ({ ...key, step: `${branch}.0` })
 
 /** The key under which a slip's first message waits to be published. */
 export const openingKey = (slip: { readonly tenantId: string; readonly correlationId: string }): HopKey => ({

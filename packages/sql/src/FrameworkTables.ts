@@ -6,72 +6,30 @@
  *   resources without a tenant.
  * - `receipts`: what an execution came to, by its idempotency key (X2).
  * - `outbox`: deliveries and events that were committed with their rows and wait for the relay (X8).
+ * - `runs`, `run_journal`, `run_signals`: workflows' runs, what they have done, and what came for them. `mirrored` are
+ *   runs that another journal drives: these rows only tell of them. Texts of JSON are `text`, which can hold what `jsonb`
+ *   cannot, such as an escaped NUL in the result of a step.
  * - `audit_log`: denials; the application can add and read, never change.
  * - `api_keys`: hashes only. The relay sees the one row whose hash it presents in `app.api_key_hash`.
  * - `tenants`: who there is; the application sees its own tenant, the relay keeps all.
  * - `removed_values`: what a removed field held, kept when its column is nulled (E2).
+ * - Those of routing slips and queues: `MeshTables`.
  * - `_schema_versions`, `migrations`: what the database is at (E1, E3).
  */
+import type { Table } from "./DatabaseModel.ts"
 import {
-  type Column,
-  type Default,
-  frameworkSchema,
-  type Index,
-  type Policy,
-  type Table,
-  type Type
-} from "./DatabaseModel.ts"
+  createdAt,
+  now,
+  ofTenant,
+  optional,
+  relayAll,
+  required,
+  table,
+  tenantIsolation,
+  value
+} from "./FrameworkTable.ts"
+import * as MeshTables from "./MeshTables.ts"
 import * as SqlName from "./SqlName.ts"
-
-const required = (name: string, type: Type, value?: Default): Column => ({
-  name,
-  type,
-  nullable: false,
-  ...(value === undefined ? {} : { default: value })
-})
-const optional = (name: string, type: Type): Column => ({ name, type, nullable: true })
-const value = (of: string | number | ReadonlyArray<string>): Default => ({ _tag: "Value", value: of })
-const now: Default = { _tag: "Now" }
-const createdAt = required("created_at", "timestamp with time zone", now)
-
-/** The column that every tenant table begins with. */
-export const tenantColumn = (name: string): Column => required(name, "text", { _tag: "Tenant" })
-
-/** The policy of every tenant table. */
-export const tenantIsolation: Policy = { name: "tenant_isolation", role: "app", rows: "tenant" }
-
-interface Parts extends Partial<Omit<Table, "schema" | "name" | "primaryKey" | "indexes">> {
-  readonly columns: ReadonlyArray<Column>
-  readonly key: ReadonlyArray<string>
-  readonly indexes?: ReadonlyArray<ReadonlyArray<string>>
-  readonly uniques?: ReadonlyArray<ReadonlyArray<string>>
-}
-
-const table = (name: string, { key, indexes = [], uniques = [], ...parts }: Parts): Table => ({
-  schema: frameworkSchema,
-  name,
-  checks: [],
-  foreignKeys: [],
-  policies: [],
-  grants: [],
-  ...parts,
-  primaryKey: { name: SqlName.derived(name, [], "pkey"), columns: key },
-  indexes: [
-    ...uniques.map((columns): Index => ({ name: SqlName.derived(name, columns, "key"), columns, unique: true })),
-    ...indexes.map((columns): Index => ({ name: SqlName.derived(name, columns, "idx"), columns, unique: false }))
-  ]
-})
-
-const ofTenant = (name: string, parts: Parts): Table =>
-  table(name, {
-    ...parts,
-    tenantColumn: "tenant_id",
-    columns: [tenantColumn("tenant_id"), ...parts.columns],
-    key: ["tenant_id", ...parts.key],
-    policies: [tenantIsolation, ...(parts.policies ?? [])]
-  })
-
-const relayAll: Policy = { name: "relay", role: "relay", rows: "all" }
 
 /** In the order of their creation. */
 export const tables: ReadonlyArray<Table> = [
@@ -182,6 +140,70 @@ export const tables: ReadonlyArray<Table> = [
       { role: "relay", privileges: ["select", "update", "delete"] }
     ]
   }),
+  ofTenant("runs", {
+    columns: [
+      required("workflow", "text"),
+      required("key", "text"),
+      optional("id", "text"),
+      optional("actor", "jsonb"),
+      optional("input", "text"),
+      required("status", "text", value("waiting")),
+      optional("problem", "text"),
+      // The fencing token of the newest claim.
+      required("token", "bigint", value(0)),
+      // When it may be claimed: it is due, or the lease of its claim has ended.
+      required("due_at", "timestamp with time zone", now),
+      optional("began_at", "timestamp with time zone"),
+      required("failures", "bigint", value(0)),
+      // Grows with every signal and cancellation.
+      required("mail", "bigint", value(0)),
+      required("cancelled", "boolean", value(false)),
+      required("mirrored", "boolean", value(false)),
+      createdAt
+    ],
+    key: ["workflow", "key"],
+    checks: [
+      {
+        name: SqlName.derived("runs", ["status"], "check"),
+        column: "status",
+        values: ["waiting", "running", "paused", "done", "failed", "cancelled"]
+      }
+    ],
+    indexes: [["due_at"]],
+    policies: [relayAll],
+    grants: [
+      { role: "app", privileges: ["select", "insert", "update"] },
+      { role: "relay", privileges: ["select", "update"] }
+    ]
+  }),
+  ofTenant("run_journal", {
+    columns: [
+      required("workflow", "text"),
+      required("key", "text"),
+      // The order in which it was journaled, which a replay repeats.
+      required("seq", "bigint"),
+      // The order in which it was begun.
+      required("operation", "bigint"),
+      required("kind", "text"),
+      required("name", "text"),
+      required("started_at", "timestamp with time zone"),
+      required("ended_at", "timestamp with time zone"),
+      required("outcome", "text")
+    ],
+    key: ["workflow", "key", "seq"],
+    grants: [{ role: "app", privileges: ["select", "insert"] }]
+  }),
+  ofTenant("run_signals", {
+    columns: [
+      required("workflow", "text"),
+      required("key", "text"),
+      required("name", "text"),
+      required("payload", "text"),
+      createdAt
+    ],
+    key: ["workflow", "key", "name"],
+    grants: [{ role: "app", privileges: ["select", "insert"] }]
+  }),
   ofTenant("audit_log", {
     columns: [
       required("id", "bigint", { _tag: "Identity" }),
@@ -205,5 +227,6 @@ export const tables: ReadonlyArray<Table> = [
     ],
     key: ["resource", "field", "key", "removed_at"],
     grants: [{ role: "app", privileges: ["select"] }]
-  })
+  }),
+  ...MeshTables.tables
 ]

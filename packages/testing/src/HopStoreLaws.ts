@@ -1,5 +1,12 @@
 /** What every store of hops has to do. */
-import { type Claim, HopStore, type HopKey, type SlipEvent, type SlipRecord } from "@tenon/routing-slip/HopStore"
+import {
+  branchKey,
+  type Claim,
+  HopStore,
+  type HopKey,
+  type SlipEvent,
+  type SlipRecord
+} from "@tenon/routing-slip/HopStore"
 import { assert, layer as suiteOf } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -13,7 +20,12 @@ const newKey = (phase: HopKey["phase"] = "execute"): HopKey => ({
 })
 const body = (text: string) => new TextEncoder().encode(text)
 const message = (text: string) => ({ queue: "q", id: text, body: body(text) })
-const incoming = (digest = "d", index?: number) => ({ digest, index, incoming: message("incoming") })
+const incoming = (digest = "d", index?: number) => ({
+  digest,
+  index,
+  branch: "",
+  incoming: message("incoming")
+})
 const event = (type: SlipEvent["type"]): SlipEvent => ({
   type,
   step: "1",
@@ -115,7 +127,11 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           assert.deepStrictEqual(yield* dueOf(key), ["next"], "what was dispatched was another message")
           yield* store.dispatched(key, "next")
           assert.deepStrictEqual(yield* dueOf(key), [])
-          assert.deepStrictEqual(yield* store.claim(key, incoming(), 1), { _tag: "Done", outgoing: undefined })
+          yield* Effect.sleep("50 millis")
+          const done = yield* store.claim(key, incoming(), 1)
+          assert.deepInclude(done, { _tag: "Done", outgoing: undefined })
+          assert.isAtLeast(done._tag === "Done" ? done.age : 0, 50)
+          assert.isBelow(done._tag === "Done" ? done.age : 0, 10_000)
         })
       )
 
@@ -145,6 +161,78 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
         })
       )
 
+      it.effect("a step that is postponed without blame, or suspended, counts neither failure nor crash", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          const again = { incoming: message("later"), event: event("retrying") }
+          const first = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          yield* store.postpone(first, { ...again, delay: 0, blameless: true })
+          assert.deepStrictEqual(yield* dueOf(key), ["later"])
+          const second = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          yield* store.suspend(second, { ...again, delay: 200 })
+          assert.deepStrictEqual(yield* dueOf(key), [])
+          assert.strictEqual((yield* store.claim(key, incoming(), 10_000))._tag, "Parked")
+          assert.strictEqual((yield* Effect.flip(store.suspend(second, { ...again, delay: 0 })))._tag, "Fenced")
+          yield* Effect.sleep("250 millis")
+          assert.deepStrictEqual(yield* dueOf(key), ["later"], "its deadline wakes it")
+          assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", failures: 0, claims: 1 })
+        })
+      )
+
+      it.effect("a suspended step is seen, and done with another message once it is reauthorised, by one of two", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          yield* store.open(record(key), message("first"), event("dispatched"))
+          const held = heldBy(key, yield* store.claim(key, incoming("d1", 1), 10_000))
+          yield* store.suspend(held, { incoming: message("old"), delay: undefined, event: event("suspended") })
+          assert.strictEqual((yield* store.slip(key.tenantId, key.correlationId))?.status, "suspended")
+          assert.deepStrictEqual(yield* dueOf(key), ["first"])
+          const [waiting, ...others] = yield* store.suspended(key.tenantId, key.correlationId)
+          assert.deepStrictEqual([waiting?.key, waiting?.message.id, others], [key, "old", []])
+          assert.deepStrictEqual(yield* store.suspended("tenant-b", key.correlationId), [])
+
+          const fresh = { digest: "d2", index: 2, branch: "", incoming: message("new") }
+          const foreign = { ...key, tenantId: "tenant-b" }
+          assert.strictEqual(
+            (yield* Effect.flip(store.reauthorise(foreign, fresh, event("reauthorised"))))._tag,
+            "NotHalted"
+          )
+          yield* store.reauthorise(key, fresh, event("reauthorised"))
+          assert.strictEqual(
+            (yield* Effect.flip(store.reauthorise(key, fresh, event("reauthorised"))))._tag,
+            "NotHalted"
+          )
+          assert.strictEqual((yield* store.slip(key.tenantId, key.correlationId))?.status, "executing")
+          assert.include(yield* dueOf(key), "new")
+          assert.strictEqual((yield* store.claim(key, incoming("d1", 1), 10_000))._tag, "Forked", "the old one is over")
+          assert.deepInclude(yield* store.claim(key, incoming("d2", 2), 10_000), { _tag: "Claimed", claims: 1 })
+          const told = yield* store.events(key.tenantId, key.correlationId)
+          assert.deepStrictEqual(
+            told.map(({ type }) => type),
+            ["dispatched", "suspended", "reauthorised"]
+          )
+        })
+      )
+
+      it.effect("a suspended step is woken by an operator who resumes or cancels its slip", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          for (const wake of ["resume", "cancel"] as const) {
+            const key = newKey()
+            yield* store.open(record(key), message("first"), event("dispatched"))
+            const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+            yield* store.suspend(held, { incoming: message("old"), delay: undefined, event: event("suspended") })
+            if (wake === "resume") yield* store.resume(key.tenantId, key.correlationId)
+            else yield* store.cancel(key.tenantId, key.correlationId, "grace")
+            assert.include(yield* dueOf(key), "old")
+            const cancelledBy = wake === "cancel" ? "grace" : undefined
+            assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", cancelledBy })
+          }
+        })
+      )
+
       it.effect("a halted step waits for an operator, who may have it skipped", () =>
         Effect.gen(function* () {
           const store = yield* HopStore
@@ -160,6 +248,78 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           assert.include(yield* dueOf(key), "halted")
           assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", skippedBy: "grace" })
           assert.strictEqual((yield* Effect.flip(store.resume(key.tenantId, key.correlationId)))._tag, "NotHalted")
+        })
+      )
+
+      it.effect("branches wait for their time, arrive in one order for ever, and may be called off together", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          yield* store.open(record(key), message("first"), event("dispatched"))
+          yield* store.dispatched({ ...key, step: "0" }, "first")
+          const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          const further = ["1.1", "1.2"].map((branch, index) => ({
+            key: branchKey(key, branch),
+            message: message(branch),
+            delay: index * 300
+          }))
+          const completion = { outgoing: undefined, further, event: event("scattered"), slip: undefined }
+          yield* store.complete(held, { ...completion, closes: "1." })
+          assert.strictEqual((yield* store.slip(key.tenantId, key.correlationId))?.status, "executing")
+          assert.deepStrictEqual(yield* dueOf(key), ["1.1"])
+          yield* store.dispatched(branchKey(key, "1.1"), "1.1")
+          yield* Effect.sleep("350 millis")
+          assert.deepStrictEqual(yield* dueOf(key), ["1.2"])
+
+          const arrive = (branch: string, text = branch) =>
+            Effect.map(store.arrive(key, "1/execute", { branch, body: body(text) }), (found) =>
+              found.map((each) => `${each.branch} ${new TextDecoder().decode(each.body)}`)
+            )
+          assert.deepStrictEqual(yield* arrive("1.2"), ["1.2 1.2"])
+          assert.deepStrictEqual(yield* arrive("1.1"), ["1.2 1.2", "1.1 1.1"])
+          assert.deepStrictEqual(yield* arrive("1.2", "again"), ["1.2 1.2"], "the first answer stands")
+          const many = yield* Effect.all(
+            Array.from({ length: 20 }, (_, index) => arrive(`1.${index + 3}`)),
+            { concurrency: "unbounded" }
+          )
+          assert.deepStrictEqual(
+            many.map((found) => found.length).toSorted((a, b) => a - b),
+            Array.from({ length: 20 }, (_, index) => index + 3)
+          )
+
+          const within = { ...key, step: "1.1.1" }
+          assert.deepInclude(yield* store.claim(within, incoming(), 10_000), { cancelledBy: "the gather" })
+          const beside = { ...key, step: "10" }
+          assert.deepInclude(yield* store.claim(beside, incoming(), 10_000), { cancelledBy: undefined })
+        })
+      )
+
+      it.effect("one place of a log belongs to each of its branches", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          const claim = (step: string, branch: string, digest: string) =>
+            Effect.map(store.claim({ ...key, step }, { ...incoming(digest, 3), branch }, 10_000), ({ _tag }) => _tag)
+          assert.strictEqual(yield* claim("1.1.1", "1.1", "d1"), "Claimed")
+          assert.strictEqual(yield* claim("1.2.1", "1.2", "d2"), "Claimed")
+          assert.strictEqual(yield* claim("1.2.2", "1.2", "d3"), "Forked")
+        })
+      )
+
+      it.effect("a slip shows that a step of it is halted for as long as it is, whatever else goes on", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey("compensate")
+          const status = Effect.map(store.slip(key.tenantId, key.correlationId), (slip) => slip?.status)
+          yield* store.open(record(key), message("first"), event("dispatched"))
+          const one = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          const other = { ...key, step: "2" }
+          const two = heldBy(other, yield* store.claim(other, incoming(), 10_000))
+          yield* store.halt(one, { incoming: message("halted"), event: event("halted") })
+          yield* store.complete(two, { outgoing: undefined, event: event("executed"), slip: record(key, "completed") })
+          assert.strictEqual(yield* status, "halted")
+          yield* store.resume(key.tenantId, key.correlationId)
+          assert.strictEqual(yield* status, "completed")
         })
       )
 
