@@ -2,8 +2,6 @@
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
-import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -19,15 +17,9 @@ import * as Server from "./Server.ts"
 import type { TenonConfig } from "./TenonConfig.ts"
 import * as Welcome from "./Welcome.ts"
 
-const state = Flag.String("state").pipe(
-  Flag.withDescription("Where the embedded servers keep their data, and development its keys"),
-  Flag.withFallbackConfig(Config.String("TENON_STATE")),
-  Flag.withDefault(".tenon/dev")
-)
-
 export const dev = Command.make(
   "dev",
-  { state },
+  { state: Environment.state },
   Effect.fn(function* (options) {
     const { config, json } = yield* root
     const application = yield* ConfigFile.load(config)
@@ -35,7 +27,7 @@ export const dev = Command.make(
     const directory = resolve(options.state)
     const settings = yield* Infrastructure.start(directory, process.env, say)
     yield* Environment.publish(directory, settings)
-    const provider = ConfigProvider.fromEnv({ env: { ...definedIn(process.env), ...settings } })
+    const provider = Environment.withSettings(settings)
     return yield* serve(application, directory, say, { json, adminUrl: settings["RESTATE_ADMIN_URL"] }).pipe(
       Effect.provide(ConfigProvider.layer(provider))
     )
@@ -44,9 +36,6 @@ export const dev = Command.make(
   Command.withDescription("Serve on this machine; starts PostgreSQL and Restate where the environment names none"),
   Command.withExamples([{ command: "tenon dev", description: "Start everything and print what to open" }])
 )
-
-const definedIn = (environment: NodeJS.ProcessEnv): { [name: string]: string } =>
-  Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined))
 
 interface Speech {
   readonly json: boolean

@@ -37,7 +37,8 @@ export const start = Effect.fn("Infrastructure.start")(function* (
   return settings
 })
 
-const startPostgres = Effect.fnUntraced(function* (
+/** A database where the environment names none. */
+export const startPostgres = Effect.fnUntraced(function* (
   directory: string,
   environment: { readonly [name: string]: string | undefined },
   progress: Progress

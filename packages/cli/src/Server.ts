@@ -22,12 +22,10 @@ import * as TenantSql from "@tenon/sql/TenantSql"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as OtlpSerialization from "effect/observability/OtlpSerialization"
-import * as OtlpTracer from "effect/observability/OtlpTracer"
 import * as Option from "effect/Option"
-import * as References from "effect/References"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type { TenonConfig } from "./TenonConfig.ts"
+import * as Tracing from "./Tracing.ts"
 
 /** The store of a registry, from `DATABASE_URL` and its like. */
 export const storeLayer = (registry: Registry.Registry) =>
@@ -77,22 +75,6 @@ const databaseCheck = Layer.effectDiscard(
   })
 )
 
-/**
- * Traces go where `OTEL_EXPORTER_OTLP_ENDPOINT` says (OTLP over HTTP, as JSON). Without it no spans are made at all,
- * which saves some of every request.
- */
-const tracingLayer = (title: string) =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const baseUrl = yield* Config.option(Config.NonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT"))
-      if (Option.isNone(baseUrl)) return Layer.succeed(References.TracerEnabled, false)
-      const serviceName = yield* Config.String("OTEL_SERVICE_NAME").pipe(Config.withDefault(title))
-      return OtlpTracer.layer({ url: `${baseUrl.value}/v1/traces`, resource: { serviceName } }).pipe(
-        Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
-      )
-    })
-  )
-
 /** The application: everything that serves, until its scope closes. */
 export const layer = ({ registry, title, workflows }: TenonConfig) =>
   Layer.mergeAll(httpLayer(title), OutboxRelay.layer, databaseCheck).pipe(
@@ -105,5 +87,5 @@ export const layer = ({ registry, title, workflows }: TenonConfig) =>
     Layer.provideMerge(Repository.layer),
     Layer.provideMerge(ReadinessChecks.layer),
     Layer.provideMerge(storeLayer(registry)),
-    Layer.provideMerge(tracingLayer(title))
+    Layer.provideMerge(Tracing.layer(title))
   )

@@ -6,6 +6,7 @@ import * as Command from "effect/cli/Command"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
+import * as Runtime from "effect/Runtime"
 import * as Complaint from "./Complaint.ts"
 import { dev } from "./DevCommand.ts"
 import { doctor } from "./DoctorCommand.ts"
@@ -13,14 +14,19 @@ import * as Environment from "./Environment.ts"
 import { explain } from "./ExplainCommand.ts"
 import { migrate } from "./MigrateCommand.ts"
 import { root } from "./Root.ts"
+import { run } from "./RunCommand.ts"
 
 root.pipe(
-  Command.withSubcommands([dev, migrate, explain, doctor]),
+  Command.withSubcommands([dev, run, migrate, explain, doctor]),
   Command.run({ version: "0.1.0" }),
   Effect.provide(ConfigProvider.layer(Environment.provider)),
   Effect.catch(Complaint.report),
   Effect.provide(NodeServices.layer),
   // What a command prints is its answer, to be read by machines too; what happens on the way goes beside it.
   Effect.provideService(References.LogToStderr, true),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({
+    // A command that was asked to stop and did so in order has said that this is a success.
+    teardown: (exit, done) =>
+      Runtime.defaultTeardown(exit, (code) => done(code === 130 && process.exitCode === 0 ? 0 : code))
+  })
 )
