@@ -32,7 +32,8 @@ interface Broker {
 const brokers: ReadonlyArray<Broker> = [
   {
     name: "Redis",
-    env: { TRANSPORT: "redis", REDIS_URL: redisUrl },
+    // What the killed worker's process was being handed comes again that much later.
+    env: { TRANSPORT: "redis", REDIS_URL: redisUrl, REDIS_VISIBILITY: "2 seconds" },
     transport: TransportRedis.layer({ url: redisUrl, prefix }),
     runs: await listens(redisUrl)
   },

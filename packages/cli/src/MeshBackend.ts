@@ -49,7 +49,12 @@ const ofKind = Effect.fnUntraced(function* (
     }
     case "redis": {
       const TransportRedis = yield* Effect.promise(() => import("@tenon/messaging/TransportRedis"))
-      return TransportRedis.layer({ ...prefix, url: yield* Config.NonEmptyString("REDIS_URL") })
+      const visibility = yield* Config.option(Config.Duration("REDIS_VISIBILITY"))
+      return TransportRedis.layer({
+        ...prefix,
+        url: yield* Config.NonEmptyString("REDIS_URL"),
+        ...(Option.isSome(visibility) ? { visibility: visibility.value } : {})
+      })
     }
     case "rabbitmq": {
       const TransportRabbitMq = yield* Effect.promise(() => import("@tenon/messaging/TransportRabbitMq"))
