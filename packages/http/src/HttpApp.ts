@@ -46,6 +46,8 @@ export interface Options {
   readonly cors?: Cors.Options
   /** Further routes of the host. */
   readonly routes?: ReadonlyArray<Routes.Route>
+  /** Run once the door begins to close: what answers without end has to end, or it keeps the server from closing. */
+  readonly onClosing?: Effect.Effect<void>
 }
 
 /** Serves the interpreter's registry. */
@@ -64,7 +66,7 @@ export const layer = (
       const find = Routes.make([
         ...Rest.routes({ interpreter, bodyLimit }),
         ...Health.routes({ checks, draining: () => draining, metrics: options.metrics !== false }),
-        ...Documentation.routes(interpreter.registry, options.info),
+        ...Documentation.routes(interpreter.registry, options.info, options.routes),
         ...(options.routes ?? [])
       ])
       const app = makeApp({
@@ -84,7 +86,7 @@ export const layer = (
       yield* Effect.addFinalizer(() =>
         Effect.andThen(
           Effect.sync(() => void (draining = true)),
-          Effect.sleep(options.drainMillis ?? 0)
+          Effect.andThen(Effect.sleep(options.drainMillis ?? 0), options.onClosing ?? Effect.void)
         )
       )
     })

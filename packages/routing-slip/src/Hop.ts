@@ -212,7 +212,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     }
     const body = Wire.encode({ payload: next?.payload.data ?? null, headers })
     const outgoing = next === undefined ? undefined : { queue: next.queue, id: messageId, body }
-    const detail = "message" in transition ? `${transition.error}: ${transition.message}` : ""
+    const detail =
+      "message" in transition
+        ? `${transition.error}: ${transition.message}`
+        : "by" in transition
+          ? `by ${transition.by}`
+          : ""
     yield* store.complete(item.held, {
       outgoing,
       event: { type: transition.type, step: transition.step, activity: activity.name, detail, at: transition.at },
