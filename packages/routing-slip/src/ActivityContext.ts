@@ -1,6 +1,7 @@
 /** What an activity may know and change about the slip while it runs. Changes count only if it succeeds. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
 
@@ -38,8 +39,11 @@ export class ActivityContext extends Context.Service<
     readonly idempotencyKey: string
     /** 1 for the first attempt. */
     readonly attempt: number
-    /** The token of the user on whose behalf the slip travels. */
-    readonly oboToken: string | undefined
+    /**
+     * The token of the user on whose behalf the slip travels; undefined while it turns back. `OnBehalfOf.exchange` makes
+     * of it one that others accept.
+     */
+    readonly oboToken: Redacted.Redacted<string> | undefined
     /** Reads a variable that the builder or an activity has set. */
     readonly variable: <A>(name: string, schema: Schema.Codec<A, unknown>) => Effect.Effect<A, VariableMissing>
     /** Sets a variable for the activities to come. */

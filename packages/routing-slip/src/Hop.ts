@@ -31,6 +31,7 @@ import type * as Registry from "./Registry.ts"
 import { Security } from "./Security.ts"
 import * as Slip from "./Slip.ts"
 import * as StrictJson from "./StrictJson.ts"
+import * as Suspension from "./Suspension.ts"
 import * as TraceContext from "./TraceContext.ts"
 import * as Wire from "./Wire.ts"
 
@@ -138,8 +139,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     if (Result.isSuccess(answer)) return yield* passOn(item, answer.success)
 
     const { activity, hop } = task
-    const { error, message } = answer.failure
+    const { error, message, waitsFor } = answer.failure
     const incoming = incomingOf(item.delivery)
+    if (hop.phase === "execute" && waitsFor !== undefined) {
+      const event = yield* eventOf(item, waitsFor === "authority" ? "suspended" : "retrying", `${error}: ${message}`)
+      return yield* Effect.as(Suspension.wait(held, { task, incoming, event, waitsFor }), ack)
+    }
     const retry = hop.phase === "execute" ? activity.retry : activity.compensationRetry
     const delay = Activity.delayAfter(retry, claim.failures + 1)
     if (delay !== undefined && decided === undefined) {

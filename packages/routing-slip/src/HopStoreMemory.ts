@@ -21,7 +21,7 @@ import {
 interface Row {
   readonly key: HopKey
   readonly digest: string
-  status: "claimed" | "waiting" | "halted" | "done"
+  status: "claimed" | "waiting" | "halted" | "suspended" | "done"
   token: number
   claims: number
   failures: number
@@ -95,6 +95,11 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         return Effect.void
       })
 
+    const ofSlip = (tenantId: string, correlationId: string, ...wanted: ReadonlyArray<Row["status"]>) =>
+      [...rows.values()].filter(
+        ({ key, status }) => wanted.includes(status) && key.tenantId === tenantId && key.correlationId === correlationId
+      )
+
     const setStatus = (key: HopKey, status: SlipRecord["status"], now: number) => {
       const slip = slips.get(textOf(key))
       if (slip !== undefined) slips.set(textOf(key), { ...slip, status, updatedAt: now })
@@ -136,10 +141,34 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           record(claim.key, event)
           slips.set(textOf(claim.key), slip)
         }),
-      postpone: (claim, { incoming, delay, event }) =>
+      postpone: (claim, { incoming, delay, event, blameless }) =>
         held(claim, (row, now) => {
-          Object.assign(row, { status: "waiting", message: incoming, due: now + delay, failures: row.failures + 1 })
+          Object.assign(row, { status: "waiting", message: incoming, due: now + delay })
+          if (blameless === true) row.claims -= 1
+          else row.failures += 1
           record(claim.key, event)
+        }),
+      suspend: (claim, { incoming, delay = Number.POSITIVE_INFINITY, event }) =>
+        held(claim, (row, now) => {
+          Object.assign(row, { status: "suspended", message: incoming, due: now + delay, claims: row.claims - 1 })
+          record(claim.key, event)
+          setStatus(claim.key, "suspended", now)
+        }),
+      suspended: (tenantId, correlationId) =>
+        Effect.sync(() =>
+          ofSlip(tenantId, correlationId, "suspended").flatMap(({ key, message }) =>
+            message === undefined ? [] : [{ key, message }]
+          )
+        ),
+      reauthorise: (key, { digest, incoming, index }, event) =>
+        atomically((now) => {
+          const row = rows.get(keyText(key))
+          if (row?.status !== "suspended") return Effect.fail(new NotHalted({ correlationId: key.correlationId }))
+          rows.set(keyText(key), { ...row, digest, message: incoming, status: "waiting", due: now })
+          if (index !== undefined) heads.set(JSON.stringify([textOf(key), index]), digest)
+          record(key, event)
+          setStatus(key, "executing", now)
+          return Effect.void
         }),
       halt: (claim, { incoming, event }) =>
         held(claim, (row, now) => {
@@ -176,16 +205,19 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         }),
       resume: (tenantId, correlationId, skippedBy) =>
         atomically((now) => {
-          const row = [...rows.values()].find(
-            ({ key, status }) => status === "halted" && key.tenantId === tenantId && key.correlationId === correlationId
-          )
-          if (row === undefined) return Effect.fail(new NotHalted({ correlationId }))
-          Object.assign(row, { status: "waiting", due: now, failures: 0, skippedBy })
-          setStatus(row.key, "compensating", now)
+          const waiting = ofSlip(tenantId, correlationId, "halted", "suspended")
+          if (waiting.length === 0) return Effect.fail(new NotHalted({ correlationId }))
+          for (const row of waiting) {
+            Object.assign(row, { status: "waiting", due: now, failures: 0, skippedBy })
+            setStatus(row.key, row.key.phase === "execute" ? "executing" : "compensating", now)
+          }
           return Effect.void
         }),
       cancel: (tenantId, correlationId, by) =>
-        atomically(() => void cancelled.set(slipText(tenantId, correlationId), by)),
+        atomically((now) => {
+          cancelled.set(slipText(tenantId, correlationId), by)
+          for (const row of ofSlip(tenantId, correlationId, "suspended")) row.due = now
+        }),
       slip: (tenantId, correlationId) => Effect.sync(() => slips.get(slipText(tenantId, correlationId))),
       slips: (tenantId, filter) =>
         Effect.sync(() =>

@@ -17,6 +17,7 @@ import {
   keyText,
   NotHalted,
   openingKey,
+  type Pending,
   type RecordedEvent,
   type SlipEvent,
   type SlipRecord
@@ -67,6 +68,17 @@ const messageOf = (row: Row): Outgoing | undefined =>
   row["body"] instanceof Uint8Array
     ? { queue: String(row["queue"]), id: String(row["message_id"]), body: row["body"] }
     : undefined
+
+const pendingOf = (row: Row): ReadonlyArray<Pending> => {
+  const message = messageOf(row)
+  const key: HopKey = {
+    tenantId: String(row["tenant_id"]),
+    correlationId: String(row["correlation_id"]),
+    step: String(row["step"]),
+    phase: row["phase"] === "execute" ? "execute" : "compensate"
+  }
+  return message === undefined ? [] : [{ key, message }]
+}
 
 const textOrNothing = (value: unknown) => (typeof value === "string" ? value : undefined)
 
@@ -200,21 +212,29 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
         if (rows.length === 0) return yield* new Fenced({ key: keyText(key) })
       })
       const setAside = (
-        status: "waiting" | "halted",
+        status: "waiting" | "halted" | "suspended",
         claim: Held,
-        incoming: Outgoing,
-        delay: number,
-        event: SlipEvent
+        { incoming, delay, event }: { incoming: Outgoing; delay: number | undefined; event: SlipEvent },
+        failed = true
       ) =>
         held(
           claim,
-          `with held as (update tenon_slips.hops set status = $6, due_at = ${now} + make_interval(secs => $7),
-            failures = failures + 1, queue = $8, message_id = $9, body = $10::bytea where ${isHeld} returning 1),
-          stands as (update tenon_slips.slips set status = 'halted', updated_at = $15
-            where $6 = 'halted' and tenant_id = $1 and correlation_id = $2 and exists (select from held)),
+          `with held as (update tenon_slips.hops set status = $6,
+            due_at = case when $7::float8 is null then 'infinity' else ${now} + make_interval(secs => $7::float8) end,
+            failures = failures + $16::int, claims = claims - 1 + $16::int,
+            queue = $8, message_id = $9, body = $10::bytea where ${isHeld} returning 1),
+          stands as (update tenon_slips.slips set status = $6, updated_at = $15
+            where $6 in ('halted', 'suspended') and tenant_id = $1 and correlation_id = $2
+              and exists (select from held)),
           told as (${insertEvent(11)})
           select from held`,
-          [status, seconds(delay), ...columnsOf(incoming), ...eventParams(event)]
+          [
+            status,
+            delay === undefined ? null : seconds(delay),
+            ...columnsOf(incoming),
+            ...eventParams(event),
+            failed ? 1 : 0
+          ]
         )
 
       return HopStore.of({
@@ -250,8 +270,31 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             select from held`,
             [...columnsOf(outgoing), ...eventParams(event), ...slipParams(slip)]
           ),
-        postpone: (claim, { incoming, delay, event }) => setAside("waiting", claim, incoming, delay, event),
-        halt: (claim, { incoming, event }) => setAside("halted", claim, incoming, 0, event),
+        postpone: (claim, again) => setAside("waiting", claim, again, again.blameless !== true),
+        halt: (claim, again) => setAside("halted", claim, { ...again, delay: 0 }),
+        suspend: (claim, again) => setAside("suspended", claim, again, false),
+        suspended: (tenantId, correlationId) =>
+          one(
+            tenantId,
+            `select tenant_id, correlation_id, step, phase, queue, message_id, body from tenon_slips.hops
+              where tenant_id = $1 and correlation_id = $2 and status = 'suspended'`,
+            [tenantId, correlationId]
+          ).pipe(Effect.map((rows) => rows.flatMap(pendingOf))),
+        reauthorise: Effect.fnUntraced(function* (key, { digest, incoming, index }, event) {
+          const rows = yield* one(
+            key.tenantId,
+            `with held as (update tenon_slips.hops set status = 'waiting', due_at = ${now}, digest = $5,
+              queue = $6, message_id = $7, body = $8::bytea where ${where} and status = 'suspended' returning 1),
+            head as (insert into tenon_slips.heads (tenant_id, correlation_id, place, digest)
+              select $1, $2, $14::bigint, $5 from held where $14::bigint is not null on conflict do nothing),
+            stands as (update tenon_slips.slips set status = 'executing', updated_at = $13
+              where tenant_id = $1 and correlation_id = $2 and exists (select from held)),
+            told as (${insertEvent(9)})
+            select from held`,
+            [...keyOf(key), digest, ...columnsOf(incoming), ...eventParams(event), index ?? null]
+          )
+          if (rows.length === 0) return yield* new NotHalted({ correlationId: key.correlationId })
+        }),
         open: (slip, first, event) =>
           one(
             slip.tenantId,
@@ -287,37 +330,30 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               }
             ])
             .pipe(
-              Effect.map(([rows = []]) =>
-                rows.flatMap((row) => {
-                  const message = messageOf(row)
-                  const key: HopKey = {
-                    tenantId: String(row["tenant_id"]),
-                    correlationId: String(row["correlation_id"]),
-                    step: String(row["step"]),
-                    phase: row["phase"] === "execute" ? "execute" : "compensate"
-                  }
-                  return message === undefined ? [] : [{ key, message }]
-                })
-              ),
+              Effect.map(([rows = []]) => rows.flatMap(pendingOf)),
               Effect.catch(unavailable)
             ),
         resume: Effect.fnUntraced(function* (tenantId, correlationId, skippedBy) {
           const rows = yield* one(
             tenantId,
             `with resumed as (update tenon_slips.hops set status = 'waiting', due_at = ${now}, failures = 0,
-              skipped_by = $3 where tenant_id = $1 and correlation_id = $2 and status = 'halted' returning 1)
-            update tenon_slips.slips set status = 'compensating' where tenant_id = $1 and correlation_id = $2
-              and exists (select from resumed) returning 1`,
+              skipped_by = $3 where tenant_id = $1 and correlation_id = $2 and status in ('halted', 'suspended')
+              returning phase),
+            stands as (update tenon_slips.slips set status = case resumed.phase when 'execute' then 'executing'
+              else 'compensating' end from resumed where tenant_id = $1 and correlation_id = $2)
+            select from resumed`,
             [tenantId, correlationId, skippedBy ?? null]
           )
           if (rows.length === 0) return yield* new NotHalted({ correlationId })
         }),
         cancel: (tenantId, correlationId, by) =>
-          one(tenantId, "update tenon_slips.slips set cancelled_by = $3 where tenant_id = $1 and correlation_id = $2", [
+          one(
             tenantId,
-            correlationId,
-            by
-          ]).pipe(Effect.asVoid),
+            `with woken as (update tenon_slips.hops set due_at = ${now} where tenant_id = $1 and correlation_id = $2
+              and status = 'suspended')
+            update tenon_slips.slips set cancelled_by = $3 where tenant_id = $1 and correlation_id = $2`,
+            [tenantId, correlationId, by]
+          ).pipe(Effect.asVoid),
         slip: (tenantId, correlationId) =>
           one(tenantId, `${selectSlip} and correlation_id = $2`, [tenantId, correlationId]).pipe(
             Effect.map(([row]) => (row === undefined ? undefined : slipOf(tenantId)(row)))

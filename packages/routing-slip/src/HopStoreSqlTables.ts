@@ -11,7 +11,7 @@ const schema = "tenon_slips"
 const tables = {
   /** One phase of one step: the inbox row, and the outbox message while there is one. */
   hops: `correlation_id text not null, step text not null, phase text not null,
-    digest text not null, status text not null check (status in ('claimed', 'waiting', 'halted', 'done')),
+    digest text not null, status text not null check (status in ('claimed', 'waiting', 'halted', 'suspended', 'done')),
     token bigint not null default 0, claims bigint not null default 0, failures bigint not null default 0,
     due_at timestamptz not null, published_at timestamptz not null default '-infinity', skipped_by text,
     queue text, message_id text, body bytea,

@@ -152,7 +152,7 @@ export const layerReloading = <E, R>(
               if (loaded._tag === "Success") {
                 keys = loaded.success
                 readAt = now
-              } else yield* Effect.logWarning("The key set cannot be read")
+              } else yield* Effect.logWarning("The key set cannot be read", loaded.failure)
             }
             if (now - readAt > maxStale) return yield* new Unavailable({ what: "The key set" })
             return { keys, now }

@@ -26,13 +26,22 @@ import * as Slip from "./Slip.ts"
 import * as TraceContext from "./TraceContext.ts"
 import * as Wire from "./Wire.ts"
 
-/** Proves a slip's beginning; made by `SignedLog.issuer`. */
+/** Proves a slip's beginning and a fresh authority for it; made by `SignedLog.issuer`. */
 export interface Issuer {
   readonly manifest: (manifest: {
     readonly headers: Pick<Envelope.Headers, "tenant_id" | "correlation_id" | "message_id">
     readonly slip: Envelope.RoutingSlip
     readonly oboToken: string | null
     readonly queue: string
+    readonly at: number
+    readonly lifetimeMillis: number
+  }) => Effect.Effect<Envelope.SecurityContext>
+  readonly reauthorise: (fresh: {
+    readonly headers: Envelope.Headers
+    readonly messageId: string
+    readonly step: string
+    readonly queue: string
+    readonly oboToken: string
     readonly at: number
     readonly lifetimeMillis: number
   }) => Effect.Effect<Envelope.SecurityContext>

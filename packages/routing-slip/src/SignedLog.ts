@@ -73,8 +73,8 @@ export const signer = (jwk: PrivateKey): Effect.Effect<Signer> =>
     return { kid: jwk.kid, sign }
   })
 
-/** Signs the beginnings of slips, for `RoutingSlip.sign`. */
-export const issuer = ({ sign }: Signer): Issuer => ({
+/** Signs the beginnings of slips, for `RoutingSlip.sign`, and fresh authority, for `Reauthorisation`. */
+export const issuer = ({ kid, sign }: Signer): Issuer => ({
   manifest: ({ headers, slip, oboToken, queue, at, lifetimeMillis }) =>
     sign({
       ...headers,
@@ -84,7 +84,28 @@ export const issuer = ({ sign }: Signer): Issuer => ({
       at,
       manifest: { slip, obo_sha256: oboToken === null ? null : digest(oboToken), expires_at: at + lifetimeMillis },
       transition: null
-    }).pipe(Effect.map((jws) => ({ obo_token: oboToken, jws_signature: jws, jws_log: [] })))
+    }).pipe(Effect.map((jws) => ({ obo_token: oboToken, jws_signature: jws, jws_log: [] }))),
+  reauthorise: ({ headers, messageId, step, queue, oboToken, at, lifetimeMillis }) => {
+    const log = entriesOf(headers.security_context)
+    return sign({
+      index: log.length,
+      prev: log.length === 0 ? null : digest(log.at(-1) ?? ""),
+      tenant_id: headers.tenant_id,
+      correlation_id: headers.correlation_id,
+      message_id: messageId,
+      aud: queue,
+      at,
+      manifest: null,
+      transition: {
+        type: "reauthorised",
+        step,
+        at,
+        by: kid,
+        obo_sha256: digest(oboToken),
+        expires_at: at + lifetimeMillis
+      }
+    }).pipe(Effect.map((jws) => ({ obo_token: oboToken, jws_signature: jws, jws_log: log })))
+  }
 })
 
 /** All entries of a message, the manifest first; none where it is not signed. */
@@ -98,8 +119,12 @@ export interface Proven {
   /** The newest entry and its digest. */
   readonly last: Entry
   readonly digest: string
-  readonly manifest: typeof Manifest.Type
+  /** What the slip may be executed with: the manifest's, or that of the newest entry that reauthorises it. */
+  readonly authority: Authority
 }
+
+/** The digest of the token that the slip travels with, and until when it may be executed. */
+export type Authority = Pick<typeof Manifest.Type, "obo_sha256" | "expires_at">
 
 /** How far the clocks of two machines may be apart, in milliseconds. */
 const skew = 60_000
@@ -160,12 +185,17 @@ const follows = (entry: Entry, index: number, before: Entry | undefined, prev: s
       entry.correlation_id === before.correlation_id &&
       entry.at >= before.at - skew))
 
+/** Steps are signed for by their activity's key, a fresh authority by one that may begin slips. */
+const maySign = ({ grants }: Key, { type }: Slip.Transition, { activity }: Slip.Hop): boolean =>
+  type === "reauthorised" ? grants.issues === true : (grants.activities ?? []).includes(activity)
+
 /** Checks a whole log and says what it proves. */
 export const verify = Effect.fnUntraced(function* (
   log: ReadonlyArray<string>
 ): Effect.fn.Return<Proven, Refused | Unavailable, Keys> {
   const entries: Array<Entry & { readonly kid: string }> = []
   let slip: Envelope.RoutingSlip | undefined
+  let authority: Authority = { obo_sha256: null, expires_at: 0 }
   let prev: string | null = null
   for (const [index, jws] of log.entries()) {
     const { entry, key } = yield* open(jws, index)
@@ -177,13 +207,15 @@ export const verify = Effect.fnUntraced(function* (
       if (entry.manifest === null || !Slip.isStart(entry.manifest.slip)) {
         return yield* refuse("illegal-transition", "the manifest is not a beginning")
       }
-      slip = entry.manifest.slip
+      ;({ slip, ...authority } = entry.manifest)
     } else if (entry.transition !== null) {
       const hop = Slip.next(slip)
-      if (hop === undefined || !(key.grants.activities ?? []).includes(hop.activity)) {
-        return yield* refuse("not-authorised", `${key.kid} may not sign for ${hop?.activity ?? "a slip at its end"}`)
+      if (hop === undefined || !maySign(key, entry.transition, hop)) {
+        const what = hop === undefined ? "a slip at its end" : `${hop.activity} to be ${entry.transition.type}`
+        return yield* refuse("not-authorised", `${key.kid} may not sign for ${what}`)
       }
-      if (entry.transition.type === "executed" && entry.at > (entries[0]?.manifest?.expires_at ?? 0) + skew) {
+      if (entry.transition.type === "reauthorised") authority = entry.transition
+      if (entry.transition.type === "executed" && entry.at > authority.expires_at + skew) {
         return yield* refuse("expired", `step ${hop.step} was executed after the slip's authority had run out`)
       }
       const applied: Result.Result<Envelope.RoutingSlip, string> = Slip.apply(slip, entry.transition)
@@ -197,11 +229,10 @@ export const verify = Effect.fnUntraced(function* (
     prev = digest(jws)
   }
   const last = entries.at(-1)
-  const manifest = entries[0]?.manifest
-  if (slip === undefined || last === undefined || prev === null || manifest === undefined || manifest === null) {
+  if (slip === undefined || last === undefined || prev === null) {
     return yield* refuse("unsigned", "the message carries no signed log")
   }
-  return { slip, entries, last, digest: prev, manifest }
+  return { slip, entries, last, digest: prev, authority }
 })
 
 const encodeSlip = Schema.encodeSync(Envelope.RoutingSlip)
@@ -212,7 +243,7 @@ export const verifyEnvelope = Effect.fnUntraced(function* ({
   payload
 }: Envelope.Envelope): Effect.fn.Return<Proven, Refused | Unavailable, Keys> {
   const proven = yield* verify(entriesOf(headers.security_context))
-  const { last, manifest, slip } = proven
+  const { authority, last, slip } = proven
   if (
     last.tenant_id !== headers.tenant_id ||
     last.correlation_id !== headers.correlation_id ||
@@ -227,8 +258,8 @@ export const verifyEnvelope = Effect.fnUntraced(function* ({
     return yield* refuse("tampered", "the payload is not that of the step at hand")
   }
   const token = headers.security_context.obo_token
-  if ((token === null ? null : digest(token)) !== manifest.obo_sha256) {
-    return yield* refuse("tampered", "the token is not the one that the slip was begun with")
+  if ((token === null ? null : digest(token)) !== authority.obo_sha256) {
+    return yield* refuse("tampered", "the token is not the one that was signed for")
   }
   return proven
 })

@@ -25,6 +25,14 @@ export const Transition = Schema.Union([
   }),
   Schema.Struct({ type: Schema.Literal("faulted"), ...common, error: Schema.String, message: Schema.String }),
   Schema.Struct({ type: Schema.Literal("cancelled"), ...common, by: Schema.String }),
+  /** Who may begin slips has given this one a fresh token of its user, and more time. */
+  Schema.Struct({
+    type: Schema.Literal("reauthorised"),
+    ...common,
+    by: Schema.String,
+    obo_sha256: Schema.String,
+    expires_at: Envelope.Instant
+  }),
   Schema.Struct({
     type: Schema.Literal("compensated"),
     ...common,
@@ -107,7 +115,9 @@ export const apply = (
   const hop = next(slip)
   if (hop === undefined) return Result.fail("the slip is at its end")
   if (hop.step !== transition.step) return Result.fail(`step ${hop.step} is at hand, not ${transition.step}`)
-  const wants = ["executed", "faulted", "cancelled"].includes(transition.type) ? "execute" : "compensate"
+  const wants = ["executed", "faulted", "cancelled", "reauthorised"].includes(transition.type)
+    ? "execute"
+    : "compensate"
   if (hop.phase !== wants) return Result.fail(`a step cannot be ${transition.type} in phase ${hop.phase}`)
   switch (transition.type) {
     case "executed":
@@ -126,6 +136,9 @@ export const apply = (
       }
       return Result.succeed(settled({ ...slip, phase: "compensate", outcome: "cancelled", fault }))
     }
+    // Another authority to do the same with.
+    case "reauthorised":
+      return Result.succeed(slip)
     case "compensated":
       return Result.succeed(undone({ ...slip, variables: { ...slip.variables, ...transition.set } }))
     case "skipped":
