@@ -5,9 +5,10 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type { Actor } from "./Actor.ts"
 import { Checkpoint, isCrash, type Point } from "./Checkpoint.ts"
-import * as Decision from "./Decision.ts"
 import { Durable } from "./Durable.ts"
-import type { Delivery } from "./Invocation.ts"
+import type { ActionFailure } from "./Failure.ts"
+import type { Delivery, Invocation } from "./Invocation.ts"
+import * as RunOperations from "./RunOperations.ts"
 import type { Implementation } from "./Workflow.ts"
 
 /** What is kept of a run: the results of its steps in the order they were begun, and its signals. */
@@ -19,15 +20,18 @@ export interface Run {
 /** A run that has done nothing yet. */
 export const makeRun = (): Run => ({ steps: new Map(), signals: new Map() })
 
-const signalOf = (run: Run, name: string) => {
-  const found = run.signals.get(name) ?? Deferred.makeUnsafe<Schema.Json>()
-  run.signals.set(name, found)
+const signalOf = (run: Run, name: string, id: string | undefined) => {
+  const both = JSON.stringify([name, id])
+  const found = run.signals.get(both) ?? Deferred.makeUnsafe<Schema.Json>()
+  run.signals.set(both, found)
   return found
 }
 
-/** Gives a run a signal; the first of a name counts. */
-export const signal = (run: Run, name: string, payload: Schema.Json): Effect.Effect<void> =>
-  Effect.asVoid(Deferred.succeed(signalOf(run, name), payload))
+/** Gives a run a signal; the first of a name and id counts. */
+export const signal = (
+  run: Run,
+  { id, payload, signal }: Extract<Delivery, { readonly _tag: "Signal" }>
+): Effect.Effect<void> => Effect.asVoid(Deferred.succeed(signalOf(run, signal, id), payload))
 
 /** Runs a workflow's program from its start, over what the run's journal already holds. */
 export const run = (
@@ -38,6 +42,7 @@ export const run = (
     readonly key: string
     readonly input: Schema.Json
     readonly send: (delivery: Delivery, index: number) => Effect.Effect<void>
+    readonly call: (invocation: Invocation, index: number) => Effect.Effect<Schema.Json, ActionFailure>
   }
 ): Effect.Effect<void, unknown> =>
   Effect.suspend(() => {
@@ -76,27 +81,24 @@ export const run = (
         })
       })
 
-    const durable = Durable.of({
-      key: options.key,
-      actor: options.actor,
-      step: once,
-      sleep: (duration) => once("sleep", Effect.sleep(duration)),
-      signal: (name) => Deferred.await(signalOf(journal, name)),
-      send: (action, key, input) =>
-        Effect.suspend(() => {
-          const index = begun
-          const encoded = Decision.encodeJson(action.input, input, `${action.resource}.${action.name}`)
-          const delivery: Delivery = {
-            _tag: "Send",
-            resource: action.resource,
-            action: action.name,
-            key,
-            input: encoded,
-            delayMillis: 0
-          }
-          return once(`send ${action.resource}.${action.name}`, options.send(delivery, index))
-        })
-    })
+    const durable = RunOperations.durable(
+      { workflow: implementation.workflow.name, key: options.key, actor: options.actor },
+      {
+        step: once,
+        sleep: (duration) => once("sleep", Effect.sleep(duration)),
+        signal: (name, id) => Deferred.await(signalOf(journal, name, id)),
+        deliver: (delivery) =>
+          Effect.suspend(() => {
+            const index = begun
+            return once(`deliver ${delivery._tag}`, options.send(delivery, index))
+          }),
+        call: (action, invocation) =>
+          Effect.suspend(() => {
+            const index = begun
+            return once(`call ${action.resource}.${action.name}`, options.call(invocation, index))
+          })
+      }
+    )
 
     return Effect.flatMap(
       Effect.orDie(Schema.decodeUnknownEffect(Schema.toCodecJson(implementation.workflow.input))(options.input)),

@@ -117,12 +117,14 @@ export const layer: Layer.Layer<Runtime, never, Executor | Workflows> = Layer.ef
             return Effect.die(new Error(`No program for the workflow ${delivery.workflow}; add it to Workflow.layer`))
           const run = runOf(actor, delivery.workflow, delivery.key)
           const send = (next: Delivery, index: number) => Effect.orDie(deliver(actor, next, `${id}/${index}`))
+          const call = (invocation: Invocation, index: number) =>
+            Effect.map(runObject(`${id}/${index}`, invocation), ({ result }) => result)
           return untilDone(
-            DurableMemory.run(implementation, run, { actor, key: delivery.key, input: delivery.input, send })
+            DurableMemory.run(implementation, run, { actor, key: delivery.key, input: delivery.input, send, call })
           )
         }
         case "Signal":
-          return DurableMemory.signal(runOf(actor, delivery.workflow, delivery.key), delivery.signal, delivery.payload)
+          return DurableMemory.signal(runOf(actor, delivery.workflow, delivery.key), delivery)
       }
     }
 

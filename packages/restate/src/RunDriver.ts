@@ -66,16 +66,18 @@ export class RunDriver {
 
   /**
    * Waits for a promise of Restate, whose call is made at once. `before` runs when it has come, and may reject to end
-   * the attempt; the operation's fiber goes on after it. Dies with a terminal failure.
+   * the attempt; the operation's fiber goes on after it. Dies with a terminal failure, unless `refused` says otherwise.
    */
-  await<A>(issue: () => restate.RestatePromise<A>): Effect.Effect<A> {
-    return Effect.callback<A>((resume) => {
+  await<A, E = never>(
+    issue: () => restate.RestatePromise<A>,
+    refused: (failure: restate.TerminalError) => Effect.Effect<never, E> = Effect.die
+  ): Effect.Effect<A, E> {
+    return Effect.callback<A, E>((resume) => {
       if (!this.#turn) return resume(Effect.die(new Error(foreign)))
       const id = this.#operations++
       this.#parked.set(id, {
         promise: issue().map((value, failure) => ({ id, value, failure })),
-        arrived: ({ failure, value }) =>
-          resume(failure === undefined ? Effect.succeed(value as A) : Effect.die(failure))
+        arrived: ({ failure, value }) => resume(failure === undefined ? Effect.succeed(value as A) : refused(failure))
       })
       return Effect.sync(() => void this.#parked.delete(id))
     })

@@ -35,6 +35,10 @@ export const ofAction = (
   key: keyOf(tenantId, action.key)
 })
 
+/** The durable promise of a signal. No handler's name has a slash, so no two signals share one. */
+export const promiseOf = (signal: string, id: string | undefined): string =>
+  id === undefined ? signal : `${signal}/${id}`
+
 /** Where a delivery goes. */
 export const ofDelivery = (tenantId: string, delivery: Delivery): Target => {
   switch (delivery._tag) {
