@@ -224,7 +224,7 @@ export const make = Effect.gen(function* () {
         contentType: "text/event-stream"
       }
     }),
-    steer("resume", "Resume a slip", "Has a halted compensation tried again.", NotHalted),
+    steer("resume", "Resume a slip", "Has a halted compensation, or a suspended step, tried again.", NotHalted),
     steer("skip", "Skip a compensation", "Gives up a halted compensation; the rest is undone.", NotHalted),
     steer("cancel", "Cancel a slip", "Has a slip turn back before its next step.", NotCancellable)
   ]

@@ -56,7 +56,7 @@ export class SlipRepository extends Context.Service<
       correlationId: string,
       options?: { readonly every?: Duration.Input }
     ) => Stream.Stream<RecordedEvent, NotFound | Unavailable, CurrentActor>
-    /** Has a halted compensation tried again. */
+    /** Has a halted compensation, or a suspended step, tried again. */
     readonly resume: (correlationId: string) => Effect.Effect<void, NotFound | NotHalted | Unavailable, CurrentActor>
     /** Gives a halted compensation up: what its step did stays done, and the rest is undone. */
     readonly skip: (correlationId: string) => Effect.Effect<void, NotFound | NotHalted | Unavailable, CurrentActor>
@@ -140,7 +140,7 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
       cancel: Effect.fn("SlipRepository.cancel")(function* (correlationId) {
         const { id } = yield* CurrentActor
         const { status, tenantId } = yield* find(correlationId)
-        if (status !== "executing") return yield* new NotCancellable({ correlationId, status })
+        if (status !== "executing" && status !== "suspended") return yield* new NotCancellable({ correlationId, status })
         yield* store.cancel(tenantId, correlationId, id)
       })
     })

@@ -12,6 +12,7 @@ export const Status = Schema.Literals([
   "executing",
   "compensating",
   "halted",
+  "suspended",
   "completed",
   "terminated",
   "faulted",
@@ -53,6 +54,7 @@ export const StepState = Schema.Literals([
   "cancelled",
   "undoing",
   "halted",
+  "suspended",
   "undone",
   "kept"
 ])
@@ -105,11 +107,13 @@ const stateAfter: { readonly [type in RecordedEvent["type"]]: StepState | undefi
   skipped: "kept",
   abandoned: "kept",
   halted: "halted",
+  suspended: "suspended",
+  reauthorised: "at hand",
   retrying: undefined
 }
 
 const ends = new Set<string>(["executed", "faulted", "cancelled"])
-const problems = new Set<string>(["faulted", "retrying", "halted", "abandoned"])
+const problems = new Set<string>(["faulted", "retrying", "halted", "suspended", "abandoned"])
 const setbacks = new Set<string>(["retrying", "halted"])
 
 interface Draft extends Omit<Step, "state"> {
