@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { HopStore, type NotHalted, type RecordedEvent, type SlipFilter, type SlipRecord } from "./HopStore.ts"
+import { HopStore, NotHalted, type RecordedEvent, type SlipFilter, type SlipRecord } from "./HopStore.ts"
 import * as SlipView from "./SlipView.ts"
 
 /** The slip is on its way back or at its end. */
@@ -92,7 +92,9 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
     const resume = (skip: boolean) =>
       Effect.fnUntraced(function* (correlationId: string) {
         const { id } = yield* CurrentActor
-        const { tenantId } = yield* find(correlationId)
+        const { status, tenantId } = yield* find(correlationId)
+        // A suspended step was not begun: there is nothing to give up.
+        if (skip && status !== "halted") return yield* new NotHalted({ correlationId })
         yield* store.resume(tenantId, correlationId, skip ? id : undefined)
       })
 
