@@ -63,7 +63,8 @@ const start = (scripts: Scripts) =>
         child.kill("SIGKILL")
         for (const task of new Set(notes.map((note) => note.task)))
           for (const { line } of linesOf(task))
-            if (line.startsWith("pid ") && isAlive(Number(line.slice(4)))) process.kill(Number(line.slice(4)), "SIGKILL")
+            if (line.startsWith("pid ") && isAlive(Number(line.slice(4))))
+              process.kill(Number(line.slice(4)), "SIGKILL")
       })
   )
 
@@ -148,7 +149,10 @@ describe("a supervisor", () => {
       })
       yield* world.line("writer", "three")
       assert.deepStrictEqual(
-        world.linesOf("writer").slice(0, 3).map(({ line }) => line),
+        world
+          .linesOf("writer")
+          .slice(0, 3)
+          .map(({ line }) => line),
         ["one", "two ü", "three"]
       )
     })

@@ -56,7 +56,8 @@ for (const { env, name, runs, transport } of brokers) {
         Effect.gen(function* () {
           const database = yield* SlipDatabase.make
           yield* Effect.provide(ServicesSql.prepare, Scratch.clientAt(database.url))
-          const query = (text: string) => Scratch.run(text).pipe(Effect.provide(Scratch.clientAt(database.url)), Effect.orDie)
+          const query = (text: string) =>
+            Scratch.run(text).pipe(Effect.provide(Scratch.clientAt(database.url)), Effect.orDie)
           yield* query("insert into order_example.stock values ('bolt', 5)")
           const run = yield* TenonProcess.start(["run", mesh, "--grace", "10 seconds"], {
             ...env,
@@ -110,7 +111,8 @@ for (const { env, name, runs, transport } of brokers) {
           assert.strictEqual(code, 0)
           assert.strictEqual(stdout.match(/message=draining/g)?.length, 3)
           assert.deepStrictEqual(pids.filter(isAlive), [])
-          for (const line of stdout.trim().split("\n")) assert.match(line, /^(charge-card|update-inventory|notify-customer) \| /)
+          for (const line of stdout.trim().split("\n"))
+            assert.match(line, /^(charge-card|update-inventory|notify-customer) \| /)
         }),
       60_000
     )

@@ -37,7 +37,8 @@ export const start = (args: ReadonlyArray<string>, env: Environment = {}) =>
           Effect.promise(async () => {
             const global = new RegExp(pattern, "g")
             while (`${said.stdout}${said.stderr}`.match(global)?.length !== times) {
-              if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${said.stdout}${said.stderr}`)
+              if (child.exitCode !== null)
+                throw new Error(`it ended with ${child.exitCode}: ${said.stdout}${said.stderr}`)
               await new Promise((resolve) => setTimeout(resolve, 20))
             }
           })

@@ -90,145 +90,156 @@ let tenants = 0
 
 /** The laws. */
 export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
-  suiteOf(world(store), { excludeTestServices: true, timeout: "30 seconds" })(`a repository of slips over ${name}`, (it) => {
-    const slips = SlipRepository.SlipRepository
-    const inTenant =
-      (tenantId: string, id?: string) =>
-      <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-        Effect.provideService(effect, CurrentActor, actorOf(tenantId, id))
-    const newTenant = () => `tenant-${++tenants}`
+  suiteOf(world(store), { excludeTestServices: true, timeout: "30 seconds" })(
+    `a repository of slips over ${name}`,
+    (it) => {
+      const slips = SlipRepository.SlipRepository
+      const inTenant =
+        (tenantId: string, id?: string) =>
+        <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+          Effect.provideService(effect, CurrentActor, actorOf(tenantId, id))
+      const newTenant = () => `tenant-${++tenants}`
 
-    it.effect("shows the path of a slip with its times, its fault and what was undone, and no argument", () =>
-      Effect.gen(function* () {
-        const tenant = newTenant()
-        const repository = yield* slips
-        const { correlationId } = yield* Effect.tap(send(tenant, ["a", "b"], true), settled)
-        const view = yield* inTenant(tenant)(repository.show(correlationId))
-        assert.strictEqual(view.status, "faulted")
-        assert.deepStrictEqual(states(view), ["1 does undone", "2 does undone", "3 fails faulted"])
-        assert.deepInclude(view.fault, { step: "3", activity: "fails", error: "Refusal", message: "no" })
-        const [first, second, third] = view.path
-        assert.strictEqual(first?.sentAt, view.startedAt)
-        assert.isAtLeast(second?.sentAt ?? 0, first?.endedAt ?? Number.POSITIVE_INFINITY)
-        assert.isAtLeast(first?.undoneAt ?? 0, second?.undoneAt ?? Number.POSITIVE_INFINITY)
-        assert.strictEqual(third?.problem, "Refusal: no")
-        assert.deepStrictEqual(
-          view.events.map(({ step, type }) => `${type} ${step}`),
-          ["dispatched 0", "executed 1", "executed 2", "faulted 3", "compensated 2", "compensated 1"]
-        )
-        assert.notInclude(JSON.stringify(view), "hunter2")
-      })
-    )
+      it.effect("shows the path of a slip with its times, its fault and what was undone, and no argument", () =>
+        Effect.gen(function* () {
+          const tenant = newTenant()
+          const repository = yield* slips
+          const { correlationId } = yield* Effect.tap(send(tenant, ["a", "b"], true), settled)
+          const view = yield* inTenant(tenant)(repository.show(correlationId))
+          assert.strictEqual(view.status, "faulted")
+          assert.deepStrictEqual(states(view), ["1 does undone", "2 does undone", "3 fails faulted"])
+          assert.deepInclude(view.fault, { step: "3", activity: "fails", error: "Refusal", message: "no" })
+          const [first, second, third] = view.path
+          assert.strictEqual(first?.sentAt, view.startedAt)
+          assert.isAtLeast(second?.sentAt ?? 0, first?.endedAt ?? Number.POSITIVE_INFINITY)
+          assert.isAtLeast(first?.undoneAt ?? 0, second?.undoneAt ?? Number.POSITIVE_INFINITY)
+          assert.strictEqual(third?.problem, "Refusal: no")
+          assert.deepStrictEqual(
+            view.events.map(({ step, type }) => `${type} ${step}`),
+            ["dispatched 0", "executed 1", "executed 2", "faulted 3", "compensated 2", "compensated 1"]
+          )
+          assert.notInclude(JSON.stringify(view), "hunter2")
+        })
+      )
 
-    it.effect("shows what is at hand and what is left, and follows a slip to its end", () =>
-      Effect.gen(function* () {
-        const tenant = newTenant()
-        const repository = yield* slips
-        const slip = yield* held(tenant, `held ${tenant}`)
-        const seen: Array<string> = []
-        const watching = yield* repository.watch(slip.correlationId, { every: "20 millis" }).pipe(
-          Stream.runForEach(({ step, type }) => Effect.sync(() => void seen.push(`${type} ${step}`))),
-          inTenant(tenant),
-          Effect.forkChild
-        )
-        while (seen.length < 2) yield* Effect.sleep("10 millis")
-        const view = yield* inTenant(tenant)(repository.show(slip.correlationId))
-        assert.strictEqual(view.status, "executing")
-        assert.deepStrictEqual(states(view), ["1 does done", "2 does at hand", "3 does to do"])
-        assert.isUndefined(watching.pollUnsafe(), "it is not over yet")
-        yield* slip.open
-        yield* Fiber.join(watching)
-        assert.deepStrictEqual(seen, ["dispatched 0", "executed 1", "executed 2", "executed 3"])
-      })
-    )
+      it.effect("shows what is at hand and what is left, and follows a slip to its end", () =>
+        Effect.gen(function* () {
+          const tenant = newTenant()
+          const repository = yield* slips
+          const slip = yield* held(tenant, `held ${tenant}`)
+          const seen: Array<string> = []
+          const watching = yield* repository.watch(slip.correlationId, { every: "20 millis" }).pipe(
+            Stream.runForEach(({ step, type }) => Effect.sync(() => void seen.push(`${type} ${step}`))),
+            inTenant(tenant),
+            Effect.forkChild
+          )
+          while (seen.length < 2) yield* Effect.sleep("10 millis")
+          const view = yield* inTenant(tenant)(repository.show(slip.correlationId))
+          assert.strictEqual(view.status, "executing")
+          assert.deepStrictEqual(states(view), ["1 does done", "2 does at hand", "3 does to do"])
+          assert.isUndefined(watching.pollUnsafe(), "it is not over yet")
+          yield* slip.open
+          yield* Fiber.join(watching)
+          assert.deepStrictEqual(seen, ["dispatched 0", "executed 1", "executed 2", "executed 3"])
+        })
+      )
 
-    it.effect("has a halted compensation tried again, or skipped, by whoever asks", () =>
-      Effect.gen(function* () {
-        const tenant = newTenant()
-        const repository = yield* slips
-        const mended = yield* halted(tenant, `mended ${tenant}`)
-        const view = yield* inTenant(tenant)(repository.show(mended.correlationId))
-        assert.deepStrictEqual(states(view), ["1 does done", "2 does halted", "3 fails faulted"])
-        assert.include(view.path[1]?.problem ?? "", "is stuck")
-        yield* unstick(`mended ${tenant}`)
-        yield* inTenant(tenant)(repository.resume(mended.correlationId))
-        assert.strictEqual((yield* settled(mended))?.status, "faulted")
-        assert.deepStrictEqual(states(yield* inTenant(tenant)(repository.show(mended.correlationId))), [
-          "1 does undone",
-          "2 does undone",
-          "3 fails faulted"
-        ])
+      it.effect("has a halted compensation tried again, or skipped, by whoever asks", () =>
+        Effect.gen(function* () {
+          const tenant = newTenant()
+          const repository = yield* slips
+          const mended = yield* halted(tenant, `mended ${tenant}`)
+          const view = yield* inTenant(tenant)(repository.show(mended.correlationId))
+          assert.deepStrictEqual(states(view), ["1 does done", "2 does halted", "3 fails faulted"])
+          assert.include(view.path[1]?.problem ?? "", "is stuck")
+          yield* unstick(`mended ${tenant}`)
+          yield* inTenant(tenant)(repository.resume(mended.correlationId))
+          assert.strictEqual((yield* settled(mended))?.status, "faulted")
+          assert.deepStrictEqual(states(yield* inTenant(tenant)(repository.show(mended.correlationId))), [
+            "1 does undone",
+            "2 does undone",
+            "3 fails faulted"
+          ])
 
-        const skipped = yield* halted(tenant, `skipped ${tenant}`)
-        yield* inTenant(tenant, "grace")(repository.skip(skipped.correlationId))
-        assert.strictEqual((yield* settled(skipped))?.status, "faulted")
-        const after = yield* inTenant(tenant)(repository.show(skipped.correlationId))
-        assert.deepStrictEqual(states(after), ["1 does undone", "2 does kept", "3 fails faulted"])
-        assert.deepInclude(after.events.find(({ type }) => type === "skipped"), { detail: "by grace" })
+          const skipped = yield* halted(tenant, `skipped ${tenant}`)
+          yield* inTenant(tenant, "grace")(repository.skip(skipped.correlationId))
+          assert.strictEqual((yield* settled(skipped))?.status, "faulted")
+          const after = yield* inTenant(tenant)(repository.show(skipped.correlationId))
+          assert.deepStrictEqual(states(after), ["1 does undone", "2 does kept", "3 fails faulted"])
+          assert.deepInclude(
+            after.events.find(({ type }) => type === "skipped"),
+            { detail: "by grace" }
+          )
 
-        for (const steer of [repository.resume, repository.skip]) {
-          assert.strictEqual((yield* inTenant(tenant)(Effect.flip(steer(skipped.correlationId))))._tag, "NotHalted")
-        }
-      })
-    )
+          for (const steer of [repository.resume, repository.skip]) {
+            assert.strictEqual((yield* inTenant(tenant)(Effect.flip(steer(skipped.correlationId))))._tag, "NotHalted")
+          }
+        })
+      )
 
-    it.effect("cancels a slip on its way, once; one at its end not", () =>
-      Effect.gen(function* () {
-        const tenant = newTenant()
-        const repository = yield* slips
-        const slip = yield* held(tenant, `cancelled ${tenant}`)
-        yield* inTenant(tenant, "grace")(repository.cancel(slip.correlationId))
-        yield* slip.open
-        assert.strictEqual((yield* settled(slip))?.status, "cancelled")
-        const view = yield* inTenant(tenant)(repository.show(slip.correlationId))
-        assert.include(view.fault?.message, "grace")
-        assert.deepInclude(view.path.at(0), { state: "undone" })
-        const again = yield* inTenant(tenant)(Effect.flip(repository.cancel(slip.correlationId)))
-        assert.strictEqual(again._tag, "NotCancellable")
-      })
-    )
+      it.effect("cancels a slip on its way, once; one at its end not", () =>
+        Effect.gen(function* () {
+          const tenant = newTenant()
+          const repository = yield* slips
+          const slip = yield* held(tenant, `cancelled ${tenant}`)
+          yield* inTenant(tenant, "grace")(repository.cancel(slip.correlationId))
+          yield* slip.open
+          assert.strictEqual((yield* settled(slip))?.status, "cancelled")
+          const view = yield* inTenant(tenant)(repository.show(slip.correlationId))
+          assert.include(view.fault?.message, "grace")
+          assert.deepInclude(view.path.at(0), { state: "undone" })
+          const again = yield* inTenant(tenant)(Effect.flip(repository.cancel(slip.correlationId)))
+          assert.strictEqual(again._tag, "NotCancellable")
+        })
+      )
 
-    it.effect("lists by status and activity, page by page, each slip once", () =>
-      Effect.gen(function* () {
-        const tenant = newTenant()
-        const repository = yield* slips
-        const sent = yield* Effect.forEach(Array.from({ length: 7 }), (_, index) => send(tenant, ["a"], index % 2 === 1))
-        yield* Effect.forEach(sent, (slip) => settled(slip))
-        const found: Array<string> = []
-        let after: string | undefined
-        do {
-          const page: SlipRepository.Page = yield* inTenant(tenant)(repository.list({ limit: 3, after }))
-          found.push(...page.items.map(({ correlationId }) => correlationId))
-          after = page.next ?? undefined
-        } while (after !== undefined)
-        assert.strictEqual(found.length, 7)
-        assert.deepStrictEqual([...found].sort(), sent.map(({ correlationId }) => correlationId).sort())
-        const faulted = yield* inTenant(tenant)(repository.list({ status: "faulted" }))
-        assert.strictEqual(faulted.items.length, 3)
-        assert.isNull(faulted.next)
-        const bad = yield* inTenant(tenant)(Effect.flip(repository.list({ after: "nonsense", limit: 0 })))
-        assert.strictEqual(bad._tag, "InvalidInput")
-        assert.deepStrictEqual(bad._tag === "InvalidInput" ? bad.issues.map(({ path }) => path) : [], ["after", "limit"])
-      })
-    )
+      it.effect("lists by status and activity, page by page, each slip once", () =>
+        Effect.gen(function* () {
+          const tenant = newTenant()
+          const repository = yield* slips
+          const sent = yield* Effect.forEach(Array.from({ length: 7 }), (_, index) =>
+            send(tenant, ["a"], index % 2 === 1)
+          )
+          yield* Effect.forEach(sent, (slip) => settled(slip))
+          const found: Array<string> = []
+          let after: string | undefined
+          do {
+            const page: SlipRepository.Page = yield* inTenant(tenant)(repository.list({ limit: 3, after }))
+            found.push(...page.items.map(({ correlationId }) => correlationId))
+            after = page.next ?? undefined
+          } while (after !== undefined)
+          assert.strictEqual(found.length, 7)
+          assert.deepStrictEqual([...found].sort(), sent.map(({ correlationId }) => correlationId).sort())
+          const faulted = yield* inTenant(tenant)(repository.list({ status: "faulted" }))
+          assert.strictEqual(faulted.items.length, 3)
+          assert.isNull(faulted.next)
+          const bad = yield* inTenant(tenant)(Effect.flip(repository.list({ after: "nonsense", limit: 0 })))
+          assert.strictEqual(bad._tag, "InvalidInput")
+          assert.deepStrictEqual(bad._tag === "InvalidInput" ? bad.issues.map(({ path }) => path) : [], [
+            "after",
+            "limit"
+          ])
+        })
+      )
 
-    it.effect("knows nothing of another tenant's slips and does nothing to them", () =>
-      Effect.gen(function* () {
-        const tenant = newTenant()
-        const repository = yield* slips
-        const slip = yield* halted(tenant, `foreign ${tenant}`)
-        const { correlationId } = slip
-        const other = inTenant(newTenant())
-        assert.deepStrictEqual((yield* other(repository.list({}))).items, [])
-        const tries: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }, CurrentActor>> = [
-          repository.show(correlationId),
-          repository.resume(correlationId),
-          repository.skip(correlationId),
-          repository.cancel(correlationId),
-          Stream.runDrain(repository.watch(correlationId))
-        ]
-        for (const each of tries) assert.strictEqual((yield* other(Effect.flip(each)))._tag, "NotFound")
-        assert.strictEqual((yield* settled(slip))?.status, "halted")
-      })
-    )
-  })
+      it.effect("knows nothing of another tenant's slips and does nothing to them", () =>
+        Effect.gen(function* () {
+          const tenant = newTenant()
+          const repository = yield* slips
+          const slip = yield* halted(tenant, `foreign ${tenant}`)
+          const { correlationId } = slip
+          const other = inTenant(newTenant())
+          assert.deepStrictEqual((yield* other(repository.list({}))).items, [])
+          const tries: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }, CurrentActor>> = [
+            repository.show(correlationId),
+            repository.resume(correlationId),
+            repository.skip(correlationId),
+            repository.cancel(correlationId),
+            Stream.runDrain(repository.watch(correlationId))
+          ]
+          for (const each of tries) assert.strictEqual((yield* other(Effect.flip(each)))._tag, "NotFound")
+          assert.strictEqual((yield* settled(slip))?.status, "halted")
+        })
+      )
+    }
+  )

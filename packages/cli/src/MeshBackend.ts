@@ -73,9 +73,13 @@ export const transport = Layer.unwrap(
 
 const relayRole = Config.NonEmptyString("DATABASE_RELAY_ROLE").pipe(Config.withDefault("tenon_relay"))
 
-/** What workers remember, in the database; it adds the question whether that answers. */
-export const storeSql = Layer.unwrap(Effect.map(relayRole, (role) => HopStoreSql.layer({ relayRole: role }))).pipe(
-  Layer.provide(Layer.effect(HopStoreSql.Transactions, TenantSql.TenantSql)),
+/** What workers remember, in the database at hand. */
+export const storeOver = Layer.unwrap(Effect.map(relayRole, (role) => HopStoreSql.layer({ relayRole: role }))).pipe(
+  Layer.provide(Layer.effect(HopStoreSql.Transactions, TenantSql.TenantSql))
+)
+
+/** The same in the database that `DATABASE_URL` names; it adds the question whether that answers. */
+const storeSql = storeOver.pipe(
   Layer.merge(
     Layer.effectDiscard(
       Effect.gen(function* () {

@@ -54,6 +54,8 @@ export const define = <R>(options: Options<R>): MeshConfig => {
     title: title ?? "mesh",
     activities: registry.activities.map(({ description, name, queue }) => ({ name, queue, description })),
     worker: (activity, given) =>
-      Worker.layer(registry, { ...options.worker, ...given, only: [activity] }).pipe(Layer.provide([services, security]))
+      Worker.layer(registry, { ...options.worker, ...given, only: [activity] }).pipe(
+        Layer.provide([services, security])
+      )
   }
 }

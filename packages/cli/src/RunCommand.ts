@@ -61,7 +61,9 @@ const prefetch = Flag.Int("prefetch").pipe(
   Flag.optional
 )
 const healthPort = Flag.Int("health-port").pipe(
-  Flag.withDescription("Where /health/live, /health/ready and /metrics answer; further processes take the ports after it"),
+  Flag.withDescription(
+    "Where /health/live, /health/ready and /metrics answer; further processes take the ports after it"
+  ),
   Flag.withFallbackConfig(Config.Int("HEALTH_PORT")),
   Flag.optional
 )
@@ -137,9 +139,7 @@ const one = Effect.fnUntraced(function* (activity: string, options: Options) {
     activity,
     grace: options.grace,
     prefetch: Option.getOrUndefined(options.prefetch),
-    health: Option.getOrUndefined(
-      Option.map(options.healthPort, (port) => ({ host: options.healthHost, port }))
-    )
+    health: Option.getOrUndefined(Option.map(options.healthPort, (port) => ({ host: options.healthHost, port })))
   }).pipe(stopsWell, Effect.annotateLogs({ activity }), Effect.provide(Logger.layer([Logger.consoleLogFmt])))
 })
 
@@ -216,9 +216,7 @@ const database = Effect.fnUntraced(function* (state: string, say: Infrastructure
   const settings: Infrastructure.Settings = yield* Infrastructure.startPostgres(directory, process.env, say)
   yield* Environment.publish(directory, settings)
   yield* prepare.pipe(
-    Effect.provide(
-      AdminSql.layerConfig.pipe(Layer.provide(ConfigProvider.layer(Environment.withSettings(settings))))
-    )
+    Effect.provide(AdminSql.layerConfig.pipe(Layer.provide(ConfigProvider.layer(Environment.withSettings(settings)))))
   )
   return settings
 })

@@ -14,6 +14,7 @@ import * as Policy from "@tenon/core/Policy"
 import type { Exchange } from "@tenon/http/Exchange"
 import * as Reply from "@tenon/http/Reply"
 import type { Description, Handler, Route } from "@tenon/http/Routes"
+import * as Envelope from "@tenon/routing-slip/Envelope"
 import { NotHalted, type RecordedEvent } from "@tenon/routing-slip/HopStore"
 import { maxLimit, NotCancellable, SlipRepository } from "@tenon/routing-slip/SlipRepository"
 import * as SlipView from "@tenon/routing-slip/SlipView"
@@ -33,7 +34,7 @@ const Instant = Schema.DateTimeUtcFromString
 /** What a list may be asked for. */
 const ListInput = Schema.Struct({
   status: Schema.optionalKey(SlipView.Status),
-  activity: Schema.optionalKey(Schema.String),
+  activity: Schema.optionalKey(Envelope.ActivityName),
   since: Schema.optionalKey(Instant),
   until: Schema.optionalKey(Instant),
   limit: Schema.optionalKey(Count),
@@ -70,9 +71,7 @@ const parametersOf = (query: string): Effect.Effect<{ readonly [name: string]: s
   const twice = names.filter((name, index) => names.indexOf(name) !== index)
   return twice.length === 0
     ? Effect.succeed(Object.fromEntries(found))
-    : Effect.fail(
-        new InvalidInput({ issues: twice.map((path) => ({ path, message: "is given more than once" })) })
-      )
+    : Effect.fail(new InvalidInput({ issues: twice.map((path) => ({ path, message: "is given more than once" })) }))
 }
 
 const millisOf = DateTime.toEpochMillis
@@ -82,18 +81,14 @@ const noParameters = (exchange: Exchange) =>
     ? Effect.void
     : Effect.fail(new InvalidInput({ issues: [{ path: "", message: "this route takes no parameters" }] }))
 
-/** A correlation id of the path; what cannot be one names no slip. */
+/** The correlation id of the path. */
 const correlationIdOf = ({ params: [given = ""] }: Exchange): Effect.Effect<string, NotFound> => {
   try {
-    const decoded = decodeURIComponent(given)
-    if (isId(decoded)) return Effect.succeed(decoded)
+    return Effect.succeed(decodeURIComponent(given))
   } catch {
-    // Not percent-encoded UTF-8.
+    return Effect.fail(new NotFound({ resource: "Slip", key: given.slice(0, 100) }))
   }
-  return Effect.fail(new NotFound({ resource: "Slip", key: given.slice(0, 100) }))
 }
-
-const isId = (value: string) => value.length > 0 && value.length <= 100 && !/\p{Cc}/u.test(value)
 
 const utf8 = new TextEncoder()
 
@@ -181,11 +176,9 @@ export const make = Effect.gen(function* () {
       const correlationId = yield* correlationIdOf(exchange)
       // A slip that is not there is a problem, not a stream that breaks off.
       yield* slips.show(correlationId)
-      const happened = slips.watch(correlationId).pipe(
-        Stream.provideService(CurrentActor, actor),
-        Stream.map(frameOf),
-        Stream.concat(Stream.make(end))
-      )
+      const happened = slips
+        .watch(correlationId)
+        .pipe(Stream.provideService(CurrentActor, actor), Stream.map(frameOf), Stream.concat(Stream.make(end)))
       const body = happened.pipe(
         Stream.merge(heartbeat, { haltStrategy: "left" }),
         Stream.interruptWhen(Deferred.await(closing))

@@ -44,7 +44,8 @@ export const layer = (mesh: MeshConfig, { activity, grace, health, prefetch }: O
     )
   )
   const worker = mesh.worker(activity, { drain: grace, ...(prefetch === undefined ? {} : { prefetch }) })
-  const probes = health === undefined ? Layer.empty : WorkerHealth.layer({ ...health, draining: () => state === "draining" })
+  const probes =
+    health === undefined ? Layer.empty : WorkerHealth.layer({ ...health, draining: () => state === "draining" })
   return listening.pipe(
     Layer.provideMerge(worker),
     Layer.provideMerge(Layer.merge(starting, probes)),

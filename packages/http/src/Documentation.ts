@@ -57,10 +57,7 @@ const once = <A>(make: () => A): (() => A) => {
   return () => (made ??= { value: make() }).value
 }
 
-const describeProblems = (
-  registry: Registry.Registry,
-  further: ReadonlyArray<Route>
-): ReadonlyMap<string, unknown> => {
+const describeProblems = (registry: Registry.Registry, further: ReadonlyArray<Route>): ReadonlyMap<string, unknown> => {
   const actions = registry.resources.flatMap((resource) => Object.values(resource.actions))
   const own = [...actions, ...further].flatMap(({ errors }) => errors)
   const classes = new Set<Action.ErrorClass>([...Problem.common, ...own])

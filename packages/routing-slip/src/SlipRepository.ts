@@ -67,8 +67,12 @@ export class SlipRepository extends Context.Service<
   }
 >()("@tenon/routing-slip/SlipRepository") {}
 
+/** What can name a slip: no store is asked for anything else. */
+const CorrelationId = Schema.String.check(Schema.isPattern(/^\P{Cc}{1,100}$/u))
+const isId = Schema.is(CorrelationId)
+
 const Cursor = Schema.StringFromBase64Url.pipe(
-  Schema.decodeTo(Schema.fromJsonString(Schema.Struct({ updatedAt: Schema.Int, correlationId: Schema.String })))
+  Schema.decodeTo(Schema.fromJsonString(Schema.Struct({ updatedAt: Schema.Int, correlationId: CorrelationId })))
 )
 const decodeCursor = Schema.decodeUnknownOption(Cursor)
 const encodeCursor = Schema.encodeSync(Cursor)
@@ -85,8 +89,8 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
       correlationId: string
     ): Effect.fn.Return<SlipRecord, NotFound | Unavailable, CurrentActor> {
       const { tenantId } = yield* CurrentActor
-      const slip = yield* store.slip(tenantId, correlationId)
-      return slip ?? (yield* new NotFound({ resource: "Slip", key: correlationId }))
+      const slip = isId(correlationId) ? yield* store.slip(tenantId, correlationId) : undefined
+      return slip ?? (yield* new NotFound({ resource: "Slip", key: correlationId.slice(0, 100) }))
     })
 
     const resume = (skip: boolean) =>
@@ -142,7 +146,8 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
       cancel: Effect.fn("SlipRepository.cancel")(function* (correlationId) {
         const { id } = yield* CurrentActor
         const { status, tenantId } = yield* find(correlationId)
-        if (status !== "executing" && status !== "suspended") return yield* new NotCancellable({ correlationId, status })
+        if (status !== "executing" && status !== "suspended")
+          return yield* new NotCancellable({ correlationId, status })
         yield* store.cancel(tenantId, correlationId, id)
       })
     })

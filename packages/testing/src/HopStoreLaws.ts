@@ -1,5 +1,12 @@
 /** What every store of hops has to do. */
-import { type Claim, HopStore, type HopKey, type SlipEvent, type SlipFilter, type SlipRecord } from "@tenon/routing-slip/HopStore"
+import {
+  type Claim,
+  HopStore,
+  type HopKey,
+  type SlipEvent,
+  type SlipFilter,
+  type SlipRecord
+} from "@tenon/routing-slip/HopStore"
 import { assert, layer as suiteOf } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -102,9 +109,7 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           const slip = record(key)
           yield* store.complete(held, { outgoing: message("next"), event: event("executed"), slip })
           const events = yield* store.events(key.tenantId, key.correlationId)
-          assert.deepStrictEqual(events, [
-            { ...event("executed"), seq: events[0]?.seq ?? 0 }
-          ])
+          assert.deepStrictEqual(events, [{ ...event("executed"), seq: events[0]?.seq ?? 0 }])
           const found = yield* store.slip(key.tenantId, key.correlationId)
           assert.deepStrictEqual(
             { ...found, body: Array.from(found?.body ?? []) },

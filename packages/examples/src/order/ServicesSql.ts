@@ -39,7 +39,9 @@ const payments = Effect.map(SqlClient.SqlClient, (sql) =>
       if (cardToken === "stolen") return yield* new CardDeclined({ reason: "reported stolen" })
       const [charge] = yield* sql<{ readonly transactionId: string }>`
         insert into order_example.charges (key, transaction_id, amount) values (${key}, gen_random_uuid()::text, ${amount})
-        on conflict (key) do update set key = excluded.key returning transaction_id as "transactionId"`.pipe(Effect.orDie)
+        on conflict (key) do update set key = excluded.key returning transaction_id as "transactionId"`.pipe(
+        Effect.orDie
+      )
       return charge?.transactionId ?? ""
     }),
     refund: (key, transactionId) =>
