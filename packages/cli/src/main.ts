@@ -15,9 +15,10 @@ import { explain } from "./ExplainCommand.ts"
 import { migrate } from "./MigrateCommand.ts"
 import { root } from "./Root.ts"
 import { run } from "./RunCommand.ts"
+import { slip } from "./SlipCommand.ts"
 
 root.pipe(
-  Command.withSubcommands([dev, run, migrate, explain, doctor]),
+  Command.withSubcommands([dev, run, slip, migrate, explain, doctor]),
   Command.run({ version: "0.1.0" }),
   Effect.provide(ConfigProvider.layer(Environment.provider)),
   Effect.catch(Complaint.report),
