@@ -1,25 +1,16 @@
 /** `tenon run`: performs the activities of a mesh, each in a process of its own, or one of them in this process. */
-import * as HopStoreSqlTables from "@tenon/routing-slip/HopStoreSqlTables"
-import * as Registry from "@tenon/core/Registry"
-import * as AdminSql from "@tenon/sql/AdminSql"
-import * as Migrations from "@tenon/sql/Migrations"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as SqlClient from "effect/sql/SqlClient"
-import { mkdirSync } from "node:fs"
-import { resolve } from "node:path"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as Environment from "./Environment.ts"
-import * as Infrastructure from "./Infrastructure.ts"
+import type * as Infrastructure from "./Infrastructure.ts"
 import * as MeshBackend from "./MeshBackend.ts"
 import type { MeshConfig } from "./MeshConfig.ts"
 import * as ParentWatch from "./ParentWatch.ts"
@@ -157,7 +148,8 @@ const every = Effect.fnUntraced(function* (options: Options) {
   const running = new Supervisor.Running()
   yield* SecondSignal.install(() => running.killAll())
   const tell = telling(options.json)
-  const settings = yield* database(options.state, (line) =>
+  const { ensure } = yield* Effect.promise(() => import("./MeshDatabase.ts"))
+  const settings = yield* ensure(options.state, (line) =>
     Effect.sync(() => tell({ task: mesh.title, from: "supervisor", line }))
   )
   return yield* Supervisor.supervise(
@@ -206,27 +198,3 @@ const tasksOf = (options: Options, settings: Infrastructure.Settings): ReadonlyA
     env: { ...process.env, HEALTH_PORT: undefined, ...settings }
   }))
 }
-
-/** Where nothing names a database, an embedded one with the tables that workers need. */
-const database = Effect.fnUntraced(function* (state: string, say: Infrastructure.Progress) {
-  const named = yield* Config.option(Config.Redacted("DATABASE_URL"))
-  if (Option.isSome(named)) return {}
-  const directory = resolve(state)
-  mkdirSync(directory, { recursive: true })
-  const settings: Infrastructure.Settings = yield* Infrastructure.startPostgres(directory, process.env, say)
-  yield* Environment.publish(directory, settings)
-  yield* prepare.pipe(
-    Effect.provide(AdminSql.layerConfig.pipe(Layer.provide(ConfigProvider.layer(Environment.withSettings(settings)))))
-  )
-  return settings
-})
-
-const prepare = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  yield* Migrations.ensure({ registry: Registry.make({ resources: [] }) })
-  yield* Effect.forEach(
-    HopStoreSqlTables.ddl({ appRole: "tenon_app", relayRole: "tenon_relay" }),
-    (statement) => sql.unsafe(statement),
-    { discard: true }
-  )
-})
