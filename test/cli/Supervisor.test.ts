@@ -126,7 +126,8 @@ describe("a supervisor", () => {
         import { spawn } from "node:child_process"
         import * as ParentWatch from ${JSON.stringify(parentWatch)}
         import * as Effect from "effect/Effect"
-        Effect.runSync(Effect.scoped(ParentWatch.start(300)))
+        process.on("SIGTERM", () => process.exit(0))
+        await Effect.runPromise(ParentWatch.start(300))
         const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" })
         console.log("pid " + process.pid)
         console.log("pid " + child.pid)
@@ -135,10 +136,13 @@ describe("a supervisor", () => {
         idle: watched("setInterval(() => {}, 1000)"),
         busy: watched("setTimeout(() => { for (;;); }, 100)")
       })
-      const pids = [...(yield* world.pids("idle", 2)), ...(yield* world.pids("busy", 2))]
+      const pids = { idle: yield* world.pids("idle", 2), busy: yield* world.pids("busy", 2) }
       yield* Effect.sleep("300 millis")
       world.child.kill("SIGKILL")
-      for (const pid of pids) assert.isTrue(yield* isGone(pid), `${pid} is still there`)
+      for (const [task, [own = 0, child = 0]] of Object.entries(pids)) {
+        assert.isTrue(yield* isGone(own), `${task} is still there`)
+        assert.isTrue(yield* isGone(child), `the child of ${task} is still there`)
+      }
     })
   )
 
