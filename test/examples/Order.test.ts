@@ -1,67 +1,13 @@
 import * as Order from "@tenon/examples/order/Order"
-import * as Services from "@tenon/examples/order/Services"
-import type { Transport, TransportError } from "@tenon/messaging/Transport"
 import * as TransportMemory from "@tenon/messaging/TransportMemory"
 import * as TransportRabbitMq from "@tenon/messaging/TransportRabbitMq"
 import * as TransportRedis from "@tenon/messaging/TransportRedis"
-import * as HopStoreMemory from "@tenon/routing-slip/HopStoreMemory"
-import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
-import * as Security from "@tenon/routing-slip/Security"
-import * as Worker from "@tenon/routing-slip/Worker"
-import { afterAll, assert, describe, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import { afterAll } from "@effect/vitest"
 import { deleteQueues, deleteStreams, listens, rabbitUrl, redisUrl } from "../support/Brokers.ts"
-import { settled, story } from "../support/Slips.ts"
+import { suite } from "../support/orderSuite.ts"
 
 const prefix = `tenon-order-${process.pid}-`
 const queues = Order.registry.activities.map(({ queue }) => queue)
-const order = { customerId: "ada", cardToken: "tok", amount: 100, itemId: "bolt", quantity: 2 }
-
-const worldOver = (transport: Layer.Layer<Transport, TransportError>, book: Services.Ledger) =>
-  Worker.layer(Order.registry, { relay: { interval: "50 millis", grace: "500 millis" } }).pipe(
-    Layer.provide(Services.layer(book)),
-    Layer.provideMerge(Layer.mergeAll(transport, HopStoreMemory.layer, Security.layerUnsigned))
-  )
-
-const suite = (name: string, transport: Layer.Layer<Transport, TransportError>, runs = true) =>
-  describe.skipIf(!runs)(`an order over ${name}`, () => {
-    it.live("is charged, taken from stock and announced", () => {
-      const book = Services.ledger({ bolt: 5 })
-      return Effect.gen(function* () {
-        const slip = yield* Order.fulfil(order).pipe(RoutingSlip.dispatch)
-        assert.strictEqual((yield* settled(slip))?.status, "completed")
-        assert.deepStrictEqual(yield* story(slip), ["dispatched 0", "executed 1", "executed 2", "executed 3"])
-        assert.deepStrictEqual([...book.charges.values()], [{ transactionId: "t1", amount: 100 }])
-        assert.strictEqual(book.stock.get("bolt"), 3)
-        assert.deepStrictEqual([...book.notices.values()], ["ada: Your order is confirmed."])
-      }).pipe(Effect.provide(worldOver(transport, book)))
-    })
-
-    it.live("is refunded where the stock is short", () => {
-      const book = Services.ledger({ bolt: 1 })
-      return Effect.gen(function* () {
-        const slip = yield* Order.fulfil(order).pipe(RoutingSlip.dispatch)
-        assert.strictEqual((yield* settled(slip))?.status, "faulted")
-        assert.deepStrictEqual(yield* story(slip), ["dispatched 0", "executed 1", "faulted 2", "compensated 1"])
-        assert.deepStrictEqual([...book.refunds.values()], ["t1"])
-        assert.strictEqual(book.stock.get("bolt"), 1)
-        assert.strictEqual(book.notices.size, 0)
-      }).pipe(Effect.provide(worldOver(transport, book)))
-    })
-
-    it.live("is announced once the notifier is back", () => {
-      const book = Services.ledger({ bolt: 5 })
-      book.notifierFailures = 2
-      return Effect.gen(function* () {
-        const slip = yield* Order.fulfil(order).pipe(RoutingSlip.dispatch)
-        assert.strictEqual((yield* settled(slip))?.status, "completed")
-        assert.deepStrictEqual((yield* story(slip)).slice(2), ["executed 2", "retrying 3", "retrying 3", "executed 3"])
-        assert.strictEqual(book.charges.size, 1)
-        assert.strictEqual(book.notices.size, 1)
-      }).pipe(Effect.provide(worldOver(transport, book)))
-    })
-  })
 
 afterAll(async () => {
   if (await listens(redisUrl)) await deleteStreams(queues, prefix)

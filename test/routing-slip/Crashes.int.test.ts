@@ -20,6 +20,7 @@ import { deleteQueues, deleteStreams, listens, rabbitUrl, redisUrl } from "../su
 import { type ChildOptions, does, ends, registry } from "../support/SlipCrashes.ts"
 import * as SlipDatabase from "../support/SlipDatabase.ts"
 import * as SlipStore from "../support/SlipStore.ts"
+import * as SlipTransport from "../support/SlipTransport.ts"
 import { settled } from "../support/Slips.ts"
 
 /** With TENON_FAULTS=1 every point (about 25 seconds per broker), else the two that tell the most. */
@@ -35,9 +36,17 @@ const queues = registry.activities.map(({ queue }) => queue)
 const struckKey = (id: string, phase: (typeof phases)[number]) =>
   `default/${id}/${phase === "execute" ? 1 : 2}/${phase}`
 
+/** A transport, and where its broker is if it is not the database. */
 const brokers = {
-  Redis: { brokerUrl: redisUrl, layer: TransportRedis.layer({ url: redisUrl, prefix, visibility: "600 millis" }) },
-  RabbitMQ: { brokerUrl: rabbitUrl, layer: TransportRabbitMq.layer({ url: rabbitUrl, prefix }) }
+  Redis: {
+    brokerUrl: redisUrl,
+    layerOf: () => TransportRedis.layer({ url: redisUrl, prefix, visibility: "600 millis" })
+  },
+  RabbitMQ: { brokerUrl: rabbitUrl, layerOf: () => TransportRabbitMq.layer({ url: rabbitUrl, prefix }) },
+  PostgreSQL: {
+    brokerUrl: undefined,
+    layerOf: (url: string, roles: SlipStore.Roles) => SlipTransport.over(url, roles, { visibility: "600 millis" })
+  }
 } as const
 
 afterAll(async () => {
@@ -58,21 +67,21 @@ const keepAlive = (options: ChildOptions, onDeath: () => void) =>
   }).pipe(Effect.forever)
 
 describe("a worker that is killed", () => {
-  for (const transport of ["Redis", "RabbitMQ"] as const) {
-    const { brokerUrl, layer } = brokers[transport]
-    const here = Promise.all([listens(brokerUrl), listens(process.env["DATABASE_URL"] ?? "postgres://127.0.0.1:5432")])
+  for (const transport of ["Redis", "RabbitMQ", "PostgreSQL"] as const) {
+    const { brokerUrl, layerOf } = brokers[transport]
+    const here = brokerUrl === undefined ? true : listens(brokerUrl)
     it.live(
       `loses no slip and repeats no effect, at every point of a hop, over ${transport}`,
       (test) =>
         Effect.gen(function* () {
-          if ((yield* Effect.promise(() => here)).includes(false)) return test.skip()
+          if (!(yield* Effect.promise(async () => await here))) return test.skip()
           const database = yield* SlipDatabase.make
           const issuer = yield* Keys.generate("issuer", "sig", { issues: true })
           const worker = yield* Keys.generate("worker", "sig", { activities: ["does", "ends"] })
           const jwks = { keys: [issuer.publicKey, worker.publicKey] }
           const signing = worker.privateKey
           const { roles, url: databaseUrl } = database
-          const options = { transport, brokerUrl, prefix, databaseUrl, roles, signing, jwks }
+          const options = { transport, brokerUrl: brokerUrl ?? databaseUrl, prefix, databaseUrl, roles, signing, jwks }
           let deaths = 0
           yield* Effect.gen(function* () {
             const sql = yield* SqlClient.SqlClient
@@ -125,7 +134,7 @@ describe("a worker that is killed", () => {
           }).pipe(
             Effect.provide(
               Layer.mergeAll(
-                layer,
+                layerOf(databaseUrl, roles),
                 SlipStore.over(databaseUrl, roles),
                 Keys.layer(jwks),
                 PgClient.layer({ url: Redacted.make(databaseUrl), maxConnections: 2 })

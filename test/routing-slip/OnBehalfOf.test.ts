@@ -158,9 +158,9 @@ describe("a slip on behalf of a user", () => {
   on("is suspended once its token has expired, executes nothing, and goes on with a fresh one", (mesh, ring, lapsed) =>
     Effect.gen(function* () {
       lapsed.add("ada")
-      yield* dispatch(mesh, ring, "ada")
+      yield* dispatch(mesh, ring, "ada", RoutingSlip.lifetime("1 hour"))
       yield* reach("suspended")
-      yield* TestClock.adjust("10 days")
+      yield* TestClock.adjust("2 hours")
       assert.strictEqual(yield* statusOf, "suspended")
       assert.deepStrictEqual(mesh.did, [])
       assert.deepStrictEqual(yield* story(one), ["dispatched 0", "suspended 1"])

@@ -1,16 +1,16 @@
 /** What the crashing worker and its test share. */
 import * as Activity from "@tenon/routing-slip/Activity"
 import { ActivityContext } from "@tenon/routing-slip/ActivityContext"
-import type { Roles } from "@tenon/routing-slip/HopStoreSqlTables"
 import type { PrivateKey, PublicKey } from "@tenon/routing-slip/Keys"
 import * as Registry from "@tenon/routing-slip/Registry"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { Roles } from "./SlipStore.ts"
 
 /** What a worker process is told. */
 export interface ChildOptions {
-  readonly transport: "Redis" | "RabbitMQ"
+  readonly transport: "Redis" | "RabbitMQ" | "PostgreSQL"
   readonly brokerUrl: string
   readonly prefix: string
   readonly databaseUrl: string

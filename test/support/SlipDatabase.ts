@@ -1,5 +1,6 @@
-/** A hop store over a database of its own on the machine's PostgreSQL. */
-import * as Tables from "@tenon/routing-slip/HopStoreSqlTables"
+/** A hop store over a database of its own, with the framework's tables. */
+import * as Registry from "@tenon/core/Registry"
+import * as Migrations from "@tenon/sql/Migrations"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scratch from "./ScratchDatabase.ts"
@@ -8,11 +9,10 @@ import { over } from "./SlipStore.ts"
 /** Makes a database with the tables, dropped with the scope. */
 export const make = Effect.gen(function* () {
   const database = yield* Scratch.scratch()
-  const { appRole, relayRole } = database.names
-  yield* Scratch.run(
-    ...[appRole, relayRole].map((role) => `create role ${role} nologin`),
-    ...Tables.ddl(database.names)
-  ).pipe(Scratch.on(database), Effect.orDie)
+  yield* Migrations.ensure({ registry: Registry.make({ resources: [] }), ...database.names }).pipe(
+    Scratch.on(database),
+    Effect.orDie
+  )
   return { url: Scratch.urlOf(database.name), roles: database.names }
 })
 

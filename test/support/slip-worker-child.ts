@@ -12,12 +12,16 @@ import * as Redacted from "effect/Redacted"
 import * as SqlClient from "effect/sql/SqlClient"
 import { type ChildOptions, Effects, registry } from "./SlipCrashes.ts"
 import * as SlipStore from "./SlipStore.ts"
+import * as SlipTransport from "./SlipTransport.ts"
 
 const options: ChildOptions = JSON.parse(process.argv[2] ?? "")
-const transport =
-  options.transport === "Redis"
-    ? TransportRedis.layer({ url: options.brokerUrl, prefix: options.prefix, visibility: "600 millis" })
-    : TransportRabbitMq.layer({ url: options.brokerUrl, prefix: options.prefix })
+const { brokerUrl: url, databaseUrl, prefix, roles } = options
+const visibility = "600 millis"
+const transport = {
+  Redis: () => TransportRedis.layer({ url, prefix, visibility }),
+  RabbitMQ: () => TransportRabbitMq.layer({ url, prefix }),
+  PostgreSQL: () => SlipTransport.over(databaseUrl, roles, { visibility })
+}[options.transport]()
 
 const crashes = Layer.effect(
   HopPoint,
@@ -59,7 +63,7 @@ const worker = Worker.layer(registry, {
     Layer.mergeAll(
       effects,
       transport,
-      SlipStore.over(options.databaseUrl, options.roles),
+      SlipStore.over(databaseUrl, roles),
       SecuritySigned.layer({ signing: options.signing }).pipe(Layer.provide(Keys.layer(options.jwks)))
     )
   ),

@@ -9,6 +9,8 @@
  * - `TransportMemory`: this process, on the clock at hand, with faults on demand. A crash loses everything.
  * - `TransportRedis`: Redis Streams 7.0 and later. As durable as the server's append-only file is told to be; a message
  *   of a killed worker waits for `visibility` to pass.
+ * - `TransportSql`: PostgreSQL, in the framework's tables. As durable as the database; needs no other server, and each
+ *   message costs a few of its writes. A message of a killed worker waits for `visibility` to pass.
  * - `TransportRabbitMq`: quorum queues with publisher confirms, RabbitMQ 3.10 and later. Durable on a majority of nodes.
  */
 import * as Context from "effect/Context"

@@ -28,16 +28,52 @@ const Variables = Schema.Record(Schema.String, Schema.Json)
 export const Sealed = Schema.Struct({ data: Schema.Json, encrypted: Schema.Boolean })
 export interface Sealed extends Schema.Struct.Type<typeof Sealed.fields> {}
 
-/** A step to be done. */
-export const Step = Schema.Struct({
+const stepFields = {
   step: StepId,
   activity: ActivityName,
   queue: QueueName,
   /** JSON that fits the activity's arguments, or a compact JWE of it where `encrypted`. */
   arguments: Schema.Json,
   encrypted: Schema.Boolean,
-  /** How long one execution may take; null for as long as the activity allows. */
+  /** How long one execution may take, or a scatter until it is gathered; null for as long as the activity allows. */
   timeout_ms: Schema.NullOr(Schema.Natural)
+}
+
+/** A step of a branch. */
+export const BranchStep = Schema.Struct(stepFields).annotate({ identifier: "BranchStep" })
+export interface BranchStep extends Schema.Struct.Type<typeof BranchStep.fields> {}
+
+/** How what the branches have set becomes variables of the slip, in the order in which the branches are declared. */
+export const Merge = Schema.Union([
+  /** One object by the names of the branches, each holding what that branch has set. */
+  Schema.Struct({ type: Schema.Literal("under"), into: Schema.String }),
+  /** A list of what the branches have set as `from`, those that have. */
+  Schema.Struct({ type: Schema.Literal("collect"), from: Schema.String, into: Schema.String }),
+  /** All that they have set; where two have set the same, this one's counts. */
+  Schema.Struct({ type: Schema.Literal("spread"), conflict: Schema.Literals(["first", "last"]) })
+]).annotate({ identifier: "Merge" })
+export type Merge = typeof Merge.Type
+
+/** Branches that are done at the same time, and when they count as gathered. */
+export const Scatter = Schema.Struct({
+  branches: Schema.Array(
+    Schema.Struct({ branch: StepId, name: Schema.NonEmptyString, itinerary: Schema.Array(BranchStep) })
+  ),
+  /** How many branches have to end well. */
+  wanted: Schema.Natural,
+  /** What becomes of a branch that ends well after that. */
+  late: Schema.Literals(["compensate", "keep"]),
+  /** Whether branches are undone one after the other, the last to arrive first, or all at once. */
+  undo: Schema.Literals(["reverse", "parallel"]),
+  merge: Schema.Array(Merge)
+}).annotate({ identifier: "Scatter" })
+export interface Scatter extends Schema.Struct.Type<typeof Scatter.fields> {}
+
+/** A step to be done. */
+export const Step = Schema.Struct({
+  ...stepFields,
+  /** Where the step is to do branches; its activity coordinates them. */
+  scatter: Schema.optionalKey(Scatter)
 }).annotate({ identifier: "Step" })
 export interface Step extends Schema.Struct.Type<typeof Step.fields> {}
 
@@ -49,13 +85,25 @@ export const ActivityLog = Schema.Struct({
 }).annotate({ identifier: "ActivityLog" })
 export interface ActivityLog extends Schema.Struct.Type<typeof ActivityLog.fields> {}
 
-/** A step that was done and can be undone, with what undoing needs. */
-export const CompensationLog = Schema.Struct({
+const undoFields = {
   step: StepId,
   activity: ActivityName,
   queue: QueueName,
   data: Schema.Json,
   encrypted: Schema.Boolean
+}
+
+/** A step of a branch that was done and can be undone, with what undoing needs. */
+export const BranchCompensation = Schema.Struct(undoFields).annotate({ identifier: "BranchCompensation" })
+export interface BranchCompensation extends Schema.Struct.Type<typeof BranchCompensation.fields> {}
+
+/** A step that was done and can be undone, with what undoing needs. */
+export const CompensationLog = Schema.Struct({
+  ...undoFields,
+  /** Where branches are to be undone at the same time. */
+  branches: Schema.optionalKey(
+    Schema.Array(Schema.Struct({ branch: StepId, compensation_log: Schema.Array(BranchCompensation) }))
+  )
 }).annotate({ identifier: "CompensationLog" })
 export interface CompensationLog extends Schema.Struct.Type<typeof CompensationLog.fields> {}
 
@@ -85,8 +133,7 @@ export interface Revision extends Schema.Struct.Type<typeof Revision.fields> {}
 export const Outcome = Schema.Literals(["completed", "terminated", "faulted", "cancelled"])
 export type Outcome = typeof Outcome.Type
 
-/** The state of a workflow. */
-export const RoutingSlip = Schema.Struct({
+const slipFields = {
   itinerary: Schema.Array(Step),
   activity_log: Schema.Array(ActivityLog),
   compensation_log: Schema.Array(CompensationLog),
@@ -99,7 +146,33 @@ export const RoutingSlip = Schema.Struct({
   revision: Revision,
   /** After this instant no step is begun any more: the slip turns back. */
   deadline: Schema.NullOr(Instant)
-}).annotate({ identifier: "RoutingSlip" })
+}
+
+/** The slip as it was when it branched. */
+export const Trunk = Schema.Struct(slipFields).annotate({ identifier: "Trunk" })
+export interface Trunk extends Schema.Struct.Type<typeof Trunk.fields> {}
+
+/** Which branch a slip is, and where it goes at its end. */
+export const Branch = Schema.Struct({
+  branch: StepId,
+  /** The step that scattered, its activity and its queue. */
+  of: StepId,
+  activity: ActivityName,
+  queue: QueueName,
+  /** Whether branches are done or undone. */
+  phase: Schema.Literals(["execute", "compensate"]),
+  /** What the steps of this branch have set. */
+  set: Variables,
+  /** Whether the gather went on without it: at its end it goes nowhere. */
+  superseded: Schema.Boolean,
+  trunk: Trunk
+}).annotate({ identifier: "Branch" })
+export interface Branch extends Schema.Struct.Type<typeof Branch.fields> {}
+
+/** The state of a workflow, or of one of its branches. */
+export const RoutingSlip = Schema.Struct({ ...slipFields, branch: Schema.optionalKey(Branch) }).annotate({
+  identifier: "RoutingSlip"
+})
 export interface RoutingSlip extends Schema.Struct.Type<typeof RoutingSlip.fields> {}
 
 /** On whose authority the message travels, and its proofs. */

@@ -92,7 +92,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 
     const store = yield* HopStore
     const incoming = incomingOf(delivery)
-    const claim = yield* store.claim(key, { ...admitted, incoming }, lease)
+    const claim = yield* store.claim(key, { ...admitted, branch: "", incoming }, lease)
     switch (claim._tag) {
       case "Forked":
         return yield* new Refused({ reason: "forked", detail: claim.detail })

@@ -31,6 +31,9 @@ export interface SlipEvent {
   readonly type:
     | "dispatched"
     | "executed"
+    | "scattered"
+    | "gathered"
+    | "superseded"
     | "faulted"
     | "cancelled"
     | "compensated"
@@ -75,6 +78,42 @@ export interface SlipRecord {
   readonly activity: string
   readonly updatedAt: number
   /** The newest message, whole: what `verify` reads. */
+  readonly body: Uint8Array
+}
+
+/** The message of a claim, and where it stands in its slip's history. */
+export interface Claimant {
+  readonly digest: string
+  /** The place of `digest` in the signed log; undefined where nothing is signed. */
+  readonly index: number | undefined
+  /** The branch whose log that is; empty for the trunk. Branches are forks that the slip has declared. */
+  readonly branch: string
+  readonly incoming: Outgoing
+}
+
+/** The first message of a branch, to be published after `delay` milliseconds. */
+export interface Further {
+  readonly key: HopKey
+  readonly message: Outgoing
+  readonly delay: number
+}
+
+/** What came of a step, stored all or nothing. */
+export interface Completion {
+  /** The message that follows; undefined at the end of the slip, where branches follow, and where others are waited for. */
+  readonly outgoing: Outgoing | undefined
+  /** The first messages of branches. */
+  readonly further?: ReadonlyArray<Further>
+  readonly event: SlipEvent
+  /** How the slip stands now; undefined where only a branch of it has moved. */
+  readonly slip: SlipRecord | undefined
+  /** Calls off the steps whose names begin with this. */
+  readonly closes?: string | undefined
+}
+
+/** A branch that has come to its gather, with its last message. */
+export interface Arrival {
+  readonly branch: string
   readonly body: Uint8Array
 }
 
@@ -136,21 +175,23 @@ export interface Pending {
 export class HopStore extends Context.Service<
   HopStore,
   {
-    /** Claims a step for `lease` milliseconds. `index` is the place of `digest` in the signed log. */
-    readonly claim: (
-      key: HopKey,
-      message: { readonly digest: string; readonly index: number | undefined; readonly incoming: Outgoing },
-      lease: number
-    ) => Effect.Effect<Claim, Unavailable>
+    /** Claims a step for `lease` milliseconds. */
+    readonly claim: (key: HopKey, claimant: Claimant, lease: number) => Effect.Effect<Claim, Unavailable>
     /** Extends the lease. */
     readonly renew: (held: Held, lease: number) => Effect.Effect<void, Fenced | Unavailable>
     /** Gives a claim back as if it had not been made: its worker stops. */
     readonly release: (held: Held) => Effect.Effect<void, Unavailable>
-    /** Stores what came of a step: the message to send on, the event and the slip's state, all or nothing. */
-    readonly complete: (
-      held: Held,
-      result: { readonly outgoing: Outgoing | undefined; readonly event: SlipEvent; readonly slip: SlipRecord }
-    ) => Effect.Effect<void, Fenced | Unavailable>
+    /** Stores what came of a step: the messages to send on, the event and the slip's state, all or nothing. */
+    readonly complete: (held: Held, completion: Completion) => Effect.Effect<void, Fenced | Unavailable>
+    /**
+     * Records that a branch has come to the gather of that name, once, and gives those that came up to and including it,
+     * in their order. That answer never changes, so that of all arrivals the same one always tips the scale.
+     */
+    readonly arrive: (
+      key: HopKey,
+      gather: string,
+      arrival: Arrival
+    ) => Effect.Effect<ReadonlyArray<Arrival>, Unavailable>
     /**
      * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then. It counts as a
      * failure of the step, unless it is `blameless`.
@@ -174,7 +215,7 @@ export class HopStore extends Context.Service<
     /** Has a suspended step done with another message in the place of its own. */
     readonly reauthorise: (
       key: HopKey,
-      message: { readonly digest: string; readonly index: number | undefined; readonly incoming: Outgoing },
+      message: Claimant,
       event: SlipEvent
     ) => Effect.Effect<void, NotHalted | Unavailable>
     /** Sets a step aside until an operator decides. */
@@ -212,6 +253,9 @@ export class HopStore extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<RecordedEvent>, Unavailable>
   }
 >()("@tenon/routing-slip/HopStore") {}
+
+/** The key under which a branch's first message waits to be published. */
+export const branchKey = (key: HopKey, branch: string): HopKey => ({ ...key, step: `${branch}.0` })
 
 /** The key under which a slip's first message waits to be published. */
 export const openingKey = (slip: { readonly tenantId: string; readonly correlationId: string }): HopKey => ({

@@ -4,6 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
+  type Arrival,
   type Claim,
   Fenced,
   type Held,
@@ -20,7 +21,7 @@ import {
 
 interface Row {
   readonly key: HopKey
-  readonly digest: string
+  digest: string
   status: "claimed" | "waiting" | "halted" | "suspended" | "done"
   token: number
   claims: number
@@ -73,10 +74,35 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
   HopStore,
   Effect.sync(() => {
     const rows = new Map<string, Row>()
+    const bySlip = new Map<string, Array<Row>>()
     const heads = new Map<string, string>()
     const slips = new Map<string, SlipRecord>()
     const events = new Map<string, Array<SlipEvent>>()
-    const cancelled = new Map<string, string>()
+    /** What a slip would show if none of its steps were halted. */
+    const stands = new Map<string, SlipRecord["status"]>()
+    const arrivals = new Map<string, Array<Arrival>>()
+    /** Per slip, who has called off the steps whose names begin with a scope. */
+    const cancelled = new Map<string, Map<string, string>>()
+
+    const cancel = (slip: string, scope: string, by: string) => {
+      const scopes = cancelled.get(slip) ?? new Map<string, string>()
+      cancelled.set(slip, scopes)
+      if (!scopes.has(scope)) scopes.set(scope, by)
+    }
+    const cancellerOf = (key: HopKey) =>
+      [...(cancelled.get(textOf(key)) ?? [])].toSorted().find(([scope]) => key.step.startsWith(scope))?.[1]
+    const ofSlip = (slip: string, ...wanted: ReadonlyArray<Row["status"]>) =>
+      (bySlip.get(slip) ?? []).filter(({ status }) => wanted.includes(status))
+    const add = (row: Row) => {
+      rows.set(keyText(row.key), row)
+      const slip = textOf(row.key)
+      const others = bySlip.get(slip)
+      if (others === undefined) bySlip.set(slip, [row])
+      else others.push(row)
+    }
+    /** What a slip shows: that one of its steps is set aside, or how it stands. */
+    const shownOf = (slip: string, stands: SlipRecord["status"]) =>
+      ofSlip(slip, "halted").length > 0 ? "halted" : ofSlip(slip, "suspended").length > 0 ? "suspended" : stands
 
     const record = (key: HopKey, event: SlipEvent) => {
       const list = events.get(textOf(key)) ?? []
@@ -95,18 +121,19 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         return Effect.void
       })
 
-    const ofSlip = (tenantId: string, correlationId: string, ...wanted: ReadonlyArray<Row["status"]>) =>
-      [...rows.values()].filter(
-        ({ key, status }) => wanted.includes(status) && key.tenantId === tenantId && key.correlationId === correlationId
-      )
-
-    const setStatus = (key: HopKey, status: SlipRecord["status"], now: number) => {
-      const slip = slips.get(textOf(key))
-      if (slip !== undefined) slips.set(textOf(key), { ...slip, status, updatedAt: now })
+    const setStatus = (name: string, status: SlipRecord["status"], now: number) => {
+      const slip = slips.get(name)
+      if (slip !== undefined) slips.set(name, { ...slip, status, updatedAt: now })
     }
+    const setSlip = (slip: SlipRecord) => {
+      const name = textOf({ ...slip, step: "", phase: "execute" })
+      stands.set(name, slip.status)
+      slips.set(name, { ...slip, status: shownOf(name, slip.status) })
+    }
+    const show = (name: string, now: number) => setStatus(name, shownOf(name, stands.get(name) ?? "executing"), now)
 
     return HopStore.of({
-      claim: (key, { digest, incoming, index }, lease) =>
+      claim: (key, { branch, digest, incoming, index }, lease) =>
         atomically((now): Claim => {
           const id = keyText(key)
           const row = rows.get(id)
@@ -114,7 +141,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             return { _tag: "Forked", detail: `another message for step ${key.step} was accepted before` }
           }
           if (index !== undefined) {
-            const place = JSON.stringify([textOf(key), index])
+            const place = JSON.stringify([textOf(key), branch, index])
             if ((heads.get(place) ?? digest) !== digest) {
               return { _tag: "Forked", detail: `another entry ${index} of this log was accepted before` }
             }
@@ -126,20 +153,37 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             if (row.status === "claimed") row.message = incoming
             return { _tag: "Parked" }
           }
+          const isWoken = row?.status === "suspended"
           const next = row ?? newRow(key, digest, "claimed", 0)
           Object.assign(next, { status: "claimed", token: next.token + 1, claims: next.claims + 1, due: now + lease })
-          rows.set(id, next)
+          if (row === undefined) add(next)
+          if (isWoken) show(textOf(key), now)
           const { token, claims, failures, skippedBy } = next
-          return { _tag: "Claimed", token, claims, failures, skippedBy, cancelledBy: cancelled.get(textOf(key)) }
+          return { _tag: "Claimed", token, claims, failures, skippedBy, cancelledBy: cancellerOf(key) }
         }),
       renew: (claim, lease) => held(claim, (row, now) => void (row.due = now + lease)),
       release: (claim) =>
         Effect.ignore(held(claim, (row, now) => Object.assign(row, { due: now, claims: row.claims - 1 }))),
-      complete: (claim, { outgoing, event, slip }) =>
+      complete: (claim, { closes, event, further = [], outgoing, slip }) =>
         held(claim, (row, now) => {
           Object.assign(row, { status: "done", message: outgoing, due: now, publishedAt: now })
           record(claim.key, event)
-          slips.set(textOf(claim.key), slip)
+          if (slip !== undefined) setSlip(slip)
+          for (const { delay, key, message } of further) {
+            if (rows.has(keyText(key))) continue
+            const first = newRow(key, "", "done", now + delay, message)
+            if (delay > 0) first.publishedAt = Number.NEGATIVE_INFINITY
+            add(first)
+          }
+          if (closes !== undefined) cancel(textOf(claim.key), closes, "the gather")
+        }),
+      arrive: (key, gather, arrival) =>
+        atomically(() => {
+          const name = JSON.stringify([textOf(key), gather])
+          const list = arrivals.get(name) ?? []
+          arrivals.set(name, list)
+          if (!list.some(({ branch }) => branch === arrival.branch)) list.push(arrival)
+          return list.slice(0, list.findIndex(({ branch }) => branch === arrival.branch) + 1)
         }),
       postpone: (claim, { incoming, delay, event, blameless }) =>
         held(claim, (row, now) => {
@@ -152,36 +196,36 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         held(claim, (row, now) => {
           Object.assign(row, { status: "suspended", message: incoming, due: now + delay, claims: row.claims - 1 })
           record(claim.key, event)
-          setStatus(claim.key, "suspended", now)
+          show(textOf(claim.key), now)
         }),
       suspended: (tenantId, correlationId) =>
         Effect.sync(() =>
-          ofSlip(tenantId, correlationId, "suspended").flatMap(({ key, message }) =>
+          ofSlip(slipText(tenantId, correlationId), "suspended").flatMap(({ key, message }) =>
             message === undefined ? [] : [{ key, message }]
           )
         ),
-      reauthorise: (key, { digest, incoming, index }, event) =>
+      reauthorise: (key, { branch, digest, incoming, index }, event) =>
         atomically((now) => {
           const row = rows.get(keyText(key))
           if (row?.status !== "suspended") return Effect.fail(new NotHalted({ correlationId: key.correlationId }))
-          rows.set(keyText(key), { ...row, digest, message: incoming, status: "waiting", due: now })
-          if (index !== undefined) heads.set(JSON.stringify([textOf(key), index]), digest)
+          Object.assign(row, { digest, message: incoming, status: "waiting", due: now })
+          if (index !== undefined) heads.set(JSON.stringify([textOf(key), branch, index]), digest)
           record(key, event)
-          setStatus(key, "executing", now)
+          show(textOf(key), now)
           return Effect.void
         }),
       halt: (claim, { incoming, event }) =>
         held(claim, (row, now) => {
           Object.assign(row, { status: "halted", message: incoming, failures: row.failures + 1 })
           record(claim.key, event)
-          setStatus(claim.key, "halted", now)
+          show(textOf(claim.key), now)
         }),
       open: (slip, first, event) =>
         atomically((now) => {
           const key = openingKey(slip)
           if (rows.has(keyText(key))) return false
-          rows.set(keyText(key), newRow(key, "", "done", now, first))
-          slips.set(textOf(key), slip)
+          add(newRow(key, "", "done", now, first))
+          setSlip(slip)
           record(key, event)
           return true
         }),
@@ -205,18 +249,18 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         }),
       resume: (tenantId, correlationId, skippedBy) =>
         atomically((now) => {
-          const waiting = ofSlip(tenantId, correlationId, "halted", "suspended")
-          if (waiting.length === 0) return Effect.fail(new NotHalted({ correlationId }))
-          for (const row of waiting) {
-            Object.assign(row, { status: "waiting", due: now, failures: 0, skippedBy })
-            setStatus(row.key, row.key.phase === "execute" ? "executing" : "compensating", now)
-          }
+          const name = slipText(tenantId, correlationId)
+          const halted = ofSlip(name, "halted", "suspended")
+          if (halted.length === 0) return Effect.fail(new NotHalted({ correlationId }))
+          for (const row of halted) Object.assign(row, { status: "waiting", due: now, failures: 0, skippedBy })
+          show(name, now)
           return Effect.void
         }),
       cancel: (tenantId, correlationId, by) =>
         atomically((now) => {
-          cancelled.set(slipText(tenantId, correlationId), by)
-          for (const row of ofSlip(tenantId, correlationId, "suspended")) row.due = now
+          const name = slipText(tenantId, correlationId)
+          cancel(name, "", by)
+          for (const row of ofSlip(name, "suspended")) row.due = now
         }),
       slip: (tenantId, correlationId) => Effect.sync(() => slips.get(slipText(tenantId, correlationId))),
       slips: (tenantId, filter) =>

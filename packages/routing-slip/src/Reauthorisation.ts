@@ -71,7 +71,8 @@ export const resume = Effect.fn("Reauthorisation.resume")(function* (
       key,
       {
         digest: digest(newest ?? body),
-        index: newest === undefined ? undefined : log.length - 1,
+        index: newest === undefined ? undefined : SignedLog.after(envelope.headers.security_context).index,
+        branch: envelope.headers.routing_slip.branch?.branch ?? "",
         incoming: { queue: message.queue, id: messageId, body }
       },
       event

@@ -28,7 +28,16 @@ export interface Following {
   /** The queue it is for; null at the end of the slip. */
   readonly queue: string | null
   readonly transition: Transition
+  /** The security contexts of the branches that it joins. */
+  readonly joined?: ReadonlyArray<Envelope.SecurityContext> | undefined
 }
+
+/** A digest as the signed log uses it: SHA-256, base64url. */
+export const digest = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("base64url")
+
+/** Names the content of a message that was admitted, as `Admitted.digest` does. */
+export const digestOf = ({ headers }: Envelope.Envelope, body: Uint8Array): string =>
+  digest(headers.security_context.jws_signature ?? body)
 
 /** Checks and proves. */
 export class Security extends Context.Service<
@@ -52,9 +61,6 @@ export class Security extends Context.Service<
     readonly conceal: (activity: string, data: Schema.Json) => Effect.Effect<Envelope.Sealed, Refused | Unavailable>
   }
 >()("@tenon/routing-slip/Security") {}
-
-/** A digest as the signed log uses it: SHA-256, base64url. */
-export const digest = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("base64url")
 
 /** Trusts every message that is well formed. */
 export const layerUnsigned: Layer.Layer<Security> = Layer.succeed(Security, {

@@ -7,7 +7,7 @@ import type * as Schema from "effect/Schema"
 import * as Encryption from "./Encryption.ts"
 import { Keys, type PrivateKey } from "./Keys.ts"
 import { Refused } from "./Refused.ts"
-import { digest, Security } from "./Security.ts"
+import { Security } from "./Security.ts"
 import * as SignedLog from "./SignedLog.ts"
 
 /** The worker's own keys. */
@@ -27,6 +27,7 @@ export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
     Effect.gen(function* () {
       const keys = yield* Keys
       const { signing } = options
+      const cache = new SignedLog.Cache()
       const only = isKey(signing) ? yield* SignedLog.signer(signing) : undefined
       const byActivity = new Map<string, SignedLog.Signer>()
       if (!isKey(signing)) {
@@ -36,7 +37,7 @@ export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
 
       return Security.of({
         admit: Effect.fnUntraced(function* (envelope, _, queue) {
-          const proven = yield* Effect.provideService(SignedLog.verifyEnvelope(envelope), Keys, keys)
+          const proven = yield* Effect.provideService(SignedLog.verifyEnvelope(envelope, cache), Keys, keys)
           if (proven.last.aud !== queue) {
             return yield* new Refused({ reason: "wrong-audience", detail: `it is signed for ${proven.last.aud}` })
           }
@@ -47,16 +48,16 @@ export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
           }
           return { digest: proven.digest, index: proven.last.index }
         }),
-        prove: Effect.fnUntraced(function* ({ headers }, activity, { messageId, queue, transition }) {
+        prove: Effect.fnUntraced(function* ({ headers }, activity, { joined, messageId, queue, transition }) {
           const signer = only ?? byActivity.get(activity)
           if (signer === undefined) {
             return yield* new Refused({ reason: "not-authorised", detail: `no key is at hand to sign for ${activity}` })
           }
-          const log = SignedLog.entriesOf(headers.security_context)
-          const newest = log.at(-1)
+          const place = joined === undefined ? SignedLog.after(headers.security_context) : SignedLog.joining(joined)
+          const { index, log, prev } = place
           const jws = yield* signer.sign({
-            index: log.length,
-            prev: newest === undefined ? null : digest(newest),
+            index,
+            prev,
             tenant_id: headers.tenant_id,
             correlation_id: headers.correlation_id,
             message_id: messageId,

@@ -5,6 +5,7 @@
  * it is for, which makes it the signature of the hop as well.
  */
 import type { Unavailable } from "@tenon/core/Failure"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -49,6 +50,7 @@ export interface Entry extends Schema.Struct.Type<typeof Entry.fields> {}
 const Header = Schema.Struct({ alg: Schema.Literal(algorithm), typ: Schema.Literal(type), kid: Schema.NonEmptyString })
 
 const decodeEntry = Schema.decodeUnknownEffect(Entry)
+const decodeKnown = Schema.decodeUnknownOption(Entry)
 const encodeEntry = Schema.encodeSync(Entry)
 const decodeHeader = Schema.decodeUnknownOption(Header)
 const decodeBase64 = (text: string) => new TextDecoder().decode(Jose.base64url.decode(text))
@@ -86,10 +88,10 @@ export const issuer = ({ kid, sign }: Signer): Issuer => ({
       transition: null
     }).pipe(Effect.map((jws) => ({ obo_token: oboToken, jws_signature: jws, jws_log: [] }))),
   reauthorise: ({ headers, messageId, step, queue, oboToken, at, lifetimeMillis }) => {
-    const log = entriesOf(headers.security_context)
+    const { index, log, prev } = after(headers.security_context)
     return sign({
-      index: log.length,
-      prev: log.length === 0 ? null : digest(log.at(-1) ?? ""),
+      index,
+      prev,
       tenant_id: headers.tenant_id,
       correlation_id: headers.correlation_id,
       message_id: messageId,
@@ -119,12 +121,14 @@ export interface Proven {
   /** The newest entry and its digest. */
   readonly last: Entry
   readonly digest: string
-  /** What the slip may be executed with: the manifest's, or that of the newest entry that reauthorises it. */
   readonly authority: Authority
 }
 
-/** The digest of the token that the slip travels with, and until when it may be executed. */
-export type Authority = Pick<typeof Manifest.Type, "obo_sha256" | "expires_at">
+/** What a slip may be executed with: the digests of the tokens that it may travel with, and until when. */
+export interface Authority {
+  readonly tokens: ReadonlyArray<string | null>
+  readonly expires_at: number
+}
 
 /** How far the clocks of two machines may be apart, in milliseconds. */
 const skew = 60_000
@@ -134,7 +138,8 @@ const refuse = (reason: Refused["reason"], detail: string) => Effect.fail(new Re
 /** Whether the key may sign at this time for this tenant; what it may sign is checked where that is known. */
 const checkKey = (key: Key, entry: Entry): Effect.Effect<void, Refused> => {
   const { not_before = 0, retired_at = Number.POSITIVE_INFINITY, tenants } = key.grants
-  if (entry.at < not_before || entry.at >= retired_at) {
+  // A clock that is behind may sign with a new key before its time, never with an old one after it: they overlap.
+  if (entry.at < not_before - skew || entry.at >= retired_at) {
     return refuse("retired-key", `${key.kid} was not in use when entry ${entry.index} says it was signed`)
   }
   return tenants !== undefined && !tenants.includes(entry.tenant_id)
@@ -160,7 +165,10 @@ const open = Effect.fnUntraced(function* (
   const { kid } = known.value
   const key = yield* keys.find(kid)
   if (key === undefined || key.use !== "sig") return yield* refuse("unknown-key", `no key ${kid} is known`)
-  if (key.grants.revoked === true) return yield* refuse("revoked-key", `the key ${kid} is revoked`)
+  if (key.grants.revoked === true) {
+    const why = key.grants.revoked_because
+    return yield* refuse("revoked-key", `the key ${kid} is revoked${why === undefined ? "" : `: ${why}`}`)
+  }
   const { payload } = yield* Effect.tryPromise({
     try: () => Jose.compactVerify(jws, key.key, { algorithms: [algorithm] }),
     catch: () => new Refused({ reason: "bad-signature", detail: `the signature of entry ${index} is not good` })
@@ -171,78 +179,250 @@ const open = Effect.fnUntraced(function* (
     Effect.mapError(({ message }) => new Refused({ reason: "malformed", detail: `entry ${index}: ${message}` }))
   )
   yield* checkKey(key, entry)
+  if (entry.at > (yield* Clock.currentTimeMillis) + skew) {
+    return yield* refuse("broken-log", `entry ${index} is signed in the future`)
+  }
   return { entry, key }
 })
 
-/** Whether the entry stands where it belongs: after the one before it, in the same slip. */
-const follows = (entry: Entry, index: number, before: Entry | undefined, prev: string | null): boolean =>
-  entry.index === index &&
-  entry.prev === prev &&
-  (entry.manifest !== null) === (index === 0) &&
-  (entry.transition !== null) === index > 0 &&
+/** The end of one chain of entries: the trunk's, or a branch's. */
+interface Tip {
+  readonly entry: Entry
+  readonly digest: string
+  readonly slip: Envelope.RoutingSlip
+  readonly authority: Authority
+  /** Of a branch: the digest of the entry that it leaves the trunk at. */
+  readonly from: string | undefined
+  /** Whether branches leave it: then only their gather may follow. */
+  readonly branched: boolean
+}
+
+/** What the entries up to one of them prove; the beginning of a log is checked once for all that continue it. */
+interface Checked {
+  readonly entries: ReadonlyArray<Entry & { readonly kid: string }>
+  /** By their digests. */
+  readonly tips: ReadonlyMap<string, Tip>
+  readonly keys: ReadonlyMap<string, Key>
+}
+
+const nothing: Checked = { entries: [], tips: new Map(), keys: new Map() }
+
+/** Whether the entry stands where it belongs: after the one that it names, in the same slip. */
+const follows = (entry: Entry, before: Entry | undefined): boolean =>
+  entry.index === (before === undefined ? 0 : before.index + 1) &&
+  (entry.prev === null) === (before === undefined) &&
+  (entry.manifest !== null) === (before === undefined) &&
+  (entry.transition !== null) === (before !== undefined) &&
   (before === undefined ||
     (entry.tenant_id === before.tenant_id &&
       entry.correlation_id === before.correlation_id &&
       entry.at >= before.at - skew))
 
+/** The branches that a gather names, which have to be among the ends that are there; they end in it. */
+const joinedIn = (checked: Checked, trunk: Tip, transition: Slip.Transition): ReadonlyArray<Tip> | undefined => {
+  if (transition.type !== "gathered") return []
+  const found = transition.joined.map(({ branch, digest }) => {
+    const tip = checked.tips.get(digest)
+    return tip !== undefined && tip.from === trunk.digest && tip.slip.branch?.branch === branch ? tip : undefined
+  })
+  return found.includes(undefined) ? undefined : found.filter((tip) => tip !== undefined)
+}
+
 /** Steps are signed for by their activity's key, a fresh authority by one that may begin slips. */
 const maySign = ({ grants }: Key, { type }: Slip.Transition, { activity }: Slip.Hop): boolean =>
   type === "reauthorised" ? grants.issues === true : (grants.activities ?? []).includes(activity)
 
+/** The authority after a transition: a fresh one, or all that the branches have which are joined. */
+const authorityAfter = (transition: Slip.Transition, chains: ReadonlyArray<Tip>): Authority =>
+  transition.type === "reauthorised"
+    ? { tokens: [transition.obo_sha256], expires_at: transition.expires_at }
+    : {
+        tokens: chains.flatMap(({ authority }) => authority.tokens),
+        expires_at: Math.max(...chains.map(({ authority }) => authority.expires_at))
+      }
+
+/** Puts an entry at the end of the chain that it continues. */
+const continued = Effect.fnUntraced(function* (
+  checked: Checked,
+  before: Tip,
+  entry: Entry,
+  transition: Slip.Transition,
+  key: Key
+): Effect.fn.Return<Pick<Tip, "slip" | "authority"> & { readonly gone: ReadonlyArray<string> }, Refused> {
+  const { index } = entry
+  const hop = Slip.next(before.slip)
+  if (hop === undefined || !maySign(key, transition, hop)) {
+    const what = hop === undefined ? "a slip at its end" : `${hop.activity} to be ${transition.type}`
+    return yield* refuse("not-authorised", `${key.kid} may not sign for ${what}`)
+  }
+  if (transition.type === "executed" && entry.at > before.authority.expires_at + skew) {
+    return yield* refuse("expired", `step ${hop.step} was executed after the slip's authority had run out`)
+  }
+  if (before.branched && transition.type !== "scattered" && transition.type !== "gathered") {
+    return yield* refuse("broken-log", `entry ${index} goes on where branches were begun`)
+  }
+  if (
+    transition.type === "scattered" &&
+    checked.tips.values().some((tip) => tip.from === before.digest && tip.slip.branch?.branch === transition.branch)
+  ) {
+    return yield* refuse("broken-log", `entry ${index} begins a branch for a second time`)
+  }
+  const joined = joinedIn(checked, before, transition)
+  if (joined === undefined) return yield* refuse("broken-log", `entry ${index} joins branches that are not there`)
+  const branches = joined.map(({ slip }) => slip)
+  const applied = Slip.apply(before.slip, transition, branches)
+  if (Result.isFailure(applied)) return yield* refuse("illegal-transition", applied.failure)
+  const gone = [before, ...joined].map((tip) => tip.digest)
+  const authority = authorityAfter(transition, [before, ...joined])
+  return { slip: applied.success, authority, gone: transition.type === "scattered" ? [] : gone }
+})
+
+/** Checks one more entry. */
+const advance = Effect.fnUntraced(function* (
+  checked: Checked,
+  jws: string
+): Effect.fn.Return<Checked, Refused | Unavailable, Keys> {
+  const place = checked.entries.length
+  const { entry, key } = yield* open(jws, place)
+  const before = entry.prev === null ? undefined : checked.tips.get(entry.prev)
+  if ((place === 0) !== (before === undefined) || !follows(entry, before?.entry)) {
+    return yield* refuse("broken-log", `entry ${place} does not follow the one before it`)
+  }
+  const tips = new Map(checked.tips)
+  let slip: Envelope.RoutingSlip
+  let authority: Authority
+  if (before === undefined || entry.transition === null) {
+    if (key.grants.issues !== true) return yield* refuse("not-authorised", `${key.kid} may not begin slips`)
+    if (entry.manifest === null || !Slip.isStart(entry.manifest.slip)) {
+      return yield* refuse("illegal-transition", "the manifest is not a beginning")
+    }
+    slip = entry.manifest.slip
+    authority = { tokens: [entry.manifest.obo_sha256], expires_at: entry.manifest.expires_at }
+  } else {
+    const next = yield* continued(checked, before, entry, entry.transition, key)
+    slip = next.slip
+    authority = next.authority
+    for (const digest of next.gone) tips.delete(digest)
+    if (entry.transition.type === "scattered") tips.set(before.digest, { ...before, branched: true })
+  }
+  if (entry.aud !== (Slip.next(slip)?.queue ?? null)) {
+    return yield* refuse("broken-log", `entry ${place} is for another queue than its next step`)
+  }
+  const own = digest(jws)
+  const from = entry.transition?.type === "scattered" ? before?.digest : slip.branch && before?.from
+  tips.set(own, { entry, digest: own, slip, authority, from, branched: false })
+  return {
+    entries: [...checked.entries, { ...entry, kid: key.kid }],
+    tips,
+    keys: new Map(checked.keys).set(key.kid, key)
+  }
+})
+
+/**
+ * Logs that were checked by this process, by the digest of all their entries, the latest ones only. What a worker has
+ * checked once it need not check again when the slip comes back longer, as long as the keys are the same.
+ */
+export class Cache {
+  private readonly known = new Map<string, Checked>()
+  private readonly size: number
+  constructor(size = 500) {
+    this.size = size
+  }
+  get(name: string): Checked | undefined {
+    return this.known.get(name)
+  }
+  set(name: string, checked: Checked): void {
+    this.known.delete(name)
+    this.known.set(name, checked)
+    for (const oldest of this.known.keys()) {
+      if (this.known.size <= this.size) break
+      this.known.delete(oldest)
+    }
+  }
+}
+
+/** The names of a log's beginnings in the cache: each the digest of all entries up to one. */
+const namesOf = (log: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const names: Array<string> = []
+  for (const jws of log) names.push(digest(`${names.at(-1) ?? ""} ${jws}`))
+  return names
+}
+
+/** The longest beginning that was checked before and whose keys are what they were; a revoked key is another key. */
+const longestKnown = Effect.fnUntraced(function* (names: ReadonlyArray<string>, cache: Cache) {
+  const keys = yield* Keys
+  for (let length = names.length; length > 0; length--) {
+    const known = cache.get(names[length - 1] ?? "")
+    if (known === undefined) continue
+    const now = yield* Effect.forEach(known.keys.values(), (key) =>
+      Effect.map(keys.find(key.kid), (found) => found === key)
+    )
+    if (!now.includes(false)) return { checked: known, length }
+  }
+  return { checked: nothing, length: 0 }
+})
+
 /** Checks a whole log and says what it proves. */
 export const verify = Effect.fnUntraced(function* (
-  log: ReadonlyArray<string>
+  log: ReadonlyArray<string>,
+  cache: Cache = new Cache(0)
 ): Effect.fn.Return<Proven, Refused | Unavailable, Keys> {
-  const entries: Array<Entry & { readonly kid: string }> = []
-  let slip: Envelope.RoutingSlip | undefined
-  let authority: Authority = { obo_sha256: null, expires_at: 0 }
-  let prev: string | null = null
-  for (const [index, jws] of log.entries()) {
-    const { entry, key } = yield* open(jws, index)
-    if (!follows(entry, index, entries.at(-1), prev)) {
-      return yield* refuse("broken-log", `entry ${index} does not follow the one before it`)
-    }
-    if (slip === undefined) {
-      if (key.grants.issues !== true) return yield* refuse("not-authorised", `${key.kid} may not begin slips`)
-      if (entry.manifest === null || !Slip.isStart(entry.manifest.slip)) {
-        return yield* refuse("illegal-transition", "the manifest is not a beginning")
-      }
-      ;({ slip, ...authority } = entry.manifest)
-    } else if (entry.transition !== null) {
-      const hop = Slip.next(slip)
-      if (hop === undefined || !maySign(key, entry.transition, hop)) {
-        const what = hop === undefined ? "a slip at its end" : `${hop.activity} to be ${entry.transition.type}`
-        return yield* refuse("not-authorised", `${key.kid} may not sign for ${what}`)
-      }
-      if (entry.transition.type === "reauthorised") authority = entry.transition
-      if (entry.transition.type === "executed" && entry.at > authority.expires_at + skew) {
-        return yield* refuse("expired", `step ${hop.step} was executed after the slip's authority had run out`)
-      }
-      const applied: Result.Result<Envelope.RoutingSlip, string> = Slip.apply(slip, entry.transition)
-      if (Result.isFailure(applied)) return yield* refuse("illegal-transition", applied.failure)
-      slip = applied.success
-    }
-    if (entry.aud !== (Slip.next(slip)?.queue ?? null)) {
-      return yield* refuse("broken-log", `entry ${index} is for another queue than its next step`)
-    }
-    entries.push({ ...entry, kid: key.kid })
-    prev = digest(jws)
-  }
-  const last = entries.at(-1)
-  if (slip === undefined || last === undefined || prev === null) {
-    return yield* refuse("unsigned", "the message carries no signed log")
-  }
-  return { slip, entries, last, digest: prev, authority }
+  const names = namesOf(log)
+  const known = yield* longestKnown(names, cache)
+  let { checked } = known
+  for (const jws of log.slice(known.length)) checked = yield* advance(checked, jws)
+  const tip = checked.tips.values().reduce<Tip | undefined>((_, each) => each, undefined)
+  if (tip === undefined) return yield* refuse("unsigned", "the message carries no signed log")
+  const stray = checked.tips.values().find((each) => each !== tip && each.digest !== tip.from)
+  if (stray !== undefined || tip.branched) return yield* refuse("broken-log", "the log has more than one end")
+  cache.set(names.at(-1) ?? "", checked)
+  return { slip: tip.slip, entries: checked.entries, last: tip.entry, digest: tip.digest, authority: tip.authority }
 })
+
+/** Reads an entry that was checked before. */
+const entryIn = (jws: string): Entry | undefined => {
+  const json = StrictJson.parse(decodeBase64(jws.split(".")[1] ?? ""))
+  return Result.isSuccess(json) ? Option.getOrUndefined(decodeKnown(json.success)) : undefined
+}
+
+/** Where the next entry goes. */
+export interface Place {
+  readonly index: number
+  readonly prev: string | null
+  /** All entries that it comes after. */
+  readonly log: ReadonlyArray<string>
+}
+
+/** The place after the newest entry of a message that was checked. */
+export const after = (context: Envelope.SecurityContext): Place => placeAfter(entriesOf(context))
+
+const placeAfter = (log: ReadonlyArray<string>, all = log): Place => {
+  const newest = log.at(-1)
+  return newest === undefined
+    ? { index: 0, prev: null, log: all }
+    : { index: (entryIn(newest)?.index ?? 0) + 1, prev: digest(newest), log: all }
+}
+
+/** The place where branches are joined: after the trunk's newest entry, with the entries of all branches before it. */
+export const joining = (contexts: ReadonlyArray<Envelope.SecurityContext>): Place => {
+  let trunk: ReadonlyArray<string> = []
+  const branches = contexts.flatMap((context) => {
+    const log = entriesOf(context)
+    const from = log.findLastIndex((jws) => entryIn(jws)?.transition?.type === "scattered")
+    trunk = log.slice(0, Math.max(0, from))
+    return log.slice(Math.max(0, from))
+  })
+  return placeAfter(trunk, [...trunk, ...branches])
+}
 
 const encodeSlip = Schema.encodeSync(Envelope.RoutingSlip)
 
 /** Checks a whole message against its log. */
-export const verifyEnvelope = Effect.fnUntraced(function* ({
-  headers,
-  payload
-}: Envelope.Envelope): Effect.fn.Return<Proven, Refused | Unavailable, Keys> {
-  const proven = yield* verify(entriesOf(headers.security_context))
+export const verifyEnvelope = Effect.fnUntraced(function* (
+  { headers, payload }: Envelope.Envelope,
+  cache?: Cache
+): Effect.fn.Return<Proven, Refused | Unavailable, Keys> {
+  const proven = yield* verify(entriesOf(headers.security_context), cache)
   const { authority, last, slip } = proven
   if (
     last.tenant_id !== headers.tenant_id ||
@@ -258,7 +438,7 @@ export const verifyEnvelope = Effect.fnUntraced(function* ({
     return yield* refuse("tampered", "the payload is not that of the step at hand")
   }
   const token = headers.security_context.obo_token
-  if ((token === null ? null : digest(token)) !== authority.obo_sha256) {
+  if (!authority.tokens.includes(token === null ? null : digest(token))) {
     return yield* refuse("tampered", "the token is not the one that was signed for")
   }
   return proven

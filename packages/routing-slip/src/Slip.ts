@@ -4,6 +4,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Branches from "./Branches.ts"
 import * as Envelope from "./Envelope.ts"
 
 const common = { step: Envelope.StepId, at: Envelope.Instant }
@@ -41,12 +42,24 @@ export const Transition = Schema.Union([
   /** An operator had the compensation skipped. */
   Schema.Struct({ type: Schema.Literal("skipped"), ...common, by: Schema.String }),
   /** The compensation was given up, as its activity declares. */
-  Schema.Struct({ type: Schema.Literal("abandoned"), ...common, error: Schema.String, message: Schema.String })
+  Schema.Struct({ type: Schema.Literal("abandoned"), ...common, error: Schema.String, message: Schema.String }),
+  /** One of the step's branches was begun: of all these, one follows the same entry for each branch. */
+  Schema.Struct({ type: Schema.Literal("scattered"), ...common, branch: Envelope.StepId }),
+  /** Branches were joined, in the order in which they arrived, each named with the digest of its newest entry. */
+  Schema.Struct({
+    type: Schema.Literal("gathered"),
+    ...common,
+    joined: Schema.Array(Schema.Struct({ branch: Envelope.StepId, digest: Schema.String }))
+  }),
+  /** A branch came too late; it is undone, or what it did is kept. */
+  Schema.Struct({ type: Schema.Literal("superseded"), ...common, keep: Schema.Boolean })
 ])
 export type Transition = typeof Transition.Type
 
 /** Where a slip goes next. */
 export interface Hop {
+  /** Whether a step is done or undone there, branches are begun, or a branch is gathered. */
+  readonly kind: "step" | "scatter" | "gather"
   readonly phase: "execute" | "compensate"
   readonly step: string
   readonly activity: string
@@ -55,20 +68,31 @@ export interface Hop {
   readonly timeoutMillis: number | undefined
 }
 
+const nothing: Envelope.Sealed = { data: null, encrypted: false }
+
+/** Where a branch goes at its end: to its gather, unless that went on without it. */
+const home = ({ branch }: Envelope.RoutingSlip): Hop | undefined => {
+  if (branch === undefined || branch.superseded) return undefined
+  const { activity, branch: step, phase, queue } = branch
+  return { kind: "gather", phase, step, activity, queue, payload: nothing, timeoutMillis: undefined }
+}
+
 /** The next hop, or undefined where the slip is at its end. */
 export const next = (slip: Envelope.RoutingSlip): Hop | undefined => {
-  if (slip.phase === "done") return undefined
+  if (slip.phase === "done") return home(slip)
   if (slip.phase === "execute") {
-    const step = slip.itinerary[0]
-    if (step === undefined) return undefined
-    const { activity, queue, arguments: data, encrypted, timeout_ms } = step
+    const found = slip.itinerary[0]
+    if (found === undefined) return undefined
+    const { activity, queue, arguments: data, encrypted, step, timeout_ms } = found
+    const kind = found.scatter === undefined ? "step" : "scatter"
     const payload = { data, encrypted }
-    return { phase: "execute", step: step.step, activity, queue, payload, timeoutMillis: timeout_ms ?? undefined }
+    return { kind, phase: "execute", step, activity, queue, payload, timeoutMillis: timeout_ms ?? undefined }
   }
   const entry = slip.compensation_log.at(-1)
   if (entry === undefined) return undefined
   const { step, activity, queue, data, encrypted } = entry
-  return { phase: "compensate", step, activity, queue, payload: { data, encrypted }, timeoutMillis: undefined }
+  const kind = entry.branches === undefined ? "step" : "scatter"
+  return { kind, phase: "compensate", step, activity, queue, payload: { data, encrypted }, timeoutMillis: undefined }
 }
 
 /** The slip as it is before anything was done. */
@@ -96,7 +120,9 @@ export const isStart = (slip: Envelope.RoutingSlip): boolean =>
   slip.fault === null &&
   slip.outcome === null &&
   slip.phase === "execute" &&
+  slip.branch === undefined &&
   slip.itinerary.length > 0 &&
+  slip.itinerary.every(Branches.isScatter) &&
   new Set(slip.itinerary.map(({ step }) => step)).size === slip.itinerary.length
 
 /** Ends a slip that has nothing left to do. */
@@ -107,18 +133,31 @@ const settled = (slip: Envelope.RoutingSlip): Envelope.RoutingSlip => {
   return slip.phase === "compensate" && slip.compensation_log.length === 0 ? { ...slip, phase: "done" } : slip
 }
 
-/** Applies a transition, or says why it is not allowed. */
+const kinds: { readonly [type in Transition["type"]]: ReadonlyArray<`${Hop["phase"]} ${Hop["kind"]}`> } = {
+  executed: ["execute step"],
+  faulted: ["execute step", "execute scatter"],
+  cancelled: ["execute step", "execute scatter"],
+  reauthorised: ["execute step"],
+  compensated: ["compensate step"],
+  skipped: ["compensate step", "compensate scatter"],
+  abandoned: ["compensate step", "compensate scatter"],
+  scattered: ["execute scatter", "compensate scatter"],
+  gathered: ["execute scatter", "compensate scatter"],
+  superseded: ["execute gather", "compensate gather"]
+}
+
+/** Applies a transition, or says why it is not allowed. `joined` are the branches that a `gathered` names. */
 export const apply = (
   slip: Envelope.RoutingSlip,
-  transition: Transition
+  transition: Transition,
+  joined: ReadonlyArray<Envelope.RoutingSlip> = []
 ): Result.Result<Envelope.RoutingSlip, string> => {
   const hop = next(slip)
   if (hop === undefined) return Result.fail("the slip is at its end")
   if (hop.step !== transition.step) return Result.fail(`step ${hop.step} is at hand, not ${transition.step}`)
-  const wants = ["executed", "faulted", "cancelled", "reauthorised"].includes(transition.type)
-    ? "execute"
-    : "compensate"
-  if (hop.phase !== wants) return Result.fail(`a step cannot be ${transition.type} in phase ${hop.phase}`)
+  if (!kinds[transition.type].includes(`${hop.phase} ${hop.kind}`)) {
+    return Result.fail(`a ${hop.kind} cannot be ${transition.type} in phase ${hop.phase}`)
+  }
   switch (transition.type) {
     case "executed":
       return Result.map(revise(slip, hop, transition), (revised) => settled(executed(revised, hop, transition)))
@@ -140,12 +179,25 @@ export const apply = (
     case "reauthorised":
       return Result.succeed(slip)
     case "compensated":
-      return Result.succeed(undone({ ...slip, variables: { ...slip.variables, ...transition.set } }))
+      return Result.succeed(undone(setting(slip, transition.set)))
     case "skipped":
     case "abandoned":
       return Result.succeed(undone({ ...slip, not_undone: [...slip.not_undone, hop.step] }))
+    case "scattered":
+      return Result.map(Branches.split(slip, transition.branch, transition.at), settled)
+    case "gathered":
+      return Result.map(Branches.join(slip, hop.step, joined), settled)
+    case "superseded":
+      return Result.map(Branches.supersede(slip, transition.keep), settled)
   }
 }
+
+/** Sets variables; a branch keeps account of them for its gather. */
+const setting = (slip: Envelope.RoutingSlip, set: { readonly [name: string]: Schema.Json }): Envelope.RoutingSlip => ({
+  ...slip,
+  variables: { ...slip.variables, ...set },
+  ...(slip.branch === undefined ? {} : { branch: { ...slip.branch, set: { ...slip.branch.set, ...set } } })
+})
 
 const undone = (slip: Envelope.RoutingSlip): Envelope.RoutingSlip =>
   settled({ ...slip, compensation_log: slip.compensation_log.slice(0, -1) })
@@ -156,12 +208,11 @@ const executed = (slip: Envelope.RoutingSlip, hop: Hop, transition: Executed): E
   const { step, activity, queue } = hop
   const { at, undo, set, terminate } = transition
   return {
-    ...slip,
+    ...setting(slip, set),
     itinerary: terminate ? [] : slip.itinerary.slice(1),
     activity_log: [...slip.activity_log, { step, activity, at }],
     compensation_log:
       undo === null ? slip.compensation_log : [...slip.compensation_log, { step, activity, queue, ...undo }],
-    variables: { ...slip.variables, ...set },
     outcome: terminate ? "terminated" : null
   }
 }
@@ -180,6 +231,7 @@ const revise = (
   }
   const foreign = insert.find(({ activity }) => !revision.activities.includes(activity))
   if (foreign !== undefined) return Result.fail(`${foreign.activity} may not be inserted`)
+  if (insert.some(({ scatter }) => scatter !== undefined)) return Result.fail("branches may not be inserted")
   const misnamed = insert.find(({ step }, index) => step !== `${hop.step}.${index + 1}`)
   if (misnamed !== undefined) return Result.fail(`an inserted step may not be named ${misnamed.step}`)
   const [current, ...rest] = slip.itinerary

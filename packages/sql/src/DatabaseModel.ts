@@ -11,7 +11,8 @@ export const Type = Schema.Literals([
   "boolean",
   "timestamp with time zone",
   "jsonb",
-  "text[]"
+  "text[]",
+  "bytea"
 ])
 export type Type = typeof Type.Type
 

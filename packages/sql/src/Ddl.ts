@@ -19,6 +19,7 @@ import type * as Resource from "@tenon/core/Resource"
 import * as Schema from "effect/Schema"
 import type * as DatabaseModel from "./DatabaseModel.ts"
 import { frameworkSchema } from "./DatabaseModel.ts"
+import * as FrameworkTable from "./FrameworkTable.ts"
 import * as FrameworkTables from "./FrameworkTables.ts"
 import * as SqlName from "./SqlName.ts"
 import { Buffer } from "node:buffer"
@@ -88,7 +89,7 @@ const tableOf = (
     resource: resource.name,
     ...(resource.tenantScoped ? { tenantColumn: resource.tenancyKey } : {}),
     columns: [
-      ...tenant.map(FrameworkTables.tenantColumn),
+      ...tenant.map(FrameworkTable.tenantColumn),
       ...resource.columns.map((column) => columnOf(resource, column))
     ],
     primaryKey,
@@ -99,7 +100,7 @@ const tableOf = (
         : [{ name: SqlName.derived(resource.table, [name], "check"), column: name, values: [...new Set(literals)] }]
     ),
     foreignKeys,
-    policies: resource.tenantScoped ? [FrameworkTables.tenantIsolation] : [],
+    policies: resource.tenantScoped ? [FrameworkTable.tenantIsolation] : [],
     grants: [
       {
         role: "app",

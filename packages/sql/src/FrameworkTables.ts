@@ -10,68 +10,23 @@
  * - `api_keys`: hashes only. The relay sees the one row whose hash it presents in `app.api_key_hash`.
  * - `tenants`: who there is; the application sees its own tenant, the relay keeps all.
  * - `removed_values`: what a removed field held, kept when its column is nulled (E2).
+ * - Those of routing slips and queues: `MeshTables`.
  * - `_schema_versions`, `migrations`: what the database is at (E1, E3).
  */
+import type { Table } from "./DatabaseModel.ts"
 import {
-  type Column,
-  type Default,
-  frameworkSchema,
-  type Index,
-  type Policy,
-  type Table,
-  type Type
-} from "./DatabaseModel.ts"
+  createdAt,
+  now,
+  ofTenant,
+  optional,
+  relayAll,
+  required,
+  table,
+  tenantIsolation,
+  value
+} from "./FrameworkTable.ts"
+import * as MeshTables from "./MeshTables.ts"
 import * as SqlName from "./SqlName.ts"
-
-const required = (name: string, type: Type, value?: Default): Column => ({
-  name,
-  type,
-  nullable: false,
-  ...(value === undefined ? {} : { default: value })
-})
-const optional = (name: string, type: Type): Column => ({ name, type, nullable: true })
-const value = (of: string | number | ReadonlyArray<string>): Default => ({ _tag: "Value", value: of })
-const now: Default = { _tag: "Now" }
-const createdAt = required("created_at", "timestamp with time zone", now)
-
-/** The column that every tenant table begins with. */
-export const tenantColumn = (name: string): Column => required(name, "text", { _tag: "Tenant" })
-
-/** The policy of every tenant table. */
-export const tenantIsolation: Policy = { name: "tenant_isolation", role: "app", rows: "tenant" }
-
-interface Parts extends Partial<Omit<Table, "schema" | "name" | "primaryKey" | "indexes">> {
-  readonly columns: ReadonlyArray<Column>
-  readonly key: ReadonlyArray<string>
-  readonly indexes?: ReadonlyArray<ReadonlyArray<string>>
-  readonly uniques?: ReadonlyArray<ReadonlyArray<string>>
-}
-
-const table = (name: string, { key, indexes = [], uniques = [], ...parts }: Parts): Table => ({
-  schema: frameworkSchema,
-  name,
-  checks: [],
-  foreignKeys: [],
-  policies: [],
-  grants: [],
-  ...parts,
-  primaryKey: { name: SqlName.derived(name, [], "pkey"), columns: key },
-  indexes: [
-    ...uniques.map((columns): Index => ({ name: SqlName.derived(name, columns, "key"), columns, unique: true })),
-    ...indexes.map((columns): Index => ({ name: SqlName.derived(name, columns, "idx"), columns, unique: false }))
-  ]
-})
-
-const ofTenant = (name: string, parts: Parts): Table =>
-  table(name, {
-    ...parts,
-    tenantColumn: "tenant_id",
-    columns: [tenantColumn("tenant_id"), ...parts.columns],
-    key: ["tenant_id", ...parts.key],
-    policies: [tenantIsolation, ...(parts.policies ?? [])]
-  })
-
-const relayAll: Policy = { name: "relay", role: "relay", rows: "all" }
 
 /** In the order of their creation. */
 export const tables: ReadonlyArray<Table> = [
@@ -205,5 +160,6 @@ export const tables: ReadonlyArray<Table> = [
     ],
     key: ["resource", "field", "key", "removed_at"],
     grants: [{ role: "app", privileges: ["select"] }]
-  })
+  }),
+  ...MeshTables.tables
 ]

@@ -1,5 +1,6 @@
 /** What every store of hops has to do. */
 import {
+  branchKey,
   type Claim,
   HopStore,
   type HopKey,
@@ -20,7 +21,12 @@ const newKey = (phase: HopKey["phase"] = "execute"): HopKey => ({
 })
 const body = (text: string) => new TextEncoder().encode(text)
 const message = (text: string) => ({ queue: "q", id: text, body: body(text) })
-const incoming = (digest = "d", index?: number) => ({ digest, index, incoming: message("incoming") })
+const incoming = (digest = "d", index?: number) => ({
+  digest,
+  index,
+  branch: "",
+  incoming: message("incoming")
+})
 const event = (type: SlipEvent["type"]): SlipEvent => ({
   type,
   step: "1",
@@ -186,7 +192,7 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           assert.deepStrictEqual([waiting?.key, waiting?.message.id, others], [key, "old", []])
           assert.deepStrictEqual(yield* store.suspended("tenant-b", key.correlationId), [])
 
-          const fresh = { digest: "d2", index: 2, incoming: message("new") }
+          const fresh = { digest: "d2", index: 2, branch: "", incoming: message("new") }
           const foreign = { ...key, tenantId: "tenant-b" }
           assert.strictEqual(
             (yield* Effect.flip(store.reauthorise(foreign, fresh, event("reauthorised"))))._tag,
@@ -241,6 +247,78 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           assert.include(yield* dueOf(key), "halted")
           assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", skippedBy: "grace" })
           assert.strictEqual((yield* Effect.flip(store.resume(key.tenantId, key.correlationId)))._tag, "NotHalted")
+        })
+      )
+
+      it.effect("branches wait for their time, arrive in one order for ever, and may be called off together", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          yield* store.open(record(key), message("first"), event("dispatched"))
+          yield* store.dispatched({ ...key, step: "0" }, "first")
+          const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          const further = ["1.1", "1.2"].map((branch, index) => ({
+            key: branchKey(key, branch),
+            message: message(branch),
+            delay: index * 300
+          }))
+          const completion = { outgoing: undefined, further, event: event("scattered"), slip: undefined }
+          yield* store.complete(held, { ...completion, closes: "1." })
+          assert.strictEqual((yield* store.slip(key.tenantId, key.correlationId))?.status, "executing")
+          assert.deepStrictEqual(yield* dueOf(key), ["1.1"])
+          yield* store.dispatched(branchKey(key, "1.1"), "1.1")
+          yield* Effect.sleep("350 millis")
+          assert.deepStrictEqual(yield* dueOf(key), ["1.2"])
+
+          const arrive = (branch: string, text = branch) =>
+            Effect.map(store.arrive(key, "1/execute", { branch, body: body(text) }), (found) =>
+              found.map((each) => `${each.branch} ${new TextDecoder().decode(each.body)}`)
+            )
+          assert.deepStrictEqual(yield* arrive("1.2"), ["1.2 1.2"])
+          assert.deepStrictEqual(yield* arrive("1.1"), ["1.2 1.2", "1.1 1.1"])
+          assert.deepStrictEqual(yield* arrive("1.2", "again"), ["1.2 1.2"], "the first answer stands")
+          const many = yield* Effect.all(
+            Array.from({ length: 20 }, (_, index) => arrive(`1.${index + 3}`)),
+            { concurrency: "unbounded" }
+          )
+          assert.deepStrictEqual(
+            many.map((found) => found.length).toSorted((a, b) => a - b),
+            Array.from({ length: 20 }, (_, index) => index + 3)
+          )
+
+          const within = { ...key, step: "1.1.1" }
+          assert.deepInclude(yield* store.claim(within, incoming(), 10_000), { cancelledBy: "the gather" })
+          const beside = { ...key, step: "10" }
+          assert.deepInclude(yield* store.claim(beside, incoming(), 10_000), { cancelledBy: undefined })
+        })
+      )
+
+      it.effect("one place of a log belongs to each of its branches", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          const claim = (step: string, branch: string, digest: string) =>
+            Effect.map(store.claim({ ...key, step }, { ...incoming(digest, 3), branch }, 10_000), ({ _tag }) => _tag)
+          assert.strictEqual(yield* claim("1.1.1", "1.1", "d1"), "Claimed")
+          assert.strictEqual(yield* claim("1.2.1", "1.2", "d2"), "Claimed")
+          assert.strictEqual(yield* claim("1.2.2", "1.2", "d3"), "Forked")
+        })
+      )
+
+      it.effect("a slip shows that a step of it is halted for as long as it is, whatever else goes on", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey("compensate")
+          const status = Effect.map(store.slip(key.tenantId, key.correlationId), (slip) => slip?.status)
+          yield* store.open(record(key), message("first"), event("dispatched"))
+          const one = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          const other = { ...key, step: "2" }
+          const two = heldBy(other, yield* store.claim(other, incoming(), 10_000))
+          yield* store.halt(one, { incoming: message("halted"), event: event("halted") })
+          yield* store.complete(two, { outgoing: undefined, event: event("executed"), slip: record(key, "completed") })
+          assert.strictEqual(yield* status, "halted")
+          yield* store.resume(key.tenantId, key.correlationId)
+          assert.strictEqual(yield* status, "completed")
         })
       )
 

@@ -1,0 +1,123 @@
+/** How a step is claimed in one transaction: forks are found, leases kept, and what comes too early is remembered. */
+import type { Row, SqlFailed, Transaction } from "@tenon/messaging/Transactions"
+import type { Outgoing } from "@tenon/messaging/Transport"
+import * as Effect from "effect/Effect"
+import type { Claim, Claimant, HopKey } from "./HopStore.ts"
+
+/** The row of a step; its key are the first four parameters. */
+export const where = "tenant_id = $1 and correlation_id = $2 and step = $3 and phase = $4"
+
+/** The parameters of `where`. */
+export const keyOf = ({ tenantId, correlationId, step, phase }: HopKey): ReadonlyArray<unknown> => [
+  tenantId,
+  correlationId,
+  step,
+  phase
+]
+
+/** The database's time: that of the statement and not of the transaction, which may have waited. */
+export const now = "clock_timestamp()"
+
+/** The columns `queue`, `message_id` and `body` of a message. */
+export const columnsOf = (message: Outgoing | undefined): ReadonlyArray<unknown> => [
+  message?.queue ?? null,
+  message?.id ?? null,
+  message?.body ?? null
+]
+
+/** The message in a row, where there is one. */
+export const messageOf = (row: Row): Outgoing | undefined =>
+  row["body"] instanceof Uint8Array
+    ? { queue: String(row["queue"]), id: String(row["message_id"]), body: row["body"] }
+    : undefined
+
+/** Ends the transaction of a claim, so that nothing of a forked message is kept. */
+export class Forked {
+  readonly _tag = "Forked"
+  readonly detail: string
+  readonly message = "forked"
+  constructor(detail: string) {
+    this.detail = detail
+  }
+}
+
+const textOrNothing = (value: unknown) => (typeof value === "string" ? value : undefined)
+
+/** Has the relay look once the lease is over, where there is a message to publish then. */
+export const lease = (param: string) => `due_at = ${now} + make_interval(secs => ${param}),
+  pending_at = case when body is null then null else ${now} + make_interval(secs => ${param}) end`
+
+/** Has a slip show how it stands, once none of its steps is set aside any more; its key are the first two parameters. */
+export const showAgain = `update tenon.slips set halted = halted - 1,
+  status = case when halted > 1 then status else stands end where tenant_id = $1 and correlation_id = $2`
+
+/** Claims a step inside a transaction. */
+export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claimant, seconds: number) =>
+  Effect.fnUntraced(function* (tx: Transaction): Effect.fn.Return<Claim, SqlFailed | Forked> {
+    const slip = [key.tenantId, key.correlationId]
+    const [, , [row] = [], [head] = [], [cancelled] = []] = yield* tx.run([
+      {
+        sql: `insert into tenon.slip_hops
+          (tenant_id, correlation_id, step, phase, digest, status, due_at, published_at)
+          values ($1, $2, $3, $4, $5, 'claimed', '-infinity', '-infinity') on conflict do nothing`,
+        params: [...keyOf(key), digest]
+      },
+      {
+        sql: `insert into tenon.slip_heads (tenant_id, correlation_id, branch, place, digest)
+          select $1, $2, $3, $4::bigint, $5 where $4::bigint is not null on conflict do nothing`,
+        params: [...slip, branch, index ?? null, digest]
+      },
+      {
+        sql: `select digest, status, due_at > ${now} as early, token::int, claims::int, failures::int, skipped_by,
+          queue, message_id, body from tenon.slip_hops where ${where} for update`,
+        params: keyOf(key)
+      },
+      {
+        sql: `select digest from tenon.slip_heads
+          where tenant_id = $1 and correlation_id = $2 and branch = $3 and place = $4`,
+        params: [...slip, branch, index ?? -1]
+      },
+      {
+        sql: `select cancelled_by from tenon.slip_cancellations
+          where tenant_id = $1 and correlation_id = $2 and starts_with($3, scope) order by scope limit 1`,
+        params: [...slip, key.step]
+      }
+    ])
+    if (row === undefined) return yield* Effect.die(new Error("the row that was inserted is not there"))
+    if (row["digest"] !== digest) {
+      return yield* Effect.fail(new Forked(`another message for step ${key.step} was accepted before`))
+    }
+    if (head !== undefined && head["digest"] !== digest) {
+      return yield* Effect.fail(new Forked(`another entry ${index} of this log was accepted before`))
+    }
+    if (row["status"] === "done") return { _tag: "Done", outgoing: messageOf(row) }
+    if (row["status"] === "halted") return { _tag: "Parked" }
+    if (row["early"] === true) {
+      if (row["status"] === "claimed") {
+        yield* tx.commit([
+          {
+            sql: `update tenon.slip_hops set queue = $5, message_id = $6, body = $7::bytea, pending_at = due_at
+              where ${where}`,
+            params: [...keyOf(key), ...columnsOf(incoming)]
+          }
+        ])
+      }
+      return { _tag: "Parked" }
+    }
+    yield* tx.commit([
+      {
+        sql: `update tenon.slip_hops set status = 'claimed', token = token + 1, claims = claims + 1, ${lease("$5")}
+          where ${where}`,
+        params: [...keyOf(key), seconds]
+      },
+      ...(row["status"] === "suspended" ? [{ sql: showAgain, params: slip }] : [])
+    ])
+    return {
+      _tag: "Claimed",
+      token: Number(row["token"]) + 1,
+      claims: Number(row["claims"]) + 1,
+      failures: Number(row["failures"]),
+      skippedBy: textOrNothing(row["skipped_by"]),
+      cancelledBy: textOrNothing(cancelled?.["cancelled_by"])
+    }
+  })

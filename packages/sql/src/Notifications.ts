@@ -1,0 +1,56 @@
+/**
+ * Listens to PostgreSQL's notifications (`listen` and `notify`, PostgreSQL manual, chapter 40). They are hints: one that
+ * is sent while the connection is down is lost, so a listener looks by itself now and then, and whenever it is told that
+ * the connection is new. A pooler in transaction mode passes nothing on.
+ */
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import type * as Redacted from "effect/Redacted"
+
+/** Hears what is notified. */
+export class Notifications extends Context.Service<
+  Notifications,
+  {
+    /**
+     * Calls back with each payload on a channel, and with undefined once it listens and whenever it listens anew after a
+     * lost connection. It never ends by itself.
+     */
+    readonly listen: (
+      channel: string,
+      hear: (payload: string | undefined) => Effect.Effect<void>
+    ) => Effect.Effect<never>
+  }
+>()("@tenon/sql/Notifications") {}
+
+const pause = "1 second"
+
+/** One connection for each channel that is listened to, opened anew when it is lost. */
+export const layer = (options: { readonly url: Redacted.Redacted }): Layer.Layer<Notifications> =>
+  Layer.succeed(Notifications, {
+    listen: (channel, hear) =>
+      Effect.gen(function* () {
+        const connection = yield* PgConnection.make({ url: options.url, applicationName: "tenon-listen" })
+        const heard = yield* connection.listen(channel)
+        yield* hear(undefined)
+        return yield* Queue.take(heard).pipe(
+          Effect.flatMap(({ payload }) => hear(payload)),
+          Effect.forever
+        )
+      }).pipe(
+        Effect.scoped,
+        Effect.catchCause((cause) => Effect.logDebug("The listener's connection is gone", cause)),
+        Effect.andThen(Effect.sleep(pause)),
+        Effect.forever
+      )
+  })
+
+/** The same, from `DATABASE_URL`. */
+export const layerConfig: Layer.Layer<Notifications, Config.ConfigError> = Layer.unwrap(
+  Effect.gen(function* () {
+    return layer({ url: yield* Config.Redacted("DATABASE_URL") })
+  })
+)
