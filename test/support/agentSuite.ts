@@ -3,16 +3,11 @@ import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
 import { AgentRun } from "@tenon/agents/AgentRun"
 import * as Content from "@tenon/agents/Content"
-import { Message } from "@tenon/agents/Message"
-import { Participant } from "@tenon/agents/Participant"
 import { Question } from "@tenon/agents/Question"
-import type { QueuePolicy } from "@tenon/agents/RunQueue"
-import { Thread } from "@tenon/agents/Thread"
 import type { CurrentActor } from "@tenon/core/Actor"
 import { Interpreter } from "@tenon/core/Interpreter"
-import * as Registry from "@tenon/core/Registry"
+import type * as Registry from "@tenon/core/Registry"
 import * as Repository from "@tenon/core/Repository"
-import type * as Resource from "@tenon/core/Resource"
 import * as Tenon from "@tenon/core/Tenon"
 import * as Workflow from "@tenon/core/Workflow"
 import { Payment, refund } from "@tenon/examples/agents/Refund"
@@ -22,16 +17,14 @@ import type * as Testing from "@tenon/testing/Testing"
 import { assert, describe, layer as suite } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { conversation, eventually, registry } from "./agentDomain.ts"
 
 /** What the agents run on. */
 export type Infrastructure = (
   domain: Registry.Registry,
   options: Testing.Options
 ) => Layer.Layer<Interpreter | Repository.Repository | CurrentActor>
-
-const registry = Registry.make({ resources: [...Agents.resources, Payment], workflows: [...Agents.workflows] })
 
 const slow = Agent.make("slow", (ctx) =>
   Effect.gen(function* () {
@@ -55,47 +48,6 @@ const echo = Agent.make("echo", (ctx) =>
 const workflows = Workflow.layer(
   Agents.implement(Weather.weather, refund, Research.research, Research.researcher, slow, broken, echo)
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
-
-const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (seen: A) => boolean) =>
-  look.pipe(
-    Effect.filterOrFail(holds, (seen) => `not yet: ${JSON.stringify(seen)}`),
-    Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(500)]))
-  )
-
-const inThread = (threadId: string, sort?: string) => ({
-  filters: [{ field: "threadId", operator: "eq" as const, value: threadId }],
-  ...(sort === undefined ? {} : { sort })
-})
-
-const rowsIn = <R extends Resource.Typed>(resource: R, threadId: string, sort?: string) =>
-  Effect.gen(function* () {
-    const repository = yield* Repository.Repository
-    return (yield* repository.list(resource, inThread(threadId, sort))).items
-  })
-
-const conversation = Effect.fnUntraced(function* (agent: string, policy: QueuePolicy = "enqueue") {
-  const thread = yield* Tenon.invoke(Thread.actions.create, { title: "talk", agent, policy })
-  const ada = yield* Tenon.invoke(Participant.actions.create, { kind: "HUMAN", name: "Ada" })
-  return {
-    thread,
-    post: (key: string, text = key) =>
-      Tenon.invoke(Thread.actions.addMessage, thread.id, {
-        idempotencyKey: key,
-        participantId: ada.id,
-        content: Content.text(text)
-      }),
-    runs: Effect.map(rowsIn(AgentRun, thread.id), (rows) => rows.toSorted((a, b) => (a.id < b.id ? -1 : 1))),
-    said: Effect.map(rowsIn(Message, thread.id, "position"), (rows) =>
-      rows.map(({ content }) =>
-        content.type === "text" ? content.text : content.type === "failure" ? `! ${content.message}` : content.type
-      )
-    ),
-    question: Effect.map(
-      eventually(rowsIn(Question, thread.id), (rows) => rows.some(({ status }) => status === "OPEN")),
-      (rows) => rows.find(({ status }) => status === "OPEN") as Resource.Row<typeof Question>
-    )
-  }
-})
 
 /** Declares the tests for an infrastructure. */
 export const agents = (name: string, infrastructure: Infrastructure) => {

@@ -4,6 +4,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Command from "effect/cli/Command"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as References from "effect/References"
 import * as Runtime from "effect/Runtime"
 import * as Complaint from "./Complaint.ts"
@@ -12,6 +13,7 @@ import { root } from "./Root.ts"
 
 const commands = {
   dev: () => import("./DevCommand.ts").then(({ dev }) => dev),
+  agent: () => import("./AgentCommand.ts").then(({ agent }) => agent),
   run: () => import("./RunCommand.ts").then(({ run }) => run),
   slip: () => import("./SlipCommand.ts").then(({ slip }) => slip),
   migrate: () => import("./MigrateCommand.ts").then(({ migrate }) => migrate),
@@ -32,7 +34,7 @@ export const main = (args: ReadonlyArray<string>): void =>
     Effect.flatMap((loaded) => root.pipe(Command.withSubcommands(loaded), Command.run({ version: "0.1.0" }))),
     Effect.provide(ConfigProvider.layer(Environment.provider)),
     Effect.catch(Complaint.report),
-    Effect.provide(NodeServices.layer),
+    Effect.provide([NodeServices.layer, FetchHttpClient.layer]),
     // What a command prints is its answer, to be read by machines too; what happens on the way goes beside it.
     Effect.provideService(References.LogToStderr, true),
     NodeRuntime.runMain({

@@ -1,5 +1,4 @@
 /** The database of a mesh on one machine. Loaded only by the process that starts the others. */
-import * as HopStoreSqlTables from "@tenon/routing-slip/HopStoreSqlTables"
 import * as Registry from "@tenon/core/Registry"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as Migrations from "@tenon/sql/Migrations"
@@ -8,7 +7,6 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as SqlClient from "effect/sql/SqlClient"
 import { mkdirSync } from "node:fs"
 import { resolve } from "node:path"
 import * as Environment from "./Environment.ts"
@@ -22,18 +20,8 @@ export const ensure = Effect.fnUntraced(function* (state: string, say: Infrastru
   mkdirSync(directory, { recursive: true })
   const settings: Infrastructure.Settings = yield* Infrastructure.startPostgres(directory, process.env, say)
   yield* Environment.publish(directory, settings)
-  yield* prepare.pipe(
+  yield* Migrations.ensure({ registry: Registry.make({ resources: [] }) }).pipe(
     Effect.provide(AdminSql.layerConfig.pipe(Layer.provide(ConfigProvider.layer(Environment.withSettings(settings)))))
   )
   return settings
-})
-
-const prepare = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  yield* Migrations.ensure({ registry: Registry.make({ resources: [] }) })
-  yield* Effect.forEach(
-    HopStoreSqlTables.ddl({ appRole: "tenon_app", relayRole: "tenon_relay" }),
-    (statement) => sql.unsafe(statement),
-    { discard: true }
-  )
 })

@@ -2,7 +2,9 @@
 import type * as restate from "@restatedev/restate-sdk"
 import { Durable, type StepOptions } from "@tenon/core/Durable"
 import { NewId } from "@tenon/core/NewId"
+import { newId, random, RunClock } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
+import * as StepResult from "@tenon/core/StepResult"
 import { Checkpoint } from "@tenon/core/Checkpoint"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
@@ -16,10 +18,8 @@ import type * as Schema from "effect/Schema"
 import type * as ActionHandler from "./ActionHandler.ts"
 import * as Attempt from "./Attempt.ts"
 import * as Handler from "./Handler.ts"
-import { newId, random, RunClock } from "./RunClock.ts"
 import { RunDriver } from "./RunDriver.ts"
 import * as SignedContext from "./SignedContext.ts"
-import * as StepResult from "./StepResult.ts"
 import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
 
@@ -40,8 +40,9 @@ export const attempt = (
   { ctx, input, key, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
-  const driver = new RunDriver()
-  const clock = new RunClock(ctx, driver, claims.at)
+  const driver = new RunDriver<void, unknown>()
+  const clock = new RunClock(claims.at, (_, millis) => driver.await(() => ctx.sleep(millis)))
+  const draw = () => ctx.rand.random()
   const ended = ctx.request().attemptCompletedSignal
   let performed: Array<string> = []
   let sends = 0
@@ -104,7 +105,8 @@ export const attempt = (
         ),
       sleep: (duration) => clock.sleep(duration),
       signal: (name, id) => driver.await(() => ctx.promise<Schema.Json>(Target.promiseOf(name, id)).get()),
-      deliver: (delivery) => driver.now(() => Handler.send(setting, ctx, claims.actor, delivery, following(), keyId)),
+      deliver: (delivery) =>
+        driver.turns.now(() => Handler.send(setting, ctx, claims.actor, delivery, following(), keyId)),
       call: (action, invocation) =>
         driver
           .await(
@@ -119,10 +121,10 @@ export const attempt = (
   )
 
   const context = setting.context.pipe(
-    Context.add(Scheduler.Scheduler, driver.scheduler),
+    Context.add(Scheduler.Scheduler, driver.turns.scheduler),
     Context.add(Clock.Clock, clock),
-    Context.add(Random.Random, random(ctx)),
-    Context.add(NewId, newId(ctx)),
+    Context.add(Random.Random, random(draw)),
+    Context.add(NewId, newId(draw)),
     Context.add(Durable, durable)
   )
   const between = () => {

@@ -32,6 +32,7 @@ export interface SlipEvent {
     | "dispatched"
     | "executed"
     | "scattered"
+    | "arrived"
     | "gathered"
     | "superseded"
     | "faulted"

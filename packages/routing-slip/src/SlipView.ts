@@ -101,6 +101,10 @@ export const summary = ({ activity, correlationId, status, updatedAt }: SlipReco
 const stateAfter: { readonly [type in RecordedEvent["type"]]: StepState | undefined } = {
   dispatched: undefined,
   executed: "done",
+  scattered: "at hand",
+  arrived: undefined,
+  gathered: "done",
+  superseded: undefined,
   faulted: "faulted",
   cancelled: "cancelled",
   compensated: "undone",
@@ -112,45 +116,63 @@ const stateAfter: { readonly [type in RecordedEvent["type"]]: StepState | undefi
   retrying: undefined
 }
 
-const ends = new Set<string>(["executed", "faulted", "cancelled"])
-const problems = new Set<string>(["faulted", "retrying", "halted", "suspended", "abandoned"])
+/** Events of a slip or of a whole branch, rather than of a step. */
+const ofNoStep = new Set<string>(["dispatched", "arrived", "superseded"])
+const ends = new Set<string>(["executed", "gathered", "faulted", "cancelled"])
+const problems = new Set<string>(["faulted", "retrying", "halted", "suspended", "abandoned", "gathered"])
 const setbacks = new Set<string>(["retrying", "halted"])
 
-interface Draft extends Omit<Step, "state"> {
-  state: StepState
-}
-
-const newStep = (step: string, activity: string, state: StepState): Draft => ({
+const newStep = (step: string, activity: string, state: StepState, sentAt: number | null): Step => ({
   step,
   activity,
   state,
   failures: 0,
-  sentAt: null,
+  sentAt,
   endedAt: null,
   undoneAt: null,
   problem: null
 })
 
-/** The steps that something happened to, in that order. */
-const travelled = (events: ReadonlyArray<RecordedEvent>): Map<string, Draft> => {
-  const steps = new Map<string, Draft>()
-  let before: number | null = null
-  for (const { activity, at, detail, step, type } of events) {
-    if (type !== "dispatched") {
-      const known = steps.get(step) ?? { ...newStep(step, activity, "at hand"), sentAt: before }
-      steps.set(step, {
-        ...known,
-        state: stateAfter[type] ?? known.state,
-        failures: known.failures + (setbacks.has(type) ? 1 : 0),
-        endedAt: ends.has(type) ? at : known.endedAt,
-        undoneAt: type === "compensated" ? at : known.undoneAt,
-        problem: problems.has(type) ? detail : known.problem
-      })
-    }
-    before = at
+/** A step after an event. One with branches is gathered twice where it turns back: once done, once undone. */
+const after = (known: Step, { at, detail, type }: RecordedEvent): Step => {
+  const back = known.endedAt !== null && (type === "scattered" || type === "gathered")
+  if (back) return { ...known, ...(type === "gathered" ? { state: "undone", undoneAt: at } : { state: "undoing" }) }
+  const failed = type === "gathered" && detail !== ""
+  return {
+    ...known,
+    state: failed ? "faulted" : (stateAfter[type] ?? known.state),
+    failures: known.failures + (setbacks.has(type) ? 1 : 0),
+    endedAt: ends.has(type) ? at : known.endedAt,
+    undoneAt: type === "compensated" ? at : known.undoneAt,
+    problem: problems.has(type) && detail !== "" ? detail : known.problem
+  }
+}
+
+/** Whether two steps are of different branches of one step: then neither waits for the other. */
+const areParallel = (scattered: ReadonlySet<string>, a: string, b: string): boolean =>
+  [...scattered].some((of) => {
+    const branchOf = (step: string) =>
+      step.startsWith(`${of}.`) ? step.slice(of.length + 1).split(".", 1)[0] : undefined
+    const [first, second] = [branchOf(a), branchOf(b)]
+    return first !== undefined && second !== undefined && first !== second
+  })
+
+/** The steps that something happened to, in that order. A step's message was sent by what happened before on its way. */
+const travelled = (events: ReadonlyArray<RecordedEvent>): Map<string, Step> => {
+  const steps = new Map<string, Step>()
+  const scattered = new Set(events.flatMap(({ step, type }) => (type === "scattered" ? [step] : [])))
+  for (const [index, event] of events.entries()) {
+    const { activity, step, type } = event
+    if (ofNoStep.has(type)) continue
+    const sender = events.slice(0, index).findLast((each) => !areParallel(scattered, each.step, step))
+    steps.set(step, after(steps.get(step) ?? newStep(step, activity, "at hand", sender?.at ?? null), event))
   }
   return steps
 }
+
+/** What an itinerary has left, the steps of branches after the step that they belong to. */
+const left = (itinerary: ReadonlyArray<Envelope.Step>): ReadonlyArray<Pick<Envelope.Step, "step" | "activity">> =>
+  itinerary.flatMap((each) => [each, ...(each.scatter?.branches ?? []).flatMap((branch) => branch.itinerary)])
 
 /** The path: what was travelled, the step at hand, and what is left to do. */
 const pathOf = (slip: Envelope.RoutingSlip | undefined, events: ReadonlyArray<RecordedEvent>): ReadonlyArray<Step> => {
@@ -158,14 +180,13 @@ const pathOf = (slip: Envelope.RoutingSlip | undefined, events: ReadonlyArray<Re
   if (slip === undefined) return [...steps.values()]
   const hop = Slip.next(slip)
   const known = hop === undefined ? undefined : steps.get(hop.step)
-  if (hop?.phase === "compensate" && known?.state === "done") known.state = "undoing"
+  if (hop?.phase === "compensate" && known?.state === "done") steps.set(hop.step, { ...known, state: "undoing" })
   if (slip.phase === "execute") {
-    for (const { activity, step } of slip.itinerary) {
-      const state = step === hop?.step ? "at hand" : "to do"
-      if (!steps.has(step)) {
-        const sentAt = state === "at hand" ? (events.at(-1)?.at ?? null) : null
-        steps.set(step, { ...newStep(step, activity, state), sentAt })
-      }
+    for (const { activity, step } of left(slip.itinerary)) {
+      if (steps.has(step)) continue
+      const atHand = step === hop?.step
+      const sentAt = atHand ? (events.at(-1)?.at ?? null) : null
+      steps.set(step, newStep(step, activity, atHand ? "at hand" : "to do", sentAt))
     }
   }
   return [...steps.values()]

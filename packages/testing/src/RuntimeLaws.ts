@@ -136,7 +136,7 @@ const child = Workflow.implement(
     const durable = yield* Durable.Durable
     yield* durable.notify(Parent, parent, "answer", "two", "2")
     yield* durable.notify(Parent, parent, "answer", "one", "1")
-    yield* durable.notify(Parent, parent, "answer", "late", "1")
+    yield* durable.notify(Parent, parent, "answer", "one", "1")
   })
 )
 
