@@ -1,7 +1,7 @@
 /** The order example as it is deployed: `tenon run`, a process for each activity, real brokers and a real database. */
 import * as Order from "@tenon/examples/order/Order"
 import * as ServicesSql from "@tenon/examples/order/ServicesSql"
-import type { Transport, TransportError } from "@tenon/messaging/Transport"
+import type { Transport } from "@tenon/messaging/Transport"
 import * as TransportRabbitMq from "@tenon/messaging/TransportRabbitMq"
 import * as TransportRedis from "@tenon/messaging/TransportRedis"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
@@ -15,6 +15,7 @@ import * as Scratch from "../support/ScratchDatabase.ts"
 import * as SlipDatabase from "../support/SlipDatabase.ts"
 import { settled, story } from "../support/Slips.ts"
 import * as SlipStore from "../support/SlipStore.ts"
+import * as SlipTransport from "../support/SlipTransport.ts"
 import * as TenonProcess from "../support/TenonProcess.ts"
 
 const prefix = `tenon-processes-${process.pid}-`
@@ -25,22 +26,23 @@ const mesh = join(TenonProcess.packages, "examples/src/order/OrderMesh.ts")
 interface Broker {
   readonly name: string
   readonly env: { readonly [name: string]: string }
-  readonly transport: Layer.Layer<Transport, TransportError>
+  readonly transport: (url: string, roles: SlipStore.Roles) => Layer.Layer<Transport, unknown>
   readonly runs: boolean
 }
 
 const brokers: ReadonlyArray<Broker> = [
+  { name: "PostgreSQL", env: { TRANSPORT: "postgres" }, transport: SlipTransport.over, runs: true },
   {
     name: "Redis",
     // What the killed worker's process was being handed comes again that much later.
     env: { TRANSPORT: "redis", REDIS_URL: redisUrl, REDIS_VISIBILITY: "2 seconds" },
-    transport: TransportRedis.layer({ url: redisUrl, prefix }),
+    transport: () => TransportRedis.layer({ url: redisUrl, prefix }),
     runs: await listens(redisUrl)
   },
   {
     name: "RabbitMQ",
     env: { TRANSPORT: "rabbitmq", RABBITMQ_URL: rabbitUrl },
-    transport: TransportRabbitMq.layer({ url: rabbitUrl, prefix }),
+    transport: () => TransportRabbitMq.layer({ url: rabbitUrl, prefix }),
     runs: await listens(rabbitUrl)
   }
 ]
@@ -96,7 +98,11 @@ for (const { env, name, runs, transport } of brokers) {
               "retrying 3",
               "executed 3"
             ])
-          }).pipe(Effect.provide(Layer.merge(transport, SlipStore.over(database.url, database.roles))))
+          }).pipe(
+            Effect.provide(
+              Layer.merge(transport(database.url, database.roles), SlipStore.over(database.url, database.roles))
+            )
+          )
 
           assert.deepStrictEqual(
             yield* query(`select (select count(*)::int from order_example.charges) as charges,
