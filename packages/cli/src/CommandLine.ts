@@ -15,6 +15,7 @@ const commands = {
   dev: () => import("./DevCommand.ts").then(({ dev }) => dev),
   agent: () => import("./AgentCommand.ts").then(({ agent }) => agent),
   run: () => import("./RunCommand.ts").then(({ run }) => run),
+  deploy: () => import("./DeployCommand.ts").then(({ deploy }) => deploy),
   slip: () => import("./SlipCommand.ts").then(({ slip }) => slip),
   migrate: () => import("./MigrateCommand.ts").then(({ migrate }) => migrate),
   explain: () => import("./ExplainCommand.ts").then(({ explain }) => explain),
