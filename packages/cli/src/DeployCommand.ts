@@ -9,7 +9,6 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
-import { stringify } from "yaml"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as KubernetesManifests from "./KubernetesManifests.ts"
 import * as Output from "./Output.ts"
@@ -84,7 +83,7 @@ const kubernetes = Command.make(
     const problems = KubernetesManifests.problemsOf(wanted)
     if (problems.length > 0) return yield* new KubernetesManifests.InvalidDeployment({ problems })
     const manifests = KubernetesManifests.make(wanted)
-    const text = json ? `${JSON.stringify(listOf(manifests))}\n` : yamlOf(manifests)
+    const text = json ? `${JSON.stringify(listOf(manifests))}\n` : KubernetesManifests.toYaml(manifests)
     if (Option.isSome(out)) yield* Effect.sync(() => writeFileSync(out.value, text))
     if (apply) return yield* applied(text, wanted.namespace)
     return Option.isSome(out)
@@ -101,10 +100,6 @@ const kubernetes = Command.make(
     }
   ])
 )
-
-/** Strings are quoted where anything could take them for something else; long ones are not folded. */
-const yamlOf = (manifests: ReadonlyArray<KubernetesManifests.Manifest>): string =>
-  manifests.map((each) => stringify(each, { version: "1.1", lineWidth: 0, aliasDuplicateObjects: false })).join("---\n")
 
 const listOf = (items: ReadonlyArray<KubernetesManifests.Manifest>) => ({ apiVersion: "v1", kind: "List", items })
 

@@ -5,6 +5,7 @@
 import * as Envelope from "@tenon/routing-slip/Envelope"
 import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
+import { stringify } from "yaml"
 import type { MeshActivity } from "./MeshConfig.ts"
 
 /** When a Deployment is scaled, by the processors' load in percent of what was requested. */
@@ -236,3 +237,7 @@ export const make = (options: Options): ReadonlyArray<Manifest> => {
   }
   return [account, ...options.activities.flatMap(ofActivity)]
 }
+
+/** As YAML, a document for each. Strings are quoted where a reader could take them for something else. */
+export const toYaml = (manifests: ReadonlyArray<Manifest>): string =>
+  manifests.map((each) => stringify(each, { version: "1.1", lineWidth: 0, aliasDuplicateObjects: false })).join("---\n")
