@@ -108,7 +108,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
       const poll = Duration.fromInputUnsafe(options.poll ?? "1 second")
       /** What may be lost with the database's last moments, since the message comes again then: no wait for the disk. */
       const sendLightly = (operation: string, statement: Statement) =>
-        sql.batch(scope, [{ sql: "set local synchronous_commit to off", params: [] }, statement]).pipe(
+        sql.batch(scope, [{ sql: "select set_config('synchronous_commit', 'off', true)", params: [] }, statement]).pipe(
           Effect.map(([, rows = []]) => rows),
           Effect.mapError(({ message }) => new TransportError({ operation, reason: message }))
         )

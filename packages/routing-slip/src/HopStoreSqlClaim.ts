@@ -48,7 +48,7 @@ const textOrNothing = (value: unknown) => (typeof value === "string" ? value : u
  * off, and a mark that is lost has a message sent twice. What came of a step waits for the disk, and all before it then
  * is there too.
  */
-export const lightly = { sql: "set local synchronous_commit to off", params: [] }
+export const lightly = { sql: "select set_config('synchronous_commit', 'off', true)", params: [] }
 
 /** Has the relay look once the lease is over, where there is a message to publish then. */
 export const lease = (param: string) => `due_at = ${now} + make_interval(secs => ${param}),
