@@ -3,7 +3,7 @@
 // Plain JavaScript with no dependency, so that any Node from 18 on can run it on a fresh clone. Everything it says
 // goes to stderr: a script's `--json` on stdout stays clean.
 import { spawn, spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync } from "node:fs"
 import { constants } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -33,6 +33,20 @@ const isInstalled = () => {
   })
 }
 
+/** The places in node_modules that the lockfile fills on this platform. */
+const wantedHere = () => {
+  const libc = process.report?.getReport().header.glibcVersionRuntime ? "glibc" : "musl"
+  return Object.entries(readJson(join(root, "package-lock.json"))?.packages ?? {})
+    .filter(
+      ([path, { cpu, libc: wanted, os }]) =>
+        path.startsWith("node_modules/") &&
+        (os?.includes(process.platform) ?? true) &&
+        (cpu?.includes(process.arch) ?? true) &&
+        (wanted?.includes(libc) ?? true)
+    )
+    .map(([path]) => join(root, path))
+}
+
 /** npm without this tree's own Node in front of it: `npm ci` removes that Node while it runs. */
 const runNpm = (args, what) =>
   new Promise((done) => {
@@ -40,17 +54,22 @@ const runNpm = (args, what) =>
       .split(delimiter)
       .filter((entry) => !entry.includes(join("node_modules", ".bin")))
       .join(delimiter)
-    const env = { ...process.env, PATH: path, npm_config_loglevel: "error", NODE_ENV: "" }
+    const env = { ...process.env, PATH: path, npm_config_loglevel: "error", npm_config_progress: "false", NODE_ENV: "" }
+    const places = wantedHere()
+    const total = places.length
+    const unpacked = () => places.filter((place) => existsSync(join(place, "package.json"))).length
     const started = Date.now()
     const seconds = () => Math.round((Date.now() - started) / 1000)
     console.error(`${what} …`)
     const npm = spawn("npm", args, { cwd: root, env, stdio: ["ignore", 2, 2], shell: process.platform === "win32" })
-    const beat = setInterval(() => {
-      const count = existsSync(modules) ? readdirSync(modules).length : 0
-      console.error(`  still at it after ${seconds()} s (${count} packages unpacked)`)
-    }, 5000)
+    const line = () => `  ${seconds()} s: ${unpacked()} of ${total} packages unpacked`
+    const show = process.stderr.isTTY
+      ? () => process.stderr.write(`\r${line()}\u001b[K`)
+      : () => process.stderr.write(`${line()}\n`)
+    const beat = setInterval(show, process.stderr.isTTY ? 500 : 5000)
     const finish = (code) => {
       clearInterval(beat)
+      if (process.stderr.isTTY) process.stderr.write("\r\u001b[K")
       console.error(code === 0 ? `  done in ${seconds()} s` : `  npm failed with exit code ${code}`)
       done(code === 0)
     }

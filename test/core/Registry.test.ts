@@ -43,6 +43,17 @@ describe("Registry", () => {
     assert.isBelow(order.indexOf("Thread"), order.indexOf("ChannelBinding"))
   })
 
+  it("tells what is missing once, with every place that names it", () => {
+    assert.deepStrictEqual(
+      problemsOf({ resources: [Thread, Participant, ChannelBinding, Message], workflows: [AgentRun] }),
+      ["Thread.actions.addMessage: names the resource ChannelDelivery, which is not in the registry"]
+    )
+    assert.deepStrictEqual(problemsOf({ resources: [Thread, Participant, ChannelBinding, ChannelDelivery] }), [
+      "Thread.relations.messages, Thread.actions.addMessage: names the resource Message, which is not in the registry",
+      "Thread.actions.addMessage: names the workflow AgentRun, which is not in the registry"
+    ])
+  })
+
   it("reports every mistake at once", () => {
     const lost = Workflow.make("Lost", { input: {} })
     const broken = Resource.make("broken", {
@@ -68,7 +79,7 @@ describe("Registry", () => {
       "is the tenant's own column",
       `"nowhere", which is no field`,
       `"C" is no value of the field`,
-      `"Gone" is not in the registry`,
+      "the resource Gone, which is not in the registry",
       "the resource Widget, which is not in the registry",
       "sends to Thread.vanish, which is no action",
       "the workflow Lost, which is not in the registry"

@@ -62,6 +62,21 @@ it.layer(layer({ cors: { origins: ["https://app.test"] } }), withoutTestServices
     })
   )
 
+  it.effect("the root says where to go", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Api
+      const data = yield* call("GET", "/", { token: "" })
+      assert.strictEqual(data.status, 200)
+      assert.strictEqual(data.json.links.documentation, "/docs")
+      for (const link of Object.values<string>(data.json.links)) {
+        assert.notStrictEqual((yield* call("GET", link, { token: "" })).status, 404, link)
+      }
+      const page = yield* call("GET", "/", { token: "", headers: { accept: "text/html,*/*" } })
+      assert.match(page.headers.get("content-type") ?? "", /^text\/html/)
+      assert.include(page.text, '<a href="/docs">')
+    })
+  )
+
   it.effect("a request id is taken where it is sound", () =>
     Effect.gen(function* () {
       const { call } = yield* Api

@@ -1,7 +1,6 @@
 /**
- * Every TypeScript block of the README is type-checked, and those that can run are run. A block that begins with an
- * import is a module as it stands. Any other needs something around it, which is given here by its first words; a block
- * that this file does not know fails.
+ * Every TypeScript block of the README is type-checked, and those that can run are run. A block is a module as it stands,
+ * imports included, or an excerpt of a file that is named here; a block that this file does not know fails.
  */
 import * as ApiKeys from "@tenon/core/ApiKeys"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
@@ -27,23 +26,7 @@ const directory = join(root, ".tenon", "readme")
 const read = (path: string) => readFileSync(join(root, path), "utf8")
 const blocks = Array.from(read("README.md").matchAll(/^```ts\n(.*?)^```$/gms), ([, block = ""]) => block)
 
-const inMemory = `
-import * as Registry from "@tenon/core/Registry"
-import * as Tenon from "@tenon/core/Tenon"
-import * as Testing from "@tenon/testing/Testing"
-import { assert, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
-import { AlreadyInactive, Widget } from "./widget.ts"
-const registry = Registry.make({ resources: [Widget] })
-`
-const decision = `
-import * as Testing from "@tenon/testing/Testing"
-import { Widget } from "./widget.ts"
-const now = Testing.context().now
-const self = { id: "w", name: "bolt", status: "ACTIVE" as const, createdAt: now }
-export const decided = `
-
-/** What is around a block: the name of its file, and its whole text. */
+/** The blocks: how each begins, the name of its file, and its whole text. */
 const known: ReadonlyArray<readonly [begins: RegExp, name: string, complete: (block: string) => string]> = [
   [/^import .*export const Widget = /s, "widget", (block) => block],
   [/^import .*runMain/s, "application", (block) => block],
@@ -52,8 +35,8 @@ const known: ReadonlyArray<readonly [begins: RegExp, name: string, complete: (bl
     "addMessage",
     () => read("packages/examples/src/thread/Thread.ts").replaceAll('"../', '"./')
   ],
-  [/^Widget\.actions\.deactivate\.decide/, "decision", (block) => decision + block],
-  [/^it\.layer\(Testing\.layer/, "inMemory", (block) => inMemory + block]
+  [/^import .*Widget\.actions\.deactivate\.decide/s, "decision", (block) => block],
+  [/^import .*^it\.layer\(Testing\.layer/ms, "inMemory", (block) => block]
 ]
 const nameOf = (block: string) => known.find(([begins]) => begins.test(block))?.[1]
 const blockOf = (name: string) => blocks.find((block) => nameOf(block) === name) ?? ""

@@ -546,4 +546,48 @@ describe("Migrations", () => {
       )
     })
   )
+
+  live("a database that was set up without files goes on with the first that are generated", () =>
+    Effect.gen(function* () {
+      const { asOwner, check, database, directory, generate, up } = yield* fixture()
+      const adopt = () => Migrations.adopt({ directory })
+      yield* asOwner(Migrations.ensure({ registry: first, ...database.names }))
+      assert.deepStrictEqual(yield* asOwner(adopt()), [])
+      yield* generate(first)
+      assert.deepStrictEqual((yield* Effect.all([asOwner(adopt()), asOwner(adopt())], { concurrency: 2 })).flat(), [
+        "0001_init.sql"
+      ])
+      assert.deepStrictEqual(yield* asOwner(adopt()), [])
+      assert.deepStrictEqual(yield* asOwner(up()), [])
+      assert.deepStrictEqual(yield* asOwner(check(first)), [])
+      yield* generate(second)
+      assert.isNotEmpty(yield* asOwner(up()))
+      assert.deepStrictEqual(yield* asOwner(check(second)), [])
+    })
+  )
+
+  live("only what is as it was generated, over a database that is as it says, is adopted", () =>
+    Effect.gen(function* () {
+      const { asOwner, database, directory, generate, up } = yield* fixture()
+      const adopt = () => Migrations.adopt({ directory })
+      const fs = yield* FileSystem.FileSystem
+      yield* generate(first)
+      // Nothing is there yet: nothing to adopt.
+      assert.deepStrictEqual(yield* asOwner(adopt()), [])
+      yield* asOwner(Migrations.ensure({ registry: first, ...database.names }))
+      yield* asOwner(Scratch.run("alter table shelves add column extra text"))
+      const differs = yield* Effect.flip(asOwner(adopt()))
+      assert.strictEqual(differs._tag, "DatabaseDiffers")
+      assert.include(differs.message, "extra")
+      yield* asOwner(Scratch.run("alter table shelves drop column extra"))
+      const file = `${directory}/0001_init.sql`
+      const sql = yield* fs.readFileString(file)
+      yield* fs.writeFileString(file, `${sql}\n-- and more, by hand\n`)
+      assert.deepStrictEqual(yield* asOwner(adopt()), [])
+      const failed = yield* Effect.flip(asOwner(up()))
+      assert.include(failed.message, "not from these migrations")
+      yield* fs.writeFileString(file, sql)
+      assert.deepStrictEqual(yield* asOwner(adopt()), ["0001_init.sql"])
+    })
+  )
 })

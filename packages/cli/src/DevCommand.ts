@@ -1,5 +1,7 @@
 /** `tenon dev`: the whole application on this machine, with what the environment does not name started beside it. */
+import * as PurityCheck from "@tenon/core/PurityCheck"
 import * as AdminSql from "@tenon/sql/AdminSql"
+import { DatabaseDiffers } from "@tenon/sql/MigrationFailure"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -7,6 +9,7 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as HttpServer from "effect/http/HttpServer"
 import { resolve } from "node:path"
@@ -14,6 +17,7 @@ import * as ConfigFile from "./ConfigFile.ts"
 import * as Environment from "./Environment.ts"
 import * as DevelopmentKeys from "./DevelopmentKeys.ts"
 import * as Infrastructure from "./Infrastructure.ts"
+import * as Logging from "./Logging.ts"
 import { root } from "./Root.ts"
 import * as Server from "./Server.ts"
 import type { TenonConfig } from "./TenonConfig.ts"
@@ -36,8 +40,8 @@ export const dev = Command.make(
     const settings = yield* Infrastructure.start(directory, process.env, say)
     yield* Environment.publish(directory, settings)
     const provider = ConfigProvider.fromEnv({ env: { ...definedIn(process.env), ...settings } })
-    return yield* serve(application, directory, say, { json, adminUrl: settings["RESTATE_ADMIN_URL"] }).pipe(
-      Effect.provide(ConfigProvider.layer(provider))
+    return yield* serve(application, directory, say, { json, settings }).pipe(
+      Effect.provide(Layer.provideMerge(Logging.layer(json), ConfigProvider.layer(provider)))
     )
   }, Effect.scoped)
 ).pipe(
@@ -50,17 +54,19 @@ const definedIn = (environment: NodeJS.ProcessEnv): { [name: string]: string } =
 
 interface Speech {
   readonly json: boolean
-  readonly adminUrl: string | undefined
+  readonly settings: Infrastructure.Settings
 }
 
 const serve = Effect.fnUntraced(function* (
   application: TenonConfig,
   directory: string,
   say: Infrastructure.Progress,
-  { adminUrl, json }: Speech
+  { json, settings }: Speech
 ) {
   yield* say("Database: applying migrations …")
-  const applied = yield* migrate(application)
+  const applied = yield* migrate(application).pipe(
+    Effect.catchTag("DatabaseDiffers", (differs) => Effect.fail(new OtherDeclarations({ directory, differs })))
+  )
   yield* say(`Database: ready, ${applied === 0 ? "nothing to apply" : `migrations applied: ${applied}`}`)
   if (application.registry.notTenantScoped.length > 0) {
     yield* say(`Note: these resources belong to no tenant: ${application.registry.notTenantScoped.join(", ")}`)
@@ -72,11 +78,21 @@ const serve = Effect.fnUntraced(function* (
     const url = HttpServer.formatAddress(server.address)
       .replace("0.0.0.0", "localhost")
       .replace("127.0.0.1", "localhost")
+    const [tenant] = Object.values(keys)
+    yield* Environment.publish(directory, { ...settings, TENON_URL: url, TENON_API_KEY: tenant?.["admin"] ?? "" })
+    const adminUrl = settings["RESTATE_ADMIN_URL"]
     yield* Console.log(
       json ? JSON.stringify({ ready: true, url, keys }) : Welcome.text({ application, url, keys, adminUrl })
     )
+    yield* warnOfFaults(application, say)
     return yield* Effect.never
   }).pipe(Effect.provide(Server.layer(application)))
+})
+
+/** What only shows when an action runs, shown before a request does. Serving goes on meanwhile. */
+const warnOfFaults = Effect.fnUntraced(function* ({ registry }: TenonConfig, say: Infrastructure.Progress) {
+  const { faults } = yield* PurityCheck.check(registry, { runs: 30 })
+  for (const { action, mend, problem } of faults) yield* say(`Mend: ${action} ${problem}. ${mend}.`)
 })
 
 /** Serving would fail at every request that touches what is not migrated yet. */
@@ -86,11 +102,24 @@ class DeclarationsAhead extends Schema.TaggedError<DeclarationsAhead>()("Declara
   }
 }
 
+/** A development database that was set up from other declarations, or is another application's. */
+class OtherDeclarations extends Schema.TaggedError<OtherDeclarations>()("OtherDeclarations", {
+  directory: Schema.String,
+  differs: Schema.instanceOf(DatabaseDiffers)
+}) {
+  override get message() {
+    return `${this.differs.message}
+Where it was set up from earlier declarations: remove ${this.directory}/postgres to begin anew. To keep its rows, go back to those declarations, run \`tenon migrate generate\` and \`up\`, then change them and generate again.`
+  }
+}
+
 /** From the files where there are some; else straight from the declarations, which an empty database only allows. */
 const migrate = Effect.fnUntraced(function* ({ migrations, registry }: TenonConfig) {
   const files = yield* Migrations.status({ directory: migrations })
   if (files.length === 0) return (yield* Migrations.ensure({ registry })).length === 0 ? 0 : 1
   const ahead = yield* Migrations.generate({ registry, directory: migrations, dryRun: true })
   if (ahead.files.length > 0) return yield* new DeclarationsAhead({ count: ahead.files.length })
+  // A database that was set up before there were any files.
+  yield* Migrations.adopt({ directory: migrations })
   return (yield* Migrations.up({ directory: migrations })).length
 }, Effect.provide(AdminSql.layerConfig))

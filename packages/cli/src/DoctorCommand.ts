@@ -1,4 +1,5 @@
 /** `tenon doctor`: looks at everything an application needs and says what to mend. */
+import * as PurityCheck from "@tenon/core/PurityCheck"
 import * as RestateAdmin from "@tenon/restate/RestateAdmin"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as Migrations from "@tenon/sql/Migrations"
@@ -37,6 +38,7 @@ export const doctor = Command.make(
     const findings: ReadonlyArray<Finding> = [
       node(),
       yield* look("configuration", describeApplication(config)),
+      yield* look("actions", describeActions(config)),
       yield* look("database", describeDatabase),
       yield* look("isolation", describeIsolation),
       yield* look("migrations", describeMigrations(config)),
@@ -48,7 +50,7 @@ export const doctor = Command.make(
     const count = findings.filter(({ ok }) => !ok).length
     if (count > 0) return yield* new Unwell({ count })
   })
-).pipe(Command.withDescription("Check configuration, database, isolation, migrations and Restate"))
+).pipe(Command.withDescription("Check configuration, actions, database, isolation, migrations and Restate"))
 
 /** What a look found, in words; a failure's message says what to do. */
 const look = <R>(name: string, effect: Effect.Effect<string, { readonly message: string }, R>) =>
@@ -71,6 +73,19 @@ const describeApplication = (config: string) =>
     const note = open.length === 0 ? "all of a tenant" : `not of a tenant: ${open.join(", ")}`
     return `${registry.resources.length} resources, ${note}`
   })
+
+/** Runs every action over drawn values: what only shows when an action runs shows here first. */
+const describeActions = Effect.fnUntraced(function* (config: string) {
+  const { registry } = yield* ConfigFile.load(config)
+  const { actions, faults } = yield* PurityCheck.check(registry)
+  const told = faults.map(({ action, mend, problem }) => `${action} ${problem}. ${mend}.`)
+  if (told.length > 0) return yield* new Ill({ message: told.join("\n") })
+  const unseen = actions.filter((each) => each.unseen.length > 0).map((each) => each.action)
+  const note = unseen.length === 0 ? "" : `; not every branch of ${unseen.join(", ")} was reached`
+  return `${actions.length} do what they declare, on ${sum(actions.map(({ runs }) => runs))} drawn cases${note}`
+})
+
+const sum = (numbers: ReadonlyArray<number>) => numbers.reduce((total, each) => total + each, 0)
 
 const oldestPostgres = 150_000
 

@@ -59,9 +59,15 @@ const up = Command.make(
   {},
   Effect.fn(function* () {
     const { directory, json } = yield* application
-    const applied = yield* Migrations.up({ directory }).pipe(Effect.provide(AdminSql.layerConfig))
-    const text = applied.length === 0 ? "Nothing to apply." : applied.map((each) => `Applied ${each}`).join("\n")
-    yield* Output.print(json, { applied }, text)
+    const { adopted, applied } = yield* Effect.all({
+      adopted: Migrations.adopt({ directory }),
+      applied: Migrations.up({ directory })
+    }).pipe(Effect.provide(AdminSql.layerConfig))
+    const lines = [
+      ...adopted.map((each) => `Adopted ${each}: the database is already as it says`),
+      ...applied.map((each) => `Applied ${each}`)
+    ]
+    yield* Output.print(json, { adopted, applied }, lines.join("\n") || "Nothing to apply.")
   })
 ).pipe(Command.withDescription("Apply what is pending, one process at a time"))
 

@@ -64,6 +64,8 @@ export interface Surroundings {
   readonly now: number
   readonly newId: Generate
   readonly receiptKey: string | undefined
+  /** True where a durable resource's deliveries go to the outbox too, as nobody journals them. */
+  readonly deliverByOutbox?: boolean | undefined
 }
 
 /** The work of an invocation, or the fault in its input. */
@@ -103,7 +105,7 @@ export const work = (
     action: `${resource.name}.${action.name}`,
     self: { resource, key: invocation.key, lock: writes, read: action.self !== "none" },
     receipt: writes ? receipt : undefined,
-    deliverByOutbox: !resource.durable,
+    deliverByOutbox: !resource.durable || surroundings.deliverByOutbox === true,
     loads:
       load === undefined
         ? undefined
@@ -373,8 +375,31 @@ const toDelivery = (
       const target = registry.action(resource, name)
       if (target === undefined)
         throw new Error(`A send to ${resource}.${name}, which is not in the registry; add it there`)
-      const input = encodeJson(target.input, directive.input(saved), `${resource}.${name}`)
-      return { _tag: "Send", resource, action: name, key: directive.key, input, delayMillis: millis(directive.delay) }
+      return deliveryOf({ ...directive, action: target, input: () => directive.input(saved) })
+    }
+    case "StartWorkflow":
+    case "Signal":
+      return deliveryOf(directive)
+  }
+}
+
+/** A directive that looks at no saved row, ready to be delivered. `Send` is one whose action is what it is sent to. */
+export const deliveryOf = (
+  directive:
+    | Extract<Outcome.Directive, { readonly _tag: "StartWorkflow" | "Signal" }>
+    | Omit<Extract<Outcome.Directive, { readonly _tag: "Send" }>, "fixed">
+): Delivery => {
+  switch (directive._tag) {
+    case "Send": {
+      const { name, resource } = directive.action
+      return {
+        _tag: "Send",
+        resource,
+        action: name,
+        key: directive.key,
+        input: encodeJson(directive.action.input, directive.input([]), `${resource}.${name}`),
+        delayMillis: millis(directive.delay)
+      }
     }
     case "StartWorkflow": {
       const { name, input } = directive.workflow
@@ -394,6 +419,7 @@ const toDelivery = (
         workflow: directive.workflow.name,
         key: directive.key,
         signal: directive.signal,
+        ...(directive.id === undefined ? {} : { id: directive.id }),
         payload: encodeJson(schema, directive.payload, `${directive.workflow.name}.${directive.signal}`)
       }
     }
@@ -402,6 +428,14 @@ const toDelivery = (
 
 const millis = (delay: Duration.Input | undefined) =>
   delay === undefined ? 0 : Math.max(0, Math.round(Duration.toMillis(delay)))
+
+/** An action's answer, from its JSON encoding. */
+export const decodeResult = <T extends Action.Any>(action: T, result: Schema.Json): Effect.Effect<Action.OutputOf<T>> =>
+  Effect.orDie(
+    Schema.decodeUnknownEffect(Schema.toCodecJson(action.kind === "stream" ? arrayOf(action.output) : action.output))(
+      result
+    )
+  )
 
 const encoders = new WeakMap<Schema.Constraint, (value: unknown) => Result.Result<unknown, Schema.SchemaError>>()
 

@@ -52,6 +52,8 @@ export const Delivery = Schema.Union([
     workflow: Schema.String,
     key: Schema.String,
     signal: Schema.String,
+    /** Tells apart several signals of one name. */
+    id: Schema.optionalKey(Schema.String),
     payload: Schema.Json
   })
 ])

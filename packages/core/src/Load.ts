@@ -18,6 +18,8 @@ export interface Load<out A> {
   readonly where: object
   /** Rows at most, for `Many`. */
   readonly limit: number
+  /** The field by whose value the last rows are taken, for `Many`. */
+  readonly last: string | undefined
   readonly _A?: (_: never) => A
 }
 
@@ -30,13 +32,14 @@ export type Loaded<L extends Loads> = { readonly [K in keyof L]: L[K] extends Lo
 const load = <A>(
   _tag: Load<A>["_tag"],
   resource: Resource.Typed,
-  options: { readonly key?: string; readonly where?: object; readonly limit?: number }
+  options: { readonly key?: string; readonly where?: object; readonly limit?: number; readonly last?: string }
 ): Load<A> => ({
   _tag,
   resource: erase(resource),
   key: options.key,
   where: options.where ?? {},
-  limit: options.limit ?? 1000
+  limit: options.limit ?? 1000,
+  last: options.last
 })
 
 /** The row with this key. The action fails with `NotFound` where there is none. */
@@ -47,11 +50,14 @@ export const one = <R extends Resource.Typed>(resource: R, key: string): Load<Re
 export const optional = <R extends Resource.Typed>(resource: R, key: string): Load<Resource.Row<R> | undefined> =>
   load("Optional", resource, { key })
 
-/** The rows that match, in the order of their keys; 1,000 at most unless `limit` says otherwise. */
+/**
+ * The rows that match, in the order of their keys; 1,000 at most unless `limit` says otherwise. With `last`, the rows
+ * with the highest values in that field, in ascending order: the last messages of a thread, by position.
+ */
 export const many = <R extends Resource.Typed>(
   resource: R,
   where: Where<R>,
-  options?: { readonly limit?: number }
+  options?: { readonly limit?: number; readonly last?: keyof Resource.Row<R> & string }
 ): Load<ReadonlyArray<Resource.Row<R>>> => load("Many", resource, { where, ...options })
 
 /** How many rows match. */

@@ -171,10 +171,11 @@ const answer = (
 ): { readonly [name: string]: LoadAnswer } =>
   Object.fromEntries(
     Object.entries(loads).map(([name, load]): readonly [string, LoadAnswer] => {
-      const { _tag, key, limit, resource } = load
+      const { _tag, key, last, limit, resource } = load
       if (_tag === "One" || _tag === "Optional") return [name, tables.find(tenantId, resource, key ?? "")]
       const where = load.where as { readonly [field: string]: Schema.Json | undefined }
-      const rows = tables.where(tenantId, resource, where)
-      return [name, _tag === "Count" ? rows.length : rows.slice(0, limit)]
+      const rows = tables.where(tenantId, resource, where, last)
+      if (_tag === "Count") return [name, rows.length]
+      return [name, last === undefined ? rows.slice(0, limit) : rows.slice(-limit)]
     })
   )

@@ -39,16 +39,17 @@ export class Tables {
     return this.#of(tenantId, resource).get(key)
   }
 
-  /** The rows whose fields equal the given ones, in the order of their keys. */
+  /** The rows whose fields equal the given ones, in the order of a field and of their keys. */
   where(
     tenantId: string,
     resource: Resource.Any,
-    where: { readonly [field: string]: Schema.Json | undefined }
+    where: { readonly [field: string]: Schema.Json | undefined },
+    by: string = resource.key
   ): ReadonlyArray<EncodedRow> {
     const conditions = Object.entries(where)
     return [...this.#of(tenantId, resource).values()]
       .filter((row) => conditions.every(([field, value]) => same(row[field] ?? null, value ?? null)))
-      .toSorted((a, b) => compare(a[resource.key], b[resource.key]))
+      .toSorted((a, b) => compare(a[by], b[by]) || compare(a[resource.key], b[resource.key]))
   }
 
   /** The rows of a page and one more, where there is one. */

@@ -43,6 +43,7 @@ export type Directive =
       readonly workflow: Workflow.Any
       readonly key: string
       readonly signal: string
+      readonly id?: string
       readonly payload: unknown
     }
   | { readonly _tag: "Emit"; readonly event: DomainEvent.Any; readonly payload: unknown }
@@ -130,6 +131,18 @@ export const also =
       row: self.row
     })
 
+/** Adds the changes and directives of another outcome, after one's own, and takes its result. */
+export const andThen =
+  <B>(that: Outcome<B>) =>
+  (self: Outcome<unknown>): Outcome<B> =>
+    make({
+      rows: [...self.rows, ...that.rows],
+      directives: [...self.directives, ...that.directives.map((each) => after(self.rows.length, each))],
+      result: (saved) => that.result(saved.slice(self.rows.length)),
+      fixed: that.fixed,
+      row: that.row === undefined ? undefined : self.rows.length + that.row
+    })
+
 /** Builds another result from the one that stands after the save. `f` must be pure. */
 export const map =
   <A, B>(f: (result: A) => B) =>
@@ -201,10 +214,15 @@ export const startWorkflow = <W extends Workflow.Any>(
   options: { readonly key: string; readonly input: Workflow.InputOf<W> } & Delayed
 ) => direct({ _tag: "StartWorkflow", workflow, key: options.key, input: options.input, delay: options.delay })
 
-/** Sends a signal to a workflow's run once the rows are committed. */
+/** Sends a signal to a workflow's run once the rows are committed. `id` tells apart several signals of one name. */
 export const signal = <W extends Workflow.Any, S extends keyof Workflow.SignalsOf<W> & string>(
   workflow: W,
-  options: { readonly key: string; readonly signal: S; readonly payload: Workflow.SignalsOf<W>[S] }
+  options: {
+    readonly key: string
+    readonly signal: S
+    readonly payload: Workflow.SignalsOf<W>[S]
+    readonly id?: string
+  }
 ) => direct({ _tag: "Signal", workflow, ...options })
 
 /** Records a domain event in the outbox, in the transaction that saves the rows. */

@@ -22,27 +22,40 @@ interface Parts {
 }
 
 /** Everything that is wrong, in the order of declaration. */
-export const check = (parts: Parts): ReadonlyArray<Problem> => [
-  ...duplicates(
-    "resource",
-    parts.resources.map((each) => each.name)
-  ),
-  ...duplicates(
-    "table",
-    parts.resources.map((each) => each.table)
-  ),
-  ...duplicates(
-    "workflow",
-    parts.workflows.map((each) => each.name)
-  ),
-  ...duplicates(
-    "event",
-    parts.events.map((each) => each.name)
-  ),
-  ...sharedNames(parts),
-  ...parts.resources.flatMap((resource) => [...checkResource(resource, parts)]),
-  ...cycles(parts.resources)
-]
+export const check = (parts: Parts): ReadonlyArray<Problem> =>
+  onceEach([
+    ...duplicates(
+      "resource",
+      parts.resources.map((each) => each.name)
+    ),
+    ...duplicates(
+      "table",
+      parts.resources.map((each) => each.table)
+    ),
+    ...duplicates(
+      "workflow",
+      parts.workflows.map((each) => each.name)
+    ),
+    ...duplicates(
+      "event",
+      parts.events.map((each) => each.name)
+    ),
+    ...sharedNames(parts),
+    ...parts.resources.flatMap((resource) => [...checkResource(resource, parts)]),
+    ...cycles(parts.resources)
+  ])
+
+/** A problem that several places have is told once, with the other places. */
+const onceEach = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem> => {
+  const places = new Map<string, Array<string>>()
+  for (const { mend, place, problem } of problems) {
+    const found = places.get(`${problem} ${mend}`) ?? []
+    places.set(`${problem} ${mend}`, found.includes(place) ? found : [...found, place])
+  }
+  return [...new Map(problems.map((each) => [`${each.problem} ${each.mend}`, each])).entries()].map(
+    ([key, { mend, problem }]) => ({ place: (places.get(key) ?? []).join(", "), problem, mend })
+  )
+}
 
 const duplicates = (what: string, names: ReadonlyArray<string>): ReadonlyArray<Problem> =>
   [...new Set(names.filter((name, index) => names.indexOf(name) !== index))].map((name) => ({
@@ -177,7 +190,7 @@ function* checkRelations(resource: Resource.Any, { resources }: Parts): Generato
     const place = `${resource.name}.relations.${name}`
     const target = resources.find((each) => each.name === relation.target)
     if (target === undefined) {
-      yield { place, problem: `"${relation.target}" is not in the registry`, mend: "Add it to `resources`" }
+      yield unknown(place, `the resource ${relation.target}`, "resources")
       continue
     }
     const owner = relation._tag === "BelongsTo" ? resource : target
@@ -247,7 +260,7 @@ function* checkAction(resource: Resource.Any, action: Action.Any, parts: Parts):
 
 const unknown = (place: string, what: string, list: string): Problem => ({
   place,
-  problem: `touches ${what}, which is not in the registry`,
+  problem: `names ${what}, which is not in the registry`,
   mend: `Add it to \`${list}\``
 })
 

@@ -8,8 +8,9 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Actor } from "./Actor.ts"
-import type { ActionFailure } from "./Failure.ts"
+import type { ActionFailure, Unavailable } from "./Failure.ts"
 import type { Delivery, Executed, Invocation } from "./Invocation.ts"
+import type { RunKey } from "./RunJournal.ts"
 
 /** Runs durable actions and workflows. */
 export class Runtime extends Context.Service<
@@ -22,5 +23,14 @@ export class Runtime extends Context.Service<
      * crashes and once as the database sees it. `id` makes a repeated call of this the same delivery.
      */
     readonly deliver: (actor: Actor, delivery: Delivery, id: string) => Effect.Effect<void, ActionFailure>
+    /**
+     * Whether a workflow's run goes on: it waits, runs, or is paused. False where it has ended, and where the runtime
+     * does not know it, as when it has lost its data.
+     */
+    readonly isAlive: (run: RunKey) => Effect.Effect<boolean, Unavailable>
+    /** Interrupts a workflow's run: what it is in the middle of is aborted, and its finalizers still take steps. */
+    readonly cancel: (run: RunKey) => Effect.Effect<void, Unavailable>
+    /** Goes on with a run that was paused because of a bug. */
+    readonly resume: (run: RunKey) => Effect.Effect<void, Unavailable>
   }
 >()("@tenon/core/Runtime") {}

@@ -3,148 +3,148 @@
  * test clock in tests). It journals in memory, so it survives an injected crash of a handler but not of the process.
  */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 import type { Actor } from "./Actor.ts"
-import { Checkpoint, isCrash, type Point } from "./Checkpoint.ts"
+import { isCrash } from "./Checkpoint.ts"
 import * as Decision from "./Decision.ts"
-import * as DurableMemory from "./DurableMemory.ts"
 import { Executor } from "./Executor.ts"
 import { type ActionFailure, Unavailable } from "./Failure.ts"
 import type { Delivery, Executed, Invocation } from "./Invocation.ts"
+import * as RunBody from "./RunBody.ts"
+import * as RunEngine from "./RunEngine.ts"
+import * as RunJournal from "./RunJournal.ts"
+import * as RunStoreMemory from "./RunStoreMemory.ts"
 import { Runtime } from "./Runtime.ts"
 import { Workflows } from "./Workflow.ts"
 
-/** Infrastructure failures are tried again after 50 ms, 100 ms and so on up to 10 s, for ever. */
-const backoff = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("10 seconds")])
-
-/** Defects are tried this often before an operator has to look. */
-const defectAttempts = 3
-
 /** Runs durable actions and workflows in this process. */
-export const layer: Layer.Layer<Runtime, never, Executor | Workflows> = Layer.effect(
-  Runtime,
-  Effect.gen(function* () {
-    const executor = yield* Executor
-    const workflows = yield* Workflows
-    const scope = yield* Effect.scope
-    const locks = new Map<string, Semaphore.Semaphore>()
-    const journal = new Map<string, Exit.Exit<Executed, ActionFailure>>()
-    const accepted = new Set<string>()
-    const runs = new Map<string, DurableMemory.Run>()
-    let invocations = 0
+export const layerWith = (
+  options: RunEngine.Options
+): Layer.Layer<Runtime | RunJournal.RunJournal, never, Executor | Workflows> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const executor = yield* Executor
+      const workflows = yield* Workflows
+      const scope = yield* Effect.scope
+      const locks = new Map<string, Semaphore.Semaphore>()
+      const answers = new Map<string, Exit.Exit<Executed, ActionFailure>>()
+      const accepted = new Set<string>()
+      let invocations = 0
 
-    const lockOf = (tenantId: string, resource: string, key: string) => {
-      const id = JSON.stringify([tenantId, resource, key])
-      const lock = locks.get(id) ?? Semaphore.makeUnsafe(1)
-      locks.set(id, lock)
-      return lock
-    }
-
-    const reached = (point: Point, what: string) => Effect.flatMap(Checkpoint, (listen) => listen(point, what))
-
-    /** What a journaled step is elsewhere: run until it has an answer, then never again. */
-    const journaled = Effect.fnUntraced(function* (
-      id: string,
-      invocation: Invocation
-    ): Effect.fn.Return<Executed, ActionFailure> {
-      const found = journal.get(id)
-      if (found !== undefined) return yield* found
-      const what = `${invocation.resource}.${invocation.action}`
-      yield* reached("before", what)
-      const exit = yield* Effect.exit(
-        executor
-          .execute(invocation, id)
-          .pipe(Effect.retry({ schedule: backoff, while: (e) => e instanceof Unavailable }))
-      )
-      if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) return yield* exit
-      yield* reached("executed", what)
-      journal.set(id, exit)
-      yield* reached("journaled", what)
-      return yield* exit
-    })
-
-    const handle = Effect.fnUntraced(function* (
-      id: string,
-      invocation: Invocation
-    ): Effect.fn.Return<Executed, ActionFailure> {
-      const executed = yield* journaled(id, invocation)
-      // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
-      const { actor, idempotencyKey } = invocation
-      const source =
-        idempotencyKey === undefined ? id : JSON.stringify(["caller", actor.tenantId, actor.id, idempotencyKey])
-      for (const [index, delivery] of executed.deliveries.entries()) {
-        yield* deliver(actor, delivery, `${source}/${index}`)
+      const lockOf = (tenantId: string, resource: string, key: string) => {
+        const id = JSON.stringify([tenantId, resource, key])
+        const lock = locks.get(id) ?? Semaphore.makeUnsafe(1)
+        locks.set(id, lock)
+        return lock
       }
-      yield* reached("delivered", `${invocation.resource}.${invocation.action}`)
-      return executed
-    })
 
-    /** A crash starts a handler again at once; another defect does so a few times. */
-    const untilDone = <A, E>(attempt: Effect.Effect<A, E>, defects = 0): Effect.Effect<A, E> =>
-      Effect.catchDefect(attempt, (defect) => {
-        if (isCrash(defect)) return untilDone(attempt, defects)
-        return defects + 1 < defectAttempts ? untilDone(attempt, defects + 1) : Effect.die(defect)
-      })
-
-    const runObject = (id: string, invocation: Invocation): Effect.Effect<Executed, ActionFailure> => {
-      const action = executor.registry.action(invocation.resource, invocation.action)
-      const attempt = untilDone(handle(id, invocation))
-      return action !== undefined && Decision.isRead(action)
-        ? attempt
-        : lockOf(invocation.actor.tenantId, invocation.resource, invocation.key).withPermits(1)(attempt)
-    }
-
-    const runOf = (actor: Actor, workflow: string, key: string) => {
-      const id = JSON.stringify([actor.tenantId, workflow, key])
-      const run = runs.get(id) ?? DurableMemory.makeRun()
-      runs.set(id, run)
-      return run
-    }
-
-    const carryOut = (actor: Actor, delivery: Delivery, id: string): Effect.Effect<void, unknown> => {
-      switch (delivery._tag) {
-        case "Send": {
-          const { action, input, key, resource } = delivery
-          return Effect.asVoid(runObject(id, { resource, action, key, input, actor, origin: "internal" }))
-        }
-        case "StartWorkflow": {
-          const implementation = workflows.get(delivery.workflow)
-          if (implementation === undefined)
-            return Effect.die(new Error(`No program for the workflow ${delivery.workflow}; add it to Workflow.layer`))
-          const run = runOf(actor, delivery.workflow, delivery.key)
-          const send = (next: Delivery, index: number) => Effect.orDie(deliver(actor, next, `${id}/${index}`))
-          return untilDone(
-            DurableMemory.run(implementation, run, { actor, key: delivery.key, input: delivery.input, send })
-          )
-        }
-        case "Signal":
-          return DurableMemory.signal(runOf(actor, delivery.workflow, delivery.key), delivery.signal, delivery.payload)
-      }
-    }
-
-    const deliver = (actor: Actor, delivery: Delivery, id: string): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        const unique =
-          delivery._tag === "StartWorkflow" ? JSON.stringify([actor.tenantId, delivery.workflow, delivery.key]) : id
-        if (accepted.has(unique)) return Effect.void
-        accepted.add(unique)
-        const delay = delivery._tag === "Signal" ? 0 : delivery.delayMillis
-        return carryOut(actor, delivery, id).pipe(
-          Effect.delay(delay),
-          Effect.tapCause((cause) => Effect.logError("A delivery failed for good", delivery._tag, Cause.pretty(cause))),
-          Effect.ignore,
-          Effect.forkIn(scope),
-          Effect.asVoid
+      /** What a journaled step is elsewhere: run until it has an answer, then never again. */
+      const journaled = Effect.fnUntraced(function* (
+        id: string,
+        invocation: Invocation
+      ): Effect.fn.Return<Executed, ActionFailure> {
+        const found = answers.get(id)
+        if (found !== undefined) return yield* found
+        const what = `${invocation.resource}.${invocation.action}`
+        yield* RunBody.reached("before", what)
+        const exit = yield* Effect.exit(
+          executor
+            .execute(invocation, id)
+            .pipe(Effect.retry({ schedule: RunBody.backoff, while: (e) => e instanceof Unavailable }))
         )
+        if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) return yield* exit
+        yield* RunBody.reached("executed", what)
+        answers.set(id, exit)
+        yield* RunBody.reached("journaled", what)
+        return yield* exit
       })
 
-    return Runtime.of({
-      invoke: (invocation) => Effect.suspend(() => runObject(`memory-${++invocations}`, invocation)),
-      deliver
+      const handle = Effect.fnUntraced(function* (
+        id: string,
+        invocation: Invocation
+      ): Effect.fn.Return<Executed, ActionFailure> {
+        const executed = yield* journaled(id, invocation)
+        // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
+        const { actor, idempotencyKey } = invocation
+        const source =
+          idempotencyKey === undefined ? id : JSON.stringify(["caller", actor.tenantId, actor.id, idempotencyKey])
+        for (const [index, delivery] of executed.deliveries.entries()) {
+          yield* deliver(actor, delivery, `${source}/${index}`)
+        }
+        yield* RunBody.reached("delivered", `${invocation.resource}.${invocation.action}`)
+        return executed
+      })
+
+      /** A crash starts a handler again at once; another defect does so a few times. */
+      const untilDone = <A, E>(attempt: Effect.Effect<A, E>, defects = 0): Effect.Effect<A, E> =>
+        Effect.catchDefect(attempt, (defect) => {
+          if (isCrash(defect)) return untilDone(attempt, defects)
+          return defects + 1 < RunBody.defectAttempts ? untilDone(attempt, defects + 1) : Effect.die(defect)
+        })
+
+      const runObject = (id: string, invocation: Invocation): Effect.Effect<Executed, ActionFailure> => {
+        const action = executor.registry.action(invocation.resource, invocation.action)
+        const attempt = untilDone(handle(id, invocation))
+        return action !== undefined && Decision.isRead(action)
+          ? attempt
+          : lockOf(invocation.actor.tenantId, invocation.resource, invocation.key).withPermits(1)(attempt)
+      }
+
+      const carryOut = (actor: Actor, delivery: Delivery, id: string): Effect.Effect<void, unknown> => {
+        switch (delivery._tag) {
+          case "Send": {
+            const { action, delayMillis, input, key, resource } = delivery
+            return Effect.delay(
+              runObject(id, { resource, action, key, input, actor, origin: "internal" }),
+              delayMillis
+            ).pipe(Effect.asVoid)
+          }
+          case "StartWorkflow":
+            return engine.start(actor, delivery)
+          case "Signal":
+            return engine.signal(actor, delivery)
+        }
+      }
+
+      const deliver = (actor: Actor, delivery: Delivery, id: string): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const unique = JSON.stringify([actor.tenantId, id])
+          if (accepted.has(unique)) return Effect.void
+          accepted.add(unique)
+          return carryOut(actor, delivery, id).pipe(
+            Effect.tapCause((cause) =>
+              Effect.logError("A delivery failed for good", delivery._tag, Cause.pretty(cause))
+            ),
+            Effect.ignore,
+            Effect.forkIn(scope),
+            Effect.asVoid
+          )
+        })
+
+      const { journal, store } = RunStoreMemory.make(deliver)
+      const perform = (invocation: Invocation, id: string) =>
+        Effect.map(runObject(id, invocation), ({ result }) => result)
+      // In one process no claim is ever lost, and nothing comes that the engine is not told of.
+      const engine = yield* RunEngine.make(
+        { store, workflows, perform },
+        { lease: Duration.infinity, poll: Duration.infinity, concurrency: 10_000, ...options }
+      )
+
+      const runtime = Runtime.of({
+        invoke: (invocation) => Effect.suspend(() => runObject(`memory-${++invocations}`, invocation)),
+        deliver,
+        isAlive: (run) => Effect.map(journal.standing(run), (standing) => RunJournal.isAlive(standing?.status)),
+        cancel: engine.cancel,
+        resume: engine.resume
+      })
+      return Context.make(Runtime, runtime).pipe(Context.add(RunJournal.RunJournal, journal))
     })
-  })
-)
+  )
+
+/** The same with runs kept at hand as is usual. */
+export const layer = layerWith({})

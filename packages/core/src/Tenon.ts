@@ -1,6 +1,5 @@
 /** The typed door for code in the same process: call an action and get its output or its declared failure. */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import type * as Action from "./Action.ts"
 import type { CurrentActor } from "./Actor.ts"
 import * as Decision from "./Decision.ts"
@@ -58,7 +57,7 @@ const call = Effect.fnUntraced(function* (
     reveal: true,
     ...options
   })
-  return yield* Effect.orDie(Schema.decodeUnknownEffect(Schema.toCodecJson(action.output))(executed.result))
+  return yield* Decision.decodeResult(action, executed.result)
 }) as (
   ...args: Parameters<(a: Action.Any, k: string | undefined, i: unknown, o: CallOptions) => void>
 ) => Answer<Action.Any>

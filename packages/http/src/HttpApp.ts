@@ -14,7 +14,9 @@ import * as HttpServer from "effect/http/HttpServer"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Tracer from "effect/Tracer"
 import { Auth } from "./Auth.ts"
 import * as Cors from "./Cors.ts"
 import * as Deadlines from "./Deadlines.ts"
@@ -22,6 +24,7 @@ import * as Documentation from "./Documentation.ts"
 import * as Exchange from "./Exchange.ts"
 import * as Health from "./Health.ts"
 import { MethodNotAllowed, Timeout, UnknownRoute } from "./HttpFailure.ts"
+import * as HomePage from "./HomePage.ts"
 import * as HttpMetrics from "./HttpMetrics.ts"
 import type * as OpenApi from "./OpenApi.ts"
 import * as Problem from "./Problem.ts"
@@ -44,7 +47,7 @@ export interface Options {
   /** Whether `/metrics` is served, to whoever reaches this port. Default true. */
   readonly metrics?: boolean
   readonly cors?: Cors.Options
-  /** Further routes of the host. */
+  /** Further routes of the host; its own `/` takes the place of the page there. */
   readonly routes?: ReadonlyArray<Routes.Route>
 }
 
@@ -61,11 +64,14 @@ export const layer = (
       const checks = yield* ReadinessChecks
       const timeoutMillis = options.timeoutMillis ?? 30_000
       const deadlines = yield* Deadlines.make(timeoutMillis)
+      const { metrics = true, routes = [] } = options
+      const home = HomePage.route({ info: options.info, metrics })
       const find = Routes.make([
         ...Rest.routes({ interpreter, bodyLimit }),
-        ...Health.routes({ checks, draining: () => draining, metrics: options.metrics !== false }),
+        ...Health.routes({ checks, draining: () => draining, metrics }),
         ...Documentation.routes(interpreter.registry, options.info),
-        ...(options.routes ?? [])
+        ...(routes.some(({ method, path }) => method === "GET" && path === "/") ? [] : [home]),
+        ...routes
       ])
       const app = makeApp({
         auth,
@@ -131,7 +137,9 @@ const makeApp = (setting: Setting): Effect.Effect<HttpServerResponse.HttpServerR
       const open = withCors(setting, exchange, found, response)
       // A caller that kept its connection would keep the server from closing.
       const answer = setting.draining() ? HttpServerResponse.setHeader(open, "connection", "close") : open
-      return setting.accessLog ? Effect.as(log(exchange, answer.status, seconds), answer) : Effect.succeed(answer)
+      return setting.accessLog
+        ? Effect.as(log(exchange, answer.status, seconds, traceOf(fiber.context)), answer)
+        : Effect.succeed(answer)
     }
     const answered = route === undefined ? unrouted(exchange, found) : routed(setting.auth, exchange, route)
     return Effect.matchCauseEffect(Effect.interruptible(answered), {
@@ -202,8 +210,14 @@ const withCors = (
   return HttpServerResponse.setHeaders(response, { ...headers, ...preflight })
 }
 
+/** The trace that a request belongs to, where it is traced at all. */
+const traceOf = (context: Context.Context<never>): string | undefined => {
+  const span = Context.getOption(context, Tracer.ParentSpan)
+  return Option.isSome(span) && span.value.sampled ? span.value.traceId : undefined
+}
+
 /** Neither the query nor any header: both may hold what is nobody's business. */
-const log = (exchange: Exchange.Exchange, status: number, seconds: number) =>
+const log = (exchange: Exchange.Exchange, status: number, seconds: number, traceId: string | undefined) =>
   Effect.annotateLogs(Effect.logInfo("request"), {
     requestId: exchange.requestId,
     method: exchange.method,
@@ -211,6 +225,7 @@ const log = (exchange: Exchange.Exchange, status: number, seconds: number) =>
     path: exchange.path,
     status,
     millis: Math.round(seconds * 100_000) / 100,
+    ...(traceId === undefined ? {} : { traceId }),
     ...(exchange.tenantId === undefined ? {} : { tenant: exchange.tenantId, actor: exchange.actorId })
   })
 

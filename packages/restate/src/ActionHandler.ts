@@ -5,6 +5,7 @@
 import type * as restate from "@restatedev/restate-sdk"
 import type * as Action from "@tenon/core/Action"
 import { Checkpoint } from "@tenon/core/Checkpoint"
+import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { SchemaMismatch, Unauthenticated } from "@tenon/core/Failure"
 import type { Executed, Invocation } from "@tenon/core/Invocation"
 import * as Effect from "effect/Effect"
@@ -106,7 +107,7 @@ const execute = async (
   const { failure } = settled
   // A door's caller is told of a release that does not match; what was sent waits until one does.
   const waits =
-    Attempt.isInfrastructure(failure) && !(invocation.origin === "door" && failure instanceof SchemaMismatch)
+    ErrorBoundary.isInfrastructure(failure) && !(invocation.origin === "door" && failure instanceof SchemaMismatch)
   throw waits ? new Error(failure.message) : WireError.toTerminal(failure, action.errors)
 }
 

@@ -5,8 +5,6 @@
 import * as NodeTimers from "node:timers/promises"
 import * as restate from "@restatedev/restate-sdk"
 import { isCrash } from "@tenon/core/Checkpoint"
-import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
-import * as Failure from "@tenon/core/Failure"
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -22,10 +20,6 @@ export const retry = { initialRetryInterval: 50, retryIntervalFactor: 2, maxRetr
 
 /** How often a bug is tried before its invocation is paused. */
 const defectAttempts = 3
-
-/** Whether a failure says that something the action needs is not there now, so that accepted work must wait for it. */
-export const isInfrastructure = (failure: unknown): boolean =>
-  Failure.classes.some((each) => failure instanceof each && ErrorBoundary.classification(each).retryable)
 
 /**
  * Runs an effect to a value or a typed failure. Rejects, for Restate to retry, where it was interrupted or a crash was

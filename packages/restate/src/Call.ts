@@ -48,7 +48,8 @@ export const ofDelivery = (actor: Actor, delivery: Delivery, claims: Pick<Claims
       ...claims,
       at: claims.at + delayMillis,
       actor,
-      origin: "internal"
+      origin: "internal",
+      ...(delivery._tag === "Signal" && delivery.id !== undefined ? { signal: delivery.id } : {})
     }
   }
 }

@@ -1,25 +1,29 @@
 /** `Durable` over a Restate workflow: what a run of a program can do that survives a crash. */
 import type * as restate from "@restatedev/restate-sdk"
-import * as Decision from "@tenon/core/Decision"
 import { Durable, type StepOptions } from "@tenon/core/Durable"
 import { NewId } from "@tenon/core/NewId"
+import { newId, random, RunClock } from "@tenon/core/RunClock"
+import * as RunOperations from "@tenon/core/RunOperations"
+import * as StepResult from "@tenon/core/StepResult"
 import { Checkpoint } from "@tenon/core/Checkpoint"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import type * as Schema from "effect/Schema"
+import type * as ActionHandler from "./ActionHandler.ts"
 import * as Attempt from "./Attempt.ts"
 import * as Handler from "./Handler.ts"
-import { newId, random, RunClock } from "./RunClock.ts"
 import { RunDriver } from "./RunDriver.ts"
 import * as SignedContext from "./SignedContext.ts"
-import * as StepResult from "./StepResult.ts"
+import * as Target from "./Target.ts"
+import * as WireError from "./WireError.ts"
+
+const decoder = new TextDecoder()
 
 /** What a run is about. */
 export interface Run {
@@ -36,8 +40,9 @@ export const attempt = (
   { ctx, input, key, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
-  const driver = new RunDriver()
-  const clock = new RunClock(ctx, driver, claims.at)
+  const driver = new RunDriver<void, unknown>()
+  const clock = new RunClock(claims.at, (_, millis) => driver.await(() => ctx.sleep(millis)))
+  const draw = () => ctx.rand.random()
   const ended = ctx.request().attemptCompletedSignal
   let performed: Array<string> = []
   let sends = 0
@@ -71,58 +76,55 @@ export const attempt = (
     return { at: Date.now(), ...settled.success }
   }
 
-  const durable = Durable.of({
-    key,
-    actor: claims.actor,
-    step: (name, effect, options) =>
-      Effect.contextWith((context: Context.Context<Effect.Services<typeof effect>>) =>
-        Effect.suspend(() => {
-          const interruption = new AbortController()
-          return driver
-            .await(() =>
-              ctx.run(name, () => perform(name, effect, options, context, interruption.signal), Attempt.retry)
-            )
-            .pipe(
-              Effect.onInterrupt(() => Effect.sync(() => interruption.abort())),
-              Effect.flatMap((result) => {
-                clock.advance(result.at)
-                return StepResult.decode(result, options)
-              })
-            )
-        })
-      ),
-    sleep: (duration) => clock.sleep(Duration.fromInputUnsafe(duration)),
-    signal: (name) => driver.await(() => ctx.promise<Schema.Json>(name).get()),
-    send: (action, to, value) =>
-      driver.now(() => {
-        const { name, resource } = action
-        Handler.send(
-          setting,
-          ctx,
-          claims.actor,
-          {
-            _tag: "Send",
-            resource,
-            action: name,
-            key: to,
-            input: Decision.encodeJson(action.input, value, `${resource}.${name}`),
-            delayMillis: 0
-          },
-          {
-            id: SignedContext.follow(claims.id, sends++),
-            at: clock.currentTimeMillisUnsafe(),
-            ...(claims.trace === undefined ? {} : { trace: claims.trace })
-          },
-          keyId
-        )
-      })
+  /** What identifies the next thing that the run sends. */
+  const following = () => ({
+    id: SignedContext.follow(claims.id, sends++),
+    at: clock.currentTimeMillisUnsafe(),
+    ...(claims.trace === undefined ? {} : { trace: claims.trace })
   })
 
+  const durable = RunOperations.durable(
+    { workflow: implementation.workflow.name, key, actor: claims.actor },
+    {
+      step: (name, effect, options) =>
+        Effect.contextWith((context: Context.Context<Effect.Services<typeof effect>>) =>
+          Effect.suspend(() => {
+            const interruption = new AbortController()
+            return driver
+              .await(() =>
+                ctx.run(name, () => perform(name, effect, options, context, interruption.signal), Attempt.retry)
+              )
+              .pipe(
+                Effect.onInterrupt(() => Effect.sync(() => interruption.abort())),
+                Effect.flatMap((result) => {
+                  clock.advance(result.at)
+                  return StepResult.decode(result, options)
+                })
+              )
+          })
+        ),
+      sleep: (duration) => clock.sleep(duration),
+      signal: (name, id) => driver.await(() => ctx.promise<Schema.Json>(Target.promiseOf(name, id)).get()),
+      deliver: (delivery) =>
+        driver.turns.now(() => Handler.send(setting, ctx, claims.actor, delivery, following(), keyId)),
+      call: (action, invocation) =>
+        driver
+          .await(
+            () => Handler.call(setting, ctx, invocation, following(), keyId),
+            (terminal) => {
+              const failure = WireError.fromTerminal(terminal, action.errors)
+              return failure === undefined ? Effect.die(terminal) : Effect.fail(failure)
+            }
+          )
+          .pipe(Effect.map((bytes) => (JSON.parse(decoder.decode(bytes)) as ActionHandler.Answer).result))
+    }
+  )
+
   const context = setting.context.pipe(
-    Context.add(Scheduler.Scheduler, driver.scheduler),
+    Context.add(Scheduler.Scheduler, driver.turns.scheduler),
     Context.add(Clock.Clock, clock),
-    Context.add(Random.Random, random(ctx)),
-    Context.add(NewId, newId(ctx)),
+    Context.add(Random.Random, random(draw)),
+    Context.add(NewId, newId(draw)),
     Context.add(Durable, durable)
   )
   const between = () => {

@@ -3,7 +3,7 @@ import type * as restate from "@restatedev/restate-sdk"
 import type { Actor } from "@tenon/core/Actor"
 import { Checkpoint, type Point } from "@tenon/core/Checkpoint"
 import type { Executor } from "@tenon/core/Executor"
-import type { Delivery } from "@tenon/core/Invocation"
+import type { Delivery, Invocation } from "@tenon/core/Invocation"
 import type { Workflows } from "@tenon/core/Workflow"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -64,6 +64,24 @@ export const send = (
     parameter: call.body,
     headers: { [SignedContext.header]: SignedContext.sign(setting.keys, call.claims, call.target, call.body, keyId) },
     ...(call.delayMillis === 0 ? {} : { delay: call.delayMillis })
+  })
+}
+
+/** Calls a handler through the journal, signed with the key that signed the caller's own context. */
+export const call = (
+  setting: Setting,
+  ctx: restate.Context,
+  invocation: Invocation,
+  claims: Pick<SignedContext.Claims, "id" | "at" | "trace">,
+  keyId: string
+): restate.InvocationPromise<Uint8Array> => {
+  const call = Call.ofInvocation(invocation, claims)
+  return ctx.genericCall<Uint8Array, Uint8Array>({
+    service: call.target.service,
+    method: call.target.handler,
+    key: call.target.key,
+    parameter: call.body,
+    headers: { [SignedContext.header]: SignedContext.sign(setting.keys, call.claims, call.target, call.body, keyId) }
   })
 }
 

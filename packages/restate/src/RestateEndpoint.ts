@@ -195,6 +195,12 @@ export const layer = (
 
 const text = (name: string) => Effect.map(Config.option(Config.String(name)), Option.getOrUndefined)
 
+/** 0 takes a free one. */
+const portConfig = Config.schema(
+  Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 65_535 })),
+  "RESTATE_ENDPOINT_PORT"
+)
+
 /**
  * `TENON_CONTEXT_KEY`, `RESTATE_IDENTITY_KEY` (several with commas), `RESTATE_ENDPOINT_HOST`, `RESTATE_ENDPOINT_PORT`,
  * `RESTATE_ENDPOINT_ADVERTISED_URL`, `RESTATE_ADMIN_URL`.
@@ -209,7 +215,7 @@ export const layerConfig: Layer.Layer<
       keys: yield* ContextKeys.parse(yield* ContextKeys.config),
       identityKeys: ((yield* text("RESTATE_IDENTITY_KEY")) ?? "").split(",").filter((key) => key !== ""),
       host: yield* text("RESTATE_ENDPOINT_HOST"),
-      port: Option.getOrUndefined(yield* Config.option(Config.Port("RESTATE_ENDPOINT_PORT"))),
+      port: Option.getOrUndefined(yield* Config.option(portConfig)),
       adminUrl: yield* text("RESTATE_ADMIN_URL"),
       advertisedUrl: yield* text("RESTATE_ENDPOINT_ADVERTISED_URL")
     })

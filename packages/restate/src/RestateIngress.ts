@@ -27,6 +27,8 @@ export interface RestateIngress {
     call: Call,
     options: { readonly oneWay: boolean; readonly idempotencyKey: string | undefined }
   ) => Effect.Effect<Answer, Unavailable>
+  /** Whether a workflow's run was accepted and has not ended. */
+  readonly isRunning: (run: { readonly service: string; readonly key: string }) => Effect.Effect<boolean, Unavailable>
 }
 
 /** A connection that failed, or an ingress that is not ready. */
@@ -34,6 +36,9 @@ interface Trouble {
   readonly _tag: "Trouble"
   readonly message: string
 }
+
+/** What the ingress answers to a question for the output of a run that has none yet. */
+const notReady = 470
 
 /** Seven tries within about six seconds: longer than a restart of Restate, shorter than a caller's patience. */
 const again = Schedule.upTo(Schedule.exponential("50 millis"), { times: 6 })
@@ -55,15 +60,14 @@ export const make = Effect.fnUntraced(function* (
   const where = {
     agent,
     hostname: base.hostname.replace(/^\[|\]$/g, ""),
-    port: base.port === "" ? (secure ? 443 : 80) : Number(base.port),
-    method: "POST"
+    port: base.port === "" ? (secure ? 443 : 80) : Number(base.port)
   }
   const prefix = base.pathname.replace(/\/$/, "")
 
-  const once = (path: string, headers: NodeHttp.OutgoingHttpHeaders, body: Uint8Array) =>
+  const once = (method: string, path: string, headers: NodeHttp.OutgoingHttpHeaders, body: Uint8Array) =>
     Effect.callback<Answer, Trouble>((resume) => {
       const fail = (error: Error) => resume(Effect.fail({ _tag: "Trouble", message: error.message }))
-      const request = begin({ ...where, path, headers }, (response) => {
+      const request = begin({ ...where, method, path, headers }, (response) => {
         const chunks: Array<Buffer> = []
         response.on("data", (chunk: Buffer) => chunks.push(chunk))
         response.once("error", fail)
@@ -82,7 +86,26 @@ export const make = Effect.fnUntraced(function* (
       return Effect.sync(() => request.destroy())
     })
 
+  const untilAnswered = (asked: Effect.Effect<Answer, Trouble>) =>
+    asked.pipe(
+      Effect.retry(again),
+      Effect.tapError(({ message }) => Effect.logWarning("Restate's ingress does not answer", message)),
+      Effect.mapError(() => new Unavailable({ what: "The durable runtime" }))
+    )
+
   return {
+    isRunning: ({ key, service }) => {
+      const path = `${prefix}/restate/workflow/${service}/${encodeURIComponent(key)}/output`
+      return untilAnswered(once("GET", path, {}, new Uint8Array())).pipe(
+        Effect.flatMap(({ status, text }) =>
+          status === notReady
+            ? Effect.succeed(true)
+            : status === 200 || status === 404 || text.includes('"metadata"') || status < 500
+              ? Effect.succeed(false)
+              : Effect.fail(new Unavailable({ what: "The durable runtime" }))
+        )
+      )
+    },
     call: ({ body, claims, delayMillis, target }, { idempotencyKey, oneWay }) => {
       const delay = delayMillis === 0 ? "" : `?delay=${delayMillis}ms`
       const path = `${prefix}/${target.service}/${encodeURIComponent(target.key)}/${target.handler}${oneWay ? `/send${delay}` : ""}`
@@ -92,10 +115,7 @@ export const make = Effect.fnUntraced(function* (
         [SignedContext.header]: SignedContext.sign(keys, claims, target, body),
         ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey })
       }
-      return once(path, headers, body).pipe(
-        Effect.retry(again),
-        Effect.tapError(({ message }) => Effect.logWarning("Restate's ingress does not answer", message)),
-        Effect.mapError(() => new Unavailable({ what: "The durable runtime" })),
+      return untilAnswered(once("POST", path, headers, body)).pipe(
         // A paused invocation answers when an operator resumes it; whoever waits for it must not pile up until then.
         Effect.timeoutOrElse({
           duration: patience,

@@ -3,22 +3,29 @@ import type * as Action from "@tenon/core/Action"
 import { Executor } from "@tenon/core/Executor"
 import { type ActionFailure, Unavailable } from "@tenon/core/Failure"
 import type { Executed, Invocation } from "@tenon/core/Invocation"
+import type { RunKey } from "@tenon/core/RunJournal"
 import { Runtime } from "@tenon/core/Runtime"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as HttpClient from "effect/http/HttpClient"
 import type * as ActionHandler from "./ActionHandler.ts"
 import * as Call from "./Call.ts"
 import * as ContextKeys from "./ContextKeys.ts"
+import * as RestateAdmin from "./RestateAdmin.ts"
 import * as RestateIngress from "./RestateIngress.ts"
 import * as SignedContext from "./SignedContext.ts"
+import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
 
 /** Where Restate is, and how to sign calls. */
 export interface Options {
   readonly ingressUrl: string
+  /** The admin API, through which runs are cancelled and resumed; without it, neither is possible from here. */
+  readonly adminUrl?: string | undefined
   readonly keys: ContextKeys.ContextKeys
   /** How long after a door's call its handler may begin. Default: an hour. */
   readonly lifetime?: Duration.Input | undefined
@@ -45,13 +52,32 @@ const unexpected = (what: string, status: number, message: string): Effect.Effec
     : Effect.die(new Error(`Restate answered ${status} to ${what}: ${message}`))
 
 /** Runs durable actions and workflows on a Restate server. */
-export const layer = (options: Options): Layer.Layer<Runtime, never, Executor> =>
+export const layer = (options: Options): Layer.Layer<Runtime, never, Executor | HttpClient.HttpClient> =>
   Layer.effect(
     Runtime,
     Effect.gen(function* () {
       const { registry } = yield* Executor
+      const client = yield* HttpClient.HttpClient
       const ingress = yield* RestateIngress.make(options.ingressUrl, options.keys, options.patience ?? "1 minute")
       const lifetime = Duration.toMillis(options.lifetime ?? "1 hour")
+
+      /** Does something to the invocations of a run that have not ended, of which there is one at most. */
+      const onRun = (run: RunKey, act: typeof RestateAdmin.cancel) =>
+        Effect.gen(function* () {
+          const { adminUrl } = options
+          if (adminUrl === undefined) return yield* Effect.die(new Error("RuntimeRestate needs an adminUrl for this"))
+          const { handler, key, service } = Target.ofRun(run)
+          const target = `${service}/${key}/${handler}`.replaceAll("'", "''")
+          const found = yield* RestateAdmin.query(
+            adminUrl,
+            `select id from sys_invocation where target = '${target}' and status <> 'completed'`
+          )
+          yield* Effect.forEach(found, ({ id }) => act(adminUrl, String(id)), { discard: true })
+        }).pipe(
+          Effect.tapError(({ message }) => Effect.logWarning("Restate's admin API does not answer", message)),
+          Effect.mapError(() => new Unavailable({ what: "The durable runtime" })),
+          Effect.provideService(HttpClient.HttpClient, client)
+        )
 
       return Runtime.of({
         invoke: Effect.fnUntraced(function* (invocation: Invocation): Effect.fn.Return<Executed, ActionFailure> {
@@ -94,16 +120,23 @@ export const layer = (options: Options): Layer.Layer<Runtime, never, Executor> =
           if (status >= 300) {
             return yield* unexpected(call.target.service, status, WireError.fromAnswer(text, nothing).message)
           }
-        })
+        }),
+        isAlive: (run) => ingress.isRunning(Target.ofRun(run)),
+        cancel: (run) => onRun(run, RestateAdmin.cancel),
+        resume: (run) => onRun(run, RestateAdmin.resume)
       })
     })
   )
 
-/** `RESTATE_INGRESS_URL` and `TENON_CONTEXT_KEY`. */
-export const layerConfig: Layer.Layer<Runtime, Config.ConfigError | ContextKeys.ContextKeysError, Executor> =
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const ingressUrl = yield* Config.String("RESTATE_INGRESS_URL").pipe(Config.withDefault("http://localhost:8080"))
-      return layer({ ingressUrl, keys: yield* ContextKeys.parse(yield* ContextKeys.config) })
-    })
-  )
+/** `RESTATE_INGRESS_URL`, `RESTATE_ADMIN_URL` and `TENON_CONTEXT_KEY`. */
+export const layerConfig: Layer.Layer<
+  Runtime,
+  Config.ConfigError | ContextKeys.ContextKeysError,
+  Executor | HttpClient.HttpClient
+> = Layer.unwrap(
+  Effect.gen(function* () {
+    const ingressUrl = yield* Config.String("RESTATE_INGRESS_URL").pipe(Config.withDefault("http://localhost:8080"))
+    const adminUrl = Option.getOrUndefined(yield* Config.option(Config.String("RESTATE_ADMIN_URL")))
+    return layer({ ingressUrl, adminUrl, keys: yield* ContextKeys.parse(yield* ContextKeys.config) })
+  })
+)

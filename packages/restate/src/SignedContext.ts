@@ -37,6 +37,8 @@ export interface Claims {
   readonly idempotencyKey?: string
   readonly fingerprint?: string
   readonly expectedVersion?: number
+  /** Which of several signals of one name it is, where it is a signal. */
+  readonly signal?: string
   /** Trace parent (W3C Trace Context, `traceparent`). */
   readonly trace?: string
 }

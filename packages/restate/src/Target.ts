@@ -1,5 +1,6 @@
 /** How the parts of a domain are named in Restate: services, handlers, and keys that never mix tenants. */
 import type { Delivery } from "@tenon/core/Invocation"
+import type { RunKey } from "@tenon/core/RunJournal"
 
 /** What a call is made to. */
 export interface Target {
@@ -33,6 +34,17 @@ export const ofAction = (
   service: action.resource,
   handler: action.action,
   key: keyOf(tenantId, action.key)
+})
+
+/** The durable promise of a signal. No handler's name has a slash, so no two signals share one. */
+export const promiseOf = (signal: string, id: string | undefined): string =>
+  id === undefined ? signal : `${signal}/${id}`
+
+/** A workflow's run. */
+export const ofRun = ({ key, tenantId, workflow }: RunKey): Target => ({
+  service: workflow,
+  handler: run,
+  key: keyOf(tenantId, key)
 })
 
 /** Where a delivery goes. */

@@ -20,6 +20,17 @@ export const toTerminal = (
   })
 }
 
+/** The failure that a handler ended with, where a call of it came to a terminal error. */
+export const fromTerminal = (
+  { metadata }: restate.TerminalError,
+  declared: ReadonlyArray<Action.ErrorClass>
+): ActionFailure | undefined => {
+  const wire = decodeWire(metadata?.[field])
+  return Option.isNone(wire) ? undefined : ErrorBoundary.decode(wire.value, declared)
+}
+
+const decodeWire = Schema.decodeUnknownOption(Schema.fromJsonString(ErrorBoundary.WireFailure))
+
 const Answer = Schema.fromJsonString(
   Schema.Struct({
     message: Schema.String,

@@ -67,11 +67,11 @@ export const make = (
   }
 
   const signal = (name: string) => async (ctx: restate.WorkflowSharedContext, body: Uint8Array) => {
-    Handler.verified(setting, ctx, body)
+    const { claims } = Handler.verified(setting, ctx, body)
     try {
-      await ctx.promise<Schema.Json>(name).resolve(JSON.parse(decoder.decode(body)))
+      await ctx.promise<Schema.Json>(Target.promiseOf(name, claims.signal)).resolve(JSON.parse(decoder.decode(body)))
     } catch (error) {
-      // The first of a name counts; what came after it, Restate refuses.
+      // The first of a name and id counts; what came after it, Restate refuses.
       if (!(error instanceof restate.TerminalError) || error instanceof restate.CancelledError) throw error
     }
     return null

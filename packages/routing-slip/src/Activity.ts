@@ -7,7 +7,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import { type Pipeable, Prototype as PipeablePrototype } from "effect/Pipeable"
 import * as Schema from "effect/Schema"
 import type { ActivityContext } from "./ActivityContext.ts"
 
@@ -99,18 +99,9 @@ const day = Duration.days(1)
 export const delayAfter = (retry: Retry, failures: number): Duration.Duration | undefined =>
   failures > retry.times ? undefined : Duration.min(Duration.times(retry.delay, retry.factor ** (failures - 1)), day)
 
-class ActivityImpl {
-  constructor(fields: Omit<Any, "pipe">) {
-    Object.assign(this, fields)
-  }
-  pipe() {
-    return pipeArguments(this, arguments)
-  }
-}
-
 const build = <Name extends string, Arguments, R>(
   fields: Omit<Activity<Name, Arguments, R>, "pipe">
-): Activity<Name, Arguments, R> => new ActivityImpl(fields) as unknown as Activity<Name, Arguments, R>
+): Activity<Name, Arguments, R> => Object.assign(Object.create(PipeablePrototype), fields)
 
 /** Declares an activity that cannot be undone, or does not need to be. */
 export function make<const Name extends string, const A extends Fields, E, R>(

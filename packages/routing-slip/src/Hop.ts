@@ -6,7 +6,6 @@
  * mark → acknowledge. A duplicate sends the stored bytes again; it executes and signs nothing.
  */
 import type { Unavailable } from "@tenon/core/Failure"
-import { NewId } from "@tenon/core/NewId"
 import {
   ack,
   deadLetter,
@@ -14,7 +13,7 @@ import {
   type Outgoing,
   requeue,
   type Settlement,
-  Transport,
+  type Transport,
   type TransportError
 } from "@tenon/messaging/Transport"
 import * as Clock from "effect/Clock"
@@ -24,11 +23,15 @@ import * as Result from "effect/Result"
 import * as Activity from "./Activity.ts"
 import type * as Envelope from "./Envelope.ts"
 import { reached } from "./HopPoint.ts"
-import { type Claim, type Fenced, type Held, type HopKey, HopStore, keyText, type SlipEvent } from "./HopStore.ts"
+import { type Fenced, type Held, type HopKey, HopStore, keyText, type SlipEvent } from "./HopStore.ts"
+import * as Gathering from "./Gathering.ts"
+import * as PassOn from "./PassOn.ts"
+import type { Work } from "./PassOn.ts"
 import * as Performance from "./Performance.ts"
 import { Refused } from "./Refused.ts"
 import type * as Registry from "./Registry.ts"
 import { Security } from "./Security.ts"
+import * as Size from "./Size.ts"
 import * as Slip from "./Slip.ts"
 import * as StrictJson from "./StrictJson.ts"
 import * as Suspension from "./Suspension.ts"
@@ -41,18 +44,16 @@ export interface Options {
   readonly lease?: Duration.Input
   /** What a message may measure. */
   readonly limits?: StrictJson.Limits
+  /**
+   * How long after a step was done its message may come once more, as brokers do, and be acknowledged. One that comes
+   * later is refused as a replay. Default one day.
+   */
+  readonly redelivery?: Duration.Input
   /** How many workers may die over one step before it counts as failed. Default 5. */
   readonly maxCrashes?: number
 }
 
 const again = requeue("1 second")
-
-interface Work<R> {
-  readonly delivery: Delivery
-  readonly task: Performance.Task<R>
-  readonly held: Held
-  readonly claim: Extract<Claim, { readonly _tag: "Claimed" }>
-}
 
 type Decision = Result.Result<Slip.Transition, Performance.Failing>
 const transition = (done: Slip.Transition): Decision => Result.succeed(done)
@@ -62,6 +63,7 @@ const failing = (error: string, message: string): Decision => Result.fail({ erro
 export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   const lease = Duration.toMillis(Duration.fromInputUnsafe(options.lease ?? "30 seconds"))
   const maxCrashes = options.maxCrashes ?? 5
+  const redelivery = Duration.toMillis(Duration.fromInputUnsafe(options.redelivery ?? "1 day"))
   const limits = options.limits ?? StrictJson.defaultLimits
 
   const handle = Effect.fnUntraced(function* (
@@ -92,14 +94,16 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 
     const store = yield* HopStore
     const incoming = incomingOf(delivery)
-    const claim = yield* store.claim(key, { ...admitted, branch: "", incoming }, lease)
+    const claim = yield* store.claim(key, { ...admitted, branch: branchOf(envelope), incoming }, lease)
     switch (claim._tag) {
       case "Forked":
         return yield* new Refused({ reason: "forked", detail: claim.detail })
       case "Parked":
         return ack
       case "Done":
-        return claim.outgoing === undefined ? ack : yield* send(key, claim.outgoing)
+        if (claim.outgoing !== undefined) return yield* PassOn.send(key, claim.outgoing)
+        if (claim.age <= redelivery) return ack
+        return yield* new Refused({ reason: "replayed", detail: `${hop.activity} was done with before` })
       case "Claimed": {
         const held = { key, token: claim.token }
         const task = { key, hop, activity, envelope, attempt: claim.claims }
@@ -112,22 +116,13 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     }
   })
 
-  /** Publishes what is stored already. */
-  const send = Effect.fnUntraced(function* (key: HopKey, outgoing: Outgoing) {
-    const transport = yield* Transport
-    const store = yield* HopStore
-    yield* transport.publish(outgoing)
-    yield* reached("published", keyText(key))
-    yield* store.dispatched(key, outgoing.id)
-    yield* reached("dispatched", keyText(key))
-    return ack
-  })
-
   /** Does the step and passes the slip on, or sets it aside. */
   const work = Effect.fnUntraced(function* (item: Work<R>) {
     const { claim, held, task } = item
     const store = yield* HopStore
+    if (task.hop.kind === "gather") return yield* Gathering.gather(item, limits)
     const decided = yield* decide(item)
+    if (decided === undefined && task.hop.kind === "scatter") return yield* Gathering.scatter(item, limits)
     const answer =
       decided ??
       // Whoever loses the lease stops: the step is another worker's now.
@@ -153,7 +148,10 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       return ack
     }
     const at = yield* Clock.currentTimeMillis
-    if (hop.phase === "execute") return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message })
+    if (hop.phase === "execute") {
+      const uncertain = isUncertain(claim) ? { uncertain: true } : {}
+      return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message, ...uncertain })
+    }
     if (activity.onCompensationFailure === "continue") {
       return yield* passOn(item, { type: "abandoned", step: hop.step, at, error, message })
     }
@@ -161,19 +159,26 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     return ack
   })
 
-  /** What needs no execution to be known: a wish of an operator, a deadline, a step that kills its workers. */
-  const decide = Effect.fnUntraced(function* ({ claim, task }: Work<R>) {
+  /** What needs no execution to be known: a wish of an operator, a limit, a step that kills its workers. */
+  const decide = Effect.fnUntraced(function* ({ claim, delivery, task }: Work<R>) {
     const { envelope, hop } = task
     const at = yield* Clock.currentTimeMillis
     if (hop.phase === "compensate" && claim.skippedBy !== undefined) {
       return transition({ type: "skipped", step: hop.step, at, by: claim.skippedBy })
     }
-    if (hop.phase === "execute" && claim.cancelledBy !== undefined) {
+    // What may have been done by a worker that died has to be done again, to be known and undone.
+    if (hop.phase === "execute" && claim.cancelledBy !== undefined && !isUncertain(claim)) {
       return transition({ type: "cancelled", step: hop.step, at, by: claim.cancelledBy })
     }
     const { deadline } = envelope.headers.routing_slip
-    if (hop.phase === "execute" && deadline !== null && at > deadline) {
+    if (hop.phase === "execute" && deadline !== null && at > deadline && !isUncertain(claim)) {
       return failing("DeadlineExceeded", `The slip was to be done by ${new Date(deadline).toISOString()}.`)
+    }
+    const { byteLength } = delivery.body
+    const limit = Size.forth(limits, envelope.headers.routing_slip)
+    if (hop.phase === "execute" && byteLength > limit && !isUncertain(claim)) {
+      const { error, message } = Size.tooLarge(byteLength, limit)
+      return failing(error, message)
     }
     const crashes = claim.claims - 1 - claim.failures
     return crashes > maxCrashes ? failing("Crashed", `${crashes} workers ended in the middle of it.`) : undefined
@@ -198,40 +203,57 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 
   /** Stores the transition with the message that follows from it, then publishes that. */
   const passOn = Effect.fnUntraced(function* (item: Work<R>, transition: Slip.Transition) {
-    const { envelope, activity, key } = item.task
-    const store = yield* HopStore
-    const security = yield* Security
-    const generate = yield* NewId
-    const applied = Slip.apply(envelope.headers.routing_slip, transition)
-    if (Result.isFailure(applied)) return yield* Effect.die(new Error(`an illegal transition: ${applied.failure}`))
-    const slip = applied.success
-    const next = Slip.next(slip)
-    const messageId = generate(transition.at)
-    const following = { messageId, queue: next?.queue ?? null, transition }
-    const headers: Envelope.Headers = {
-      ...envelope.headers,
-      message_id: messageId,
-      routing_slip: slip,
-      security_context: yield* security.prove(envelope, activity.name, following),
-      trace_context: yield* TraceContext.capture
+    const { activity, envelope } = item.task
+    const composed = yield* PassOn.compose(envelope, activity.name, transition)
+    const { byteLength } = composed.body
+    if (transition.type === "executed") {
+      const limit = Size.most(limits, composed.slip)
+      if (byteLength > limit) return yield* undoHere(item, transition, Size.tooLarge(byteLength, limit))
     }
-    const body = Wire.encode({ payload: next?.payload.data ?? null, headers })
-    const outgoing = next === undefined ? undefined : { queue: next.queue, id: messageId, body }
-    const detail = "message" in transition ? `${transition.error}: ${transition.message}` : ""
-    yield* store.complete(item.held, {
-      outgoing,
-      event: { type: transition.type, step: transition.step, activity: activity.name, detail, at: transition.at },
-      slip: {
-        tenantId: key.tenantId,
-        correlationId: key.correlationId,
-        status: slip.phase === "done" ? (slip.outcome ?? "completed") : phases[slip.phase],
-        activity: next?.activity ?? activity.name,
-        updatedAt: transition.at,
-        body
-      }
-    })
-    yield* reached("stored", keyText(key))
-    return outgoing === undefined ? ack : yield* send(key, outgoing)
+    if (transition.type === "compensated" && byteLength > limits.maxBytes) {
+      // It is undone, and that has to be passed on; what it would have others know is lost.
+      yield* Effect.logWarning(
+        "Variables that a compensation has set are left out",
+        Size.tooLarge(byteLength, limits.maxBytes)
+      )
+      const bare = { ...transition, set: {} }
+      return yield* PassOn.passOn(item, bare, yield* PassOn.compose(envelope, activity.name, bare))
+    }
+    return yield* PassOn.passOn(item, transition, composed)
+  })
+
+  /** Undoes a step whose outcome is too large to be carried along, at once and here, and turns the slip back. */
+  const undoHere = Effect.fnUntraced(function* (
+    item: Work<R>,
+    { at, step, undo }: Extract<Slip.Transition, { readonly type: "executed" }>,
+    fault: Performance.Failing
+  ): Effect.fn.Return<
+    Settlement,
+    Refused | Unavailable | Fenced | TransportError,
+    R | Transport | HopStore | Security
+  > {
+    const { claim, held, task } = item
+    const turnBack = (uncertain: boolean) =>
+      passOn(item, { type: "faulted", step, at, ...fault, ...(uncertain ? { uncertain } : {}) })
+    if (undo === null) return yield* turnBack(false)
+    const key: HopKey = { ...task.key, phase: "compensate" }
+    const undone = yield* Effect.raceFirst(
+      Performance.compensate({ ...task, key, hop: { ...task.hop, phase: "compensate", payload: undo } }),
+      keepLease(held)
+    )
+    if (Result.isSuccess(undone)) return yield* turnBack(false)
+    const store = yield* HopStore
+    const detail = `${undone.failure.error}: ${undone.failure.message}`
+    const incoming = incomingOf(item.delivery)
+    const delay = Activity.delayAfter(task.activity.compensationRetry, claim.failures + 1)
+    if (delay !== undefined) {
+      const event = yield* eventOf(item, "retrying", detail)
+      yield* store.postpone(held, { incoming, delay: Duration.toMillis(delay), event })
+      return ack
+    }
+    if (task.activity.onCompensationFailure === "continue") return yield* turnBack(true)
+    yield* store.halt(held, { incoming, event: yield* eventOf(item, "halted", detail) })
+    return ack
   })
 
   return (delivery: Delivery): Effect.Effect<Settlement, never, R | Transport | HopStore | Security> =>
@@ -248,6 +270,15 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 
 /** The message as it is published again. */
 const incomingOf = ({ queue, id, body }: Delivery): Outgoing => ({ queue, id, body })
+
+/** Whether an attempt was begun before of which nobody knows how it ended: its worker died, or was stopped. */
+const isUncertain = ({ failures, token }: Work<never>["claim"]) => token - 1 > failures
+
+/** The branch whose log the message carries; doing and undoing one branch are two. */
+const branchOf = ({ headers }: Envelope.Envelope): string => {
+  const { branch } = headers.routing_slip
+  return branch === undefined ? "" : `${branch.branch}${branch.phase === "execute" ? "" : "/undo"}`
+}
 
 const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
   const parent = TraceContext.parentOf(headers.trace_context)
@@ -266,5 +297,3 @@ const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
     }
   }
 }
-
-const phases = { execute: "executing", compensate: "compensating" } as const

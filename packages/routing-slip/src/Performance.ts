@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
-import { ActivityContext, type Insertion, VariableMissing } from "./ActivityContext.ts"
+import { ActivityContext, type Planned, VariableMissing } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
 import { type HopKey, keyText } from "./HopStore.ts"
 import type { Refused } from "./Refused.ts"
@@ -36,7 +36,7 @@ export interface Task<R> {
 
 interface Draft {
   readonly set: { [name: string]: Schema.Json }
-  readonly insert: Array<Insertion>
+  readonly insert: Array<Planned>
   readonly drop: Array<string>
   terminate: boolean
 }
@@ -169,13 +169,13 @@ export const execute = Effect.fnUntraced(function* <R>(
     undo = yield* seal(activity.name, encoded.success as Schema.Json)
   }
   const insert: Array<Envelope.Step> = []
-  for (const { activity: inserted, arguments: given } of draft.insert) {
+  for (const { activity: inserted, arguments: given, timeoutMillis } of draft.insert) {
     const encoded = Schema.encodeUnknownResult(inserted.arguments)(given)
     if (Result.isFailure(encoded)) return Result.fail(invalid("InvalidInsertion", encoded.failure.message))
     const { data, encrypted } = yield* seal(inserted.name, encoded.success as Schema.Json)
     const step = `${hop.step}.${insert.length + 1}`
     const { name, queue } = inserted
-    insert.push({ step, activity: name, queue, arguments: data, encrypted, timeout_ms: null })
+    insert.push({ step, activity: name, queue, arguments: data, encrypted, timeout_ms: timeoutMillis })
   }
   const { drop, set, terminate } = draft
   const at = yield* Clock.currentTimeMillis

@@ -24,7 +24,14 @@ export const Transition = Schema.Union([
     /** Whether the slip ends here, well. */
     terminate: Schema.Boolean
   }),
-  Schema.Struct({ type: Schema.Literal("faulted"), ...common, error: Schema.String, message: Schema.String }),
+  Schema.Struct({
+    type: Schema.Literal("faulted"),
+    ...common,
+    error: Schema.String,
+    message: Schema.String,
+    /** Where an attempt before it ended in a way that nobody knows, so that what it did may stand. */
+    uncertain: Schema.optionalKey(Schema.Boolean)
+  }),
   Schema.Struct({ type: Schema.Literal("cancelled"), ...common, by: Schema.String }),
   /** Who may begin slips has given this one a fresh token of its user, and more time. */
   Schema.Struct({
@@ -164,7 +171,8 @@ export const apply = (
     case "faulted": {
       const { step, error, message } = transition
       const fault = { step, activity: hop.activity, error, message }
-      return Result.succeed(settled({ ...slip, phase: "compensate", outcome: "faulted", fault }))
+      const not_undone = transition.uncertain === true ? [...slip.not_undone, step] : slip.not_undone
+      return Result.succeed(settled({ ...slip, phase: "compensate", outcome: "faulted", fault, not_undone }))
     }
     case "cancelled": {
       const fault = {

@@ -78,6 +78,6 @@ export class DatabaseDiffers extends Schema.TaggedError<DatabaseDiffers>()("Data
   override get message() {
     return `The database is neither empty nor as declared:\n${this.findings
       .map(({ place, problem, mend }) => `  ${place}: ${problem}. ${mend}.`)
-      .join("\n")}\nUse migrations, or an empty database.`
+      .join("\n")}\nMend these, or use an empty database; what was made with migrations goes on with migrations.`
   }
 }

@@ -122,6 +122,30 @@ export const up = Effect.fn("Migrations.up")(function* (files: ReadonlyArray<Mig
   )
 })
 
+/** Records files as applied where nothing was ever applied and `asked` says so; the names of those it recorded. */
+export const record = Effect.fn("Migrations.record")(function* <E, R>(
+  files: ReadonlyArray<MigrationFile>,
+  asked: Effect.Effect<boolean, E, R>,
+  patience: Patience = {}
+) {
+  const sql = yield* SqlClient.SqlClient
+  return yield* Effect.scoped(
+    Effect.gen(function* () {
+      const connection = yield* sql.reserve
+      yield* lock(connection, Duration.toMillis(patience.waitForOthers ?? "1 minute"))
+      if ((yield* status(files)).some(({ state }) => state !== "pending")) return []
+      if (files.length === 0 || !(yield* asked)) return []
+      yield* bootstrap(connection)
+      yield* run(connection, "begin")
+      yield* Effect.forEach(files, (file) => note(connection, file), { discard: true }).pipe(
+        Effect.andThen(run(connection, "commit")),
+        Effect.onError(() => Effect.ignore(run(connection, "rollback")))
+      )
+      return files.map(({ name }) => name)
+    })
+  )
+})
+
 const run = (connection: Connection, sql: string, params: ReadonlyArray<unknown> = []) =>
   connection.executeUnprepared(sql, params, undefined)
 
@@ -158,12 +182,14 @@ const bootstrap = Effect.fnUntraced(function* (connection: Connection) {
   yield* run(connection, DdlRender.createTable(table))
 })
 
-const apply = (connection: Connection, file: MigrationFile, patience: Patience) => {
-  const millis = Math.round(Duration.toMillis(patience.lockTimeout ?? "3 seconds"))
-  const record = run(connection, `insert into ${SqlName.qualified(migrations)} (name, checksum) values ($1, $2)`, [
+const note = (connection: Connection, file: MigrationFile) =>
+  run(connection, `insert into ${SqlName.qualified(migrations)} (name, checksum) values ($1, $2)`, [
     file.name,
     file.checksum
   ])
+
+const apply = (connection: Connection, file: MigrationFile, patience: Patience) => {
+  const millis = Math.round(Duration.toMillis(patience.lockTimeout ?? "3 seconds"))
   const statements = Effect.forEach(
     file.statements,
     ({ sql, line }) => run(connection, sql).pipe(Effect.mapError((error) => failed(file, line, sql, error))),
@@ -174,11 +200,11 @@ const apply = (connection: Connection, file: MigrationFile, patience: Patience) 
         yield* run(connection, "begin")
         yield* run(connection, "select set_config('lock_timeout', $1, true)", [`${millis}ms`])
         yield* statements
-        yield* record
+        yield* note(connection, file)
         yield* run(connection, "commit")
       }).pipe(Effect.onError(() => Effect.ignore(run(connection, "rollback"))))
     : // An index that is built concurrently stands in nobody's way while it waits, so there is no lock timeout here.
-      Effect.andThen(statements, record)
+      Effect.andThen(statements, note(connection, file))
   return whole.pipe(
     Effect.catchTag("SqlError", (error) => Effect.fail(failed(file, 1, "", error))),
     Effect.retry({
@@ -213,6 +239,9 @@ const mendOf = (sqlState: string, transaction: boolean): string => {
     return "Something else holds a lock on the table for long; end it, or try when there is less to do"
   if (sqlState === "42501") {
     return "Run migrations as the owner of the tables. If row security is in the way, put `alter table … no force row level security` before the statement and `force` after it"
+  }
+  if (sqlState === "42P07") {
+    return "The database holds it already, and not from these migrations, as where `tenon dev` set it up before there were any. Begin with an empty database, or take away what is there"
   }
   return transaction
     ? "Nothing of this file was applied; mend it and run again"

@@ -111,6 +111,42 @@ export interface UpOptions extends MigrationRun.Patience {
 export const up = (options: UpOptions) =>
   Effect.flatMap(MigrationFiles.read(options.directory), (files) => MigrationRun.up(files, options))
 
+/**
+ * Records the first migration of a database that `ensure` has set up as applied, without running it; returns the names
+ * that it recorded, none where there is nothing to adopt. Only a migration that stands as it was generated is adopted,
+ * and only where the live catalogue is what it leads to: else `DatabaseDiffers`, or nothing and `up` has the word.
+ */
+export const adopt = Effect.fn("Migrations.adopt")(function* (options: UpOptions) {
+  const files = yield* MigrationFiles.read(options.directory)
+  const snapshot = yield* MigrationFiles.readSnapshot(options.directory)
+  if (snapshot === undefined || !isFirstOf(files, snapshot)) return []
+  return yield* MigrationRun.record(
+    files,
+    Effect.gen(function* () {
+      if (!(yield* holdsAnyOf(snapshot))) return false
+      const findings = yield* drift(snapshot)
+      return findings.length === 0 ? true : yield* new DatabaseDiffers({ findings })
+    }),
+    options
+  )
+})
+
+/** Whether files are the whole way from nothing to a model, as it would be generated today. */
+const isFirstOf = (files: ReadonlyArray<MigrationFiles.MigrationFile>, model: DatabaseModel.Model): boolean => {
+  const generated = filesOf(ModelDiff.diff(undefined, model).plan, 1, "init", false)
+  return generated.length === files.length && generated.every(({ sql }, index) => files[index]?.sql === sql)
+}
+
+/** Whether a database has a table of a model. */
+const holdsAnyOf = Effect.fnUntraced(function* (model: DatabaseModel.Model) {
+  const sql = yield* SqlClient.SqlClient
+  const [there] = yield* sql.unsafe<{ found: boolean }>(
+    `select coalesce(bool_or(to_regclass(name) is not null), false) as found from jsonb_array_elements_text($1::jsonb) as t(name)`,
+    [JSON.stringify(model.tables.filter(({ resource }) => resource !== undefined).map(SqlName.qualified))]
+  )
+  return there?.found === true
+})
+
 /** Each file, and whether it is applied, pending, changed since, or missing. */
 export const status = (options: { readonly directory: string }) =>
   Effect.flatMap(MigrationFiles.read(options.directory), MigrationRun.status)
@@ -178,11 +214,7 @@ export const ensure = Effect.fn("Migrations.ensure")(function* (options: Wanted)
   return yield* sql.withTransaction(
     Effect.gen(function* () {
       yield* sql.unsafe(`select pg_advisory_xact_lock(${MigrationRun.lockKey})`)
-      const [there] = yield* sql.unsafe<{ found: boolean }>(
-        `select coalesce(bool_or(to_regclass(name) is not null), false) as found from jsonb_array_elements_text($1::jsonb) as t(name)`,
-        [JSON.stringify(model.tables.map(SqlName.qualified))]
-      )
-      if (there?.found === true) {
+      if (yield* holdsAnyOf(model)) {
         const findings = yield* drift(model)
         return findings.length === 0 ? [] : yield* new DatabaseDiffers({ findings })
       }

@@ -37,7 +37,7 @@ export interface RowSql {
   readonly where: (
     tenantId: string,
     where: { readonly [field: string]: unknown },
-    what: "count" | { readonly limit: number }
+    what: "count" | { readonly limit: number; readonly last: string | undefined }
   ) => Statement
   readonly page: (tenantId: string, query: Query.Query) => Statement
   readonly count: (tenantId: string, filters: ReadonlyArray<Query.Filter>) => Statement
@@ -104,7 +104,9 @@ export const make = (resource: Resource.Any, schema: string): RowSql => {
       }
       if (what === "count")
         return { sql: `select count(*)::int as n from ${table} as t${to.where()}`, params: to.params }
-      const end = ` order by ${compared(key)} limit ${to.param(what.limit)}`
+      const by = what.last === undefined ? undefined : compared(columnOf(resource, what.last))
+      const order = by === undefined ? compared(key) : `${by} desc, ${compared(key)} desc`
+      const end = ` order by ${order} limit ${to.param(what.limit)}`
       return { sql: `select ${selected} from ${table} as t${to.where()}${end}`, params: to.params }
     },
     page: (tenantId, { after, filters, limit, order }) => {

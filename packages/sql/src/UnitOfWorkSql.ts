@@ -161,7 +161,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
 
       const loadStatement = (
         tenantId: string,
-        { _tag, key = "", limit, resource, where }: Load<unknown>
+        { _tag, key = "", last, limit, resource, where }: Load<unknown>
       ): Statement => {
         const { rows } = tables.of(resource)
         switch (_tag) {
@@ -169,7 +169,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
           case "Optional":
             return RowSql.isStorable(key) ? rows.find(tenantId, key) : rows.findMany(tenantId, [])
           case "Many":
-            return rows.where(tenantId, where as { readonly [field: string]: unknown }, { limit })
+            return rows.where(tenantId, where as { readonly [field: string]: unknown }, { limit, last })
           case "Count":
             return rows.where(tenantId, where as { readonly [field: string]: unknown }, "count")
         }
@@ -177,9 +177,9 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
 
       const answersOf = (loads: ReadonlyArray<readonly [string, Load<unknown>]>, answers: Rows) => {
         const loaded: { [name: string]: LoadAnswer } = {}
-        loads.forEach(([name, { _tag, resource }], index) => {
+        loads.forEach(([name, { _tag, last, resource }], index) => {
           const { decode } = tables.of(resource).rows
-          const rows = answers[index] ?? []
+          const rows = last === undefined ? (answers[index] ?? []) : (answers[index] ?? []).toReversed()
           if (_tag === "Count") loaded[name] = Number(rows[0]?.["n"] ?? 0)
           else if (_tag === "Many") loaded[name] = rows.map(decode)
           else loaded[name] = rows[0] === undefined ? undefined : decode(rows[0])

@@ -50,6 +50,13 @@ const Run = Workflow.make("LawRun", {
   signals: { go: Schema.String }
 })
 
+const Parent = Workflow.make("LawParent", {
+  input: { account: Schema.String, note: Schema.String },
+  signals: { answer: Schema.String }
+})
+
+const Child = Workflow.make("LawChild", { input: { parent: Schema.String } })
+
 /** Its actions cannot be repeated: each would show in the balance. */
 const Account = Resource.make("LawAccount", {
   durable: true,
@@ -91,18 +98,52 @@ const Account = Resource.make("LawAccount", {
         Outcome.startWorkflow(Run, { key: input.run, input: { account: self.id, note: input.note } })
       )
     ),
+    raise: on.action({ input: { run: Schema.String, note: Schema.String }, touches: [Parent] }, ({ self, input }) =>
+      Outcome.nothing.pipe(
+        Outcome.startWorkflow(Parent, { key: input.run, input: { account: self.id, note: input.note } })
+      )
+    ),
     approve: on.action({ input: { run: Schema.String, word: Schema.String }, touches: [Run] }, ({ input }) =>
       Outcome.nothing.pipe(Outcome.signal(Run, { key: input.run, signal: "go", payload: input.word }))
     )
   })
 })
 
-const registry = Registry.make({ resources: [Account, Note], workflows: [Run] })
+const registry = Registry.make({ resources: [Account, Note], workflows: [Run, Parent, Child] })
 
 class Flaky extends Schema.TaggedError<Flaky>()("LawFlaky", { left: Schema.Int }) {}
 
+/** Calls actions, one of which refuses; starts a run; waits for two signals of one name that it gives. */
+const parent = Workflow.implement(
+  Parent,
+  Effect.fnUntraced(function* ({ account, note }) {
+    const durable = yield* Durable.Durable
+    yield* durable.start(Child, `${durable.key} child`, { parent: durable.key })
+    const both = yield* Effect.all([durable.signal("answer", "1"), durable.signal("answer", "2")], {
+      concurrency: "unbounded"
+    })
+    const { history } = yield* durable.call(Account.actions.add, account, { amount: 3 })
+    yield* durable.call(Account.actions.close, account, {})
+    const refused = yield* Effect.flip(durable.call(Account.actions.add, account, { amount: 4 }))
+    const kind = refused instanceof Closed ? `closed ${refused.id}` : String(refused)
+    yield* durable.send(Note.actions.write, note, { text: `${both.join()} ${history.join()} ${kind}` }, { delay: 10 })
+  })
+)
+
+const child = Workflow.implement(
+  Child,
+  Effect.fnUntraced(function* ({ parent }) {
+    const durable = yield* Durable.Durable
+    yield* durable.notify(Parent, parent, "answer", "two", "2")
+    yield* durable.notify(Parent, parent, "answer", "one", "1")
+    yield* durable.notify(Parent, parent, "answer", "one", "1")
+  })
+)
+
 /** Steps one after another, side by side, retried and raced; a sleep, a signal, and sends in between. */
 const runs = Workflow.layer(
+  parent,
+  child,
   Effect.suspend(() => {
     let draws = 0
     return Workflow.implement(
@@ -188,10 +229,10 @@ const words = (plan: Plan) =>
   plan.changes.map((change) => (change._tag === "Save" ? `save ${JSON.stringify(change.row)}` : `remove ${change.key}`))
 
 /** Notes what the store commits. A receipt that is found again commits nothing. */
-const watched = <E, R>(
+const watched = <E, S>(
   commits: Map<string, Array<string>>,
-  store: Layer.Layer<UnitOfWork | RowStore | Outbox, E, R>
-): Layer.Layer<UnitOfWork | RowStore | Outbox, E, R> =>
+  store: Layer.Layer<UnitOfWork | RowStore | Outbox | S, E>
+): Layer.Layer<UnitOfWork | RowStore | Outbox | S, E> =>
   Layer.effect(
     UnitOfWork,
     Effect.map(UnitOfWork, (inner) =>
@@ -271,23 +312,27 @@ const programs: { readonly [name: string]: Program } = {
     yield* Tenon.invoke(Account.actions.begin, "a", { run: "r", note: "n" })
     yield* Tenon.invoke(Account.actions.approve, "b", { run: "r", word: "yes" })
     yield* Tenon.invoke(Account.actions.approve, "b", { run: "r", word: "no" })
-  })
+  }),
+  "a workflow calls, starts and notifies": Tenon.invoke(Account.actions.raise, "a", { run: "r", note: "n" })
 }
 
 /** What the laws are tried on. */
-export interface Options<E, E2> {
-  readonly runtime: Layer.Layer<Runtime, E, Executor.Executor | Workflow.Workflows>
-  /** Default: in memory. Give one that holds nothing. */
-  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox, E2>
+export interface Options<E, E2, S = never> {
+  readonly runtime: Layer.Layer<Runtime, E, Executor.Executor | Workflow.Workflows | S>
+  /** Default: in memory. Give one that holds nothing, and what else the runtime needs of a store. */
+  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox | S, E2>
   /** How long nothing must happen for a program to have ended, in milliseconds: longer than a retry. Default: 150. */
   readonly quiet?: number
 }
 
 /** Declares the tests of a runtime, one per program. */
-export const runtimeLaws = <E, E2 = never>(name: string, options: Options<E, E2>): void => {
+export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Options<E, E2, S>): void => {
   const saboteur = new Saboteur()
   const commits = new Map<string, Array<string>>()
-  const store = options.store?.(registry) ?? MemoryStore.layer(registry)
+  const store = (options.store?.(registry) ?? MemoryStore.layer(registry)) as Layer.Layer<
+    UnitOfWork | RowStore | Outbox | S,
+    E2
+  >
   const layer = Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(
     Layer.provideMerge(options.runtime),
     Layer.provideMerge(Layer.mergeAll(Executor.layer(registry), runs)),

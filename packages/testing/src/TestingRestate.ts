@@ -35,7 +35,7 @@ export const layerServer = (options?: EmbeddedRestate.Options) =>
 export const layerRuntime = (options?: Partial<RestateEndpoint.Options>) =>
   Layer.unwrap(
     Effect.map(TestRestate, ({ adminUrl, identityKey, ingressUrl, keys }) =>
-      RuntimeRestate.layer({ ingressUrl, keys }).pipe(
+      RuntimeRestate.layer({ ingressUrl, adminUrl, keys }).pipe(
         Layer.merge(
           RestateEndpoint.layer({ adminUrl, keys, identityKeys: [identityKey], port: 0, drain: "1 second", ...options })
         )

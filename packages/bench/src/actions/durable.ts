@@ -16,6 +16,7 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { Pool } from "undici"
 import { registry, Task } from "./Domain.ts"
 import { repeat, type Round } from "./load.ts"
@@ -36,7 +37,7 @@ const client = ({ contextKey, ingressUrl }: Options) =>
     Effect.map(ContextKeys.parse(Redacted.make(contextKey)), (keys) => RuntimeRestate.layer({ ingressUrl, keys }))
   ).pipe(
     (runtime) => Interpreter.layer.pipe(Layer.provide(runtime)),
-    Layer.provide(Executor.layer(registry)),
+    Layer.provide([Executor.layer(registry), FetchHttpClient.layer]),
     Layer.provide([MemoryStore.layer(registry), AuditLog.layerLog]),
     Layer.provideMerge(Layer.succeed(References.TracerEnabled, false))
   )

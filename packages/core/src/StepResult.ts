@@ -1,16 +1,15 @@
 /** What came of a step, as the journal keeps it: with its time, and a typed failure as a value, so that its type survives. */
-import type { StepOptions } from "@tenon/core/Durable"
-import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
-import * as Failure from "@tenon/core/Failure"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as Attempt from "./Attempt.ts"
+import type { StepOptions } from "./Durable.ts"
+import * as ErrorBoundary from "./ErrorBoundary.ts"
+import * as Failure from "./Failure.ts"
 
 /** What came of a step's body. */
-type Ending =
+export type Ending =
   | { readonly value?: unknown }
   | { readonly failure: unknown }
   | { readonly framework: ErrorBoundary.WireFailure }
@@ -40,7 +39,7 @@ export const encoded = <A, E, R>(
     onFailure: (error): Effect.Effect<Ending, Failure.ActionFailure> => {
       const encoded = failure === undefined ? Option.none() : Schema.encodeUnknownOption(codecOf(failure))(error)
       if (Option.isSome(encoded)) return Effect.succeed({ failure: encoded.value })
-      if (Attempt.isInfrastructure(error)) return Effect.fail(error as unknown as Failure.ActionFailure)
+      if (ErrorBoundary.isInfrastructure(error)) return Effect.fail(error)
       return Failure.classes.some((each) => error instanceof each)
         ? Effect.succeed({ framework: ErrorBoundary.encode(error, []) })
         : Effect.die(
@@ -51,7 +50,7 @@ export const encoded = <A, E, R>(
 }
 
 /** Gives back what came of a step. */
-export const decode = <A, E>(result: StepResult, options: StepOptions<A, E> | undefined): Effect.Effect<A, E> => {
+export const decode = <A, E>(result: Ending, options: StepOptions<A, E> | undefined): Effect.Effect<A, E> => {
   if ("interrupted" in result) return Effect.interrupt
   if ("framework" in result) return Effect.fail(ErrorBoundary.decode(result.framework, []) as E)
   if ("failure" in result) {

@@ -1,0 +1,164 @@
+/**
+ * Runs of agents: a row that says what became of each, and the workflow that does it. The row is the truth about a
+ * run's life; the runtime's journal is the truth about its steps.
+ *
+ * Only actions of the thread write these rows, one at a time, so two of them never disagree about which run is active.
+ */
+import * as Action from "@tenon/core/Action"
+import * as Field from "@tenon/core/Field"
+import * as Outcome from "@tenon/core/Outcome"
+import * as Relation from "@tenon/core/Relation"
+import * as Resource from "@tenon/core/Resource"
+import * as Workflow from "@tenon/core/Workflow"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { RunOver } from "./AgentFailure.ts"
+
+/** `WAITING` is for a person; `QUEUED` is for the thread's active run to end. */
+export const RunStatus = Schema.Literals(["QUEUED", "RUNNING", "WAITING", "DONE", "FAILED", "CANCELLED"])
+export type RunStatus = typeof RunStatus.Type
+
+/** Whether nothing more happens in a run with this status. */
+export const isOver = (status: RunStatus): boolean => status === "DONE" || status === "FAILED" || status === "CANCELLED"
+
+/** Another run whose first `upTo` operations this one takes over; without a number, all before the last failure. */
+export const Fork = Schema.Struct({ run: Schema.String, upTo: Schema.optionalKey(Schema.Int) })
+
+/** The run that waits for this one's result. */
+export const Parent = Schema.Struct({ run: Schema.String, child: Schema.String })
+
+const what = {
+  threadId: Schema.String,
+  agent: Schema.String,
+  input: Schema.optionalKey(Schema.Json),
+  parent: Schema.optionalKey(Parent),
+  fork: Schema.optionalKey(Fork)
+}
+
+/** The program of an agent, run for a thread. Its key is the run's. */
+export const RunAgent = Workflow.make("RunAgent", {
+  input: {
+    ...what,
+    /** Set where the run may have begun before, in a runtime that has lost it: what is recorded of it still counts. */
+    revived: Schema.optionalKey(Schema.Boolean)
+  },
+  signals: {
+    /** Ends the run at once: what it is doing is interrupted. */
+    stop: Schema.Struct({ reason: Schema.String }),
+    /** The answer to a question, told apart by the question's key. */
+    answer: Schema.Json,
+    /** What a child run came to, told apart by the child's key. */
+    child: Schema.Json
+  }
+})
+
+/** How long a run may take to stop by itself before it counts as cancelled. */
+const grace = "10 seconds"
+
+const stopRun = Action.ref("Thread", "stopRun", { input: { runId: Schema.String, reason: Schema.String } })
+const rerun = Action.ref("Thread", "rerun", {
+  input: { runId: Schema.String, newRunId: Schema.String, upTo: Schema.optionalKey(Schema.Int) }
+})
+
+/** The id of the run that was asked for. */
+const NewRun = Schema.Struct({ runId: Schema.String })
+
+export const AgentRun = Resource.make("AgentRun", {
+  fields: {
+    id: Field.Id,
+    ...what,
+    status: RunStatus,
+    /** The message that it answers. */
+    messageId: Schema.optionalKey(Schema.String),
+    /** Who asked for it. */
+    requestedBy: Schema.String,
+    /** Why it failed or was cancelled. */
+    problem: Schema.optionalKey(Schema.String),
+    output: Schema.optionalKey(Schema.Json),
+    createdAt: Field.CreatedAt,
+    updatedAt: Field.UpdatedAt
+  },
+  indexes: [["threadId", "status"]],
+  relations: { thread: Relation.belongsTo("Thread", "threadId", { onRemove: "cascade" }) },
+  transitions: {
+    status: {
+      QUEUED: ["RUNNING", "CANCELLED"],
+      RUNNING: ["WAITING", "DONE", "FAILED", "CANCELLED"],
+      WAITING: ["RUNNING", "DONE", "FAILED", "CANCELLED"]
+    }
+  },
+  actions: (on) => ({
+    cancel: on.action(
+      {
+        description: "Stops the run: what it is doing is interrupted, and the thread goes on to what waits.",
+        errors: [RunOver],
+        touches: () => [RunAgent, stopRun]
+      },
+      ({ self }) => {
+        if (isOver(self.status)) return Result.fail(new RunOver({ run: self.id, status: self.status }))
+        const reason = "cancelled"
+        if (self.status === "QUEUED")
+          return Outcome.nothing.pipe(Outcome.send(stopRun, self.threadId, { runId: self.id, reason }))
+        return Outcome.nothing.pipe(
+          Outcome.signal(RunAgent, { key: self.id, signal: "stop", payload: { reason } }),
+          Outcome.send(stopRun, self.threadId, { runId: self.id, reason }, { delay: grace })
+        )
+      }
+    ),
+    resume: on.action(
+      {
+        description: "Starts the run again where its runtime has lost it; a run that is alive takes no notice.",
+        errors: [RunOver],
+        touches: () => [RunAgent]
+      },
+      ({ self }) =>
+        isOver(self.status)
+          ? Result.fail(new RunOver({ run: self.id, status: self.status }))
+          : self.status === "QUEUED"
+            ? Outcome.nothing
+            : Outcome.nothing.pipe(revive(self))
+    ),
+    retry: on.action(
+      {
+        description: "Runs it again in a run of its own that takes over every step which succeeded.",
+        output: NewRun,
+        touches: () => [rerun]
+      },
+      ({ self }, context) => again(self, context.newId(), undefined)
+    ),
+    fork: on.action(
+      {
+        description: "Runs it again in a run of its own that takes over the first operations of this one.",
+        input: { operations: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) },
+        output: NewRun,
+        touches: () => [rerun]
+      },
+      ({ input, self }, context) => again(self, context.newId(), input.operations)
+    )
+  })
+})
+
+/** What a run's workflow is started with. */
+interface Startable extends Schema.Struct.Type<typeof what> {
+  readonly id: string
+}
+
+/** Starts a run's workflow. */
+export const start = (run: Startable) => Outcome.startWorkflow(RunAgent, { key: run.id, input: inputOf(run) })
+
+/** Starts it again where its runtime has lost it. A workflow is started once per key, so a run that is alive stays. */
+export const revive = (run: Startable) =>
+  Outcome.startWorkflow(RunAgent, { key: run.id, input: { ...inputOf(run), revived: true } })
+
+const inputOf = ({ agent, fork, input, parent, threadId }: Startable): Workflow.InputOf<typeof RunAgent> => ({
+  threadId,
+  agent,
+  ...(input === undefined ? {} : { input }),
+  ...(parent === undefined ? {} : { parent }),
+  ...(fork === undefined ? {} : { fork })
+})
+
+const again = (self: { readonly id: string; readonly threadId: string }, newRunId: string, upTo: number | undefined) =>
+  Outcome.succeed({ runId: newRunId }).pipe(
+    Outcome.send(rerun, self.threadId, { runId: self.id, newRunId, ...(upTo === undefined ? {} : { upTo }) })
+  )

@@ -1,0 +1,66 @@
+/** Human in the loop: a question in the thread, and the run put aside until somebody answers or its time has passed. */
+import * as Issues from "@tenon/core/Issues"
+import type * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { AskExpired } from "./AgentFailure.ts"
+import * as Content from "./Content.ts"
+import * as JsonAnswer from "./JsonAnswer.ts"
+import { Question } from "./Question.ts"
+import { after, type Run, settled } from "./RunSetting.ts"
+import { Thread } from "./Thread.ts"
+
+/** Asks until an answer fits. What JSON Schema can say is checked where the answer comes in; the rest here. */
+export const ask = <A, I>(
+  run: Run,
+  prompt: string,
+  answer: Schema.Codec<A, I>,
+  expires: Duration.Input | undefined
+): Effect.Effect<A, AskExpired> =>
+  Effect.gen(function* () {
+    const expiresAt = expires === undefined ? undefined : yield* after(expires)
+    const schema = JsonAnswer.jsonSchemaOf(answer)
+    const decode = Schema.decodeUnknownResult(Schema.toCodecJson(answer), { errors: "all" })
+    for (;;) {
+      const decoded = decode(yield* answerTo(run, { prompt, schema, expiresAt }, expires))
+      if (Result.isSuccess(decoded)) return decoded.success
+      const reasons = Issues.fromSchema(decoded.failure).map(JsonAnswer.worded)
+      yield* say(run, `That answer does not fit. ${reasons.join("; ")}`)
+    }
+  })
+
+const answerTo = Effect.fnUntraced(function* (
+  { durable, nextKey, threadId }: Run,
+  question: { readonly prompt: string; readonly schema: Schema.Json; readonly expiresAt: DateTime.Utc | undefined },
+  expires: Duration.Input | undefined
+) {
+  const questionId = nextKey("question")
+  const { expiresAt, prompt, schema } = question
+  const asked = { runId: durable.key, questionId, prompt, schema, ...(expiresAt === undefined ? {} : { expiresAt }) }
+  const { status } = yield* settled(durable.call(Thread.actions.ask, threadId, asked))
+  const answered = durable.signal("answer", questionId)
+  const signalled =
+    status !== "OPEN"
+      ? undefined
+      : expires === undefined
+        ? { answer: yield* answered }
+        : yield* Effect.raceFirst(
+            Effect.map(answered, (answer) => ({ answer })),
+            Effect.as(durable.sleep(expires), undefined)
+          )
+  // The row decides: somebody may have answered in the moment in which the time ran out.
+  const settledWith = signalled ?? (yield* settled(durable.call(Question.actions.close, questionId, {})))
+  yield* durable.send(Thread.actions.goOn, threadId, { runId: durable.key })
+  return settledWith.answer === undefined ? yield* new AskExpired({ question: questionId }) : settledWith.answer
+})
+
+const say = ({ durable, nextKey, threadId }: Run, words: string) =>
+  settled(
+    durable.call(Thread.actions.say, threadId, {
+      runId: durable.key,
+      key: nextKey("message"),
+      content: Content.text(words)
+    })
+  )

@@ -1,0 +1,45 @@
+/** Runs an agent for another one: a run of its own, whose result comes back as a signal. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import type { Agent } from "./Agent.ts"
+import * as AgentJson from "./AgentJson.ts"
+import { ChildFailed } from "./AgentFailure.ts"
+import { RunAgent } from "./AgentRun.ts"
+import { type Run, settled } from "./RunSetting.ts"
+import { Thread } from "./Thread.ts"
+
+const decodeEnding = Schema.decodeUnknownExit(
+  Schema.Struct({
+    status: Schema.Literals(["DONE", "FAILED", "CANCELLED"]),
+    problem: Schema.optionalKey(Schema.String),
+    output: Schema.optionalKey(Schema.Json)
+  })
+)
+
+/** Starts the child and waits for it. The child is stopped where this is interrupted. */
+export const run = <I, A, E, R>(
+  { durable, nextKey, threadId }: Run,
+  agent: Agent<I, A, E, R>,
+  input: I
+): Effect.Effect<A, ChildFailed> =>
+  Effect.gen(function* () {
+    const childId = nextKey("child")
+    const encoded = yield* AgentJson.encode(agent.input, input)
+    const asked = {
+      runId: durable.key,
+      childId,
+      agent: agent.name,
+      ...(encoded === undefined ? {} : { input: encoded })
+    }
+    yield* settled(durable.call(Thread.actions.startChild, threadId, asked))
+    const ended = yield* Effect.onInterrupt(durable.signal("child", childId), () =>
+      durable.notify(RunAgent, childId, "stop", { reason: "its parent was stopped" })
+    )
+    const ending = decodeEnding(ended)
+    const failed = (problem: string) => new ChildFailed({ run: childId, agent: agent.name, problem })
+    if (Exit.isFailure(ending)) return yield* failed("It ended in a way that cannot be read.")
+    const { output, problem, status } = ending.value
+    if (status !== "DONE") return yield* failed(problem ?? status)
+    return yield* Effect.orDie(AgentJson.decode(agent.output, output)) as Effect.Effect<A>
+  })

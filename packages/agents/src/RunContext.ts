@@ -1,0 +1,59 @@
+/** `AgentContext` over `Durable`. Keys of what a run makes follow from its own key, so a repeated run makes the same. */
+import type { Durable } from "@tenon/core/Durable"
+import { NewId } from "@tenon/core/NewId"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type { AgentContext } from "./AgentContext.ts"
+import * as Ask from "./Ask.ts"
+import * as Child from "./Child.ts"
+import * as Content from "./Content.ts"
+import { type Run, settled } from "./RunSetting.ts"
+import { Thread } from "./Thread.ts"
+
+/** What a run is about. */
+export interface About {
+  readonly agent: string
+  readonly threadId: string
+  readonly input: unknown
+}
+
+/** The context of one attempt of a run. */
+export const make = (durable: Durable["Service"], { input, threadId }: About): AgentContext<unknown> => {
+  const made = new Map<string, number>()
+  const nextKey = (kind: string) => {
+    const count = (made.get(kind) ?? 0) + 1
+    made.set(kind, count)
+    return `${durable.key}.${kind}${count}`
+  }
+  const run: Run = { durable, threadId, nextKey }
+  return {
+    run: durable.key,
+    thread: threadId,
+    actor: durable.actor,
+    input,
+    step: durable.step,
+    history: Effect.orDie(durable.call(Thread.actions.history, threadId, { last: 100 })),
+    writeMessage: (content) =>
+      Effect.suspend(() =>
+        settled(
+          durable.call(Thread.actions.say, threadId, {
+            runId: durable.key,
+            key: nextKey("message"),
+            content: typeof content === "string" ? Content.text(content) : content
+          })
+        )
+      ),
+    ask: (prompt, answer, options) => Ask.ask(run, prompt, answer, options?.expires),
+    sleep: durable.sleep,
+    now: Effect.map(Clock.currentTimeMillis, DateTime.makeUnsafe),
+    random: Random.next,
+    newId: Effect.gen(function* () {
+      return (yield* NewId)(yield* Clock.currentTimeMillis)
+    }),
+    call: durable.call,
+    send: durable.send,
+    child: (agent, value) => Child.run(run, agent, value)
+  }
+}

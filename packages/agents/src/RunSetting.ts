@@ -1,0 +1,23 @@
+/** What the parts of a run's context share. */
+import type { Durable } from "@tenon/core/Durable"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { RunOver } from "./AgentFailure.ts"
+
+/** The run at hand. */
+export interface Run {
+  readonly durable: Durable["Service"]
+  readonly threadId: string
+  /** A key for the next thing of a kind that the run makes. */
+  readonly nextKey: (kind: string) => string
+}
+
+/** A run that was ended from outside stops where it notices; anything else that the thread refuses is a bug. */
+export const settled = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A> =>
+  Effect.catch(effect, (failure) => (failure instanceof RunOver ? Effect.interrupt : Effect.die(failure)))
+
+/** The instant a duration from now. */
+export const after = (duration: Duration.Input) =>
+  Effect.map(Clock.currentTimeMillis, (now) => DateTime.makeUnsafe(now + Duration.toMillis(duration)))

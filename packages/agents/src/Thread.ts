@@ -1,0 +1,386 @@
+/** A thread of messages between people and an agent, with at most one active run. */
+import * as Field from "@tenon/core/Field"
+import * as Load from "@tenon/core/Load"
+import * as Outcome from "@tenon/core/Outcome"
+import * as Policy from "@tenon/core/Policy"
+import * as Relation from "@tenon/core/Relation"
+import * as Resource from "@tenon/core/Resource"
+import * as Equal from "effect/Equal"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { MessageKeyReused, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
+import { AgentRun, isOver, revive, RunAgent, start } from "./AgentRun.ts"
+import { ChannelBinding, ChannelDelivery } from "./Channel.ts"
+import { Content, Posted } from "./Content.ts"
+import { Message } from "./Message.ts"
+import { ofAgent, Participant } from "./Participant.ts"
+import { Question, QuestionStatus } from "./Question.ts"
+import { admit, maxWaiting, QueuePolicy } from "./RunQueue.ts"
+
+type Run = Resource.Row<typeof AgentRun>
+
+/** The most messages that a program reads at once. */
+const maxHistory = 1000
+
+/** For the run's own program, which calls without a door. */
+const internal = Policy.nobody
+
+const channelsOf = (threadId: string) => Load.many(ChannelBinding, { threadId })
+const waitingIn = (threadId: string) => Load.many(AgentRun, { threadId, status: "QUEUED" }, { limit: maxWaiting + 1 })
+
+/** Saves a message and tells every channel of it, with the position that it was given. */
+const post = (
+  draft: Resource.Draft<typeof Message>,
+  channels: ReadonlyArray<Resource.Row<typeof ChannelBinding>>
+): Outcome.Outcome<Resource.Row<typeof Message>> =>
+  Outcome.save(Message, draft).pipe(
+    Outcome.forEach(channels, (binding) =>
+      Outcome.sendAfter(ChannelDelivery.actions.deliver, binding.channelId, (saved) => ({
+        threadId: saved.threadId,
+        position: saved.position,
+        content: saved.content
+      }))
+    )
+  )
+
+/** The same as an agent, which becomes a participant of the tenant with its first words. */
+const postAs = (
+  agent: string,
+  draft: Omit<Resource.Draft<typeof Message>, "participantId">,
+  channels: ReadonlyArray<Resource.Row<typeof ChannelBinding>>
+) =>
+  Outcome.save(Participant, ofAgent(agent)).pipe(
+    Outcome.andThen(post({ ...draft, participantId: ofAgent(agent).id }, channels))
+  )
+
+const touchedByPost = [Message, Participant, ChannelDelivery.actions.deliver]
+
+const refuseOver = (run: Run) => Result.fail(new RunOver({ run: run.id, status: run.status }))
+
+const stop = (run: string, reason: string) =>
+  Outcome.signal(RunAgent, { key: run, signal: "stop", payload: { reason } })
+
+export const Thread = Resource.make("Thread", {
+  durable: true,
+  fields: {
+    id: Field.Id,
+    title: Schema.NonEmptyString,
+    /** The agent that answers people here; nobody does where there is none. */
+    agent: Schema.optionalKey(Schema.NonEmptyString),
+    /** What a new message does while a run is active. */
+    policy: QueuePolicy.pipe(Field.withDefault("enqueue")),
+    activeRun: Schema.optionalKey(Schema.String),
+    createdAt: Field.CreatedAt
+  },
+  relations: { messages: Relation.hasMany(Message, "threadId"), runs: Relation.hasMany(AgentRun, "threadId") },
+  actions: (on) => {
+    interface Self {
+      readonly id: string
+      readonly title: string
+      readonly policy: QueuePolicy
+      readonly createdAt: Run["createdAt"]
+      readonly agent?: string
+      readonly activeRun?: string
+    }
+
+    /** Makes a run the active one and starts it. */
+    const activate = (self: Self, run: Run) =>
+      on
+        .save({ ...self, activeRun: run.id })
+        .pipe(Outcome.also(Outcome.save(AgentRun, { ...run, status: "RUNNING" })), start(run))
+
+    /** Saves how a run stands at its end and starts the one that has waited longest. */
+    const end = (self: Self, run: Run, waiting: ReadonlyArray<Run>) => {
+      const ended = Outcome.save(AgentRun, run)
+      if (self.activeRun !== run.id) return ended
+      const [next] = waiting.filter(({ id }) => id !== run.id).toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      if (next !== undefined) return ended.pipe(Outcome.also(activate(self, next)))
+      const { activeRun: _, ...idle } = self
+      return ended.pipe(Outcome.also(on.save(idle)))
+    }
+
+    return {
+      create: on.create({
+        input: {
+          title: Schema.NonEmptyString,
+          agent: Schema.optionalKey(Schema.NonEmptyString),
+          policy: Schema.optionalKey(QueuePolicy)
+        }
+      }),
+
+      addMessage: on.action(
+        {
+          description: "Posts a message. Where a person writes and the thread has an agent, it asks for a run.",
+          input: { idempotencyKey: Schema.NonEmptyString, participantId: Schema.String, content: Posted },
+          errors: [MessageKeyReused, ThreadBusy, QueueFull],
+          load: ({ self, input }) => ({
+            participant: Load.one(Participant, input.participantId),
+            earlier: Load.many(Message, { threadId: self.id, idempotencyKey: input.idempotencyKey }, { limit: 1 }),
+            active: Load.many(AgentRun, { id: self.activeRun ?? "" }, { limit: 1 }),
+            waiting: waitingIn(self.id),
+            channels: channelsOf(self.id)
+          }),
+          output: Message.schema,
+          touches: [Message, ChannelDelivery.actions.deliver, AgentRun, RunAgent]
+        },
+        ({ input, loaded, self }, context) => {
+          const [earlier] = loaded.earlier
+          if (earlier !== undefined) {
+            const same = earlier.participantId === input.participantId && Equal.equals(earlier.content, input.content)
+            return same ? Outcome.succeed(earlier) : Result.fail(new MessageKeyReused(input))
+          }
+          const messageId = context.newId()
+          const posted = post({ id: messageId, threadId: self.id, ...input }, loaded.channels)
+          if (self.agent === undefined || loaded.participant.kind !== "HUMAN") return posted
+          const admitted = admit(self.policy, self.activeRun, loaded.waiting.length)
+          if (Result.isFailure(admitted)) return Result.fail(admitted.failure)
+          const run: Run = {
+            id: context.newId(),
+            threadId: self.id,
+            agent: self.agent,
+            status: "QUEUED",
+            messageId,
+            requestedBy: context.actor.id,
+            createdAt: context.now,
+            updatedAt: context.now
+          }
+          const { interrupt, run: when } = admitted.success
+          if (when === "now") return posted.pipe(Outcome.also(activate(self, run)))
+          const told = posted.pipe(
+            // For a run that its runtime has lost; one that is alive takes no notice.
+            Outcome.forEach(loaded.active, (active) => revive(active)),
+            Outcome.forEach(interrupt ? loaded.active : [], ({ id }) => stop(id, "interrupted by a message"))
+          )
+          return when === "later" ? told.pipe(Outcome.also(Outcome.save(AgentRun, run))) : told
+        }
+      ),
+
+      messages: on.stream(
+        { output: Message.schema, from: ({ self }) => Load.many(Message, { threadId: self.id }) },
+        ({ row }) => row
+      ),
+
+      history: on.read(
+        {
+          description: "The last messages, the oldest first.",
+          input: {
+            last: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxHistory })).pipe(Field.withDefault(100))
+          },
+          load: ({ self, input }) => ({
+            messages: Load.many(Message, { threadId: self.id }, { limit: input.last, last: "position" })
+          }),
+          output: Schema.Array(Message.schema)
+        },
+        ({ loaded }) => loaded.messages
+      ),
+
+      /** Posts what a run says. */
+      say: on.action(
+        {
+          policy: internal,
+          input: { runId: Schema.String, key: Schema.String, content: Content },
+          errors: [RunOver],
+          load: ({ self, input }) => ({ run: Load.one(AgentRun, input.runId), channels: channelsOf(self.id) }),
+          output: Message.schema,
+          touches: touchedByPost
+        },
+        ({ input: { content, key, runId }, loaded: { channels, run }, self }) =>
+          isOver(run.status)
+            ? refuseOver(run)
+            : postAs(run.agent, { threadId: self.id, idempotencyKey: `${runId}/${key}`, content }, channels)
+      ),
+
+      /** Puts a run's question to the thread; once, so an answer that came before is found again. */
+      ask: on.action(
+        {
+          policy: internal,
+          input: {
+            runId: Schema.String,
+            questionId: Schema.String,
+            prompt: Schema.String,
+            schema: Schema.Json,
+            expiresAt: Schema.optionalKey(Schema.DateTimeUtcFromString)
+          },
+          errors: [RunOver],
+          load: ({ self, input }) => ({
+            run: Load.one(AgentRun, input.runId),
+            question: Load.optional(Question, input.questionId),
+            channels: channelsOf(self.id)
+          }),
+          output: Schema.Struct({ status: QuestionStatus }),
+          touches: [...touchedByPost, AgentRun, Question]
+        },
+        ({ input, loaded: { channels, question, run }, self }) => {
+          if (question !== undefined) return Outcome.succeed({ status: question.status })
+          if (isOver(run.status)) return refuseOver(run)
+          const { questionId, runId, ...asked } = input
+          return Outcome.save(Question, { id: questionId, threadId: self.id, runId, ...asked }).pipe(
+            Outcome.also(Outcome.save(AgentRun, { ...run, status: "WAITING" })),
+            Outcome.also(
+              postAs(
+                run.agent,
+                {
+                  threadId: self.id,
+                  idempotencyKey: `question/${questionId}`,
+                  content: { type: "question", questionId, ...asked }
+                },
+                channels
+              )
+            ),
+            Outcome.as({ status: "OPEN" as const })
+          )
+        }
+      ),
+
+      /** Shows an answer in the thread. */
+      noteAnswer: on.action(
+        {
+          policy: internal,
+          input: { questionId: Schema.String, answeredBy: Schema.String, answer: Schema.Json },
+          load: ({ self }) => ({ channels: channelsOf(self.id) }),
+          touches: touchedByPost
+        },
+        ({ input: { answer, answeredBy, questionId }, loaded: { channels }, self }) => {
+          const person = { id: `person:${answeredBy}`, kind: "HUMAN" as const, name: answeredBy }
+          return Outcome.save(Participant, person).pipe(
+            Outcome.also(
+              post(
+                {
+                  threadId: self.id,
+                  participantId: person.id,
+                  idempotencyKey: `answer/${questionId}`,
+                  content: { type: "answer", questionId, answer }
+                },
+                channels
+              )
+            ),
+            Outcome.as(undefined)
+          )
+        }
+      ),
+
+      /** Notes that a run goes on after a question. */
+      goOn: on.action(
+        {
+          policy: internal,
+          input: { runId: Schema.String },
+          load: ({ input }) => ({ run: Load.one(AgentRun, input.runId) }),
+          touches: [AgentRun]
+        },
+        ({ loaded: { run } }) =>
+          run.status === "WAITING"
+            ? Outcome.save(AgentRun, { ...run, status: "RUNNING" }).pipe(Outcome.as(undefined))
+            : Outcome.nothing
+      ),
+
+      /** Starts a run for another one, which waits for its result. */
+      startChild: on.action(
+        {
+          policy: internal,
+          input: {
+            runId: Schema.String,
+            childId: Schema.String,
+            agent: Schema.String,
+            input: Schema.optionalKey(Schema.Json)
+          },
+          errors: [RunOver],
+          load: ({ input }) => ({
+            run: Load.one(AgentRun, input.runId),
+            child: Load.optional(AgentRun, input.childId)
+          }),
+          touches: [AgentRun, RunAgent]
+        },
+        ({ input: { agent, childId, input, runId }, loaded: { child, run }, self }, context) => {
+          if (isOver(run.status)) return refuseOver(run)
+          if (child !== undefined) return Outcome.nothing.pipe(revive(child))
+          const started: Run = {
+            id: childId,
+            threadId: self.id,
+            agent,
+            ...(input === undefined ? {} : { input }),
+            parent: { run: runId, child: childId },
+            status: "RUNNING",
+            requestedBy: run.requestedBy,
+            createdAt: context.now,
+            updatedAt: context.now
+          }
+          return Outcome.save(AgentRun, started).pipe(start(started), Outcome.as(undefined))
+        }
+      ),
+
+      /** Notes how a run ended, says so in the thread where it failed, and starts the next. */
+      endRun: on.action(
+        {
+          policy: internal,
+          input: {
+            runId: Schema.String,
+            status: Schema.Literals(["DONE", "FAILED", "CANCELLED"]),
+            problem: Schema.optionalKey(Schema.String),
+            output: Schema.optionalKey(Schema.Json)
+          },
+          load: ({ self, input }) => ({
+            run: Load.one(AgentRun, input.runId),
+            waiting: waitingIn(self.id),
+            channels: channelsOf(self.id)
+          }),
+          touches: () => [...touchedByPost, AgentRun, RunAgent]
+        },
+        ({ input: { runId, ...outcome }, loaded: { channels, run, waiting }, self }) => {
+          if (isOver(run.status)) return Outcome.nothing
+          const { problem = "unknown", status } = outcome
+          const content = { type: "failure" as const, run: runId, message: problem }
+          const failure = postAs(
+            run.agent,
+            { threadId: self.id, idempotencyKey: `${runId}/failure`, content },
+            channels
+          )
+          return end(self, { ...run, ...outcome }, waiting).pipe(
+            Outcome.when(status === "FAILED", Outcome.also(failure)),
+            Outcome.as(undefined)
+          )
+        }
+      ),
+
+      /** Ends a run that waits its turn, or has not stopped by itself in time. */
+      stopRun: on.action(
+        {
+          policy: internal,
+          input: { runId: Schema.String, reason: Schema.String },
+          load: ({ self, input }) => ({ run: Load.one(AgentRun, input.runId), waiting: waitingIn(self.id) }),
+          touches: () => [AgentRun, RunAgent]
+        },
+        ({ input: { reason }, loaded: { run, waiting }, self }) =>
+          isOver(run.status)
+            ? Outcome.nothing
+            : end(self, { ...run, status: "CANCELLED", problem: reason }, waiting).pipe(
+                Outcome.when(run.status !== "QUEUED", stop(run.id, reason)),
+                Outcome.as(undefined)
+              )
+      ),
+
+      /** Runs something again, in a run of its own, when its turn comes. */
+      rerun: on.action(
+        {
+          policy: internal,
+          input: { runId: Schema.String, newRunId: Schema.String, upTo: Schema.optionalKey(Schema.Int) },
+          load: ({ input }) => ({ run: Load.one(AgentRun, input.runId) }),
+          touches: () => [AgentRun, RunAgent]
+        },
+        ({ input: { newRunId, runId, upTo }, loaded: { run }, self }, context) => {
+          const { output: _output, parent: _parent, problem: _problem, ...what } = run
+          const again: Run = {
+            ...what,
+            id: newRunId,
+            status: "QUEUED",
+            fork: { run: runId, ...(upTo === undefined ? {} : { upTo }) },
+            requestedBy: context.actor.id,
+            createdAt: context.now,
+            updatedAt: context.now
+          }
+          const begun = self.activeRun === undefined ? activate(self, again) : Outcome.save(AgentRun, again)
+          return begun.pipe(Outcome.as(undefined))
+        }
+      )
+    }
+  }
+})

@@ -1,0 +1,457 @@
+/**
+ * One attempt of a run: the program from its start, over what its journal holds, and on from there.
+ *
+ * Operations are numbered as the program begins them. What comes of one is journaled in the order in which it is handed
+ * to the program, and handed to it only when it is in the journal; so a replay hands out the same results in the same
+ * order, and `Effect.all`, `race`, `timeout`, forks and retries take the same turns (`RunTurns`). Completions that come
+ * while a write is under way go into the next one together, and so do sends, for which nobody waits.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Random from "effect/Random"
+import * as Scheduler from "effect/Scheduler"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Action from "./Action.ts"
+import { Durable, type StepOptions } from "./Durable.ts"
+import type { ActionFailure } from "./Failure.ts"
+import type { Delivery, Invocation } from "./Invocation.ts"
+import { NewId } from "./NewId.ts"
+import * as RunBody from "./RunBody.ts"
+import { newId, random, RunClock, seeded } from "./RunClock.ts"
+import type { Kind, Operation } from "./RunJournal.ts"
+import * as RunOperations from "./RunOperations.ts"
+import { type ClaimedRun, type Mail, signalName, type Write } from "./RunStore.ts"
+import { foreign, RunTurns } from "./RunTurns.ts"
+import * as StepResult from "./StepResult.ts"
+import type { Implementation } from "./Workflow.ts"
+
+/** What an attempt needs of the world. Its effects run in the context of the attempt's fiber. */
+export interface World<E> {
+  readonly implementation: Implementation
+  readonly run: ClaimedRun
+  /** The journal as it stands. */
+  readonly operations: ReadonlyArray<Operation>
+  /** What has come from outside before. */
+  readonly mail: Mail
+  /** Opens when more has come, to be read with `readMail`. */
+  readonly mailed: Latch.Latch
+  readonly readMail: Effect.Effect<Mail, E>
+  /** Adds to the journal; `offset` is how many operations it has. */
+  readonly write: (offset: number, write: Omit<Write, "next">) => Effect.Effect<void, E>
+  readonly perform: (invocation: Invocation, id: string) => Effect.Effect<Schema.Json, ActionFailure>
+  /** How long a run that only waits is kept at hand, in milliseconds. */
+  readonly idleMillis: number
+}
+
+/** How an attempt came to its end. */
+export type Ending = Ended | Idle
+
+/** The program ended. `operations` and `deliveries` are not written yet. */
+export interface Ended extends Omit<Write, "next"> {
+  readonly _tag: "Ended"
+  readonly exit: Exit.Exit<void, unknown>
+  readonly offset: number
+}
+
+/** All that the program waits for are times and signals; `mail` is how much of it was read. */
+export interface Idle {
+  readonly _tag: "Idle"
+  readonly afterMillis: number | undefined
+  readonly mail: number
+}
+
+/** The journal and the program do not fit: what was begun at a place is not what the journal has there. */
+export class JournalMismatch extends Schema.TaggedError<JournalMismatch>()("JournalMismatch", {
+  index: Schema.Int,
+  expected: Schema.String,
+  found: Schema.String
+}) {
+  override get message() {
+    return (
+      `Operation ${this.index} is ${this.expected} in the journal and ${this.found} in the program; ` +
+      "a run must do the same operations in the same order"
+    )
+  }
+}
+
+/** What it is that an operation waits for, where that is neither a body nor a write. */
+type Awaited = { readonly until: number } | { readonly signal: string }
+
+interface Parked {
+  readonly index: number
+  readonly kind: Kind
+  readonly name: string
+  started: boolean
+  startedAt: number
+  readonly awaited: Awaited | undefined
+  /** Runs it to what the journal keeps. */
+  readonly body: Effect.Effect<Schema.Json> | undefined
+  readonly resume: (outcome: Schema.Json) => void
+  fiber: Fiber.Fiber<unknown> | undefined
+}
+
+const words = (kind: Kind, name: string) => (name === "" ? `a ${kind}` : `the ${kind} "${name}"`)
+
+/** A timer of the platform ends at once where it is set for longer than 25 days. */
+const longestTimer = 24 * 60 * 60 * 1000
+
+/** The context of a step's body: the world's scheduler, clock and chance again. */
+const outside = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId) as <R>(
+  context: Context.Context<R>
+) => Context.Context<R>
+
+/** Runs an attempt. Dies with the program's defect, with a mismatch, or with a crash that a test injects. */
+export const run = <E>(world: World<E>): Effect.Effect<Ending, E, Scope.Scope> =>
+  Effect.flatMap(Effect.context<never>(), (context) => Effect.suspend(() => new Attempt(world, context).run()))
+
+class Attempt<E> {
+  readonly #world: World<E>
+  readonly #context: Context.Context<never>
+  readonly #turns: RunTurns<void, unknown>
+  readonly #clock: RunClock
+  readonly #durable: Durable["Service"]
+  /** By index, what the journal says was begun there. */
+  readonly #known: ReadonlyMap<number, Operation>
+  readonly #parked = new Map<number, Parked>()
+  /** Parked and not looked at yet. */
+  #fresh: Array<Parked> = []
+  #arrived: Array<Operation> = []
+  #sent: Array<{ readonly operation: Operation; readonly id: string; readonly delivery: Delivery }> = []
+  #begun = 0
+  #written: number
+  #cancelled: boolean
+  #signals: ReadonlyMap<string, Schema.Json> = new Map()
+  #mail = 0
+  /** Opens when something has arrived. */
+  readonly #changed = Latch.makeUnsafe(false)
+  readonly #broken = Deferred.makeUnsafe<never>()
+  #defect: { readonly defect: unknown } | undefined
+
+  constructor(world: World<E>, context: Context.Context<never>) {
+    this.#world = world
+    this.#context = context
+    this.#turns = new RunTurns((mistake) => this.#break(mistake))
+    this.#clock = new RunClock(world.run.beganAt, (until) =>
+      this.#wait<void>("sleep", "", { awaited: { until } }, () => Effect.void)
+    )
+    this.#known = new Map(world.operations.map((each) => [each.index, each]))
+    this.#written = world.operations.length
+    this.#cancelled = world.operations.some(({ kind }) => kind === "cancel")
+    const { actor, claim } = world.run
+    this.#durable = RunOperations.durable(
+      { workflow: claim.workflow, key: claim.key, actor },
+      {
+        step: (name, effect, options) => this.#step(name, effect, options),
+        sleep: (duration) => this.#clock.sleep(duration),
+        signal: (name, id) => {
+          const both = signalName(name, id)
+          return this.#wait("signal", both, { awaited: { signal: both } }, Effect.succeed)
+        },
+        deliver: (delivery) => this.#deliver(delivery),
+        call: (action, invocation) => this.#call(action, invocation)
+      }
+    )
+  }
+
+  /** Ends the attempt at once: nothing the program does may stop that. */
+  #break(defect: unknown): void {
+    this.#defect ??= { defect }
+    Deferred.doneUnsafe(this.#broken, Exit.die(defect))
+  }
+
+  run(): Effect.Effect<Ending, E, Scope.Scope> {
+    return Effect.raceFirst(
+      Effect.gen({ self: this }, function* () {
+        const { implementation, run } = this.#world
+        const input = yield* Effect.orDie(
+          Schema.decodeUnknownEffect(Schema.toCodecJson(implementation.workflow.input))(run.input)
+        )
+        this.#turns.begin(this.#inside(), implementation.run(input))
+        this.#replay()
+        return yield* this.#goOn()
+      }),
+      Deferred.await(this.#broken)
+    )
+  }
+
+  /** The program's context: everything of the attempt's, but with time, chance and turns of its own. */
+  #inside(): Context.Context<Durable> {
+    const draw = seeded(this.#world.run.id)
+    return this.#context.pipe(
+      Context.add(Scheduler.Scheduler, this.#turns.scheduler),
+      Context.add(Clock.Clock, this.#clock),
+      Context.add(Random.Random, random(draw)),
+      Context.add(NewId, newId(draw)),
+      Context.add(Durable, this.#durable)
+    )
+  }
+
+  /** Counts an operation, and holds it against the journal. */
+  #begin(kind: Kind, name: string): number {
+    const index = this.#begun++
+    const known = this.#known.get(index)
+    if (known !== undefined && (known.kind !== kind || known.name !== name)) {
+      const mismatch = new JournalMismatch({
+        index,
+        expected: words(known.kind, known.name),
+        found: words(kind, name)
+      })
+      this.#break(mismatch)
+      throw mismatch
+    }
+    return index
+  }
+
+  #wait<A, F = never>(
+    kind: Kind,
+    name: string,
+    { awaited, body }: { readonly awaited?: Awaited; readonly body?: (index: number) => Effect.Effect<Schema.Json> },
+    read: (outcome: Schema.Json) => Effect.Effect<A, F>
+  ): Effect.Effect<A, F> {
+    return this.#turns.wait<A, F>((resume) => {
+      const index = this.#begin(kind, name)
+      const parked: Parked = {
+        index,
+        kind,
+        name,
+        started: false,
+        startedAt: 0,
+        awaited,
+        body: body?.(index),
+        resume: (outcome) => resume(read(outcome)),
+        fiber: undefined
+      }
+      this.#parked.set(index, parked)
+      this.#fresh.push(parked)
+      return () => {
+        this.#parked.delete(index)
+        parked.fiber?.interruptUnsafe()
+      }
+    })
+  }
+
+  #step<A, F, R>(
+    name: string,
+    effect: Effect.Effect<A, F, R>,
+    options: StepOptions<A, F> | undefined
+  ): Effect.Effect<A, F, R> {
+    return Effect.contextWith((context: Context.Context<R>) => {
+      const body = RunBody.step(name, effect, options).pipe(Effect.provideContext(outside(context)))
+      return this.#wait("step", name, { body: () => body }, (outcome) =>
+        StepResult.decode(outcome as StepResult.Ending, options)
+      )
+    })
+  }
+
+  #call(action: Action.Any, invocation: Invocation): Effect.Effect<Schema.Json, ActionFailure> {
+    const name = `${action.resource}.${action.name}`
+    return this.#wait(
+      "call",
+      name,
+      {
+        body: (index) => RunBody.call(name, action, this.#world.perform(invocation, `${this.#world.run.id}/${index}`))
+      },
+      (outcome) => RunBody.answer(action, outcome)
+    )
+  }
+
+  #deliver(delivery: Delivery): Effect.Effect<void> {
+    return this.#turns.now(() => {
+      const [kind, name] = describe(delivery)
+      const index = this.#begin(kind, name)
+      if (this.#known.has(index)) return
+      const at = this.#clock.currentTimeMillisUnsafe()
+      const operation = { index, kind, name, startedAt: at, endedAt: at, outcome: null }
+      this.#sent.push({ operation, id: `${this.#world.run.id}/${index}`, delivery })
+    })
+  }
+
+  /** Hands out what the journal holds, in its order. */
+  #replay(): void {
+    for (const operation of this.#world.operations) this.#handOut(operation)
+  }
+
+  /** What was interrupted before it was handed out is passed over, as it was then. */
+  #handOut(operation: Operation): void {
+    const { endedAt, index, kind, name, outcome } = operation
+    if (kind === "send" || kind === "start" || kind === "notify") return
+    this.#clock.advance(endedAt)
+    if (kind === "cancel") return this.#turns.interrupt()
+    const parked = this.#parked.get(index)
+    if (parked !== undefined) {
+      this.#parked.delete(index)
+      this.#turns.take(() => parked.resume(outcome))
+    } else if (index >= this.#begun) {
+      throw new JournalMismatch({ index, expected: words(kind, name), found: "not begun" })
+    }
+  }
+
+  /** From here on, what is handed out is new. */
+  #goOn(): Effect.Effect<Ending, E, Scope.Scope> {
+    return Effect.gen({ self: this }, function* () {
+      this.#take(this.#world.mail, yield* Clock.currentTimeMillis)
+      for (;;) {
+        yield* this.#startFresh()
+        if (this.#defect !== undefined) return yield* Effect.die(this.#defect.defect)
+        if (this.#turns.exit !== undefined) return this.#ended(this.#turns.exit)
+        // Looked at after each turn: what has arrived meanwhile goes into one write.
+        this.#arriveDue(yield* Clock.currentTimeMillis)
+        this.#arrived = this.#arrived.filter(({ index }) => index < 0 || this.#parked.has(index))
+        // Closed here and not only with a write: what arrived may have been interrupted since.
+        if (this.#arrived.length === 0) this.#changed.closeUnsafe()
+        if (this.#arrived.length + this.#sent.length > 0) yield* this.#writeAndHandOut()
+        else if (this.#parked.size === 0) return yield* Effect.die(new Error(foreign))
+        else {
+          const idle = yield* this.#pause()
+          if (idle !== undefined) return idle
+        }
+      }
+    })
+  }
+
+  /** Starts what the last turn began: never inside of a turn, so that a body cannot be taken for the program. */
+  #startFresh(): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.suspend(() => {
+      const fresh = this.#fresh.filter(({ index }) => this.#parked.has(index))
+      this.#fresh = []
+      return Effect.forEach(fresh, (parked) => this.#start(parked), { discard: true })
+    })
+  }
+
+  #start(parked: Parked): Effect.Effect<void, never, Scope.Scope> {
+    const { awaited, body } = parked
+    return Effect.gen({ self: this }, function* () {
+      parked.startedAt = yield* Clock.currentTimeMillis
+      parked.started = true
+      if (awaited !== undefined && "signal" in awaited) this.#arriveMailed(parked, awaited.signal, parked.startedAt)
+      if (body === undefined) return
+      parked.fiber = yield* Effect.forkScoped(
+        Effect.onExit(body, (exit) =>
+          Effect.map(Clock.currentTimeMillis, (now) => {
+            if (!this.#parked.has(parked.index)) return
+            if (Exit.isSuccess(exit)) this.#arrive(parked, exit.value, now)
+            else this.#break(RunBody.defectOf(exit))
+          })
+        )
+      )
+    })
+  }
+
+  #arrive({ index, kind, name, startedAt }: Parked, outcome: Schema.Json, now: number): void {
+    this.#arrived.push({ index, kind, name, startedAt, endedAt: now, outcome })
+    this.#changed.openUnsafe()
+  }
+
+  /** Sleeps that are over arrive in the order of their ends. */
+  #arriveDue(now: number): void {
+    const due = this.#sleeps().filter(({ until }) => until <= now)
+    const waiting = new Set(this.#arrived.map(({ index }) => index))
+    for (const { parked } of due.toSorted((a, b) => a.until - b.until)) {
+      if (!waiting.has(parked.index)) this.#arrive(parked, null, now)
+    }
+  }
+
+  #sleeps(): ReadonlyArray<{ readonly parked: Parked; readonly until: number }> {
+    return [...this.#parked.values()].flatMap((parked) =>
+      parked.awaited !== undefined && "until" in parked.awaited ? [{ parked, until: parked.awaited.until }] : []
+    )
+  }
+
+  #readMail(): Effect.Effect<void, E> {
+    return Effect.gen({ self: this }, function* () {
+      this.#world.mailed.closeUnsafe()
+      const mail = yield* this.#world.readMail
+      this.#take(mail, yield* Clock.currentTimeMillis)
+    })
+  }
+
+  #take({ cancelled, count, signals }: Mail, now: number): void {
+    this.#mail = count
+    const before = this.#signals
+    this.#signals = new Map(signals.map(({ id, name, payload }) => [signalName(name, id), payload]))
+    for (const parked of this.#parked.values()) {
+      // What is not started yet finds its signal when it is.
+      if (!parked.started || parked.awaited === undefined || !("signal" in parked.awaited)) continue
+      if (!before.has(parked.awaited.signal)) this.#arriveMailed(parked, parked.awaited.signal, now)
+    }
+    if (!cancelled || this.#cancelled) return
+    this.#cancelled = true
+    this.#arrived.push({ index: -1, kind: "cancel", name: "", startedAt: now, endedAt: now, outcome: null })
+    this.#changed.openUnsafe()
+  }
+
+  #arriveMailed(parked: Parked, signal: string, now: number): void {
+    const payload = this.#signals.get(signal)
+    if (payload !== undefined) this.#arrive(parked, payload, now)
+  }
+
+  /** A completion is handed out only when it is in the journal. */
+  #writeAndHandOut(): Effect.Effect<void, E> {
+    return Effect.gen({ self: this }, function* () {
+      const sent = this.#sent
+      const arrived = this.#arrived
+      this.#sent = []
+      this.#arrived = []
+      this.#changed.closeUnsafe()
+      const operations = [...sent.map(({ operation }) => operation), ...arrived]
+      yield* this.#world.write(this.#written, { operations, deliveries: sent })
+      this.#written += operations.length
+      for (const operation of arrived) {
+        if (operation.kind === "step" || operation.kind === "call") yield* RunBody.reached("journaled", operation.name)
+        this.#handOut(operation)
+      }
+    })
+  }
+
+  /** Waits for an arrival. Gives how to go on later, where nothing came for a while and nothing is under way. */
+  #pause(): Effect.Effect<Ending | undefined, E> {
+    return Effect.gen({ self: this }, function* () {
+      const now = yield* Clock.currentTimeMillis
+      const next = Math.min(...this.#sleeps().map(({ until }) => until)) - now
+      const idles = [...this.#parked.values()].every(({ awaited }) => awaited !== undefined)
+      const millis = Math.min(next, idles ? this.#world.idleMillis : Infinity)
+      const came = Effect.raceFirst(
+        Effect.as(this.#changed.await, "changed" as const),
+        Effect.as(this.#world.mailed.await, "mailed" as const)
+      )
+      const what = yield* millis < Infinity
+        ? Effect.raceFirst(came, Effect.as(Effect.sleep(Math.min(millis, longestTimer)), "time" as const))
+        : came
+      if (what === "mailed") yield* this.#readMail()
+      if (what !== "time" || !idles || next <= this.#world.idleMillis) return undefined
+      const later = yield* Clock.currentTimeMillis
+      return {
+        _tag: "Idle",
+        afterMillis: next < Infinity ? Math.max(0, next + now - later) : undefined,
+        mail: this.#mail
+      } as const
+    })
+  }
+
+  #ended(exit: Exit.Exit<void, unknown>): Ending {
+    return {
+      _tag: "Ended",
+      exit,
+      offset: this.#written,
+      operations: this.#sent.map(({ operation }) => operation),
+      deliveries: this.#sent
+    }
+  }
+}
+
+const describe = (delivery: Delivery): readonly [Kind, string] => {
+  switch (delivery._tag) {
+    case "Send":
+      return ["send", `${delivery.resource}.${delivery.action}`]
+    case "StartWorkflow":
+      return ["start", delivery.workflow]
+    case "Signal":
+      return ["notify", `${delivery.workflow}.${signalName(delivery.signal, delivery.id)}`]
+  }
+}

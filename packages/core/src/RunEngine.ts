@@ -1,0 +1,264 @@
+/**
+ * Runs workflows from a `RunStore`: claims what is due, drives several at once, hands a run back when it only waits, and
+ * keeps its leases while it works. Any number of engines may work from one store.
+ *
+ * A defect of a program is tried a few times and then pauses its run for an operator; a store that does not answer is
+ * waited for; a claim that another worker has taken over ends the work on it at once.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Actor } from "./Actor.ts"
+import { isCrash } from "./Checkpoint.ts"
+import * as ErrorBoundary from "./ErrorBoundary.ts"
+import type { ActionFailure, Unavailable } from "./Failure.ts"
+import type { Delivery, Invocation } from "./Invocation.ts"
+import { NewId } from "./NewId.ts"
+import * as RunAttempt from "./RunAttempt.ts"
+import * as RunBody from "./RunBody.ts"
+import type { RunKey } from "./RunJournal.ts"
+import { type Claim, type ClaimedRun, type Held, type LeaseLost, type Next, type RunStore, textOf } from "./RunStore.ts"
+import type { Workflows } from "./Workflow.ts"
+
+/** How an engine works. */
+export interface Options {
+  /** How many runs are driven at once; those that only wait are not. Default: 100. */
+  readonly concurrency?: number | undefined
+  /** After how much waiting a run is written down and frees its place. Default: a second. */
+  readonly idle?: Duration.Input | undefined
+  /** How long a run is nobody else's after its worker's last sign of life. Default: 30 seconds. */
+  readonly lease?: Duration.Input | undefined
+  /** How often to look for what other processes have started or signalled. Default: 500 milliseconds. */
+  readonly poll?: Duration.Input | undefined
+}
+
+/** What an engine works with. */
+export interface Parts {
+  readonly store: RunStore["Service"]
+  readonly workflows: Workflows["Service"]
+  /** Runs an action for a run, once for its id, and gives the encoding of its output. */
+  readonly perform: (invocation: Invocation, id: string) => Effect.Effect<Schema.Json, ActionFailure>
+}
+
+interface Active {
+  readonly claim: Claim
+  readonly mailed: Latch.Latch
+  mail: number
+  fiber: Fiber.Fiber<void> | undefined
+}
+
+/** An engine at work, and what a runtime does with runs through it, so that what is at hand need not look. */
+export interface RunEngine {
+  readonly start: (actor: Actor, delivery: Starting) => Effect.Effect<void, Unavailable>
+  readonly signal: (actor: Actor, delivery: Signalling) => Effect.Effect<void, Unavailable>
+  readonly cancel: (run: RunKey) => Effect.Effect<void, Unavailable>
+  readonly resume: (run: RunKey) => Effect.Effect<void, Unavailable>
+}
+
+type Starting = Extract<Delivery, { readonly _tag: "StartWorkflow" }>
+type Signalling = Extract<Delivery, { readonly _tag: "Signal" }>
+
+/** A timer of the platform ends at once where it is set for longer than 25 days. */
+const longestTimer = 24 * 60 * 60 * 1000
+
+const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(effect, {
+    schedule: RunBody.backoff,
+    while: ErrorBoundary.isInfrastructure
+  }) as Effect.Effect<A, Exclude<E, Unavailable>, R>
+
+/** Works for as long as the scope; then gives its runs back at once. */
+export const make = Effect.fnUntraced(function* (
+  { perform, store, workflows }: Parts,
+  options: Options = {}
+): Effect.fn.Return<RunEngine, never, Scope.Scope> {
+  const concurrency = options.concurrency ?? 100
+  const idleMillis = Duration.toMillis(options.idle ?? "1 second")
+  const leaseMillis = Duration.toMillis(options.lease ?? "30 seconds")
+  const pollMillis = Duration.toMillis(options.poll ?? "500 millis")
+  const names = [...workflows.keys()]
+  const scope = yield* Effect.scope
+  const active = new Map<string, Active>()
+  const freed = Latch.makeUnsafe(false)
+
+  const driven = (run: ClaimedRun, mailed: Latch.Latch): Effect.Effect<void, LeaseLost> =>
+    Effect.gen(function* () {
+      const { claim } = run
+      const implementation = workflows.get(claim.workflow)
+      if (implementation === undefined) return
+      const { mail, operations } = yield* patiently(store.read(claim))
+      const ending = yield* RunAttempt.run<LeaseLost>({
+        implementation,
+        run,
+        operations,
+        mail,
+        mailed,
+        readMail: patiently(store.mail(claim)),
+        write: (offset, write) => patiently(store.write(claim, offset, { ...write, next: { _tag: "Running" } })),
+        perform,
+        idleMillis
+      }).pipe(Effect.scoped, Effect.exit)
+      yield* end(run, ending)
+    })
+
+  /** Writes down what an attempt came to. */
+  const end = (
+    { claim, failures }: ClaimedRun,
+    attempt: Exit.Exit<RunAttempt.Ending, LeaseLost>
+  ): Effect.Effect<void, LeaseLost> => {
+    const finish = (next: Next, offset = 0, rest: Partial<RunAttempt.Ended> = {}) =>
+      patiently(
+        store.write(claim, offset, { operations: rest.operations ?? [], deliveries: rest.deliveries ?? [], next })
+      )
+    if (Exit.isFailure(attempt)) {
+      return Cause.hasDies(attempt.cause)
+        ? Effect.flatMap(afterDefect(claim, failures, Cause.squash(attempt.cause)), (next) => finish(next))
+        : Effect.failCause(attempt.cause)
+    }
+    const ending = attempt.value
+    if (ending._tag === "Idle") {
+      return finish({ _tag: "Waiting", afterMillis: ending.afterMillis, mail: ending.mail })
+    }
+    const { exit, offset } = ending
+    if (Exit.isSuccess(exit)) return finish({ _tag: "Ended", status: "done" }, offset, ending)
+    if (Cause.hasDies(exit.cause)) {
+      return Effect.flatMap(afterDefect(claim, failures, Cause.squash(exit.cause)), (next) => finish(next))
+    }
+    return finish(
+      Cause.hasFails(exit.cause)
+        ? { _tag: "Ended", status: "failed", problem: wordsFor(Cause.squash(exit.cause)) }
+        : { _tag: "Ended", status: "cancelled" },
+      offset,
+      ending
+    )
+  }
+
+  const afterDefect = (claim: Claim, failures: number, defect: unknown): Effect.Effect<Next> => {
+    if (isCrash(defect)) return Effect.succeed({ _tag: "Waiting", afterMillis: 0, mail: 0 })
+    const problem = RunBody.wordsOf(defect)
+    const forGood =
+      defect instanceof RunBody.Exhausted ||
+      defect instanceof RunAttempt.JournalMismatch ||
+      failures + 1 >= RunBody.defectAttempts
+    const next: Next = forGood
+      ? { _tag: "Paused", problem }
+      : { _tag: "Waiting", afterMillis: 50 * 2 ** failures, mail: 0, problem }
+    return (forGood ? Effect.logError : Effect.logWarning)(
+      forGood ? "A run is paused because of a bug" : "A run met a bug and is tried again",
+      problem
+    ).pipe(Effect.annotateLogs({ workflow: claim.workflow, run: claim.key, tenant: claim.tenantId }), Effect.as(next))
+  }
+
+  /** Gives a run back where the work on it is stopped from outside. */
+  const release = (claim: Claim) =>
+    store
+      .write(claim, 0, { operations: [], deliveries: [], next: { _tag: "Waiting", afterMillis: 0, mail: 0 } })
+      .pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+
+  const drive = (run: ClaimedRun) =>
+    Effect.suspend(() => {
+      const id = textOf(run.claim)
+      const mine: Active = { claim: run.claim, mailed: Latch.makeUnsafe(false), mail: 0, fiber: undefined }
+      active.set(id, mine)
+      return driven(run, mine.mailed).pipe(
+        Effect.catchTag("LeaseLost", ({ message }) => Effect.logWarning(message)),
+        Effect.onInterrupt(() => release(run.claim)),
+        Effect.ensuring(
+          Effect.sync(() => {
+            if (active.get(id) === mine) active.delete(id)
+            freed.openUnsafe()
+          })
+        ),
+        Effect.forkIn(scope),
+        Effect.map((fiber) => {
+          mine.fiber = fiber
+        })
+      )
+    })
+
+  /** Lets go of runs whose claims no longer hold, and wakes those that have mail. */
+  const attend = (asked: ReadonlyArray<Active>, held: ReadonlyArray<Held>) =>
+    Effect.sync(() => {
+      const byRun = new Map(held.map((each) => [`${textOf(each.run)} ${each.token}`, each]))
+      for (const each of asked) {
+        const found = byRun.get(`${textOf(each.claim)} ${each.claim.token}`)
+        if (found === undefined) each.fiber?.interruptUnsafe()
+        else if (found.mail !== each.mail) {
+          each.mail = found.mail
+          each.mailed.openUnsafe()
+        }
+      }
+    })
+
+  const asked = (ask: (claims: ReadonlyArray<Claim>) => Effect.Effect<ReadonlyArray<Held>, Unavailable>) =>
+    Effect.suspend(() => {
+      const all = [...active.values()]
+      if (all.length === 0) return Effect.void
+      return Effect.flatMap(ask(all.map(({ claim }) => claim)), (held) => attend(all, held))
+    })
+
+  let lookedAt = 0
+  const cycle = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    if (now - lookedAt >= pollMillis) {
+      lookedAt = now
+      yield* asked(store.look)
+    }
+    freed.closeUnsafe()
+    const limit = concurrency - active.size
+    if (limit <= 0) return yield* Effect.raceFirst(freed.await, Effect.sleep(Math.min(pollMillis, longestTimer)))
+    const { nextMillis, runs } = yield* store.claim({ workflows: names, limit, leaseMillis, now })
+    yield* Effect.forEach(runs, drive, { discard: true })
+    if (runs.length === limit) return
+    const millis = Math.min(pollMillis, nextMillis ?? Infinity)
+    yield* millis < Infinity
+      ? Effect.raceFirst(store.awaitWork, Effect.sleep(Math.max(1, Math.min(millis, longestTimer))))
+      : store.awaitWork
+  })
+
+  if (names.length > 0) {
+    yield* cycle.pipe(
+      Effect.tapError((failure) => Effect.logWarning("Runs could not be claimed", failure.message)),
+      Effect.retry(RunBody.backoff),
+      Effect.forever,
+      Effect.forkScoped
+    )
+    if (leaseMillis < Infinity) {
+      yield* asked((claims) => store.renew(claims, leaseMillis)).pipe(
+        Effect.ignore,
+        Effect.delay(leaseMillis / 3),
+        Effect.forever,
+        Effect.forkScoped
+      )
+    }
+  }
+
+  const poke = (run: RunKey) => Effect.sync(() => active.get(textOf(run))?.mailed.openUnsafe())
+
+  return {
+    start: Effect.fnUntraced(function* (actor: Actor, { delayMillis, input, key, workflow }: Starting) {
+      if (!workflows.has(workflow)) {
+        return yield* Effect.die(new Error(`No program for the workflow ${workflow}; add it to Workflow.layer`))
+      }
+      const id = (yield* NewId)(yield* Clock.currentTimeMillis)
+      yield* store.start({ tenantId: actor.tenantId, workflow, key, id, actor, input, delayMillis })
+    }),
+    signal: ({ tenantId }, { id, key, payload, signal, workflow }) => {
+      const run = { tenantId, workflow, key }
+      return Effect.andThen(store.signal(run, { name: signal, id, payload }), poke(run))
+    },
+    cancel: (run) => Effect.andThen(store.cancel(run), poke(run)),
+    resume: store.resume
+  }
+})
+
+const wordsFor = (failure: unknown): string =>
+  typeof failure === "object" && failure !== null && "_tag" in failure
+    ? `${String(failure._tag)}: ${ErrorBoundary.messageOf(failure as ActionFailure)}`
+    : RunBody.wordsOf(failure)

@@ -1,0 +1,73 @@
+/**
+ * What runs have done and where they stand, for whoever looks: an operator, an agent's history, a check of new code
+ * against old journals.
+ *
+ * Implementations: `RunStoreMemory` and `RunJournalSql` of `@tenon/sql`, each over the journal that the runs go on from.
+ * Where another journal is the truth (Restate), its driver records the same operations here, behind the run: a reader may
+ * be some moments late, and after the loss of that journal this is what is left.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Unavailable } from "./Failure.ts"
+
+/** Which run. */
+export interface RunKey {
+  readonly tenantId: string
+  readonly workflow: string
+  readonly key: string
+}
+
+/** What an operation of a run is. `cancel` is not the program's: it is the request that interrupted it. */
+export const Kind = Schema.Literals(["step", "sleep", "signal", "call", "send", "start", "notify", "cancel"])
+export type Kind = typeof Kind.Type
+
+/** An operation that has ended. */
+export const Operation = Schema.Struct({
+  /** Counted from 0 in the order in which the program began them. -1 for a cancellation. */
+  index: Schema.Int,
+  kind: Kind,
+  /** A step's name; a signal's, with its id behind a slash; what was called, sent to, started or notified; or empty. */
+  name: Schema.String,
+  /** Milliseconds since 1970. */
+  startedAt: Schema.Number,
+  endedAt: Schema.Number,
+  /** What came of it: a step's or call's ending, a signal's payload; null otherwise. */
+  outcome: Schema.Json
+})
+export interface Operation extends Schema.Struct.Type<typeof Operation.fields> {}
+
+/**
+ * Where a run stands: `waiting` for a time, a signal or a worker; `paused` until an operator resumes it, because of
+ * `problem`; the last three are for good.
+ */
+export const Status = Schema.Literals(["waiting", "running", "paused", "done", "failed", "cancelled"])
+export type Status = typeof Status.Type
+
+/** A run as it stands. */
+export interface Standing {
+  readonly status: Status
+  /** Why it failed, was paused, or is tried again: a sentence without details of the program's data. */
+  readonly problem: string | undefined
+}
+
+/** Whether a run in this status still goes on, or may. */
+export const isAlive = (status: Status | undefined): boolean =>
+  status === "waiting" || status === "running" || status === "paused"
+
+/** Reads what runs have done, and records it for runtimes whose own journal is elsewhere. */
+export class RunJournal extends Context.Service<
+  RunJournal,
+  {
+    /** `undefined` where there is no such run, as far as is known. */
+    readonly standing: (run: RunKey) => Effect.Effect<Standing | undefined, Unavailable>
+    /** The operations that have ended, in the order in which they were begun. */
+    readonly operations: (run: RunKey) => Effect.Effect<ReadonlyArray<Operation>, Unavailable>
+    /** Notes operations and the standing of a run that another journal holds. What is there already stays. */
+    readonly record: (
+      run: RunKey,
+      operations: ReadonlyArray<Operation>,
+      standing: Standing
+    ) => Effect.Effect<void, Unavailable>
+  }
+>()("@tenon/core/RunJournal") {}

@@ -1,0 +1,78 @@
+/** `Durable` from the few operations that a runtime has to make durable: what the rest has in common is here. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import type * as Action from "./Action.ts"
+import type { Actor } from "./Actor.ts"
+import * as Decision from "./Decision.ts"
+import { Durable } from "./Durable.ts"
+import type { ActionFailure } from "./Failure.ts"
+import type { Delivery, Invocation } from "./Invocation.ts"
+
+/** What a runtime makes durable. Each is numbered when it begins. */
+export interface RunOperations {
+  readonly step: Durable["Service"]["step"]
+  readonly sleep: (duration: Duration.Duration) => Effect.Effect<void>
+  readonly signal: Durable["Service"]["signal"]
+  /** Hands a delivery over, once. */
+  readonly deliver: (delivery: Delivery) => Effect.Effect<void>
+  /** Runs an action, once, and gives the encoding of its output. */
+  readonly call: (action: Action.Any, invocation: Invocation) => Effect.Effect<Schema.Json, ActionFailure>
+}
+
+/** Which run it is. */
+export interface RunIdentity {
+  readonly workflow: string
+  readonly key: string
+  readonly actor: Actor
+}
+
+/** What a program of the run is given. */
+export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOperations): Durable["Service"] =>
+  Durable.of({
+    workflow,
+    key,
+    actor,
+    step: operations.step,
+    sleep: (duration) => operations.sleep(Duration.fromInputUnsafe(duration)),
+    signal: operations.signal,
+    send: (action, to, input, options) =>
+      Effect.suspend(() =>
+        operations.deliver(
+          Decision.deliveryOf({ _tag: "Send", action, key: to, input: () => input, delay: options?.delay })
+        )
+      ),
+    call: ((action: Action.Any, to: string, input: unknown, options) =>
+      Effect.suspend(() =>
+        Effect.flatMap(
+          operations.call(action, {
+            resource: action.resource,
+            action: action.name,
+            key: to,
+            input: Decision.encodeJson(action.input, input, action),
+            actor,
+            origin: options?.origin ?? "internal"
+          }),
+          (result) => Decision.decodeResult(action, result)
+        )
+      )) as Durable["Service"]["call"],
+    start: (workflow, to, input, options) =>
+      Effect.suspend(() =>
+        operations.deliver(
+          Decision.deliveryOf({ _tag: "StartWorkflow", workflow, key: to, input, delay: options?.delay })
+        )
+      ),
+    notify: (workflow, to, signal, payload, id) =>
+      Effect.suspend(() =>
+        operations.deliver(
+          Decision.deliveryOf({
+            _tag: "Signal",
+            workflow,
+            key: to,
+            signal,
+            payload,
+            ...(id === undefined ? {} : { id })
+          })
+        )
+      )
+  })

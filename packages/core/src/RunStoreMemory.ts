@@ -1,0 +1,221 @@
+/** Runs in this process, atomic because every change is synchronous. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import type { Actor } from "./Actor.ts"
+import type { Delivery } from "./Invocation.ts"
+import type { Operation, RunJournal, RunKey, Standing, Status } from "./RunJournal.ts"
+import {
+  type Claim,
+  LeaseLost,
+  type Mail,
+  type NewRun,
+  type RunStore,
+  type Signal,
+  signalName,
+  textOf,
+  type Write
+} from "./RunStore.ts"
+
+interface Kept {
+  readonly run: NewRun
+  status: Status
+  problem: string | undefined
+  token: number
+  /** When it may be claimed: it is due, or its lease has ended. */
+  dueAt: number
+  beganAt: number | undefined
+  failures: number
+  cancelled: boolean
+  readonly operations: Array<Operation>
+}
+
+interface Box {
+  count: number
+  readonly signals: Map<string, Signal>
+}
+
+/** Carries out a delivery for an actor. */
+export type Deliver = (actor: Actor, delivery: Delivery, id: string) => Effect.Effect<void>
+
+/** A store with nothing in it, and its journal. What runs send goes to `deliver`. */
+export const make = (
+  deliver: Deliver
+): { readonly store: RunStore["Service"]; readonly journal: RunJournal["Service"] } => {
+  const runs = new Map<string, Kept>()
+  /** Those that have not ended, so that a claim does not look at all there ever were. */
+  const alive = new Map<string, Kept>()
+  const boxes = new Map<string, Box>()
+  const recorded = new Map<string, { readonly operations: Map<number, Operation>; standing: Standing }>()
+  const changed = Latch.makeUnsafe(false)
+
+  const boxOf = (run: RunKey): Box => {
+    const id = textOf(run)
+    const found = boxes.get(id) ?? { count: 0, signals: new Map() }
+    boxes.set(id, found)
+    return found
+  }
+
+  const mailOf = (run: RunKey): Mail => {
+    const { count, signals } = boxOf(run)
+    return { count, signals: [...signals.values()], cancelled: runs.get(textOf(run))?.cancelled ?? false }
+  }
+
+  const heldBy = ({ token, ...run }: Claim): Kept | undefined => {
+    const found = runs.get(textOf(run))
+    return found?.token === token && found.status === "running" ? found : undefined
+  }
+
+  /** Something came for a run: whoever runs it looks, and one that waits is due. */
+  const wake = (run: RunKey, now: number) => {
+    boxOf(run).count++
+    const found = runs.get(textOf(run))
+    if (found?.status === "waiting" && found.beganAt !== undefined) found.dueAt = now
+    changed.openUnsafe()
+  }
+
+  const apply = (kept: Kept, { next, operations }: Write, now: number) => {
+    kept.operations.push(...operations)
+    if (operations.length > 0) kept.failures = 0
+    switch (next._tag) {
+      case "Running":
+        return
+      case "Waiting": {
+        kept.status = "waiting"
+        kept.problem = next.problem
+        kept.failures += next.problem === undefined ? 0 : 1
+        const mailed = next.problem === undefined && boxOf(kept.run).count > next.mail
+        kept.dueAt = mailed ? now : now + (next.afterMillis ?? Infinity)
+        break
+      }
+      case "Paused":
+        kept.status = "paused"
+        kept.problem = next.problem
+        kept.dueAt = Infinity
+        break
+      case "Ended":
+        kept.status = next.status
+        kept.problem = next.problem
+        kept.dueAt = Infinity
+        alive.delete(textOf(kept.run))
+    }
+    changed.openUnsafe()
+  }
+
+  /** An effect that is one synchronous change at the current time. */
+  const atOnce = <A>(change: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, change)
+
+  const hold = (claims: ReadonlyArray<Claim>, leaseMillis?: number) =>
+    atOnce((now) =>
+      claims.flatMap((claim) => {
+        const kept = heldBy(claim)
+        if (kept === undefined) return []
+        if (leaseMillis !== undefined) kept.dueAt = now + leaseMillis
+        return [{ run: claim, token: claim.token, mail: boxOf(claim).count }]
+      })
+    )
+
+  const store: RunStore["Service"] = {
+    start: (run) =>
+      atOnce((now) => {
+        if (runs.has(textOf(run))) return
+        const kept: Kept = {
+          run,
+          status: "waiting",
+          problem: undefined,
+          token: 0,
+          dueAt: now + run.delayMillis,
+          beganAt: undefined,
+          failures: 0,
+          cancelled: false,
+          operations: []
+        }
+        runs.set(textOf(run), kept)
+        alive.set(textOf(run), kept)
+        changed.openUnsafe()
+      }),
+    signal: (run, signal) =>
+      atOnce((now) => {
+        const { signals } = boxOf(run)
+        const name = signalName(signal.name, signal.id)
+        if (signals.has(name)) return
+        signals.set(name, signal)
+        wake(run, now)
+      }),
+    cancel: (run) =>
+      atOnce((now) => {
+        const kept = runs.get(textOf(run))
+        if (kept === undefined || kept.cancelled) return
+        kept.cancelled = true
+        if (kept.status === "waiting") kept.dueAt = now
+        wake(run, now)
+      }),
+    resume: (run) =>
+      atOnce((now) => {
+        const kept = runs.get(textOf(run))
+        if (kept?.status !== "paused") return
+        kept.status = "waiting"
+        kept.failures = 0
+        kept.dueAt = now
+        changed.openUnsafe()
+      }),
+    claim: ({ leaseMillis, limit, now, workflows }) =>
+      Effect.sync(() => {
+        changed.closeUnsafe()
+        const mine = [...alive.values()].filter(
+          ({ dueAt, run }) => dueAt < Infinity && workflows.includes(run.workflow)
+        )
+        const due = mine.filter(({ dueAt }) => dueAt <= now).toSorted((a, b) => a.dueAt - b.dueAt)
+        const claimed = due.slice(0, limit).map((kept) => {
+          kept.status = "running"
+          kept.token++
+          kept.dueAt = now + leaseMillis
+          kept.beganAt ??= now
+          const { actor, id, input, key, tenantId, workflow } = kept.run
+          const claim = { tenantId, workflow, key, token: kept.token }
+          return { claim, id, actor, input, beganAt: kept.beganAt, failures: kept.failures }
+        })
+        const later = Math.min(...mine.map(({ dueAt }) => dueAt).filter((dueAt) => dueAt > now))
+        return { runs: claimed, nextMillis: later < Infinity ? later - now : undefined }
+      }),
+    read: (claim) =>
+      Effect.sync(() => ({ operations: [...(runs.get(textOf(claim))?.operations ?? [])], mail: mailOf(claim) })),
+    mail: (claim) => Effect.sync(() => mailOf(claim)),
+    write: (claim, offset, write) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const kept = heldBy(claim)
+        if (kept === undefined || (write.operations.length > 0 && kept.operations.length !== offset)) {
+          return Effect.fail(new LeaseLost({ run: textOf(claim) }))
+        }
+        apply(kept, write, now)
+        return Effect.forEach(write.deliveries, ({ delivery, id }) => deliver(kept.run.actor, delivery, id), {
+          discard: true
+        })
+      }),
+    look: (claims) => hold(claims),
+    renew: hold,
+    awaitWork: changed.await
+  }
+
+  const journal: RunJournal["Service"] = {
+    standing: (run) =>
+      Effect.sync(() => {
+        const found = runs.get(textOf(run))
+        return found === undefined
+          ? recorded.get(textOf(run))?.standing
+          : { status: found.status, problem: found.problem }
+      }),
+    operations: (run) =>
+      Effect.sync(() => {
+        const found = runs.get(textOf(run))?.operations ?? recorded.get(textOf(run))?.operations.values() ?? []
+        return [...found].toSorted((a, b) => a.index - b.index)
+      }),
+    record: (run, operations, standing) =>
+      Effect.sync(() => {
+        const found = recorded.get(textOf(run)) ?? { operations: new Map<number, Operation>(), standing }
+        for (const each of operations) if (!found.operations.has(each.index)) found.operations.set(each.index, each)
+        recorded.set(textOf(run), Object.assign(found, { standing }))
+      })
+  }
+  return { store, journal }
+}

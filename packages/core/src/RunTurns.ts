@@ -1,0 +1,100 @@
+/**
+ * Lets a plain Effect program run durably: its fibers interleave the same way at every replay.
+ *
+ * Effect's own scheduler takes turns as the event loop happens to. So a run has a scheduler of its own, a queue that is
+ * drained synchronously, and its fibers go on only in a turn, which whoever drives the run takes: once to begin, and
+ * once for every arrival, in the order that the journal keeps. Whatever goes on outside of a turn is a mistake of the
+ * program, as no replay could repeat it. Fibers of an attempt that ends are left alone, and none of their finalizers run.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type * as Scheduler from "effect/Scheduler"
+
+/** What a program is told that waits for something which a replay cannot repeat. */
+export const foreign =
+  "A workflow did something durable, or went on, at a moment that a replay cannot repeat: inside a step, or woken by " +
+  "something that is not durable. Put promises, timers, queues and calls of other services inside `Durable.step`, and " +
+  "what is durable outside of it."
+
+/** The turns of one attempt of one run. */
+export class RunTurns<A, E> {
+  /** For the run's context. */
+  readonly scheduler: Scheduler.Scheduler
+  /** How the program ended. */
+  exit: Exit.Exit<A, E> | undefined
+  readonly #mistaken: (mistake: Error) => void
+  readonly #tasks: Array<() => void> = []
+  #root: Fiber.Fiber<A, E> | undefined
+  #turn = false
+
+  /** `mistaken` is told when something goes on outside of a turn; the attempt must end then. */
+  constructor(mistaken: (mistake: Error) => void) {
+    this.#mistaken = mistaken
+    this.scheduler = {
+      executionMode: "async",
+      // Asked before every operation, so a fiber that something else has woken up is found out here.
+      shouldYield: (fiber) => {
+        this.#checkTurn()
+        return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
+      },
+      makeDispatcher: () => ({
+        scheduleTask: (task) => {
+          this.#checkTurn()
+          this.#tasks.push(task)
+        },
+        flush: () => this.#drain()
+      })
+    }
+  }
+
+  /** Begins the program: the first turn. The context holds this scheduler. */
+  begin<R>(context: Context.Context<R>, program: Effect.Effect<A, E, R>): void {
+    this.take(() => {
+      const root = Effect.runForkWith(context)(program)
+      this.#root = root
+      root.addObserver((exit) => {
+        this.#checkTurn()
+        this.exit = exit
+      })
+    })
+  }
+
+  /** Takes a turn: `body` resumes what goes on, and then everything runs until it waits. */
+  take(body: () => void): void {
+    this.#turn = true
+    try {
+      body()
+      this.#drain()
+    } finally {
+      this.#turn = false
+    }
+  }
+
+  /** Takes a turn in which the program is interrupted. */
+  interrupt(): void {
+    this.take(() => this.#root?.interruptUnsafe())
+  }
+
+  /** Does something that nobody waits for, where the program may. */
+  now(issue: () => void): Effect.Effect<void> {
+    return Effect.suspend(() => (this.#turn ? Effect.sync(issue) : Effect.die(new Error(foreign))))
+  }
+
+  /** Waits for what a later turn resumes. `begin` may return what is to be done where the wait is interrupted. */
+  wait<B, F = never>(begin: (resume: (effect: Effect.Effect<B, F>) => void) => () => void): Effect.Effect<B, F> {
+    return Effect.callback<B, F>((resume) => {
+      if (!this.#turn) return resume(Effect.die(new Error(foreign)))
+      return Effect.sync(begin(resume))
+    })
+  }
+
+  #drain(): void {
+    for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) task()
+  }
+
+  #checkTurn(): void {
+    if (!this.#turn) this.#mistaken(new Error(foreign))
+  }
+}

@@ -1,0 +1,77 @@
+/** A conversation with an example agent comes to the same end wherever its handlers crash on the way. */
+import * as Agents from "@tenon/agents/Agents"
+import { Question } from "@tenon/agents/Question"
+import type { CurrentActor } from "@tenon/core/Actor"
+import { Checkpoint } from "@tenon/core/Checkpoint"
+import type { Interpreter } from "@tenon/core/Interpreter"
+import * as Repository from "@tenon/core/Repository"
+import * as Tenon from "@tenon/core/Tenon"
+import * as Workflow from "@tenon/core/Workflow"
+import { Payment, refund } from "@tenon/examples/agents/Refund"
+import * as Research from "@tenon/examples/agents/Research"
+import * as Weather from "@tenon/examples/agents/Weather"
+import { CrashPoints } from "@tenon/testing/CrashPoints"
+import { assert, layer as suite } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { conversation, eventually, registry } from "./agentDomain.ts"
+import type { Infrastructure } from "./agentSuite.ts"
+
+type Talk = Effect.Effect<unknown, unknown, Interpreter | Repository.Repository | CurrentActor>
+
+const workflows = Workflow.layer(
+  Agents.implement(Weather.weather, refund, Research.research, Research.researcher)
+).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
+
+/** What is left of a conversation when all of its runs are over. */
+const talk = Effect.fnUntraced(function* (
+  agent: string,
+  words: string,
+  answer?: { readonly [field: string]: boolean }
+) {
+  const { post, question, questions, runs, said } = yield* conversation(agent)
+  yield* post("1", words)
+  if (answer !== undefined) yield* Tenon.invoke(Question.actions.answer, (yield* question).id, { answer })
+  const rows = yield* eventually(runs, (rows) => rows.length > 0 && rows.every(({ status }) => status === "DONE"))
+  return {
+    said: yield* said,
+    runs: rows.map(({ agent, output }) => [agent, output ?? null]).toSorted(),
+    questions: (yield* questions).map(({ answer, status }) => [status, answer ?? null])
+  }
+})
+
+const talks: { readonly [name: string]: Talk } = {
+  weather: talk("weather", "Graz", { send: true }),
+  refund: Effect.gen(function* () {
+    const repository = yield* Repository.Repository
+    const { id } = yield* Tenon.invoke(Payment.actions.create, { cents: 4200 })
+    const end = yield* talk("refund", id, { approve: true })
+    return { ...end, said: end.said.slice(1), payment: (yield* repository.get(Payment, id)).status }
+  }),
+  research: talk("research", "bridges")
+}
+
+/** Declares the tests for an infrastructure, one per conversation. */
+export const agentCrashes = (name: string, infrastructure: Infrastructure) => {
+  const points = new CrashPoints()
+  const layer = infrastructure(registry, { workflows }).pipe(
+    Layer.provideMerge(Layer.succeed(Checkpoint, points.listen))
+  )
+  suite(layer, { timeout: 120_000, excludeTestServices: true })(`agents that crash ${name}`, (it) => {
+    for (const [agent, conversation] of Object.entries(talks)) {
+      const law = Effect.gen(function* () {
+        points.begin()
+        const calm = yield* conversation
+        const places = [...points.passed]
+        assert.isAbove(places.length, 10)
+        for (const place of places) {
+          points.begin(place)
+          const disturbed = yield* conversation
+          assert.isTrue(points.crashed, place)
+          assert.deepStrictEqual(disturbed, calm, place)
+        }
+      })
+      it.effect(`${agent} comes to the same end`, () => law, 120_000)
+    }
+  })
+}

@@ -1,0 +1,212 @@
+/** The agents' own tests. They know nothing of what they run on: the layer is their only argument. */
+import * as Agent from "@tenon/agents/Agent"
+import * as Agents from "@tenon/agents/Agents"
+import { AgentRun } from "@tenon/agents/AgentRun"
+import * as Content from "@tenon/agents/Content"
+import { Question } from "@tenon/agents/Question"
+import type { CurrentActor } from "@tenon/core/Actor"
+import { Interpreter } from "@tenon/core/Interpreter"
+import type * as Registry from "@tenon/core/Registry"
+import * as Repository from "@tenon/core/Repository"
+import * as Tenon from "@tenon/core/Tenon"
+import * as Workflow from "@tenon/core/Workflow"
+import { Payment, refund } from "@tenon/examples/agents/Refund"
+import * as Research from "@tenon/examples/agents/Research"
+import * as Weather from "@tenon/examples/agents/Weather"
+import type * as Testing from "@tenon/testing/Testing"
+import { assert, describe, layer as suite } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { conversation, eventually, registry } from "./agentDomain.ts"
+
+/** What the agents run on. */
+export type Infrastructure = (
+  domain: Registry.Registry,
+  options: Testing.Options
+) => Layer.Layer<Interpreter | Repository.Repository | CurrentActor>
+
+const slow = Agent.make("slow", (ctx) =>
+  Effect.gen(function* () {
+    yield* ctx.step("work", Effect.sleep("1 hour"))
+    yield* ctx.writeMessage("done")
+  })
+)
+class NoLuck extends Schema.TaggedError<NoLuck>()("NoLuck", {}) {
+  override get message() {
+    return "no luck"
+  }
+}
+const broken = Agent.make("broken", (ctx) => ctx.step("fail", Effect.fail(new NoLuck()), { failure: NoLuck }))
+const echo = Agent.make("echo", (ctx) =>
+  Effect.gen(function* () {
+    const last = (yield* ctx.history).findLast(({ content }) => content.type === "text")
+    yield* ctx.writeMessage(`echo ${last?.content.type === "text" ? last.content.text : ""}`)
+  })
+)
+
+const workflows = Workflow.layer(
+  Agents.implement(Weather.weather, refund, Research.research, Research.researcher, slow, broken, echo)
+).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
+
+/** Declares the tests for an infrastructure. */
+export const agents = (name: string, infrastructure: Infrastructure) => {
+  describe(`agents ${name}`, () => {
+    suite(infrastructure(registry, { workflows }), { timeout: 60_000, excludeTestServices: true })((it) => {
+      it.effect("the weather agent looks up, asks, and goes on with the answer", () =>
+        Effect.gen(function* () {
+          const { post, question, runs, said } = yield* conversation("weather")
+          yield* post("1", "Graz")
+          const asked = yield* question
+          assert.strictEqual((yield* runs)[0]?.status, "WAITING")
+          const wrong = yield* Effect.flip(Tenon.invoke(Question.actions.answer, asked.id, { answer: { send: "yes" } }))
+          assert.strictEqual(wrong._tag, "AnswerInvalid")
+          yield* Tenon.invoke(Question.actions.answer, asked.id, { answer: { send: true } })
+          const again = yield* Effect.flip(Tenon.invoke(Question.actions.answer, asked.id, { answer: { send: false } }))
+          assert.strictEqual(again._tag, "AlreadyAnswered")
+          yield* eventually(runs, (rows) => rows[0]?.status === "DONE")
+          assert.deepStrictEqual(yield* said, [
+            "Graz",
+            "A storm is coming to Graz.",
+            "question",
+            "answer",
+            "Sent: Storm warning for Graz"
+          ])
+        })
+      )
+
+      it.effect("the refund agent calls a durable action once a person agrees", () =>
+        Effect.gen(function* () {
+          const repository = yield* Repository.Repository
+          const payment = yield* Tenon.invoke(Payment.actions.create, { cents: 4200 })
+          const { post, question, runs, said } = yield* conversation("refund")
+          yield* post("1", payment.id)
+          yield* Tenon.invoke(Question.actions.answer, (yield* question).id, { answer: { approve: true } })
+          yield* eventually(runs, (rows) => rows[0]?.status === "DONE")
+          assert.strictEqual((yield* repository.get(Payment, payment.id)).status, "REFUNDED")
+          assert.strictEqual((yield* said).at(-1), "Refunded 42.00.")
+        })
+      )
+
+      it.effect("the research agent runs three others at once", () =>
+        Effect.gen(function* () {
+          const { post, runs, said } = yield* conversation("research")
+          yield* post("1", "bridges")
+          yield* eventually(runs, (rows) => rows.length === 4 && rows.every(({ status }) => status === "DONE"))
+          assert.strictEqual(
+            (yield* said).at(-1),
+            Research.topics.map((topic) => `${topic}: What is known of ${topic}.`).join("\n")
+          )
+        })
+      )
+
+      it.effect("a failing agent leaves a message and frees the thread", () =>
+        Effect.gen(function* () {
+          const { post, runs, said } = yield* conversation("broken")
+          yield* post("1")
+          yield* post("2")
+          yield* eventually(runs, (rows) => rows.length === 2 && rows.every(({ status }) => status === "FAILED"))
+          assert.strictEqual((yield* said).filter((words) => words === "! no luck").length, 2)
+        })
+      )
+
+      it.effect("an agent that does not exist is told in the thread", () =>
+        Effect.gen(function* () {
+          const { post, runs, said } = yield* conversation("nobody")
+          yield* post("1")
+          yield* eventually(runs, (rows) => rows[0]?.status === "FAILED")
+          assert.strictEqual((yield* said).at(-1), '! There is no agent named "nobody".')
+        })
+      )
+
+      it.effect("a run that is cancelled stops in the middle of a step", () =>
+        Effect.gen(function* () {
+          const { post, runs, said } = yield* conversation("slow")
+          yield* post("1")
+          const [run] = yield* eventually(runs, (rows) => rows.length === 1)
+          yield* Tenon.invoke(AgentRun.actions.cancel, run?.id ?? "")
+          yield* eventually(runs, (rows) => rows[0]?.status === "CANCELLED")
+          const late = yield* Effect.flip(Tenon.invoke(AgentRun.actions.cancel, run?.id ?? ""))
+          assert.strictEqual(late._tag, "RunOver")
+          assert.deepStrictEqual(yield* said, ["1"])
+        })
+      )
+
+      it.effect("messages queue: each has its run, one after the other", () =>
+        Effect.gen(function* () {
+          const { post, runs } = yield* conversation("echo")
+          yield* Effect.forEach(["1", "2", "3", "4"], (key) => post(key), { concurrency: "unbounded" })
+          yield* eventually(runs, (rows) => rows.length === 4 && rows.every(({ status }) => status === "DONE"))
+        })
+      )
+
+      it.effect("messages interrupt: the last one is answered", () =>
+        Effect.gen(function* () {
+          const { post, runs } = yield* conversation("slow", "interrupt")
+          yield* post("1")
+          yield* post("2")
+          yield* post("3")
+          const rows = yield* eventually(
+            runs,
+            (rows) => rows[0]?.status === "CANCELLED" && rows.at(-1)?.status === "RUNNING"
+          )
+          yield* Tenon.invoke(AgentRun.actions.cancel, rows.at(-1)?.id ?? "")
+          yield* eventually(runs, (rows) => rows.every(({ status }) => status === "CANCELLED"))
+        })
+      )
+
+      it.effect("messages are refused: while a run is active, nothing is saved", () =>
+        Effect.gen(function* () {
+          const { post, runs, said } = yield* conversation("slow", "reject")
+          yield* post("1")
+          assert.strictEqual((yield* Effect.flip(post("2")))._tag, "ThreadBusy")
+          assert.deepStrictEqual(yield* said, ["1"])
+          yield* Tenon.invoke(AgentRun.actions.cancel, (yield* runs)[0]?.id ?? "")
+          yield* eventually(runs, (rows) => rows[0]?.status === "CANCELLED")
+          yield* post("2")
+          yield* Tenon.invoke(AgentRun.actions.cancel, (yield* runs)[1]?.id ?? "")
+        })
+      )
+
+      it.effect("messages coalesce: one run answers all that came meanwhile", () =>
+        Effect.gen(function* () {
+          const { post, runs } = yield* conversation("slow", "coalesce")
+          yield* Effect.forEach(["1", "2", "3", "4"], (key) => post(key))
+          assert.deepStrictEqual(
+            (yield* runs).map(({ status }) => status),
+            ["RUNNING", "QUEUED"]
+          )
+          for (const run of (yield* runs).toReversed()) yield* Tenon.invoke(AgentRun.actions.cancel, run.id)
+          yield* eventually(runs, (rows) => rows.every(({ status }) => status === "CANCELLED"))
+        })
+      )
+
+      it.effect("a message with the key and content of another is that one; with other content it is refused", () =>
+        Effect.gen(function* () {
+          const { post, runs } = yield* conversation("echo")
+          const first = yield* post("1", "a")
+          assert.deepStrictEqual(yield* post("1", "a"), first)
+          assert.strictEqual((yield* Effect.flip(post("1", "b")))._tag, "MessageKeyReused")
+          yield* eventually(runs, (rows) => rows.length === 1 && rows[0]?.status === "DONE")
+        })
+      )
+
+      it.effect("content that is too large is refused", () =>
+        Effect.gen(function* () {
+          const { thread } = yield* conversation("echo")
+          const interpreter = yield* Interpreter
+          const content = Content.text("x".repeat(Content.maxText + 1))
+          const refused = yield* Effect.flip(
+            interpreter.perform({
+              resource: "Thread",
+              action: "addMessage",
+              key: thread.id,
+              input: { idempotencyKey: "1", participantId: "x", content }
+            })
+          )
+          assert.strictEqual(refused._tag, "InvalidInput")
+        })
+      )
+    })
+  })
+}
