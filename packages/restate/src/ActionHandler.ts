@@ -52,7 +52,7 @@ export const make =
     const invocation = invocationOf(action, claims, ctx.key, body)
     const what = `${action.resource}.${action.name}`
     const step = await ctx.run(action.name, () => execute(setting, action, invocation, claims, ctx), Attempt.retry)
-    await setting.reached?.("journaled", what)
+    await setting.reached?.("journaled", what, claims.actor.tenantId)
     const { actor, idempotencyKey } = invocation
     // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
     const id =
@@ -61,7 +61,7 @@ export const make =
     for (const [index, delivery] of step.deliveries.entries()) {
       Handler.send(setting, ctx, actor, delivery, { id: SignedContext.follow(id, index), ...from }, keyId)
     }
-    await setting.reached?.("delivered", what)
+    await setting.reached?.("delivered", what, actor.tenantId)
     return step.version === undefined ? { result: step.result } : { result: step.result, version: step.version }
   }
 
@@ -98,7 +98,8 @@ const execute = async (
   ctx: restate.Context
 ): Promise<Step> => {
   const plain = Handler.traced(claims.trace, setting.executor.execute(invocation, claims.id))
-  const effect = setting.reached === undefined ? plain : watched(plain, `${action.resource}.${action.name}`)
+  const effect =
+    setting.reached === undefined ? plain : watched(plain, `${action.resource}.${action.name}`, claims.actor.tenantId)
   const settled = await Attempt.settle(setting.context, effect, ctx.request().attemptCompletedSignal)
   if (Result.isSuccess(settled)) {
     const executed = settled.success
@@ -111,10 +112,10 @@ const execute = async (
   throw waits ? new Error(failure.message) : WireError.toTerminal(failure, action.errors)
 }
 
-const watched = <A, E>(effect: Effect.Effect<A, E>, what: string): Effect.Effect<A, E> =>
+const watched = <A, E>(effect: Effect.Effect<A, E>, what: string, tenantId: string): Effect.Effect<A, E> =>
   Effect.flatMap(Checkpoint, (reached) =>
-    reached("before", what).pipe(
+    reached("before", what, tenantId).pipe(
       Effect.andThen(effect),
-      Effect.onExit(() => reached("executed", what))
+      Effect.onExit(() => reached("executed", what, tenantId))
     )
   )
