@@ -20,6 +20,8 @@ export interface TenonConfig {
   readonly migrations: string
   /** Tenants for development; never made outside of `tenon dev`. */
   readonly tenants: ReadonlyArray<DevelopmentTenant>
+  /** Further things to try, as `tenon dev` shows them: command lines, a line each. */
+  readonly tryOut: ReadonlyArray<string>
 }
 
 /** What an application has to say; the rest has defaults. */
@@ -33,6 +35,8 @@ export interface Options {
   readonly migrations?: string
   /** Default: `acme` and `globex`. */
   readonly tenants?: ReadonlyArray<DevelopmentTenant>
+  /** Default: none. */
+  readonly tryOut?: ReadonlyArray<string>
 }
 
 /** Describes an application to the command line. */
@@ -44,5 +48,6 @@ export const define = (options: Options): TenonConfig => ({
   tenants: options.tenants ?? [
     { id: "acme", name: "Acme" },
     { id: "globex", name: "Globex" }
-  ]
+  ],
+  tryOut: options.tryOut ?? []
 })
