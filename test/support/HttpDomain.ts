@@ -9,6 +9,7 @@ import * as Policy from "@tenon/core/Policy"
 import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import * as Registry from "@tenon/core/Registry"
 import * as Resource from "@tenon/core/Resource"
+import * as Tenants from "@tenon/core/Tenants"
 import * as Workflow from "@tenon/core/Workflow"
 import { AgentRun, ChannelBinding, ChannelDelivery, Message, Participant, Thread } from "@tenon/examples/thread/Thread"
 import { Widget } from "@tenon/examples/widget/Widget"
@@ -191,6 +192,9 @@ const layerApi = Layer.effect(
   })
 )
 
+/** How this file's tenants stand; for tests to change. */
+export const statuses = new Map<string, Tenants.Status>()
+
 export const workflows = Workflow.layer(Workflow.implement(AgentRun, () => Effect.void))
 
 /** A domain behind the door, on whatever it runs. */
@@ -204,7 +208,7 @@ export const layerOver = <R>(
     Layer.provideMerge(NodeHttpServer.layerServer(() => NodeServer.make(server), { port: 0, host: "127.0.0.1" })),
     Layer.provideMerge(infrastructure),
     Layer.provideMerge(Auth.layer(auth)),
-    Layer.provideMerge(Layer.mergeAll(ApiKeys.layerMemory, ReadinessChecks.layer)),
+    Layer.provideMerge(Layer.mergeAll(ApiKeys.layerMemory, Tenants.layerOf(statuses), ReadinessChecks.layer)),
     Layer.orDie
   )
 

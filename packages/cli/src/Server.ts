@@ -8,6 +8,7 @@ import * as Interpreter from "@tenon/core/Interpreter"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import type * as Registry from "@tenon/core/Registry"
+import * as Receipts from "@tenon/core/Receipts"
 import * as Repository from "@tenon/core/Repository"
 import * as Auth from "@tenon/http/Auth"
 import * as HttpApp from "@tenon/http/HttpApp"
@@ -20,14 +21,14 @@ import * as SchemaGuard from "@tenon/sql/SchemaGuard"
 import * as StoreSql from "@tenon/sql/StoreSql"
 import * as TenantSql from "@tenon/sql/TenantSql"
 import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as OtlpSerialization from "effect/observability/OtlpSerialization"
-import * as OtlpTracer from "effect/observability/OtlpTracer"
 import * as Option from "effect/Option"
-import * as References from "effect/References"
+import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type { TenonConfig } from "./TenonConfig.ts"
+import * as Tracing from "./Tracing.ts"
 
 /** The store of a registry, from `DATABASE_URL` and its like. */
 export const storeLayer = (registry: Registry.Registry) =>
@@ -68,6 +69,25 @@ const httpLayer = (title: string) =>
     })
   )
 
+/** `RECEIPT_RETENTION`, as "7 days": a day at least, since receipts answer for work that an outage has held up. */
+const retentionLayer = Layer.effect(
+  Receipts.Retention,
+  Config.Duration("RECEIPT_RETENTION").pipe(
+    Config.withDefault(Duration.days(7)),
+    Effect.filterOrFail(
+      (retention) => Duration.isGreaterThanOrEqualTo(retention, Duration.days(1)),
+      () => new RetentionTooShort()
+    )
+  )
+)
+
+/** Receipts would be gone before the work that they answer for. */
+class RetentionTooShort extends Schema.TaggedError<RetentionTooShort>()("RetentionTooShort", {}) {
+  override get message() {
+    return "RECEIPT_RETENTION must be a day at least."
+  }
+}
+
 /** Says whether the database answers. */
 const databaseCheck = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -77,25 +97,9 @@ const databaseCheck = Layer.effectDiscard(
   })
 )
 
-/**
- * Traces go where `OTEL_EXPORTER_OTLP_ENDPOINT` says (OTLP over HTTP, as JSON). Without it no spans are made at all,
- * which saves some of every request.
- */
-const tracingLayer = (title: string) =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const baseUrl = yield* Config.option(Config.NonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT"))
-      if (Option.isNone(baseUrl)) return Layer.succeed(References.TracerEnabled, false)
-      const serviceName = yield* Config.String("OTEL_SERVICE_NAME").pipe(Config.withDefault(title))
-      return OtlpTracer.layer({ url: `${baseUrl.value}/v1/traces`, resource: { serviceName } }).pipe(
-        Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
-      )
-    })
-  )
-
 /** The application: everything that serves, until its scope closes. */
 export const layer = ({ registry, title, workflows }: TenonConfig) =>
-  Layer.mergeAll(httpLayer(title), OutboxRelay.layer, databaseCheck).pipe(
+  Layer.mergeAll(httpLayer(title), Layer.provide(OutboxRelay.layer, retentionLayer), databaseCheck).pipe(
     Layer.provideMerge(httpServerLayer),
     Layer.provideMerge(Interpreter.layer),
     Layer.provide(authLayer),
@@ -105,5 +109,5 @@ export const layer = ({ registry, title, workflows }: TenonConfig) =>
     Layer.provideMerge(Repository.layer),
     Layer.provideMerge(ReadinessChecks.layer),
     Layer.provideMerge(storeLayer(registry)),
-    Layer.provideMerge(tracingLayer(title))
+    Layer.provideMerge(Tracing.layer(title))
   )

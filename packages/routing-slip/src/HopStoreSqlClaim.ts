@@ -69,6 +69,7 @@ export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claima
       },
       {
         sql: `select digest, status, due_at > ${now} as early, token::int, claims::int, failures::int, skipped_by,
+          (case when status = 'done' then extract(epoch from ${now} - due_at) * 1000 end)::float8 as age,
           queue, message_id, body from tenon.slip_hops where ${where} for update`,
         params: keyOf(key)
       },
@@ -90,7 +91,7 @@ export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claima
     if (head !== undefined && head["digest"] !== digest) {
       return yield* Effect.fail(new Forked(`another entry ${index} of this log was accepted before`))
     }
-    if (row["status"] === "done") return { _tag: "Done", outgoing: messageOf(row) }
+    if (row["status"] === "done") return { _tag: "Done", outgoing: messageOf(row), age: Number(row["age"]) }
     if (row["status"] === "halted") return { _tag: "Parked" }
     if (row["early"] === true) {
       if (row["status"] === "claimed") {
