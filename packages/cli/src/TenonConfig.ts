@@ -1,5 +1,6 @@
 /** What an application tells the command line about itself, in `tenon.config.ts`. */
 import type * as Registry from "@tenon/core/Registry"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Workflow from "@tenon/core/Workflow"
 import * as Layer from "effect/Layer"
 
@@ -15,7 +16,7 @@ export interface TenonConfig {
   readonly title: string
   readonly registry: Registry.Registry
   /** The programs of the registry's workflows. */
-  readonly workflows: Layer.Layer<Workflow.Workflows>
+  readonly workflows: Layer.Layer<Workflow.Workflows, never, RunEvents>
   /** The folder of the migration files. */
   readonly migrations: string
   /** Tenants for development; never made outside of `tenon dev`. */
@@ -28,7 +29,7 @@ export interface Options {
   readonly directory: string
   readonly registry: Registry.Registry
   readonly title?: string
-  readonly workflows?: Layer.Layer<Workflow.Workflows>
+  readonly workflows?: Layer.Layer<Workflow.Workflows, never, RunEvents>
   /** Default `migrations`. */
   readonly migrations?: string
   /** Default: `acme` and `globex`. */

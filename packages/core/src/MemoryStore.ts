@@ -1,5 +1,5 @@
 /**
- * The store in memory: `UnitOfWork`, `RowStore` and `Outbox` over maps. For tests and for trying a domain out; it
+ * The store in memory: `UnitOfWork`, `RowStore`, `Outbox` and `RunEvents` over maps. For tests and for trying a domain out; it
  * keeps nothing when the process ends. A transaction is atomic because all of it runs synchronously, and what it keeps
  * apart, conflicts on and numbers is what PostgreSQL would, as the repository laws check.
  */
@@ -19,6 +19,8 @@ import type { Page, Query } from "./Query.ts"
 import { cursorAfter } from "./Query.ts"
 import type * as Registry from "./Registry.ts"
 import { RowStore } from "./RowStore.ts"
+import type { RunEvents } from "./RunEvents.ts"
+import * as RunEventsMemory from "./RunEventsMemory.ts"
 import {
   type EncodedRow,
   type LoadAnswer,
@@ -44,7 +46,12 @@ interface Receipt {
 }
 
 /** A store with nothing in it, for the resources of a registry. */
-export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | UnitOfWork | RowStore | Outbox> =>
+export const layer = (
+  registry: Registry.Registry
+): Layer.Layer<MemoryStore | UnitOfWork | RowStore | Outbox | RunEvents> =>
+  Layer.merge(rowsLayer(registry), RunEventsMemory.layer)
+
+const rowsLayer = (registry: Registry.Registry) =>
   Layer.effectContext(
     Effect.gen(function* () {
       const tables = new MemoryTables.Tables(registry.resources)

@@ -2,11 +2,13 @@
 import type { AuditLog } from "@tenon/core/AuditLog"
 import type { Registry } from "@tenon/core/Registry"
 import type { RowStore } from "@tenon/core/RowStore"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import type { Outbox, UnitOfWork } from "@tenon/core/UnitOfWork"
 import * as Layer from "effect/Layer"
 import * as AuditLogSql from "./AuditLogSql.ts"
 import * as OutboxSql from "./OutboxSql.ts"
 import * as RowStoreSql from "./RowStoreSql.ts"
+import * as RunEventsSql from "./RunEventsSql.ts"
 import type { Options } from "./StoreTables.ts"
 import type { TenantSql } from "./TenantSql.ts"
 import * as UnitOfWorkSql from "./UnitOfWorkSql.ts"
@@ -15,10 +17,11 @@ import * as UnitOfWorkSql from "./UnitOfWorkSql.ts"
 export const layer = (
   registry: Registry,
   options?: Options
-): Layer.Layer<UnitOfWork | RowStore | Outbox | AuditLog, never, TenantSql> =>
+): Layer.Layer<UnitOfWork | RowStore | Outbox | AuditLog | RunEvents, never, TenantSql> =>
   Layer.mergeAll(
     UnitOfWorkSql.layer(registry, options),
     RowStoreSql.layer(registry, options),
     OutboxSql.layer(options),
-    AuditLogSql.layer
+    AuditLogSql.layer,
+    RunEventsSql.layer
   )
