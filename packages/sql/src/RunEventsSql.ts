@@ -45,8 +45,8 @@ const sweep =
   "and not exists (select from tenon.run_events as e where e.tenant_id = $1 and e.run = l.run)"
 
 const readEvents =
-  "select seq::text as seq, type, data from tenon.run_events where tenant_id = $1 and run = $2 and seq > $3 " +
-  "order by seq limit $4"
+  "select e.seq::text as seq, e.type, e.data from tenon.run_events as e " +
+  "where e.tenant_id = $1 and e.run = $2 and e.seq > $3 order by e.seq limit $4"
 
 const bounds =
   "select l.last_seq::text as last, coalesce((select min(e.seq) from tenon.run_events as e " +
