@@ -148,6 +148,21 @@ const resultOf = (call: AnyCall, isFailure: boolean, result: unknown) =>
     encodedResult: result
   }) as Response.ToolResultPart<string, unknown, unknown>
 
+/** Several toolkits as one; of tools with one name the last counts. */
+export const merge = <Tools extends ReadonlyArray<Effect.Effect<Toolkit.WithHandler<any>, never, any>>>(
+  ...toolkits: Tools
+): Effect.Effect<Toolkit.WithHandler<Record<string, Tool.Any>>, never, Effect.Services<Tools[number]>> =>
+  Effect.map(
+    Effect.all(toolkits as unknown as ReadonlyArray<Effect.Effect<DurableToolkit.Any>>),
+    (all): DurableToolkit.Any => ({
+      tools: Object.assign({}, ...all.map(({ tools }) => tools)) as Record<string, Tool.Any>,
+      handle: (name, params, id) => {
+        const owner = all.findLast(({ tools }) => Object.hasOwn(tools, name))
+        return owner === undefined ? Effect.die(new Error(`There is no tool ${name}`)) : owner.handle(name, params, id)
+      }
+    })
+  ) as Effect.Effect<DurableToolkit.Any, never, Effect.Services<Tools[number]>>
+
 /** Messages of a thread as a prompt: what agents wrote is the assistant's, all else the user's. */
 export const fromHistory = (messages: ReadonlyArray<Resource.Row<typeof Message>>): Prompt.Prompt =>
   Prompt.make(
