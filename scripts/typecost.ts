@@ -3,10 +3,11 @@
  * checker and fails above the budget. Instantiations are those added to an empty file with the same imports; memory is
  * the whole run's, of which Effect's and Node's own types take 100 MB.
  *
- * Measured twice. `one` is the cost of the types: a single checker. `parallel` is how the checker runs by default, with
- * four checkers that share nothing: each works out again the types of the files that its own files import. The
- * resources here load each other in one chain of a hundred, so each checker works out nearly all of them, which is the
- * worst that imports can do.
+ * Measured twice. `one` is the cost of the types: a single checker, which counts the same every time, so the budget is
+ * its. `parallel` is how the checker runs by default, with four checkers that share nothing: each works out again the
+ * types of the files that its own files import. The resources here load each other in one chain of a hundred, so each
+ * checker works out nearly all of them, which is the worst that imports can do; how much depends on the machine, so it
+ * is shown and not judged.
  *
  * `--resources N` for another number, `--json` for the figures alone.
  */
@@ -16,13 +17,10 @@ import { parseArgs } from "node:util"
 import { root, run, typeChecker } from "./run.ts"
 
 /**
- * For 100 resources of four actions each, one of them with a load and an outcome. Measured: 256,000 instantiations and
- * 175 MB by one checker, 940,000 and 345 MB by four. To be raised only knowingly.
+ * For 100 resources of four actions each, one of them with a load and an outcome, by one checker. Measured: 256,000
+ * instantiations and 177 MB. To be raised only knowingly.
  */
-const budget = {
-  one: { instantiations: 280_000, megabytes: 195 },
-  parallel: { instantiations: 1_030_000, megabytes: 380 }
-}
+const budget = { instantiations: 280_000, megabytes: 195 }
 
 const imports = `import * as Field from "@tenon/core/Field"
 import * as Load from "@tenon/core/Load"
@@ -142,18 +140,15 @@ const costOf = async (...flags: ReadonlyArray<string>): Promise<Cost> => {
 const costs = { one: await costOf("--singleThreaded"), parallel: await costOf() }
 rmSync(join(root, ".tenon", "typecost"), { recursive: true, force: true })
 
-const over: Array<string> = []
-for (const mode of ["one", "parallel"] as const) {
-  for (const what of ["instantiations", "megabytes"] as const) {
-    if (costs[mode][what] > budget[mode][what])
-      over.push(`${mode}: ${costs[mode][what]} ${what} > ${budget[mode][what]}`)
-  }
-}
+const over = (["instantiations", "megabytes"] as const)
+  .filter((what) => costs.one[what] > budget[what])
+  .map((what) => `${costs.one[what]} ${what} > ${budget[what]}`)
 if (values.json) {
   console.log(JSON.stringify({ resources: count, ...costs, budget, ok: over.length === 0 }))
 } else {
   for (const [mode, { instantiations, megabytes, seconds }] of Object.entries(costs)) {
-    console.log(`${count} resources, ${mode}: ${instantiations} instantiations, ${megabytes} MB, ${seconds} s`)
+    const kept = mode === "one" ? ` (at most ${budget.instantiations} and ${budget.megabytes} MB)` : ""
+    console.log(`${count} resources, ${mode}: ${instantiations} instantiations, ${megabytes} MB, ${seconds} s${kept}`)
   }
 }
 if (over.length > 0) {

@@ -6,7 +6,8 @@ import * as PurityCheck from "@tenon/core/PurityCheck"
 import * as Registry from "@tenon/core/Registry"
 import * as Resource from "@tenon/core/Resource"
 import * as Workflow from "@tenon/core/Workflow"
-import { registry as examples } from "@tenon/examples/app/App"
+import { registry as application } from "@tenon/examples/app/App"
+import { registry as examples } from "@tenon/examples/thread/Registry"
 import { registry as laws } from "@tenon/testing/RepositoryLaws"
 import { purityProof } from "@tenon/testing/PurityProof"
 import { assert, describe, it } from "@effect/vitest"
@@ -202,6 +203,7 @@ describe("the purity check", () => {
 })
 
 purityProof("the examples", { registry: examples, exhaustive: true })
+purityProof("the application of the examples", { registry: application })
 purityProof("the domain of the laws", {
   registry: Registry.make({
     ...laws,

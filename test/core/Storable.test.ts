@@ -1,3 +1,4 @@
+import { InvalidInput, InvalidOutcome } from "@tenon/core/Failure"
 import * as Interpreter from "@tenon/core/Interpreter"
 import * as Query from "@tenon/core/Query"
 import * as Registry from "@tenon/core/Registry"
@@ -39,10 +40,9 @@ const nested = (depth: number): Schema.Json => {
 
 const issuesOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.flip(effect), (failure) => {
-    assert.include(["InvalidInput", "InvalidOutcome"], failure._tag)
-    return (failure as unknown as { readonly issues: ReadonlyArray<{ readonly path: string }> }).issues.map(
-      ({ path }) => path
-    )
+    if (failure instanceof InvalidInput || failure instanceof InvalidOutcome)
+      return failure.issues.map(({ path }) => path)
+    throw new Error(`It fails with ${failure._tag}`)
   })
 
 it.layer(Testing.layer(registry))("what no store can keep is refused at the door in this process too", (it) => {

@@ -226,7 +226,6 @@ it.layer(layer(), withoutTestServices)("derived routes", (it) => {
       assert.strictEqual(options.status, 204)
       assert.strictEqual(options.headers.get("allow"), "GET, HEAD, DELETE, OPTIONS")
       for (const path of [
-        "/",
         "/api/v1",
         "/api/v1/nothing",
         "/api/v1/widgets/",

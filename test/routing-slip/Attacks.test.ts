@@ -1,7 +1,6 @@
 /* oxlint-disable typescript/no-explicit-any -- hostile messages are made by hand, past all types. */
 /** Every message here is hostile or broken: it must be set aside with its reason, and nothing may be executed. */
-import { type Settlement, Transport } from "@tenon/messaging/Transport"
-import type * as Envelope from "@tenon/routing-slip/Envelope"
+import { Transport } from "@tenon/messaging/Transport"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
 import { digest } from "@tenon/routing-slip/Security"
 import * as SignedLog from "@tenon/routing-slip/SignedLog"
@@ -12,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import * as Jose from "jose"
+import { altered, base64, entryOf, lastJws, refusedFor } from "../support/Hostile.ts"
 import {
   afterAlpha,
   alpha,
@@ -25,21 +25,6 @@ import {
   registry,
   world
 } from "../support/SignedWorld.ts"
-
-type Mutable<T> = T extends object ? { -readonly [K in keyof T]: Mutable<T[K]> } : T
-
-/** Changes a message by hand, leaving its signatures as they are. */
-const altered = (body: Uint8Array, change: (message: any) => void): Uint8Array => {
-  const message: Mutable<Envelope.Envelope> = JSON.parse(new TextDecoder().decode(body))
-  change(message)
-  return new TextEncoder().encode(JSON.stringify(message))
-}
-
-const refusedFor = (settlement: Settlement, reason: string): void => {
-  assert.strictEqual(settlement._tag, "DeadLetter", JSON.stringify(settlement))
-  if (settlement._tag === "DeadLetter") assert.strictEqual(settlement.reason, reason, settlement.detail)
-  assert.deepStrictEqual(done, [], "nothing may be executed")
-}
 
 /** Alters the message from alpha to beta and expects it to be refused; the true message is good afterwards. */
 const attack = (name: string, reason: string, change: (message: any, ring: KeyRing) => void) =>
@@ -60,10 +45,6 @@ const attack = (name: string, reason: string, change: (message: any, ring: KeyRi
       }).pipe(Effect.provide(world(ring)))
     })
   )
-
-const lastJws = (message: any): string => message.headers.security_context.jws_signature
-const entryOf = (jws: string): any =>
-  JSON.parse(new TextDecoder().decode(Jose.base64url.decode(jws.split(".")[1] ?? "")))
 
 /** Replaces the newest entry by one that an attacker signed. */
 const resigned = (
@@ -100,8 +81,6 @@ const forged = (name: string, reason: string, make: (payload: string, ring: KeyR
       }).pipe(Effect.provide(world(ring)))
     })
   )
-
-const base64 = (value: object) => Jose.base64url.encode(JSON.stringify(value))
 
 const on = (name: string, body: (ring: KeyRing) => Effect.Effect<void, any, any>) =>
   it.effect(name, () =>

@@ -221,6 +221,8 @@ describe("a key set", () => {
       const two = yield* Keys.generate("same", "sig", { issues: true })
       const found = Effect.flatMap(Keys.Keys, ({ find }) => find("same"))
       assert.isUndefined(yield* Effect.provide(found, Keys.layer(jwks({ one, two })).pipe(Layer.orDie)))
+      const three = yield* Keys.generate("same", "sig", { issues: true })
+      assert.isUndefined(yield* Effect.provide(found, Keys.layer(jwks({ one, two, three })).pipe(Layer.orDie)))
     })
   )
 })

@@ -26,7 +26,10 @@ describe("a mesh in trouble", () => {
           "ack lost",
           "completed",
           "faulted",
-          "cancelled"
+          "cancelled",
+          "scattered",
+          "gathered",
+          "superseded"
         ]
         const points = ["admitted", "claimed", "executed", "stored", "published", "dispatched"]
         if (seeds >= 100) {

@@ -52,10 +52,13 @@ export type KeyRing = Effect.Success<typeof keys>
 /** What all of the mesh share; `signing` is what `alpha` and `beta` sign with. */
 export const world = (
   ring: KeyRing,
-  signing: SecuritySigned.Options["signing"] = { alpha: ring.alpha.privateKey, beta: ring.beta.privateKey }
+  signing: SecuritySigned.Options["signing"] = { alpha: ring.alpha.privateKey, beta: ring.beta.privateKey },
+  keySet: Layer.Layer<Keys.Keys, Schema.SchemaError> = Keys.layer({
+    keys: Object.values(ring).map(({ publicKey }) => publicKey)
+  })
 ) =>
   SecuritySigned.layer({ signing, decryption: [ring.alphaData.privateKey, ring.betaData.privateKey] }).pipe(
-    Layer.provideMerge(Keys.layer({ keys: Object.values(ring).map(({ publicKey }) => publicKey) })),
+    Layer.provideMerge(keySet),
     Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, HopStoreMemory.layer)),
     Layer.orDie
   )

@@ -3,6 +3,7 @@ import * as Activity from "@tenon/routing-slip/Activity"
 import { ActivityContext } from "@tenon/routing-slip/ActivityContext"
 import type { PrivateKey, PublicKey } from "@tenon/routing-slip/Keys"
 import * as Registry from "@tenon/routing-slip/Registry"
+import * as ScatterGather from "@tenon/routing-slip/ScatterGather"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -43,4 +44,4 @@ export const ends = Activity.make("ends", {
   execute: ({ well }) => (well ? apply : Effect.fail(new Refusal()))
 })
 
-export const registry = Registry.make(does, ends)
+export const registry = Registry.make(does, ends, ScatterGather.activity)

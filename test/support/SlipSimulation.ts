@@ -13,6 +13,7 @@ import { HopStore } from "@tenon/routing-slip/HopStore"
 import * as HopStoreMemory from "@tenon/routing-slip/HopStoreMemory"
 import * as Registry from "@tenon/routing-slip/Registry"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as ScatterGather from "@tenon/routing-slip/ScatterGather"
 import * as Security from "@tenon/routing-slip/Security"
 import * as Worker from "@tenon/routing-slip/Worker"
 import * as Effect from "effect/Effect"
@@ -41,6 +42,53 @@ export interface Run {
 }
 
 const differ = (one: ReadonlyArray<unknown>, other: ReadonlyArray<unknown>) => one.join() !== other.join()
+
+/** What a slip was to do: its steps by name, those with branches with what is wanted of them. */
+type Plan = Map<
+  string,
+  | undefined
+  | { readonly wanted: number; readonly keeps: boolean; readonly branches: ReadonlyArray<ReadonlyArray<unknown>> }
+>
+
+interface Seen {
+  readonly status: string
+  readonly executed: ReadonlyArray<string>
+  readonly undone: ReadonlyArray<string>
+}
+
+const branching = new Set<string>(["scattered", "gathered", "superseded"])
+
+/** What must not be, given what was to be done and what was done and undone, in order. */
+const faultsOf = (id: string, plan: Plan, { executed, status, undone }: Seen): ReadonlyArray<string> => {
+  const faults: Array<string> = []
+  const well = status === "completed"
+  if (!well && status !== "faulted" && status !== "cancelled") return [`${id} is stuck: ${status}`]
+  const trunk = (steps: ReadonlyArray<string>) => steps.filter((step) => !step.includes("."))
+  if (differ(trunk(undone), well ? [] : trunk(executed).toReversed())) {
+    faults.push(`${id} ${status}, did ${executed} and undid ${undone}`)
+  }
+  for (const [step, scatter] of plan) {
+    if (scatter === undefined) {
+      if (well && !executed.includes(step)) faults.push(`${id} completed without step ${step}`)
+      continue
+    }
+    let standing = 0
+    for (const [index, itinerary] of scatter.branches.entries()) {
+      const branch = `${step}.${index + 1}.`
+      const [done, back] = [executed, undone].map((steps) => steps.filter((each) => each.startsWith(branch)))
+      if (done === undefined || back === undefined) continue
+      const stands = back.length === 0 && done.length === itinerary.length
+      if (stands) standing++
+      else if (differ(back, done.toReversed()))
+        faults.push(`${id} ${status}, in ${branch} did ${done} and undid ${back}`)
+    }
+    const { keeps, wanted } = scatter
+    const good = well ? (keeps ? standing >= wanted : standing === wanted) : keeps || standing === 0
+    if (!good)
+      faults.push(`${id} ${status}, and of step ${step} ${standing} branches stand where ${wanted} were wanted`)
+  }
+  return faults
+}
 
 /** How many slips a run has. */
 const slips = 4
@@ -89,7 +137,37 @@ export const run = (seed: number): Effect.Effect<Run> =>
         })
       })
     )
-    const registry = Registry.make(...activities)
+    const registry = Registry.make(...activities, ScatterGather.activity)
+    const someActivity = () => {
+      const activity = activities[below(activities.length)] ?? activities[0]
+      if (activity === undefined) throw new Error("there are no activities")
+      return activity
+    }
+    const someArguments = () => ({
+      fails: next() < 0.15 ? 3 : below(2),
+      undoFails: below(3),
+      takes: next() < 0.1 ? 8_000 : below(300)
+    })
+    const someStep = () => RoutingSlip.step(someActivity(), someArguments())
+    /** Two or three branches of one or two steps, gathered and undone in some way. */
+    const someBranches = () => {
+      const branches: { [name: string]: [ReturnType<typeof someStep>, ...Array<ReturnType<typeof someStep>>] } = {}
+      const many = 2 + below(2)
+      for (let index = 0; index < many; index++) {
+        branches[`branch ${index}`] = next() < 0.5 ? [someStep()] : [someStep(), someStep()]
+      }
+      const wanted = 1 + below(many)
+      return {
+        branches,
+        wanted,
+        options: {
+          gather: { quorum: wanted },
+          late: next() < 0.3 ? ("keep" as const) : ("compensate" as const),
+          undo: next() < 0.5 ? ("parallel" as const) : ("reverse" as const),
+          ...(next() < 0.3 ? { within: 2_000 + below(20_000) } : {})
+        }
+      }
+    }
 
     const faults = {
       publish: (message: Outgoing): TransportMemory.PublishFault => {
@@ -121,21 +199,22 @@ export const run = (seed: number): Effect.Effect<Run> =>
 
     yield* Effect.gen(function* () {
       const ids: Array<string> = []
-      const plans = new Map<string, number>()
+      const plans = new Map<string, Plan>()
       for (let index = 0; index < slips; index++) {
         let builder = RoutingSlip.builder(registry, { correlationId: `s${index}` })
-        const steps = 1 + below(5)
-        for (let each = 0; each < steps; each++) {
-          const activity = activities[below(activities.length)] ?? activities[0]
-          if (activity === undefined) continue
-          const args = {
-            fails: next() < 0.15 ? 3 : below(2),
-            undoFails: below(3),
-            takes: next() < 0.1 ? 8_000 : below(300)
+        const plan: Plan = new Map()
+        const parts = 1 + below(5)
+        for (let each = 1; each <= parts; each++) {
+          if (next() < 0.25) {
+            const { branches, options, wanted } = someBranches()
+            plan.set(String(each), { wanted, keeps: options.late === "keep", branches: Object.values(branches) })
+            builder = builder.pipe(RoutingSlip.scatter(branches, options))
+          } else {
+            plan.set(String(each), undefined)
+            builder = builder.pipe(RoutingSlip.add(someActivity(), someArguments()))
           }
-          builder = builder.pipe(RoutingSlip.add(activity, args))
         }
-        plans.set(`s${index}`, steps)
+        plans.set(`s${index}`, plan)
         ids.push((yield* RoutingSlip.dispatch(builder)).correlationId)
         if (next() < 0.1) yield* (yield* HopStore).cancel("default", `s${index}`, "the test")
       }
@@ -148,35 +227,35 @@ export const run = (seed: number): Effect.Effect<Run> =>
       // A minute of trouble, then the world is well again: whatever is not over by the end is stuck.
       for (let second = 0; second < 900; second += 5) {
         if (second === 60) trouble = false
+        if (happens(0.03)) yield* store.cancel("default", `s${below(slips)}`, "the test")
         yield* TestClock.adjust("5 seconds")
         yield* Effect.repeat(Effect.yieldNow, { times: 20 })
         if (second % 10 === 0 && (yield* isOver)) break
       }
-      // Late duplicates must find everything done.
-      yield* TestClock.adjust("30 seconds")
-      yield* Effect.repeat(Effect.yieldNow, { times: 50 })
+      // Branches that came too late are still undone, and late duplicates must find everything done.
+      for (let second = 0; second < 180; second += 5) {
+        yield* TestClock.adjust("5 seconds")
+        yield* Effect.repeat(Effect.yieldNow, { times: 20 })
+      }
 
       for (const id of ids) {
         const slip = yield* store.slip("default", id)
         const status = slip?.status ?? "executing"
         count(status)
+        const events = yield* store.events("default", id)
+        for (const { type } of events) if (branching.has(type)) count(type)
+        const told = (type: string) => events.filter((event) => event.type === type).map(({ step }) => step)
         const of = (phase: string) =>
           [...effects.keys()]
             .filter((key) => key.startsWith(`default/${id}/`) && key.endsWith(phase))
-            .map((key) => key.split("/")[2])
-        const [executed, undone] = [of("execute"), of("compensate")]
-        const expected = (yield* store.events("default", id))
-          .filter(({ type }) => type === "executed")
-          .map(({ step }) => step)
-        if (status === "completed") {
-          if (executed.length !== plans.get(id)) violations.push(`${id} did ${executed} of ${plans.get(id)} steps`)
-          if (undone.length > 0) violations.push(`${id} completed and undid ${undone}`)
-        } else if (status === "faulted" || status === "cancelled") {
-          if (differ(executed, expected)) violations.push(`${id} did ${executed} and recorded ${expected}`)
-          if (differ(undone, executed.toReversed())) violations.push(`${id} did ${executed} and undid ${undone}`)
-        } else violations.push(`${id} is stuck: ${status}`)
+            .map((key) => key.split("/")[2] ?? "")
+        const seen = { status, executed: of("execute"), undone: of("compensate") }
+        if (differ(seen.executed.toSorted(), told("executed").toSorted())) {
+          violations.push(`${id} did ${seen.executed} and recorded ${told("executed")}`)
+        }
+        violations.push(...faultsOf(id, plans.get(id) ?? new Map(), seen))
       }
-      for (const { queue } of activities) {
+      for (const { queue } of registry.activities) {
         const letters = yield* (yield* Transport).deadLetters(queue)
         for (const { detail, reason } of letters) violations.push(`a dead letter: ${reason} ${detail}`)
       }

@@ -28,6 +28,7 @@ export const worded = ({ message, path }: { readonly message: string; readonly p
   path === "" ? message : `${path}: ${message}`
 
 const reader = (schema: Schema.Json) => {
+  if (typeof schema !== "object" || schema === null) return undefined
   const { $defs = {}, ...own } = schema as JsonSchema.JsonSchema
   try {
     const imported = SchemaRepresentation.fromJsonSchemaDocument(

@@ -121,7 +121,7 @@ export const Thread = Resource.make("Thread", {
             channels: channelsOf(self.id)
           }),
           output: Message.schema,
-          touches: [...touchedByPost, AgentRun, RunAgent]
+          touches: [Message, ChannelDelivery.actions.deliver, AgentRun, RunAgent]
         },
         ({ input, loaded, self }, context) => {
           const [earlier] = loaded.earlier

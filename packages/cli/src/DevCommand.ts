@@ -40,7 +40,7 @@ export const dev = Command.make(
     const settings = yield* Infrastructure.start(directory, process.env, say)
     yield* Environment.publish(directory, settings)
     const provider = ConfigProvider.fromEnv({ env: { ...definedIn(process.env), ...settings } })
-    return yield* serve(application, directory, say, { json, adminUrl: settings["RESTATE_ADMIN_URL"] }).pipe(
+    return yield* serve(application, directory, say, { json, settings }).pipe(
       Effect.provide(Layer.provideMerge(Logging.layer(json), ConfigProvider.layer(provider)))
     )
   }, Effect.scoped)
@@ -54,14 +54,14 @@ const definedIn = (environment: NodeJS.ProcessEnv): { [name: string]: string } =
 
 interface Speech {
   readonly json: boolean
-  readonly adminUrl: string | undefined
+  readonly settings: Infrastructure.Settings
 }
 
 const serve = Effect.fnUntraced(function* (
   application: TenonConfig,
   directory: string,
   say: Infrastructure.Progress,
-  { adminUrl, json }: Speech
+  { json, settings }: Speech
 ) {
   yield* say("Database: applying migrations …")
   const applied = yield* migrate(application).pipe(
@@ -78,6 +78,9 @@ const serve = Effect.fnUntraced(function* (
     const url = HttpServer.formatAddress(server.address)
       .replace("0.0.0.0", "localhost")
       .replace("127.0.0.1", "localhost")
+    const [tenant] = Object.values(keys)
+    yield* Environment.publish(directory, { ...settings, TENON_URL: url, TENON_API_KEY: tenant?.["admin"] ?? "" })
+    const adminUrl = settings["RESTATE_ADMIN_URL"]
     yield* Console.log(
       json ? JSON.stringify({ ready: true, url, keys }) : Welcome.text({ application, url, keys, adminUrl })
     )

@@ -21,6 +21,8 @@ export interface TenonConfig {
   readonly migrations: string
   /** Tenants for development; never made outside of `tenon dev`. */
   readonly tenants: ReadonlyArray<DevelopmentTenant>
+  /** Further things to try, as `tenon dev` shows them: command lines, a line each. */
+  readonly tryOut: ReadonlyArray<string>
 }
 
 /** What an application has to say; the rest has defaults. */
@@ -34,6 +36,8 @@ export interface Options {
   readonly migrations?: string
   /** Default: `acme` and `globex`. */
   readonly tenants?: ReadonlyArray<DevelopmentTenant>
+  /** Default: none. */
+  readonly tryOut?: ReadonlyArray<string>
 }
 
 /** Describes an application to the command line. */
@@ -45,5 +49,6 @@ export const define = (options: Options): TenonConfig => ({
   tenants: options.tenants ?? [
     { id: "acme", name: "Acme" },
     { id: "globex", name: "Globex" }
-  ]
+  ],
+  tryOut: options.tryOut ?? []
 })

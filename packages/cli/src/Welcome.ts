@@ -36,6 +36,7 @@ export const text = ({ adminUrl, application, keys, url }: Facts): string => {
     "",
     "Try:",
     ...requests(application, url, key, other),
+    ...application.tryOut.map((line) => `  ${line}`),
     "",
     "Ctrl-C stops everything."
   ].join("\n")

@@ -255,7 +255,7 @@ export const ref = <const I extends Fields = {}>(
   resource,
   name,
   description: undefined,
-  input: Schema.Struct(options?.input ?? {}) as unknown as Schema.Codec<Values<I>, unknown>,
+  input: Schema.Struct(options?.input ?? ({} as I)) as Schema.Codec<Values<I>, unknown>,
   output: Schema.Unknown,
   errors: [],
   self: "optional",

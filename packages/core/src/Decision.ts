@@ -64,6 +64,8 @@ export interface Surroundings {
   readonly now: number
   readonly newId: Generate
   readonly receiptKey: string | undefined
+  /** True where a durable resource's deliveries go to the outbox too, as nobody journals them. */
+  readonly deliverByOutbox?: boolean | undefined
 }
 
 /** The work of an invocation, or the fault in its input. */
@@ -107,7 +109,7 @@ export const work = (
     action: `${resource.name}.${action.name}`,
     self: { resource, key: invocation.key, lock: writes, read: action.self !== "none" },
     receipt: writes ? receipt : undefined,
-    deliverByOutbox: !resource.durable,
+    deliverByOutbox: !resource.durable || surroundings.deliverByOutbox === true,
     loads:
       load === undefined
         ? undefined

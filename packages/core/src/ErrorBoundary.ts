@@ -5,7 +5,6 @@
  * of the declared class, so a caller can catch it by tag. Defects never pass: they become `Unexpected` with no detail.
  */
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Action from "./Action.ts"
 import * as Failure from "./Failure.ts"
@@ -34,7 +33,7 @@ const known = new WeakMap<Action.ErrorClass, Known>()
 const know = (errorClass: Action.ErrorClass): Known => {
   const found = known.get(errorClass)
   if (found !== undefined) return found
-  const codec = Schema.toCodecJson(errorClass as unknown as Schema.Codec<unknown, unknown>)
+  const codec = Schema.toCodecJson(errorClass)
   const { status, retryable } = classification(errorClass)
   const fresh: Known = {
     errorClass,
@@ -57,7 +56,7 @@ export const classification = (
 }
 
 /** Whether a failure says that something the work needs is not there now, so that what was accepted must wait for it. */
-export const isInfrastructure = (failure: unknown): boolean =>
+export const isInfrastructure = (failure: unknown): failure is Failure.Failure =>
   Failure.classes.some((each) => failure instanceof each && classification(each).retryable)
 
 /** The `_tag` of a class made by `Schema.TaggedError`. */
@@ -111,8 +110,8 @@ export const decode = (
 ): Failure.ActionFailure | undefined => {
   for (const errorClass of [...Failure.classes, ...declared]) {
     const decoded = know(errorClass).decode(wire.detail)
-    if (Option.isSome(decoded) && Predicate.isTagged(decoded.value, wire.tag))
-      return decoded.value as unknown as Failure.ActionFailure
+    if (Option.isSome(decoded) && decoded.value instanceof errorClass && decoded.value._tag === wire.tag)
+      return decoded.value
   }
   return undefined
 }

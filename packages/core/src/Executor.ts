@@ -22,8 +22,13 @@ export class Executor extends Context.Service<
     /**
      * Runs an invocation here and now, in one transaction. With a receipt key it is safe to run again: a second run
      * returns what the first one came to. `receiptKey` is the runtime's own identity of the invocation.
+     * With `deliverByOutbox` what follows goes to the outbox in that transaction, and the answer holds none of it.
      */
-    readonly execute: (invocation: Invocation, receiptKey?: string) => Effect.Effect<Executed, ActionFailure>
+    readonly execute: (
+      invocation: Invocation,
+      receiptKey?: string,
+      options?: { readonly deliverByOutbox: boolean }
+    ) => Effect.Effect<Executed, ActionFailure>
   }
 >()("@tenon/core/Executor") {}
 
@@ -37,12 +42,17 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
       return Executor.of({
         registry,
         execute: Effect.fnUntraced(
-          function* (invocation, receiptKey) {
+          function* (invocation, receiptKey, options) {
             const found = yield* Decision.lookUp(registry, invocation.resource, invocation.action)
             const now = yield* Clock.currentTimeMillis
             const newId = yield* NewId
             const work = yield* Effect.fromResult(
-              Decision.work(registry, found, invocation, { now, newId, receiptKey })
+              Decision.work(registry, found, invocation, {
+                now,
+                newId,
+                receiptKey,
+                deliverByOutbox: options?.deliverByOutbox
+              })
             )
             return yield* unitOfWork.run(work)
           },

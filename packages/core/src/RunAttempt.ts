@@ -303,6 +303,8 @@ class Attempt<E> {
         // Looked at after each turn: what has arrived meanwhile goes into one write.
         this.#arriveDue(yield* Clock.currentTimeMillis)
         this.#arrived = this.#arrived.filter(({ index }) => index < 0 || this.#parked.has(index))
+        // Closed here and not only with a write: what arrived may have been interrupted since.
+        if (this.#arrived.length === 0) this.#changed.closeUnsafe()
         if (this.#arrived.length + this.#sent.length > 0) yield* this.#writeAndHandOut()
         else if (this.#parked.size === 0) return yield* Effect.die(new Error(foreign))
         else {

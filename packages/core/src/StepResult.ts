@@ -39,7 +39,7 @@ export const encoded = <A, E, R>(
     onFailure: (error): Effect.Effect<Ending, Failure.ActionFailure> => {
       const encoded = failure === undefined ? Option.none() : Schema.encodeUnknownOption(codecOf(failure))(error)
       if (Option.isSome(encoded)) return Effect.succeed({ failure: encoded.value })
-      if (ErrorBoundary.isInfrastructure(error)) return Effect.fail(error as unknown as Failure.ActionFailure)
+      if (ErrorBoundary.isInfrastructure(error)) return Effect.fail(error)
       return Failure.classes.some((each) => error instanceof each)
         ? Effect.succeed({ framework: ErrorBoundary.encode(error, []) })
         : Effect.die(

@@ -9,12 +9,9 @@ import * as NodeFs from "node:fs"
 import * as NodeNet from "node:net"
 import * as NodeOs from "node:os"
 import * as NodePath from "node:path"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import { type Account, type Binaries, EmbeddedPostgresError, isReachable, locate } from "./EmbeddedPostgresBinaries.ts"
 import * as TiedProcess from "./TiedProcess.ts"
 
@@ -202,6 +199,9 @@ const launch = Effect.fnUntraced(function* (
   }
 })
 
+/** PostgreSQL manual, 18.5. */
+const signalOf = (mode: StopMode): NodeJS.Signals => (mode === "fast" ? "SIGINT" : "SIGQUIT")
+
 const make = Effect.fnUntraced(function* (options: Options) {
   const binaries = yield* locate
   const { account } = binaries
@@ -241,58 +241,30 @@ const make = Effect.fnUntraced(function* (options: Options) {
     NodeFs.readFileSync(NodePath.join(place.dataDir, "password"), "utf8")
   )
 
-  let server: TiedProcess.TiedProcess | undefined
-  let closed = false
-  const alone = (yield* Semaphore.make(1)).withPermit
-  const end = (mode: StopMode) =>
-    Effect.suspend(() => {
-      const running = server
-      server = undefined
-      return running === undefined ? Effect.void : running.terminate(mode === "fast" ? "SIGINT" : "SIGQUIT", 15_000)
-    }).pipe(Effect.asVoid, Effect.uninterruptible)
-  const begin = (port: number) =>
-    Effect.suspend(() =>
-      closed
-        ? Effect.fail(failure("This embedded PostgreSQL has ended with its scope: start another."))
-        : launch(place, binaries, data, port, options)
-    ).pipe(
-      Effect.tap((running) => Effect.sync(() => (server = running))),
-      Effect.asVoid
-    )
-
-  yield* Effect.addFinalizer(() =>
-    alone(
-      Effect.suspend(() => {
-        closed = true
-        return end(place.temporary ? "immediate" : "fast")
-      })
-    )
-  )
-  const startOnFreePort = freePort.pipe(Effect.flatMap((port) => Effect.as(begin(port), port)))
+  const server = yield* TiedProcess.keep({
+    launch: (port: number) => launch(place, binaries, data, port, options),
+    ended: () => failure("This embedded PostgreSQL has ended with its scope: start another."),
+    grace: 15_000,
+    last: signalOf(place.temporary ? "immediate" : "fast")
+  })
+  const startOnFreePort = freePort.pipe(Effect.flatMap((port) => Effect.as(server.begin(port), port)))
   const port =
     options.port === undefined
       ? yield* startOnFreePort.pipe(Effect.retry({ times: 3, while: (error) => error.message.startsWith("Port ") }))
-      : yield* Effect.as(begin(options.port), options.port)
+      : yield* Effect.as(server.begin(options.port), options.port)
 
   const handle: EmbeddedPostgres = {
     url: Redacted.make(`postgres://postgres:${password}@${host}:${port}/postgres`),
     host,
     port,
     dataDir: place.dataDir,
-    pid: Effect.sync(() => (server?.exitCode() === undefined ? server?.pid : undefined)),
-    restart: (mode = "fast") => onWallClock(alone(Effect.andThen(end(mode), begin(port)))),
-    stop: (mode = "fast") => onWallClock(alone(end(mode)))
+    pid: server.pid,
+    restart: (mode = "fast") => server.restart(port, signalOf(mode)),
+    stop: (mode = "fast") => server.stop(signalOf(mode))
   }
   return handle
 })
 
-/** A server lives in real time, also where a test has its own clock. */
-const onWallClock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.updateContext(
-    effect,
-    (context: Context.Context<R>) => Context.omit(Clock.Clock)(context) as Context.Context<R>
-  )
-
 /** Starts a server that lives as long as the scope: in about two seconds the first time, less on existing data. */
 export const start = (options: Options = {}): Effect.Effect<EmbeddedPostgres, EmbeddedPostgresError, Scope.Scope> =>
-  onWallClock(make(options)).pipe(Effect.withSpan("EmbeddedPostgres.start"))
+  TiedProcess.onWallClock(make(options)).pipe(Effect.withSpan("EmbeddedPostgres.start"))

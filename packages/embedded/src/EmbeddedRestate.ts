@@ -10,13 +10,10 @@ import * as NodeModule from "node:module"
 import * as NodeNet from "node:net"
 import * as NodeOs from "node:os"
 import * as NodePath from "node:path"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as TiedProcess from "./TiedProcess.ts"
 
 /** The embedded server could not be prepared, started or restarted; the message says what to do. */
@@ -249,37 +246,16 @@ const make = Effect.fnUntraced(function* (options: Options) {
   )
   const identityKey = yield* attempt("make its identity key", () => identity(place.key))
 
-  let server: TiedProcess.TiedProcess | undefined
-  let closed = false
-  const alone = (yield* Semaphore.make(1)).withPermit
-  const end = (signal: "SIGTERM" | "SIGKILL") =>
-    Effect.suspend(() => {
-      const running = server
-      server = undefined
-      return running === undefined ? Effect.void : running.terminate(signal, 10_000)
-    }).pipe(Effect.asVoid, Effect.uninterruptible)
-  const begin = (ports: Ports) =>
-    Effect.suspend(() =>
-      closed
-        ? Effect.fail(failure("This embedded Restate has ended with its scope: start another."))
-        : launch(binary, place, ports, options)
-    ).pipe(
-      Effect.tap((running) => Effect.sync(() => (server = running))),
-      Effect.asVoid
-    )
-
-  yield* Effect.addFinalizer(() =>
-    alone(
-      Effect.suspend(() => {
-        closed = true
-        return end(place.temporary ? "SIGKILL" : "SIGTERM")
-      })
-    )
-  )
+  const server = yield* TiedProcess.keep({
+    launch: (ports: Ports) => launch(binary, place, ports, options),
+    ended: () => failure("This embedded Restate has ended with its scope: start another."),
+    grace: 10_000,
+    last: place.temporary ? "SIGKILL" : "SIGTERM"
+  })
   const chosen = options.ports ?? {}
   const ports = yield* freePorts(3).pipe(
     Effect.map(([ingress = 0, admin = 0, node = 0]): Ports => ({ ingress, admin, node, ...chosen })),
-    Effect.tap(begin),
+    Effect.tap(server.begin),
     Effect.retry({ times: 3, while: (error) => error.message.startsWith("Port ") && Object.keys(chosen).length < 3 })
   )
 
@@ -288,21 +264,14 @@ const make = Effect.fnUntraced(function* (options: Options) {
     adminUrl: `http://${host}:${ports.admin}`,
     baseDir: place.baseDir,
     identityKey,
-    pid: Effect.sync(() => (server?.exitCode() === undefined ? server?.pid : undefined)),
-    restart: onWallClock(alone(Effect.suspend(() => Effect.andThen(end("SIGTERM"), begin(ports))))),
-    kill: onWallClock(alone(end("SIGKILL"))),
-    stop: onWallClock(alone(end("SIGTERM")))
+    pid: server.pid,
+    restart: server.restart(ports, "SIGTERM"),
+    kill: server.stop("SIGKILL"),
+    stop: server.stop("SIGTERM")
   }
   return handle
 })
 
-/** A server lives in real time, also where a test has its own clock. */
-const onWallClock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.updateContext(
-    effect,
-    (context: Context.Context<R>) => Context.omit(Clock.Clock)(context) as Context.Context<R>
-  )
-
 /** Starts a server that lives as long as the scope, in one or two seconds. */
 export const start = (options: Options = {}): Effect.Effect<EmbeddedRestate, EmbeddedRestateError, Scope.Scope> =>
-  onWallClock(make(options)).pipe(Effect.withSpan("EmbeddedRestate.start"))
+  TiedProcess.onWallClock(make(options)).pipe(Effect.withSpan("EmbeddedRestate.start"))

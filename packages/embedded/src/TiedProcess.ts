@@ -5,9 +5,12 @@
 import * as NodeChildProcess from "node:child_process"
 import * as NodeFs from "node:fs"
 import type { Readable, Writable } from "node:stream"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 
 export class TiedProcessError extends Schema.TaggedError<TiedProcessError>()("TiedProcessError", {
   message: Schema.String
@@ -146,3 +149,66 @@ export const spawn = (command: Command): Effect.Effect<TiedProcess, TiedProcessE
     })
     return Effect.sync(() => child.stdin.destroy())
   })
+
+/** How a server is kept. `At` says where it is started. */
+export interface Keeping<At, E> {
+  readonly launch: (at: At) => Effect.Effect<TiedProcess, E>
+  /** What a start fails with once the scope is closed. */
+  readonly ended: () => E
+  /** How long it may take to end before SIGKILL. */
+  readonly grace: Duration.Input
+  /** What ends it with its scope. */
+  readonly last: NodeJS.Signals
+}
+
+/** A server with one life after another, one step at a time, until its scope closes. */
+export interface Kept<At, E> {
+  /** The first start; those who try several places call it again. */
+  readonly begin: (at: At) => Effect.Effect<void, E>
+  readonly restart: (at: At, signal: NodeJS.Signals) => Effect.Effect<void, E>
+  readonly stop: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Of the present process; undefined while stopped. */
+  readonly pid: Effect.Effect<number | undefined>
+}
+
+/** Keeps a server for the scope. */
+export const keep = Effect.fnUntraced(function* <At, E>({ ended, grace, last, launch }: Keeping<At, E>) {
+  let server: TiedProcess | undefined
+  let closed = false
+  const alone = (yield* Semaphore.make(1)).withPermit
+  const end = (signal: NodeJS.Signals) =>
+    Effect.suspend(() => {
+      const running = server
+      server = undefined
+      return running === undefined ? Effect.void : running.terminate(signal, grace)
+    }).pipe(Effect.asVoid, Effect.uninterruptible)
+  const begin = (at: At) =>
+    Effect.suspend(() => (closed ? Effect.fail(ended()) : launch(at))).pipe(
+      Effect.tap((running) => Effect.sync(() => (server = running))),
+      Effect.asVoid
+    )
+  yield* Effect.addFinalizer(() =>
+    onWallClock(
+      alone(
+        Effect.suspend(() => {
+          closed = true
+          return end(last)
+        })
+      )
+    )
+  )
+  const kept: Kept<At, E> = {
+    begin,
+    restart: (at, signal) => onWallClock(alone(Effect.suspend(() => Effect.andThen(end(signal), begin(at))))),
+    stop: (signal) => onWallClock(alone(end(signal))),
+    pid: Effect.sync(() => (server?.exitCode() === undefined ? server?.pid : undefined))
+  }
+  return kept
+})
+
+/** A server lives in real time, also where a test has its own clock. */
+export const onWallClock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.updateContext(
+    effect,
+    (context: Context.Context<R>) => Context.omit(Clock.Clock)(context) as Context.Context<R>
+  )

@@ -196,6 +196,156 @@ create policy "tenant_isolation" on "tenon"."removed_values" to "tenon_app"
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
 grant select on "tenon"."removed_values" to "tenon_app";
 
+-- New table tenon.slips
+create table "tenon"."slips" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "correlation_id" text collate "C" not null,
+  "status" text collate "C" not null,
+  "stands" text collate "C" not null,
+  "halted" bigint not null default '0'::bigint,
+  "activity" text collate "C" not null,
+  "updated_at" bigint not null,
+  "body" bytea not null,
+  constraint "slips__pkey" primary key ("tenant_id", "correlation_id")
+);
+create index "slips__tenant_id__updated_at__idx" on "tenon"."slips" ("tenant_id", "updated_at");
+alter table "tenon"."slips" enable row level security;
+alter table "tenon"."slips" force row level security;
+create policy "tenant_isolation" on "tenon"."slips" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update on "tenon"."slips" to "tenon_app";
+
+-- New table tenon.slip_hops
+create table "tenon"."slip_hops" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "correlation_id" text collate "C" not null,
+  "step" text collate "C" not null,
+  "phase" text collate "C" not null,
+  "digest" text collate "C" not null,
+  "status" text collate "C" not null,
+  "token" bigint not null default '0'::bigint,
+  "claims" bigint not null default '0'::bigint,
+  "failures" bigint not null default '0'::bigint,
+  "due_at" timestamp with time zone not null,
+  "published_at" timestamp with time zone not null,
+  "pending_at" timestamp with time zone,
+  "skipped_by" text collate "C",
+  "queue" text collate "C",
+  "message_id" text collate "C",
+  "body" bytea,
+  constraint "slip_hops__pkey" primary key ("tenant_id", "correlation_id", "step", "phase"),
+  constraint "slip_hops__status__check" check ("status" = any (array['claimed'::text, 'waiting'::text, 'halted'::text, 'suspended'::text, 'done'::text]))
+);
+create index "slip_hops__pending_at__idx" on "tenon"."slip_hops" ("pending_at");
+alter table "tenon"."slip_hops" enable row level security;
+alter table "tenon"."slip_hops" force row level security;
+create policy "tenant_isolation" on "tenon"."slip_hops" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+create policy "relay" on "tenon"."slip_hops" to "tenon_relay"
+  using (true)
+  with check (true);
+grant select, insert, update on "tenon"."slip_hops" to "tenon_app";
+grant select, update on "tenon"."slip_hops" to "tenon_relay";
+
+-- New table tenon.slip_heads
+create table "tenon"."slip_heads" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "correlation_id" text collate "C" not null,
+  "branch" text collate "C" not null,
+  "place" bigint not null,
+  "digest" text collate "C" not null,
+  constraint "slip_heads__pkey" primary key ("tenant_id", "correlation_id", "branch", "place")
+);
+alter table "tenon"."slip_heads" enable row level security;
+alter table "tenon"."slip_heads" force row level security;
+create policy "tenant_isolation" on "tenon"."slip_heads" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update on "tenon"."slip_heads" to "tenon_app";
+
+-- New table tenon.slip_events
+create table "tenon"."slip_events" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "correlation_id" text collate "C" not null,
+  "seq" bigint not null generated always as identity,
+  "type" text collate "C" not null,
+  "step" text collate "C" not null,
+  "activity" text collate "C" not null,
+  "detail" text collate "C" not null,
+  "at" bigint not null,
+  constraint "slip_events__pkey" primary key ("tenant_id", "correlation_id", "seq")
+);
+alter table "tenon"."slip_events" enable row level security;
+alter table "tenon"."slip_events" force row level security;
+create policy "tenant_isolation" on "tenon"."slip_events" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update on "tenon"."slip_events" to "tenon_app";
+
+-- New table tenon.slip_arrivals
+create table "tenon"."slip_arrivals" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "correlation_id" text collate "C" not null,
+  "gather" text collate "C" not null,
+  "position" bigint not null,
+  "branch" text collate "C" not null,
+  "body" bytea not null,
+  constraint "slip_arrivals__pkey" primary key ("tenant_id", "correlation_id", "gather", "position")
+);
+create unique index "slip_arrivals__tenant_id__correlation_id__gather__branch__key" on "tenon"."slip_arrivals" ("tenant_id", "correlation_id", "gather", "branch");
+alter table "tenon"."slip_arrivals" enable row level security;
+alter table "tenon"."slip_arrivals" force row level security;
+create policy "tenant_isolation" on "tenon"."slip_arrivals" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update on "tenon"."slip_arrivals" to "tenon_app";
+
+-- New table tenon.slip_cancellations
+create table "tenon"."slip_cancellations" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "correlation_id" text collate "C" not null,
+  "scope" text collate "C" not null,
+  "cancelled_by" text collate "C" not null,
+  constraint "slip_cancellations__pkey" primary key ("tenant_id", "correlation_id", "scope")
+);
+alter table "tenon"."slip_cancellations" enable row level security;
+alter table "tenon"."slip_cancellations" force row level security;
+create policy "tenant_isolation" on "tenon"."slip_cancellations" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update on "tenon"."slip_cancellations" to "tenon_app";
+
+-- New table tenon.queue_messages
+create table "tenon"."queue_messages" (
+  "id" bigint not null generated always as identity,
+  "queue" text collate "C" not null,
+  "message_id" text collate "C" not null,
+  "body" bytea not null,
+  "deliveries" bigint not null default '0'::bigint,
+  "token" bigint not null default '0'::bigint,
+  "ready_at" timestamp with time zone not null,
+  constraint "queue_messages__pkey" primary key ("id")
+);
+create index "queue_messages__queue__ready_at__id__idx" on "tenon"."queue_messages" ("queue", "ready_at", "id");
+grant select, insert, update, delete on "tenon"."queue_messages" to "tenon_relay";
+
+-- New table tenon.dead_letters
+create table "tenon"."dead_letters" (
+  "id" bigint not null generated always as identity,
+  "queue" text collate "C" not null,
+  "message_id" text collate "C" not null,
+  "body" bytea not null,
+  "reason" text collate "C" not null,
+  "detail" text collate "C" not null,
+  "fingerprint" text collate "C" not null,
+  "created_at" timestamp with time zone not null default now(),
+  constraint "dead_letters__pkey" primary key ("id")
+);
+create index "dead_letters__queue__id__idx" on "tenon"."dead_letters" ("queue", "id");
+grant select, insert, delete on "tenon"."dead_letters" to "tenon_relay";
+
 -- New table channel_deliveries
 create table "public"."channel_deliveries" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
@@ -227,13 +377,34 @@ create policy "tenant_isolation" on "public"."participants" to "tenon_app"
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
 grant select, insert, update, delete on "public"."participants" to "tenon_app";
 
+-- New table payments
+create table "public"."payments" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "cents" bigint not null,
+  "status" text collate "C" not null default 'PAID'::text,
+  "created_at" timestamp with time zone not null,
+  constraint "payments__pkey" primary key ("tenant_id", "id"),
+  constraint "payments__status__check" check ("status" = any (array['PAID'::text, 'REFUNDED'::text]))
+);
+alter table "public"."payments" enable row level security;
+alter table "public"."payments" force row level security;
+create policy "tenant_isolation" on "public"."payments" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."payments" to "tenon_app";
+
 -- New table threads
 create table "public"."threads" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
   "id" text collate "C" not null,
   "title" text collate "C" not null,
+  "agent" text collate "C",
+  "policy" text collate "C" not null default 'enqueue'::text,
+  "active_run" text collate "C",
   "created_at" timestamp with time zone not null,
-  constraint "threads__pkey" primary key ("tenant_id", "id")
+  constraint "threads__pkey" primary key ("tenant_id", "id"),
+  constraint "threads__policy__check" check ("policy" = any (array['enqueue'::text, 'interrupt'::text, 'reject'::text, 'coalesce'::text]))
 );
 alter table "public"."threads" enable row level security;
 alter table "public"."threads" force row level security;
@@ -241,6 +412,35 @@ create policy "tenant_isolation" on "public"."threads" to "tenon_app"
   using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
 grant select, insert, update, delete on "public"."threads" to "tenon_app";
+
+-- New table agent_runs
+create table "public"."agent_runs" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "thread_id" text collate "C" not null,
+  "agent" text collate "C" not null,
+  "input" jsonb,
+  "parent" jsonb,
+  "fork" jsonb,
+  "status" text collate "C" not null,
+  "message_id" text collate "C",
+  "requested_by" text collate "C" not null,
+  "problem" text collate "C",
+  "output" jsonb,
+  "created_at" timestamp with time zone not null,
+  "updated_at" timestamp with time zone not null,
+  constraint "agent_runs__pkey" primary key ("tenant_id", "id"),
+  constraint "agent_runs__status__check" check ("status" = any (array['QUEUED'::text, 'RUNNING'::text, 'WAITING'::text, 'DONE'::text, 'FAILED'::text, 'CANCELLED'::text])),
+  constraint "agent_runs__thread_id__fk" foreign key ("tenant_id", "thread_id") references "public"."threads" ("tenant_id", "id") on delete cascade deferrable initially immediate
+);
+create index "agent_runs__thread_id__idx" on "public"."agent_runs" ("tenant_id", "thread_id");
+create index "agent_runs__thread_id__status__idx" on "public"."agent_runs" ("tenant_id", "thread_id", "status");
+alter table "public"."agent_runs" enable row level security;
+alter table "public"."agent_runs" force row level security;
+create policy "tenant_isolation" on "public"."agent_runs" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."agent_runs" to "tenon_app";
 
 -- New table channel_bindings
 create table "public"."channel_bindings" (
@@ -283,6 +483,35 @@ create policy "tenant_isolation" on "public"."messages" to "tenon_app"
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
 grant select, insert, update, delete on "public"."messages" to "tenon_app";
 
+-- New table questions
+create table "public"."questions" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "thread_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "prompt" text collate "C" not null,
+  "schema" jsonb not null,
+  "status" text collate "C" not null default 'OPEN'::text,
+  "expires_at" timestamp with time zone,
+  "answer" jsonb,
+  "answered_by" text collate "C",
+  "answered_at" timestamp with time zone,
+  "created_at" timestamp with time zone not null,
+  constraint "questions__pkey" primary key ("tenant_id", "id"),
+  constraint "questions__status__check" check ("status" = any (array['OPEN'::text, 'ANSWERED'::text, 'EXPIRED'::text])),
+  constraint "questions__run_id__fk" foreign key ("tenant_id", "run_id") references "public"."agent_runs" ("tenant_id", "id") on delete cascade deferrable initially immediate,
+  constraint "questions__thread_id__fk" foreign key ("tenant_id", "thread_id") references "public"."threads" ("tenant_id", "id") on delete cascade deferrable initially immediate
+);
+create index "questions__run_id__idx" on "public"."questions" ("tenant_id", "run_id");
+create index "questions__thread_id__idx" on "public"."questions" ("tenant_id", "thread_id");
+create index "questions__thread_id__status__idx" on "public"."questions" ("tenant_id", "thread_id", "status");
+alter table "public"."questions" enable row level security;
+alter table "public"."questions" force row level security;
+create policy "tenant_isolation" on "public"."questions" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."questions" to "tenon_app";
+
 -- New table widgets
 create table "public"."widgets" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
@@ -302,10 +531,13 @@ grant select, insert, update, delete on "public"."widgets" to "tenon_app";
 
 -- The version of each resource
 insert into "tenon"."_schema_versions" ("resource", "version") values
+  ('AgentRun', 1),
   ('ChannelBinding', 1),
   ('ChannelDelivery', 1),
   ('Message', 1),
   ('Participant', 1),
+  ('Payment', 1),
+  ('Question', 1),
   ('Thread', 1),
   ('Widget', 1)
 on conflict ("resource") do update set "version" = excluded."version", "applied_at" = now();

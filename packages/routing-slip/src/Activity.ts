@@ -7,7 +7,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import { type Pipeable, Prototype as PipeablePrototype } from "effect/Pipeable"
 import * as Schema from "effect/Schema"
 import type { ActivityContext } from "./ActivityContext.ts"
 
@@ -97,18 +97,9 @@ const day = Duration.days(1)
 export const delayAfter = (retry: Retry, failures: number): Duration.Duration | undefined =>
   failures > retry.times ? undefined : Duration.min(Duration.times(retry.delay, retry.factor ** (failures - 1)), day)
 
-class ActivityImpl {
-  constructor(fields: Omit<Any, "pipe">) {
-    Object.assign(this, fields)
-  }
-  pipe() {
-    return pipeArguments(this, arguments)
-  }
-}
-
 const build = <Name extends string, Arguments, R>(
   fields: Omit<Activity<Name, Arguments, R>, "pipe">
-): Activity<Name, Arguments, R> => new ActivityImpl(fields) as unknown as Activity<Name, Arguments, R>
+): Activity<Name, Arguments, R> => Object.assign(Object.create(PipeablePrototype), fields)
 
 /** Declares an activity that cannot be undone, or does not need to be. */
 export function make<const Name extends string, const A extends Fields, E, R>(
@@ -148,23 +139,32 @@ export function make(
   })
 }
 
+/** Wraps what an activity does and how it is undone, in something that needs other services. */
+export const around = <Name extends string, Arguments, R, S>(
+  self: Activity<Name, Arguments, R>,
+  wrap: <A, E>(effect: Effect.Effect<A, E, R | ActivityContext>) => Effect.Effect<A, unknown, S | ActivityContext>
+): Activity<Name, Arguments, S> => {
+  const { compensate, execute } = self
+  return build<Name, Arguments, S>({
+    ...self,
+    execute: (args) => wrap(execute(args)),
+    compensate: compensate === undefined ? undefined : (log) => wrap(compensate(log))
+  })
+}
+
 /** Has a Layer built for each execution and released at its end. What it needs itself is shared by all executions. */
 export const provide =
   <ROut, E, RIn>(layer: Layer.Layer<ROut, E, RIn>) =>
   <Name extends string, Arguments, R>(
     self: Activity<Name, Arguments, R>
-  ): Activity<Name, Arguments, Exclude<R, ROut> | RIn> => {
-    const { compensate, execute } = self
-    // Local: not even two executions at once share what the layer builds.
-    const local = <A, F, S>(effect: Effect.Effect<A, F, S | ActivityContext>) =>
-      Effect.provide(effect, layer, { local: true }) as Effect.Effect<
-        A,
-        F | E,
-        Exclude<S, ROut> | RIn | ActivityContext
-      >
-    return build<Name, Arguments, Exclude<R, ROut> | RIn>({
-      ...self,
-      execute: (args) => local(execute(args)),
-      compensate: compensate === undefined ? undefined : (log) => local(compensate(log))
-    })
-  }
+  ): Activity<Name, Arguments, Exclude<R, ROut> | RIn> =>
+    around<Name, Arguments, R, Exclude<R, ROut> | RIn>(
+      self,
+      // Local: not even two executions at once share what the layer builds.
+      <A, F>(effect: Effect.Effect<A, F, R | ActivityContext>) =>
+        Effect.provide(effect, layer, { local: true }) as Effect.Effect<
+          A,
+          F | E,
+          Exclude<R, ROut> | RIn | ActivityContext
+        >
+    )

@@ -18,8 +18,19 @@ import * as StrictJson from "./StrictJson.ts"
 const alg = "ECDH-ES+A256KW"
 const enc = "A256GCM"
 
-const Header = Schema.Struct({ alg: Schema.Literal(alg), enc: Schema.Literal(enc), kid: Schema.NonEmptyString })
+const Header = Schema.Struct({
+  alg: Schema.Literal(alg),
+  enc: Schema.Literal(enc),
+  kid: Schema.NonEmptyString,
+  epk: Schema.Struct({ kty: Schema.Literal("OKP"), crv: Schema.Literal("X25519"), x: Schema.String })
+})
 const decodeHeader = Schema.decodeUnknownOption(Header)
+
+/** The header of a JWE. Exactly these members: no `zip` that would swell, no `crit` or `jwk` that would have it read otherwise. */
+const headerOf = (jwe: string) => {
+  const json = StrictJson.parseBytes(Jose.base64url.decode(jwe.split(".")[0] ?? ""))
+  return Result.isSuccess(json) ? decodeHeader(json.success, { onExcessProperty: "error" }) : Option.none()
+}
 
 const undecryptable = (detail: string) => new Refused({ reason: "undecryptable", detail })
 
@@ -55,7 +66,7 @@ export const opener = Effect.fnUntraced(function* (keys: ReadonlyArray<PrivateKe
     if (!encrypted) return data
     if (typeof data !== "string") return yield* undecryptable("it is not a JWE")
     const header = yield* Effect.try({
-      try: () => decodeHeader(Jose.decodeProtectedHeader(data)),
+      try: () => headerOf(data),
       catch: () => undecryptable("it is not a JWE")
     })
     const key = Option.isSome(header) ? byKid.get(header.value.kid) : undefined

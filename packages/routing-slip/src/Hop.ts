@@ -6,7 +6,6 @@
  * mark → acknowledge. A duplicate sends the stored bytes again; it executes and signs nothing.
  */
 import type { Unavailable } from "@tenon/core/Failure"
-import { NewId } from "@tenon/core/NewId"
 import {
   ack,
   deadLetter,
@@ -14,7 +13,7 @@ import {
   type Outgoing,
   requeue,
   type Settlement,
-  Transport,
+  type Transport,
   type TransportError
 } from "@tenon/messaging/Transport"
 import * as Clock from "effect/Clock"
@@ -24,13 +23,17 @@ import * as Result from "effect/Result"
 import * as Activity from "./Activity.ts"
 import type * as Envelope from "./Envelope.ts"
 import { reached } from "./HopPoint.ts"
-import { type Claim, type Fenced, type Held, type HopKey, HopStore, keyText, type SlipEvent } from "./HopStore.ts"
+import { type Fenced, type Held, type HopKey, HopStore, keyText, type SlipEvent } from "./HopStore.ts"
+import * as Gathering from "./Gathering.ts"
+import * as PassOn from "./PassOn.ts"
+import type { Work } from "./PassOn.ts"
 import * as Performance from "./Performance.ts"
 import { Refused } from "./Refused.ts"
 import type * as Registry from "./Registry.ts"
 import { Security } from "./Security.ts"
 import * as Slip from "./Slip.ts"
 import * as StrictJson from "./StrictJson.ts"
+import * as Suspension from "./Suspension.ts"
 import * as TraceContext from "./TraceContext.ts"
 import * as Wire from "./Wire.ts"
 
@@ -45,13 +48,6 @@ export interface Options {
 }
 
 const again = requeue("1 second")
-
-interface Work<R> {
-  readonly delivery: Delivery
-  readonly task: Performance.Task<R>
-  readonly held: Held
-  readonly claim: Extract<Claim, { readonly _tag: "Claimed" }>
-}
 
 type Decision = Result.Result<Slip.Transition, Performance.Failing>
 const transition = (done: Slip.Transition): Decision => Result.succeed(done)
@@ -91,14 +87,14 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 
     const store = yield* HopStore
     const incoming = incomingOf(delivery)
-    const claim = yield* store.claim(key, { ...admitted, branch: "", incoming }, lease)
+    const claim = yield* store.claim(key, { ...admitted, branch: branchOf(envelope), incoming }, lease)
     switch (claim._tag) {
       case "Forked":
         return yield* new Refused({ reason: "forked", detail: claim.detail })
       case "Parked":
         return ack
       case "Done":
-        return claim.outgoing === undefined ? ack : yield* send(key, claim.outgoing)
+        return claim.outgoing === undefined ? ack : yield* PassOn.send(key, claim.outgoing)
       case "Claimed": {
         const held = { key, token: claim.token }
         const task = { key, hop, activity, envelope, attempt: claim.claims }
@@ -111,22 +107,13 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     }
   })
 
-  /** Publishes what is stored already. */
-  const send = Effect.fnUntraced(function* (key: HopKey, outgoing: Outgoing) {
-    const transport = yield* Transport
-    const store = yield* HopStore
-    yield* transport.publish(outgoing)
-    yield* reached("published", keyText(key))
-    yield* store.dispatched(key, outgoing.id)
-    yield* reached("dispatched", keyText(key))
-    return ack
-  })
-
   /** Does the step and passes the slip on, or sets it aside. */
   const work = Effect.fnUntraced(function* (item: Work<R>) {
     const { claim, held, task } = item
     const store = yield* HopStore
+    if (task.hop.kind === "gather") return yield* Gathering.gather(item, limits)
     const decided = yield* decide(item)
+    if (decided === undefined && task.hop.kind === "scatter") return yield* Gathering.scatter(item, limits.maxBytes)
     const answer =
       decided ??
       // Whoever loses the lease stops: the step is another worker's now.
@@ -138,8 +125,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     if (Result.isSuccess(answer)) return yield* passOn(item, answer.success)
 
     const { activity, hop } = task
-    const { error, message } = answer.failure
+    const { error, message, waitsFor } = answer.failure
     const incoming = incomingOf(item.delivery)
+    if (hop.phase === "execute" && waitsFor !== undefined) {
+      const event = yield* eventOf(item, waitsFor === "authority" ? "suspended" : "retrying", `${error}: ${message}`)
+      return yield* Effect.as(Suspension.wait(held, { task, incoming, event, waitsFor }), ack)
+    }
     const retry = hop.phase === "execute" ? activity.retry : activity.compensationRetry
     const delay = Activity.delayAfter(retry, claim.failures + 1)
     if (delay !== undefined && decided === undefined) {
@@ -148,7 +139,10 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       return ack
     }
     const at = yield* Clock.currentTimeMillis
-    if (hop.phase === "execute") return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message })
+    if (hop.phase === "execute") {
+      const uncertain = isUncertain(claim) ? { uncertain: true } : {}
+      return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message, ...uncertain })
+    }
     if (activity.onCompensationFailure === "continue") {
       return yield* passOn(item, { type: "abandoned", step: hop.step, at, error, message })
     }
@@ -163,11 +157,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     if (hop.phase === "compensate" && claim.skippedBy !== undefined) {
       return transition({ type: "skipped", step: hop.step, at, by: claim.skippedBy })
     }
-    if (hop.phase === "execute" && claim.cancelledBy !== undefined) {
+    // What may have been done by a worker that died has to be done again, to be known and undone.
+    if (hop.phase === "execute" && claim.cancelledBy !== undefined && !isUncertain(claim)) {
       return transition({ type: "cancelled", step: hop.step, at, by: claim.cancelledBy })
     }
     const { deadline } = envelope.headers.routing_slip
-    if (hop.phase === "execute" && deadline !== null && at > deadline) {
+    if (hop.phase === "execute" && deadline !== null && at > deadline && !isUncertain(claim)) {
       return failing("DeadlineExceeded", `The slip was to be done by ${new Date(deadline).toISOString()}.`)
     }
     const crashes = claim.claims - 1 - claim.failures
@@ -192,42 +187,10 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     }))
 
   /** Stores the transition with the message that follows from it, then publishes that. */
-  const passOn = Effect.fnUntraced(function* (item: Work<R>, transition: Slip.Transition) {
-    const { envelope, activity, key } = item.task
-    const store = yield* HopStore
-    const security = yield* Security
-    const generate = yield* NewId
-    const applied = Slip.apply(envelope.headers.routing_slip, transition)
-    if (Result.isFailure(applied)) return yield* Effect.die(new Error(`an illegal transition: ${applied.failure}`))
-    const slip = applied.success
-    const next = Slip.next(slip)
-    const messageId = generate(transition.at)
-    const following = { messageId, queue: next?.queue ?? null, transition }
-    const headers: Envelope.Headers = {
-      ...envelope.headers,
-      message_id: messageId,
-      routing_slip: slip,
-      security_context: yield* security.prove(envelope, activity.name, following),
-      trace_context: yield* TraceContext.capture
-    }
-    const body = Wire.encode({ payload: next?.payload.data ?? null, headers })
-    const outgoing = next === undefined ? undefined : { queue: next.queue, id: messageId, body }
-    const detail = "message" in transition ? `${transition.error}: ${transition.message}` : ""
-    yield* store.complete(item.held, {
-      outgoing,
-      event: { type: transition.type, step: transition.step, activity: activity.name, detail, at: transition.at },
-      slip: {
-        tenantId: key.tenantId,
-        correlationId: key.correlationId,
-        status: slip.phase === "done" ? (slip.outcome ?? "completed") : phases[slip.phase],
-        activity: next?.activity ?? activity.name,
-        updatedAt: transition.at,
-        body
-      }
-    })
-    yield* reached("stored", keyText(key))
-    return outgoing === undefined ? ack : yield* send(key, outgoing)
-  })
+  const passOn = (item: Work<R>, transition: Slip.Transition) =>
+    PassOn.compose(item.task.envelope, item.task.activity.name, transition).pipe(
+      Effect.flatMap((composed) => PassOn.passOn(item, transition, composed))
+    )
 
   return (delivery: Delivery): Effect.Effect<Settlement, never, R | Transport | HopStore | Security> =>
     handle(delivery).pipe(
@@ -244,6 +207,15 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 /** The message as it is published again. */
 const incomingOf = ({ queue, id, body }: Delivery): Outgoing => ({ queue, id, body })
 
+/** Whether an attempt was begun before of which nobody knows how it ended: its worker died, or was stopped. */
+const isUncertain = ({ failures, token }: Work<never>["claim"]) => token - 1 > failures
+
+/** The branch whose log the message carries; doing and undoing one branch are two. */
+const branchOf = ({ headers }: Envelope.Envelope): string => {
+  const { branch } = headers.routing_slip
+  return branch === undefined ? "" : `${branch.branch}${branch.phase === "execute" ? "" : "/undo"}`
+}
+
 const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
   const parent = TraceContext.parentOf(headers.trace_context)
   return {
@@ -259,5 +231,3 @@ const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
     }
   }
 }
-
-const phases = { execute: "executing", compensate: "compensating" } as const

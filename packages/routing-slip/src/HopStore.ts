@@ -32,6 +32,7 @@ export interface SlipEvent {
     | "dispatched"
     | "executed"
     | "scattered"
+    | "arrived"
     | "gathered"
     | "superseded"
     | "faulted"
@@ -41,6 +42,8 @@ export interface SlipEvent {
     | "abandoned"
     | "retrying"
     | "halted"
+    | "suspended"
+    | "reauthorised"
   readonly step: string
   readonly activity: string
   readonly detail: string
@@ -52,7 +55,7 @@ export interface SlipEvent {
 export interface SlipRecord {
   readonly tenantId: string
   readonly correlationId: string
-  readonly status: "executing" | "compensating" | "halted" | Outcome
+  readonly status: "executing" | "compensating" | "halted" | "suspended" | Outcome
   /** The activity at hand; the last one where the slip is over. */
   readonly activity: string
   readonly updatedAt: number
@@ -127,14 +130,14 @@ export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { key: Schema
   }
 }
 
-/** There is no halted step to resume or skip. */
+/** There is no halted or suspended step to resume or skip. */
 export class NotHalted extends Schema.TaggedError<NotHalted>()(
   "NotHalted",
   { correlationId: Schema.String },
   { httpStatus: 409 }
 ) {
   override get message() {
-    return `The slip ${this.correlationId} is not halted.`
+    return `The slip ${this.correlationId} is neither halted nor suspended.`
   }
 }
 
@@ -171,11 +174,32 @@ export class HopStore extends Context.Service<
       gather: string,
       arrival: Arrival
     ) => Effect.Effect<ReadonlyArray<Arrival>, Unavailable>
-    /** Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then. */
+    /**
+     * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then. It counts as a
+     * failure of the step, unless it is `blameless`.
+     */
     readonly postpone: (
       held: Held,
-      again: { readonly incoming: Outgoing; readonly delay: number; readonly event: SlipEvent }
+      again: {
+        readonly incoming: Outgoing
+        readonly delay: number
+        readonly event: SlipEvent
+        readonly blameless?: boolean
+      }
     ) => Effect.Effect<void, Fenced | Unavailable>
+    /** Sets a step aside until it is reauthorised, resumed or cancelled; after `delay` milliseconds it comes again. */
+    readonly suspend: (
+      held: Held,
+      again: { readonly incoming: Outgoing; readonly delay: number | undefined; readonly event: SlipEvent }
+    ) => Effect.Effect<void, Fenced | Unavailable>
+    /** The suspended steps of a slip with their messages. */
+    readonly suspended: (tenantId: string, correlationId: string) => Effect.Effect<ReadonlyArray<Pending>, Unavailable>
+    /** Has a suspended step done with another message in the place of its own. */
+    readonly reauthorise: (
+      key: HopKey,
+      message: Claimant,
+      event: SlipEvent
+    ) => Effect.Effect<void, NotHalted | Unavailable>
     /** Sets a step aside until an operator decides. */
     readonly halt: (
       held: Held,
@@ -193,13 +217,13 @@ export class HopStore extends Context.Service<
      * whose worker's lease is over. Each is not given out again for another `grace`.
      */
     readonly pending: (limit: number, grace: number) => Effect.Effect<ReadonlyArray<Pending>, Unavailable>
-    /** Has a halted compensation tried again, or skipped. */
+    /** Has a halted compensation tried again, or skipped; a suspended step tried again as it is. */
     readonly resume: (
       tenantId: string,
       correlationId: string,
       skippedBy?: string
     ) => Effect.Effect<void, NotHalted | Unavailable>
-    /** Has a slip turn back before its next step. */
+    /** Has a slip turn back before its next step; one that is suspended at once. */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>
     /** The newest first. */

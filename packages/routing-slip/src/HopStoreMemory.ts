@@ -20,8 +20,8 @@ import {
 
 interface Row {
   readonly key: HopKey
-  readonly digest: string
-  status: "claimed" | "waiting" | "halted" | "done"
+  digest: string
+  status: "claimed" | "waiting" | "halted" | "suspended" | "done"
   token: number
   claims: number
   failures: number
@@ -61,6 +61,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
   HopStore,
   Effect.sync(() => {
     const rows = new Map<string, Row>()
+    const bySlip = new Map<string, Array<Row>>()
     const heads = new Map<string, string>()
     const slips = new Map<string, SlipRecord>()
     const events = new Map<string, Array<SlipEvent>>()
@@ -77,8 +78,18 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     }
     const cancellerOf = (key: HopKey) =>
       [...(cancelled.get(textOf(key)) ?? [])].toSorted().find(([scope]) => key.step.startsWith(scope))?.[1]
-    const isHalted = (slip: string) =>
-      [...rows.values()].some(({ key, status }) => status === "halted" && textOf(key) === slip)
+    const ofSlip = (slip: string, ...wanted: ReadonlyArray<Row["status"]>) =>
+      (bySlip.get(slip) ?? []).filter(({ status }) => wanted.includes(status))
+    const add = (row: Row) => {
+      rows.set(keyText(row.key), row)
+      const slip = textOf(row.key)
+      const others = bySlip.get(slip)
+      if (others === undefined) bySlip.set(slip, [row])
+      else others.push(row)
+    }
+    /** What a slip shows: that one of its steps is set aside, or how it stands. */
+    const shownOf = (slip: string, stands: SlipRecord["status"]) =>
+      ofSlip(slip, "halted").length > 0 ? "halted" : ofSlip(slip, "suspended").length > 0 ? "suspended" : stands
 
     const record = (key: HopKey, event: SlipEvent) => {
       const list = events.get(textOf(key)) ?? []
@@ -104,8 +115,9 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     const setSlip = (slip: SlipRecord) => {
       const name = textOf({ ...slip, step: "", phase: "execute" })
       stands.set(name, slip.status)
-      slips.set(name, isHalted(name) ? { ...slip, status: "halted" } : slip)
+      slips.set(name, { ...slip, status: shownOf(name, slip.status) })
     }
+    const show = (name: string, now: number) => setStatus(name, shownOf(name, stands.get(name) ?? "executing"), now)
 
     return HopStore.of({
       claim: (key, { branch, digest, incoming, index }, lease) =>
@@ -128,9 +140,11 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             if (row.status === "claimed") row.message = incoming
             return { _tag: "Parked" }
           }
+          const isWoken = row?.status === "suspended"
           const next = row ?? newRow(key, digest, "claimed", 0)
           Object.assign(next, { status: "claimed", token: next.token + 1, claims: next.claims + 1, due: now + lease })
-          rows.set(id, next)
+          if (row === undefined) add(next)
+          if (isWoken) show(textOf(key), now)
           const { token, claims, failures, skippedBy } = next
           return { _tag: "Claimed", token, claims, failures, skippedBy, cancelledBy: cancellerOf(key) }
         }),
@@ -146,7 +160,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             if (rows.has(keyText(key))) continue
             const first = newRow(key, "", "done", now + delay, message)
             if (delay > 0) first.publishedAt = Number.NEGATIVE_INFINITY
-            rows.set(keyText(key), first)
+            add(first)
           }
           if (closes !== undefined) cancel(textOf(claim.key), closes, "the gather")
         }),
@@ -158,22 +172,46 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           if (!list.some(({ branch }) => branch === arrival.branch)) list.push(arrival)
           return list.slice(0, list.findIndex(({ branch }) => branch === arrival.branch) + 1)
         }),
-      postpone: (claim, { incoming, delay, event }) =>
+      postpone: (claim, { incoming, delay, event, blameless }) =>
         held(claim, (row, now) => {
-          Object.assign(row, { status: "waiting", message: incoming, due: now + delay, failures: row.failures + 1 })
+          Object.assign(row, { status: "waiting", message: incoming, due: now + delay })
+          if (blameless === true) row.claims -= 1
+          else row.failures += 1
           record(claim.key, event)
+        }),
+      suspend: (claim, { incoming, delay = Number.POSITIVE_INFINITY, event }) =>
+        held(claim, (row, now) => {
+          Object.assign(row, { status: "suspended", message: incoming, due: now + delay, claims: row.claims - 1 })
+          record(claim.key, event)
+          show(textOf(claim.key), now)
+        }),
+      suspended: (tenantId, correlationId) =>
+        Effect.sync(() =>
+          ofSlip(slipText(tenantId, correlationId), "suspended").flatMap(({ key, message }) =>
+            message === undefined ? [] : [{ key, message }]
+          )
+        ),
+      reauthorise: (key, { branch, digest, incoming, index }, event) =>
+        atomically((now) => {
+          const row = rows.get(keyText(key))
+          if (row?.status !== "suspended") return Effect.fail(new NotHalted({ correlationId: key.correlationId }))
+          Object.assign(row, { digest, message: incoming, status: "waiting", due: now })
+          if (index !== undefined) heads.set(JSON.stringify([textOf(key), branch, index]), digest)
+          record(key, event)
+          show(textOf(key), now)
+          return Effect.void
         }),
       halt: (claim, { incoming, event }) =>
         held(claim, (row, now) => {
           Object.assign(row, { status: "halted", message: incoming, failures: row.failures + 1 })
           record(claim.key, event)
-          setStatus(textOf(claim.key), "halted", now)
+          show(textOf(claim.key), now)
         }),
       open: (slip, first, event) =>
         atomically((now) => {
           const key = openingKey(slip)
           if (rows.has(keyText(key))) return false
-          rows.set(keyText(key), newRow(key, "", "done", now, first))
+          add(newRow(key, "", "done", now, first))
           setSlip(slip)
           record(key, event)
           return true
@@ -199,13 +237,18 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       resume: (tenantId, correlationId, skippedBy) =>
         atomically((now) => {
           const name = slipText(tenantId, correlationId)
-          const halted = [...rows.values()].filter(({ key, status }) => status === "halted" && textOf(key) === name)
+          const halted = ofSlip(name, "halted", "suspended")
           if (halted.length === 0) return Effect.fail(new NotHalted({ correlationId }))
           for (const row of halted) Object.assign(row, { status: "waiting", due: now, failures: 0, skippedBy })
-          setStatus(name, stands.get(name) ?? "compensating", now)
+          show(name, now)
           return Effect.void
         }),
-      cancel: (tenantId, correlationId, by) => atomically(() => cancel(slipText(tenantId, correlationId), "", by)),
+      cancel: (tenantId, correlationId, by) =>
+        atomically((now) => {
+          const name = slipText(tenantId, correlationId)
+          cancel(name, "", by)
+          for (const row of ofSlip(name, "suspended")) row.due = now
+        }),
       slip: (tenantId, correlationId) => Effect.sync(() => slips.get(slipText(tenantId, correlationId))),
       slips: (tenantId, { limit = 100, status }) =>
         Effect.sync(() =>

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import {
   type Arrival,
   type Claim,
+  type Claimant,
   type Completion,
   Fenced,
   type Further,
@@ -20,10 +21,11 @@ import {
   keyText,
   NotHalted,
   openingKey,
+  type Pending,
   type SlipEvent,
   type SlipRecord
 } from "./HopStore.ts"
-import { claimIn, columnsOf, Forked, keyOf, lease, messageOf, now, where } from "./HopStoreSqlClaim.ts"
+import { claimIn, columnsOf, Forked, keyOf, lease, messageOf, now, showAgain, where } from "./HopStoreSqlClaim.ts"
 
 export { Transactions } from "@tenon/messaging/Transactions"
 
@@ -48,12 +50,12 @@ const insertEvent = ({ add }: Params, { type, step, activity, detail, at }: Slip
   `insert into tenon.slip_events (tenant_id, correlation_id, type, step, activity, detail, at)
     select $1, $2, ${add(type, step, activity, detail)}, ${add(at)}::bigint from held`
 
-/** What a slip shows is `halted` for as long as one of its steps is; beneath, it goes on. */
+/** What a slip shows is `halted` or `suspended` for as long as one of its steps is; beneath, it goes on. */
 const upsertSlip = ({ add }: Params, { status, activity, updatedAt, body }: SlipRecord) =>
   `insert into tenon.slips as s (tenant_id, correlation_id, status, stands, activity, updated_at, body)
     select $1, $2, ${add(status, status, activity)}, ${add(updatedAt)}::bigint, ${add(body)}::bytea from held
     on conflict (tenant_id, correlation_id) do update set stands = excluded.stands, activity = excluded.activity,
-      status = case when s.halted > 0 then 'halted' else excluded.stands end,
+      status = case when s.halted > 0 then s.status else excluded.stands end,
       updated_at = excluded.updated_at, body = excluded.body`
 
 const insertFurther = ({ add }: Params, { delay, key, message }: Further) => {
@@ -94,21 +96,41 @@ const opening = (slip: SlipRecord, first: Outgoing, event: SlipEvent) => {
 
 const settingAside = (
   { key, token }: Held,
-  status: "waiting" | "halted",
-  again: { readonly incoming: Outgoing; readonly delay: number; readonly event: SlipEvent }
+  status: "waiting" | "halted" | "suspended",
+  again: { readonly incoming: Outgoing; readonly delay: number | undefined; readonly event: SlipEvent },
+  counts = "failures = failures + 1"
 ) => {
   const params = new Params(...keyOf(key), token, ...columnsOf(again.incoming))
-  const due = `${now} + make_interval(secs => ${params.add(seconds(again.delay))})`
+  const due =
+    again.delay === undefined ? "'infinity'" : `${now} + make_interval(secs => ${params.add(seconds(again.delay))})`
   const parts = [
     `held as (update tenon.slip_hops set status = '${status}', due_at = ${due},
-      pending_at = ${status === "waiting" ? due : "null"}, failures = failures + 1, queue = $6, message_id = $7,
+      pending_at = ${status === "halted" ? "null" : due}, ${counts}, queue = $6, message_id = $7,
       body = $8::bytea where ${isHeld} returning 1)`,
     `told as (${insertEvent(params, again.event)})`
   ]
-  if (status === "halted") {
-    parts.push(`shown as (update tenon.slips set status = 'halted', halted = halted + 1,
+  if (status !== "waiting") {
+    parts.push(`shown as (update tenon.slips set status = '${status}', halted = halted + 1,
       updated_at = ${params.add(again.event.at)}::bigint
       where tenant_id = $1 and correlation_id = $2 and exists (select from held))`)
+  }
+  return { sql: `with ${parts.join(", ")} select from held`, params: params.values }
+}
+
+/** What has nothing to do with the step itself counts neither as its failure nor as a crash of its worker. */
+const blameless = "claims = claims - 1"
+
+const reauthorising = (key: HopKey, { branch, digest, incoming, index }: Claimant, event: SlipEvent) => {
+  const params = new Params(...keyOf(key), digest, ...columnsOf(incoming))
+  const parts = [
+    `held as (update tenon.slip_hops set status = 'waiting', due_at = ${now}, pending_at = ${now}, digest = $5,
+      queue = $6, message_id = $7, body = $8::bytea where ${where} and status = 'suspended' returning 1)`,
+    `told as (${insertEvent(params, event)})`,
+    `shown as (${showAgain} and exists (select from held))`
+  ]
+  if (index !== undefined) {
+    parts.push(`head as (insert into tenon.slip_heads (tenant_id, correlation_id, branch, place, digest)
+      select $1, $2, ${params.add(branch)}, ${params.add(index)}::bigint, $5 from held on conflict do nothing)`)
   }
   return { sql: `with ${parts.join(", ")} select from held`, params: params.values }
 }
@@ -127,6 +149,11 @@ const keyIn = (row: Row): HopKey => ({
   step: String(row["step"]),
   phase: row["phase"] === "execute" ? "execute" : "compensate"
 })
+
+const pendingOf = (row: Row): ReadonlyArray<Pending> => {
+  const message = messageOf(row)
+  return message === undefined ? [] : [{ key: keyIn(row), message }]
+}
 
 const slipOf =
   (tenantId: string) =>
@@ -229,7 +256,21 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               ),
               Effect.catch(unavailable)
             ),
-        postpone: (claim, again) => held(claim, settingAside(claim, "waiting", again)),
+        postpone: (claim, again) =>
+          held(claim, settingAside(claim, "waiting", again, again.blameless === true ? blameless : undefined)),
+        suspend: (claim, again) => held(claim, settingAside(claim, "suspended", again, blameless)),
+        suspended: (tenantId, correlationId) =>
+          one(
+            tenantId,
+            `select tenant_id, correlation_id, step, phase, queue, message_id, body from tenon.slip_hops
+              where tenant_id = $1 and correlation_id = $2 and status = 'suspended'`,
+            [tenantId, correlationId]
+          ).pipe(Effect.map((rows) => rows.flatMap(pendingOf))),
+        reauthorise: Effect.fnUntraced(function* (key, claimant, event) {
+          const { params, sql: text } = reauthorising(key, claimant, event)
+          const rows = yield* one(key.tenantId, text, params)
+          if (rows.length === 0) return yield* new NotHalted({ correlationId: key.correlationId })
+        }),
         halt: (claim, again) => held(claim, settingAside(claim, "halted", { ...again, delay: 0 })),
         open: (slip, first, event) => {
           const { params, sql: text } = opening(slip, first, event)
@@ -246,12 +287,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           sql
             .batch({ tenantId: null, role: options.relayRole }, [{ sql: takePending, params: [limit, seconds(grace)] }])
             .pipe(
-              Effect.map(([rows = []]) =>
-                rows.flatMap((row) => {
-                  const message = messageOf(row)
-                  return message === undefined ? [] : [{ key: keyIn(row), message }]
-                })
-              ),
+              Effect.map(([rows = []]) => rows.flatMap(pendingOf)),
               Effect.catch(unavailable)
             ),
         resume: Effect.fnUntraced(function* (tenantId, correlationId, skippedBy) {
@@ -259,7 +295,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             tenantId,
             `with resumed as (update tenon.slip_hops set status = 'waiting', due_at = ${now}, pending_at = ${now},
               failures = 0, skipped_by = $3
-              where tenant_id = $1 and correlation_id = $2 and status = 'halted' returning 1),
+              where tenant_id = $1 and correlation_id = $2 and status in ('halted', 'suspended') returning 1),
             shown as (update tenon.slips set status = stands, halted = 0
               where tenant_id = $1 and correlation_id = $2 and exists (select from resumed))
             select from resumed`,
@@ -270,7 +306,9 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
         cancel: (tenantId, correlationId, by) =>
           one(
             tenantId,
-            `insert into tenon.slip_cancellations (tenant_id, correlation_id, scope, cancelled_by)
+            `with woken as (update tenon.slip_hops set due_at = ${now}, pending_at = ${now}
+              where tenant_id = $1 and correlation_id = $2 and status = 'suspended')
+            insert into tenon.slip_cancellations (tenant_id, correlation_id, scope, cancelled_by)
               values ($1, $2, '', $3) on conflict do nothing`,
             [tenantId, correlationId, by]
           ).pipe(Effect.asVoid),

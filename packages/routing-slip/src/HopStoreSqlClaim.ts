@@ -47,6 +47,10 @@ const textOrNothing = (value: unknown) => (typeof value === "string" ? value : u
 export const lease = (param: string) => `due_at = ${now} + make_interval(secs => ${param}),
   pending_at = case when body is null then null else ${now} + make_interval(secs => ${param}) end`
 
+/** Has a slip show how it stands, once none of its steps is set aside any more; its key are the first two parameters. */
+export const showAgain = `update tenon.slips set halted = halted - 1,
+  status = case when halted > 1 then status else stands end where tenant_id = $1 and correlation_id = $2`
+
 /** Claims a step inside a transaction. */
 export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claimant, seconds: number) =>
   Effect.fnUntraced(function* (tx: Transaction): Effect.fn.Return<Claim, SqlFailed | Forked> {
@@ -105,7 +109,8 @@ export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claima
         sql: `update tenon.slip_hops set status = 'claimed', token = token + 1, claims = claims + 1, ${lease("$5")}
           where ${where}`,
         params: [...keyOf(key), seconds]
-      }
+      },
+      ...(row["status"] === "suspended" ? [{ sql: showAgain, params: slip }] : [])
     ])
     return {
       _tag: "Claimed",

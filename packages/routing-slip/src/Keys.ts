@@ -27,7 +27,9 @@ export const Grants = Schema.Struct({
   /** Rotated: signatures made at or after this are not accepted, those made before are. */
   retired_at: Schema.optionalKey(Instant),
   /** Compromised: nothing it signed, whenever that says it was, is accepted. */
-  revoked: Schema.optionalKey(Schema.Boolean)
+  revoked: Schema.optionalKey(Schema.Boolean),
+  /** Why it was revoked, for those whose messages are refused. */
+  revoked_because: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(200)))
 })
 export interface Grants extends Schema.Struct.Type<typeof Grants.fields> {}
 
@@ -60,7 +62,7 @@ export class Keys extends Context.Service<
   Keys,
   {
     readonly find: (kid: string) => Effect.Effect<Key | undefined, Unavailable>
-    /** A key to encrypt with for an activity: one that is neither retired nor revoked. */
+    /** A key to encrypt with for an activity: one that is in use and not revoked. */
     readonly recipient: (activity: string) => Effect.Effect<Key | undefined, Unavailable>
   }
 >()("@tenon/routing-slip/Keys") {}
@@ -72,6 +74,7 @@ const decodeKey = Schema.decodeUnknownOption(PublicKey)
 const load = Effect.fnUntraced(function* (jwks: unknown) {
   const { keys } = yield* decodeSet(jwks)
   const found = new Map<string, Key>()
+  const unusable = new Set<string>()
   for (const each of keys) {
     const decoded = decodeKey(each)
     if (Option.isNone(decoded)) continue
@@ -79,10 +82,11 @@ const load = Effect.fnUntraced(function* (jwks: unknown) {
     if ((jwk.crv === "Ed25519") !== (jwk.use === "sig")) continue
     const alg = jwk.use === "sig" ? "Ed25519" : "ECDH-ES+A256KW"
     const key = yield* Effect.option(Effect.tryPromise(() => Jose.importJWK({ ...jwk, alg }, alg)))
-    // Of two keys with one kid neither can be meant.
-    if (Option.isNone(key) || found.has(jwk.kid)) {
+    // Of several keys with one kid none can be meant.
+    if (Option.isNone(key) || found.has(jwk.kid) || unusable.has(jwk.kid)) {
       yield* Effect.logWarning("A key of the set cannot be used", jwk.kid)
       found.delete(jwk.kid)
+      unusable.add(jwk.kid)
     } else found.set(jwk.kid, { kid: jwk.kid, use: jwk.use, grants, key: key.value })
   }
   return found
@@ -95,6 +99,7 @@ const recipientOf = (keys: ReadonlyMap<string, Key>, activity: string, now: numb
       ({ grants, use }) =>
         use === "enc" &&
         grants.revoked !== true &&
+        (grants.not_before ?? 0) <= now &&
         (grants.retired_at ?? Number.POSITIVE_INFINITY) > now &&
         (grants.activities ?? []).includes(activity)
     )
@@ -138,8 +143,17 @@ export const layerReloading = <E, R>(
       const cooldown = millis(options.cooldown ?? "10 seconds")
       const turn = Semaphore.makeUnsafe(1)
       let keys: ReadonlyMap<string, Key> = new Map()
+      let readText: string | undefined
       let readAt = Number.NEGATIVE_INFINITY
       let triedAt = Number.NEGATIVE_INFINITY
+
+      /** A set that has not changed keeps its keys: what was checked with them need not be checked again. */
+      const reload = Effect.fnUntraced(function* (set: unknown) {
+        const text = JSON.stringify(set)
+        if (text === readText) return
+        keys = yield* load(set)
+        readText = text
+      })
 
       /** Reads the set if it is older than `age`, unless that was tried just now. */
       const fresh = (age: number) =>
@@ -148,11 +162,9 @@ export const layerReloading = <E, R>(
             const now = yield* Clock.currentTimeMillis
             if (now - readAt > age && now - triedAt >= Math.min(age, cooldown)) {
               triedAt = now
-              const loaded = yield* Effect.result(Effect.flatMap(Effect.provideContext(read, context), load))
-              if (loaded._tag === "Success") {
-                keys = loaded.success
-                readAt = now
-              } else yield* Effect.logWarning("The key set cannot be read")
+              const loaded = yield* Effect.result(Effect.flatMap(Effect.provideContext(read, context), reload))
+              if (loaded._tag === "Success") readAt = now
+              else yield* Effect.logWarning("The key set cannot be read", loaded.failure)
             }
             if (now - readAt > maxStale) return yield* new Unavailable({ what: "The key set" })
             return { keys, now }

@@ -5,20 +5,24 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
-import { ActivityContext, type Insertion, VariableMissing } from "./ActivityContext.ts"
+import { ActivityContext, type Planned, VariableMissing } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
 import { type HopKey, keyText } from "./HopStore.ts"
 import type { Refused } from "./Refused.ts"
 import { Security } from "./Security.ts"
 import * as Slip from "./Slip.ts"
+import { AuthorityExpired, ExchangeUnavailable } from "./TokenExchange.ts"
 
 /** What went wrong, as the slip and its readers see it. */
 export interface Failing {
   readonly error: string
   readonly message: string
+  /** Nothing is wrong with the step itself: it waits for a fresh token of the user, or for the token endpoint. */
+  readonly waitsFor?: "authority" | "exchange"
 }
 
 /** All about the step at hand. */
@@ -32,7 +36,7 @@ export interface Task<R> {
 
 interface Draft {
   readonly set: { [name: string]: Schema.Json }
-  readonly insert: Array<Insertion>
+  readonly insert: Array<Planned>
   readonly drop: Array<string>
   terminate: boolean
 }
@@ -51,11 +55,14 @@ const failingOf = (cause: Cause.Cause<unknown>): Failing => {
         ? value.name
         : "Failure"
   const message = Predicate.hasProperty(value, "message") ? String(value.message) : String(value)
-  return { error: error.slice(0, 100), message: message.slice(0, maxMessage) }
+  const failing = { error: error.slice(0, 100), message: message.slice(0, maxMessage) }
+  if (value instanceof AuthorityExpired) return { ...failing, waitsFor: "authority" }
+  return value instanceof ExchangeUnavailable ? { ...failing, waitsFor: "exchange" } : failing
 }
 
 const contextOf = <R>({ key, hop, envelope, attempt }: Task<R>, draft: Draft): ActivityContext["Service"] => {
   const { variables, itinerary } = envelope.headers.routing_slip
+  const { obo_token } = envelope.headers.security_context
   const left = hop.phase === "execute" ? itinerary.slice(1) : []
   return {
     tenantId: key.tenantId,
@@ -64,7 +71,7 @@ const contextOf = <R>({ key, hop, envelope, attempt }: Task<R>, draft: Draft): A
     phase: hop.phase,
     idempotencyKey: keyText(key),
     attempt,
-    oboToken: envelope.headers.security_context.obo_token ?? undefined,
+    oboToken: hop.phase === "execute" && obo_token !== null ? Redacted.make(obo_token) : undefined,
     variable: (name, schema) => {
       const known = Object.hasOwn(draft.set, name) ? draft.set : variables
       return Object.hasOwn(known, name)
@@ -162,13 +169,13 @@ export const execute = Effect.fnUntraced(function* <R>(
     undo = yield* seal(activity.name, encoded.success as Schema.Json)
   }
   const insert: Array<Envelope.Step> = []
-  for (const { activity: inserted, arguments: given } of draft.insert) {
+  for (const { activity: inserted, arguments: given, timeoutMillis } of draft.insert) {
     const encoded = Schema.encodeUnknownResult(inserted.arguments)(given)
     if (Result.isFailure(encoded)) return Result.fail(invalid("InvalidInsertion", encoded.failure.message))
     const { data, encrypted } = yield* seal(inserted.name, encoded.success as Schema.Json)
     const step = `${hop.step}.${insert.length + 1}`
     const { name, queue } = inserted
-    insert.push({ step, activity: name, queue, arguments: data, encrypted, timeout_ms: null })
+    insert.push({ step, activity: name, queue, arguments: data, encrypted, timeout_ms: timeoutMillis })
   }
   const { drop, set, terminate } = draft
   const at = yield* Clock.currentTimeMillis

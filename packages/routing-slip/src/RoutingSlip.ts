@@ -8,25 +8,29 @@
  *   RoutingSlip.sign(signer),
  *   RoutingSlip.dispatch)
  */
-import { type Failure, InvalidInput } from "@tenon/core/Failure"
-import * as Issues from "@tenon/core/Issues"
+import { InvalidInput } from "@tenon/core/Failure"
 import { NewId } from "@tenon/core/NewId"
 import { Transport } from "@tenon/messaging/Transport"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
+import { type Planned, step } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
 import { HopStore, openingKey } from "./HopStore.ts"
-import type { Refused } from "./Refused.ts"
+import * as Itinerary from "./Itinerary.ts"
 import type * as Registry from "./Registry.ts"
+import type * as ScatterGather from "./ScatterGather.ts"
 import * as Slip from "./Slip.ts"
 import * as TraceContext from "./TraceContext.ts"
 import * as Wire from "./Wire.ts"
 
-/** Proves a slip's beginning; made by `SignedLog.issuer`. */
+export { step } from "./ActivityContext.ts"
+export type { Sealer } from "./Itinerary.ts"
+
+/** Proves a slip's beginning and a fresh authority for it; made by `SignedLog.issuer`. */
 export interface Issuer {
   readonly manifest: (manifest: {
     readonly headers: Pick<Envelope.Headers, "tenant_id" | "correlation_id" | "message_id">
@@ -36,20 +40,20 @@ export interface Issuer {
     readonly at: number
     readonly lifetimeMillis: number
   }) => Effect.Effect<Envelope.SecurityContext>
-}
-
-/** Encrypts for the activities of a slip; made by `Encryption.sealer`. */
-export interface Sealer {
-  readonly conceal: (activity: string, data: Schema.Json) => Effect.Effect<Envelope.Sealed, Refused | Failure>
+  readonly reauthorise: (fresh: {
+    readonly headers: Envelope.Headers
+    readonly messageId: string
+    readonly step: string
+    readonly queue: string
+    readonly oboToken: string
+    readonly at: number
+    readonly lifetimeMillis: number
+  }) => Effect.Effect<Envelope.SecurityContext>
 }
 
 interface State {
   readonly registry: Registry.Any
-  readonly steps: ReadonlyArray<{
-    readonly activity: Activity.Any
-    readonly arguments: unknown
-    readonly timeoutMillis: number | null
-  }>
+  readonly steps: ReadonlyArray<Itinerary.Part>
   readonly variables: { readonly [name: string]: Schema.Json }
   readonly revision: Envelope.Revision
   readonly correlationId: string | undefined
@@ -58,7 +62,7 @@ interface State {
   readonly within: number | undefined
   readonly lifetime: number
   readonly issuer: Issuer | undefined
-  readonly sealer: Sealer | undefined
+  readonly sealer: Itinerary.Sealer | undefined
 }
 
 /** A slip in the making, over a registry whose activities are called `Names`. */
@@ -108,6 +112,9 @@ const update =
   <Names extends string>(self: Builder<Names>): Builder<Names> =>
     make({ ...self.state, ...change(self.state) })
 
+const withStep = <Names extends string>(self: Builder<Names>, part: Itinerary.Part): Builder<Names> =>
+  make({ ...self.state, steps: [...self.state.steps, part] })
+
 /** Adds a step. `timeout` bounds one execution of it. */
 export const add =
   <A extends Activity.Any>(
@@ -115,14 +122,27 @@ export const add =
     args: NoInfer<Activity.ArgumentsOf<A>>,
     options: { readonly timeout?: Duration.Input } = {}
   ) =>
-  <Names extends string>(self: Builder<Names> & Known<Names, Activity.NameOf<A>>): Builder<Names> => {
-    const timeoutMillis =
-      options.timeout === undefined ? null : Duration.toMillis(Duration.fromInputUnsafe(options.timeout))
-    return make({
-      ...self.state,
-      steps: [...self.state.steps, { activity, arguments: args, timeoutMillis }]
-    })
-  }
+  <Names extends string>(self: Builder<Names> & Known<Names, Activity.NameOf<A>>): Builder<Names> =>
+    withStep(self, step(activity, args, options))
+
+/** Branches by name, each a list of steps made by `step`. */
+export type Branches = { readonly [name: string]: readonly [Planned, ...ReadonlyArray<Planned>] }
+
+type NamesIn<B extends Branches> = Activity.NameOf<B[keyof B][number]["activity"]> | typeof ScatterGather.activity.name
+
+/**
+ * Adds branches that are done at the same time, and goes on once they are gathered. A branch that fails is undone by
+ * itself; where too few are left to gather, the others are called off and undone, and the slip turns back.
+ *
+ * @example
+ * RoutingSlip.scatter(
+ *   { hotel: [step(bookHotel, { nights: 2 })], flight: [step(bookFlight, { to: "LIS" }), step(chooseSeat, {})] },
+ *   { gather: "all", within: "2 minutes", merge: [Merge.collect(booking, bookings)] })
+ */
+export const scatter =
+  <const B extends Branches>(branches: B, options: Itinerary.ScatterOptions = {}) =>
+  <Names extends string>(self: Builder<Names> & Known<Names, NamesIn<B>>): Builder<Names> =>
+    withStep(self, { branches, options })
 
 /** Sets a variable that all activities can read. */
 export const variable = (name: string, value: Schema.Json) =>
@@ -160,7 +180,7 @@ export const onBehalfOf = (token: string) => update(() => ({ oboToken: token }))
 export const sign = (issuer: Issuer) => update(() => ({ issuer }))
 
 /** Encrypts arguments, and what undoing needs, for the activity concerned. */
-export const encrypt = (sealer: Sealer) => update(() => ({ sealer }))
+export const encrypt = (sealer: Itinerary.Sealer) => update(() => ({ sealer }))
 
 /** What was dispatched. */
 export interface Dispatched {
@@ -170,32 +190,7 @@ export interface Dispatched {
 
 /** Makes the first message. Fails where arguments do not fit their activity, or there is no step. */
 export const build = Effect.fn("RoutingSlip.build")(function* <Names extends string>({ state }: Builder<Names>) {
-  const issues: Array<{ readonly path: string; readonly message: string }> = []
-  const itinerary: Array<Envelope.Step> = []
-  for (const [index, { activity, arguments: given, timeoutMillis }] of state.steps.entries()) {
-    const step = String(index + 1)
-    const encoded = yield* Effect.result(Schema.encodeUnknownEffect(activity.arguments)(given, { errors: "all" }))
-    if (encoded._tag === "Failure") {
-      const at = `${step}.${activity.name}`
-      issues.push(
-        ...Issues.fromSchema(encoded.failure).map(({ path, message }) => ({ path: `${at}.${path}`, message }))
-      )
-      continue
-    }
-    const data = encoded.success as Schema.Json
-    const sealed =
-      state.sealer === undefined ? { data, encrypted: false } : yield* state.sealer.conceal(activity.name, data)
-    const { name, queue } = activity
-    itinerary.push({
-      step,
-      activity: name,
-      queue,
-      arguments: sealed.data,
-      encrypted: sealed.encrypted,
-      timeout_ms: timeoutMillis
-    })
-  }
-  if (state.steps.length === 0) issues.push({ path: "", message: "a slip needs at least one step" })
+  const { issues, itinerary } = yield* Itinerary.encode(state.steps, state.sealer)
   const [first] = itinerary
   if (issues.length > 0 || first === undefined) return yield* new InvalidInput({ issues })
 

@@ -43,7 +43,7 @@ export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
           }
           const now = yield* Clock.currentTimeMillis
           // What was begun in time must still be undone.
-          if (proven.slip.phase === "execute" && now > proven.manifest.expires_at) {
+          if (proven.slip.phase === "execute" && now > proven.authority.expires_at) {
             return yield* new Refused({ reason: "expired", detail: "the slip's authority has run out" })
           }
           return { digest: proven.digest, index: proven.last.index }

@@ -5,6 +5,7 @@
  * it is for, which makes it the signature of the hop as well.
  */
 import type { Unavailable } from "@tenon/core/Failure"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -74,8 +75,8 @@ export const signer = (jwk: PrivateKey): Effect.Effect<Signer> =>
     return { kid: jwk.kid, sign }
   })
 
-/** Signs the beginnings of slips, for `RoutingSlip.sign`. */
-export const issuer = ({ sign }: Signer): Issuer => ({
+/** Signs the beginnings of slips, for `RoutingSlip.sign`, and fresh authority, for `Reauthorisation`. */
+export const issuer = ({ kid, sign }: Signer): Issuer => ({
   manifest: ({ headers, slip, oboToken, queue, at, lifetimeMillis }) =>
     sign({
       ...headers,
@@ -85,7 +86,28 @@ export const issuer = ({ sign }: Signer): Issuer => ({
       at,
       manifest: { slip, obo_sha256: oboToken === null ? null : digest(oboToken), expires_at: at + lifetimeMillis },
       transition: null
-    }).pipe(Effect.map((jws) => ({ obo_token: oboToken, jws_signature: jws, jws_log: [] })))
+    }).pipe(Effect.map((jws) => ({ obo_token: oboToken, jws_signature: jws, jws_log: [] }))),
+  reauthorise: ({ headers, messageId, step, queue, oboToken, at, lifetimeMillis }) => {
+    const { index, log, prev } = after(headers.security_context)
+    return sign({
+      index,
+      prev,
+      tenant_id: headers.tenant_id,
+      correlation_id: headers.correlation_id,
+      message_id: messageId,
+      aud: queue,
+      at,
+      manifest: null,
+      transition: {
+        type: "reauthorised",
+        step,
+        at,
+        by: kid,
+        obo_sha256: digest(oboToken),
+        expires_at: at + lifetimeMillis
+      }
+    }).pipe(Effect.map((jws) => ({ obo_token: oboToken, jws_signature: jws, jws_log: log })))
+  }
 })
 
 /** All entries of a message, the manifest first; none where it is not signed. */
@@ -99,7 +121,13 @@ export interface Proven {
   /** The newest entry and its digest. */
   readonly last: Entry
   readonly digest: string
-  readonly manifest: typeof Manifest.Type
+  readonly authority: Authority
+}
+
+/** What a slip may be executed with: the digests of the tokens that it may travel with, and until when. */
+export interface Authority {
+  readonly tokens: ReadonlyArray<string | null>
+  readonly expires_at: number
 }
 
 /** How far the clocks of two machines may be apart, in milliseconds. */
@@ -110,7 +138,8 @@ const refuse = (reason: Refused["reason"], detail: string) => Effect.fail(new Re
 /** Whether the key may sign at this time for this tenant; what it may sign is checked where that is known. */
 const checkKey = (key: Key, entry: Entry): Effect.Effect<void, Refused> => {
   const { not_before = 0, retired_at = Number.POSITIVE_INFINITY, tenants } = key.grants
-  if (entry.at < not_before || entry.at >= retired_at) {
+  // A clock that is behind may sign with a new key before its time, never with an old one after it: they overlap.
+  if (entry.at < not_before - skew || entry.at >= retired_at) {
     return refuse("retired-key", `${key.kid} was not in use when entry ${entry.index} says it was signed`)
   }
   return tenants !== undefined && !tenants.includes(entry.tenant_id)
@@ -136,7 +165,10 @@ const open = Effect.fnUntraced(function* (
   const { kid } = known.value
   const key = yield* keys.find(kid)
   if (key === undefined || key.use !== "sig") return yield* refuse("unknown-key", `no key ${kid} is known`)
-  if (key.grants.revoked === true) return yield* refuse("revoked-key", `the key ${kid} is revoked`)
+  if (key.grants.revoked === true) {
+    const why = key.grants.revoked_because
+    return yield* refuse("revoked-key", `the key ${kid} is revoked${why === undefined ? "" : `: ${why}`}`)
+  }
   const { payload } = yield* Effect.tryPromise({
     try: () => Jose.compactVerify(jws, key.key, { algorithms: [algorithm] }),
     catch: () => new Refused({ reason: "bad-signature", detail: `the signature of entry ${index} is not good` })
@@ -147,6 +179,9 @@ const open = Effect.fnUntraced(function* (
     Effect.mapError(({ message }) => new Refused({ reason: "malformed", detail: `entry ${index}: ${message}` }))
   )
   yield* checkKey(key, entry)
+  if (entry.at > (yield* Clock.currentTimeMillis) + skew) {
+    return yield* refuse("broken-log", `entry ${index} is signed in the future`)
+  }
   return { entry, key }
 })
 
@@ -155,6 +190,7 @@ interface Tip {
   readonly entry: Entry
   readonly digest: string
   readonly slip: Envelope.RoutingSlip
+  readonly authority: Authority
   /** Of a branch: the digest of the entry that it leaves the trunk at. */
   readonly from: string | undefined
   /** Whether branches leave it: then only their gather may follow. */
@@ -164,13 +200,12 @@ interface Tip {
 /** What the entries up to one of them prove; the beginning of a log is checked once for all that continue it. */
 interface Checked {
   readonly entries: ReadonlyArray<Entry & { readonly kid: string }>
-  readonly manifest: typeof Manifest.Type | undefined
   /** By their digests. */
   readonly tips: ReadonlyMap<string, Tip>
   readonly keys: ReadonlyMap<string, Key>
 }
 
-const nothing: Checked = { entries: [], manifest: undefined, tips: new Map(), keys: new Map() }
+const nothing: Checked = { entries: [], tips: new Map(), keys: new Map() }
 
 /** Whether the entry stands where it belongs: after the one that it names, in the same slip. */
 const follows = (entry: Entry, before: Entry | undefined): boolean =>
@@ -193,6 +228,19 @@ const joinedIn = (checked: Checked, trunk: Tip, transition: Slip.Transition): Re
   return found.includes(undefined) ? undefined : found.filter((tip) => tip !== undefined)
 }
 
+/** Steps are signed for by their activity's key, a fresh authority by one that may begin slips. */
+const maySign = ({ grants }: Key, { type }: Slip.Transition, { activity }: Slip.Hop): boolean =>
+  type === "reauthorised" ? grants.issues === true : (grants.activities ?? []).includes(activity)
+
+/** The authority after a transition: a fresh one, or all that the branches have which are joined. */
+const authorityAfter = (transition: Slip.Transition, chains: ReadonlyArray<Tip>): Authority =>
+  transition.type === "reauthorised"
+    ? { tokens: [transition.obo_sha256], expires_at: transition.expires_at }
+    : {
+        tokens: chains.flatMap(({ authority }) => authority.tokens),
+        expires_at: Math.max(...chains.map(({ authority }) => authority.expires_at))
+      }
+
 /** Puts an entry at the end of the chain that it continues. */
 const continued = Effect.fnUntraced(function* (
   checked: Checked,
@@ -200,13 +248,14 @@ const continued = Effect.fnUntraced(function* (
   entry: Entry,
   transition: Slip.Transition,
   key: Key
-): Effect.fn.Return<{ readonly slip: Envelope.RoutingSlip; readonly gone: ReadonlyArray<string> }, Refused> {
+): Effect.fn.Return<Pick<Tip, "slip" | "authority"> & { readonly gone: ReadonlyArray<string> }, Refused> {
   const { index } = entry
   const hop = Slip.next(before.slip)
-  if (hop === undefined || !(key.grants.activities ?? []).includes(hop.activity)) {
-    return yield* refuse("not-authorised", `${key.kid} may not sign for ${hop?.activity ?? "a slip at its end"}`)
+  if (hop === undefined || !maySign(key, transition, hop)) {
+    const what = hop === undefined ? "a slip at its end" : `${hop.activity} to be ${transition.type}`
+    return yield* refuse("not-authorised", `${key.kid} may not sign for ${what}`)
   }
-  if (transition.type === "executed" && entry.at > (checked.manifest?.expires_at ?? 0) + skew) {
+  if (transition.type === "executed" && entry.at > before.authority.expires_at + skew) {
     return yield* refuse("expired", `step ${hop.step} was executed after the slip's authority had run out`)
   }
   if (before.branched && transition.type !== "scattered" && transition.type !== "gathered") {
@@ -224,7 +273,8 @@ const continued = Effect.fnUntraced(function* (
   const applied = Slip.apply(before.slip, transition, branches)
   if (Result.isFailure(applied)) return yield* refuse("illegal-transition", applied.failure)
   const gone = [before, ...joined].map((tip) => tip.digest)
-  return { slip: applied.success, gone: transition.type === "scattered" ? [] : gone }
+  const authority = authorityAfter(transition, [before, ...joined])
+  return { slip: applied.success, authority, gone: transition.type === "scattered" ? [] : gone }
 })
 
 /** Checks one more entry. */
@@ -240,17 +290,18 @@ const advance = Effect.fnUntraced(function* (
   }
   const tips = new Map(checked.tips)
   let slip: Envelope.RoutingSlip
-  let manifest = checked.manifest
+  let authority: Authority
   if (before === undefined || entry.transition === null) {
     if (key.grants.issues !== true) return yield* refuse("not-authorised", `${key.kid} may not begin slips`)
     if (entry.manifest === null || !Slip.isStart(entry.manifest.slip)) {
       return yield* refuse("illegal-transition", "the manifest is not a beginning")
     }
-    manifest = entry.manifest
-    slip = manifest.slip
+    slip = entry.manifest.slip
+    authority = { tokens: [entry.manifest.obo_sha256], expires_at: entry.manifest.expires_at }
   } else {
     const next = yield* continued(checked, before, entry, entry.transition, key)
     slip = next.slip
+    authority = next.authority
     for (const digest of next.gone) tips.delete(digest)
     if (entry.transition.type === "scattered") tips.set(before.digest, { ...before, branched: true })
   }
@@ -259,10 +310,9 @@ const advance = Effect.fnUntraced(function* (
   }
   const own = digest(jws)
   const from = entry.transition?.type === "scattered" ? before?.digest : slip.branch && before?.from
-  tips.set(own, { entry, digest: own, slip, from, branched: false })
+  tips.set(own, { entry, digest: own, slip, authority, from, branched: false })
   return {
     entries: [...checked.entries, { ...entry, kid: key.kid }],
-    manifest,
     tips,
     keys: new Map(checked.keys).set(key.kid, key)
   }
@@ -322,13 +372,11 @@ export const verify = Effect.fnUntraced(function* (
   let { checked } = known
   for (const jws of log.slice(known.length)) checked = yield* advance(checked, jws)
   const tip = checked.tips.values().reduce<Tip | undefined>((_, each) => each, undefined)
-  if (tip === undefined || checked.manifest === undefined) {
-    return yield* refuse("unsigned", "the message carries no signed log")
-  }
+  if (tip === undefined) return yield* refuse("unsigned", "the message carries no signed log")
   const stray = checked.tips.values().find((each) => each !== tip && each.digest !== tip.from)
   if (stray !== undefined || tip.branched) return yield* refuse("broken-log", "the log has more than one end")
   cache.set(names.at(-1) ?? "", checked)
-  return { slip: tip.slip, entries: checked.entries, last: tip.entry, digest: tip.digest, manifest: checked.manifest }
+  return { slip: tip.slip, entries: checked.entries, last: tip.entry, digest: tip.digest, authority: tip.authority }
 })
 
 /** Reads an entry that was checked before. */
@@ -375,7 +423,7 @@ export const verifyEnvelope = Effect.fnUntraced(function* (
   cache?: Cache
 ): Effect.fn.Return<Proven, Refused | Unavailable, Keys> {
   const proven = yield* verify(entriesOf(headers.security_context), cache)
-  const { last, manifest, slip } = proven
+  const { authority, last, slip } = proven
   if (
     last.tenant_id !== headers.tenant_id ||
     last.correlation_id !== headers.correlation_id ||
@@ -390,8 +438,8 @@ export const verifyEnvelope = Effect.fnUntraced(function* (
     return yield* refuse("tampered", "the payload is not that of the step at hand")
   }
   const token = headers.security_context.obo_token
-  if ((token === null ? null : digest(token)) !== manifest.obo_sha256) {
-    return yield* refuse("tampered", "the token is not the one that the slip was begun with")
+  if (!authority.tokens.includes(token === null ? null : digest(token))) {
+    return yield* refuse("tampered", "the token is not the one that was signed for")
   }
   return proven
 })

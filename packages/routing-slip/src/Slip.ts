@@ -24,8 +24,23 @@ export const Transition = Schema.Union([
     /** Whether the slip ends here, well. */
     terminate: Schema.Boolean
   }),
-  Schema.Struct({ type: Schema.Literal("faulted"), ...common, error: Schema.String, message: Schema.String }),
+  Schema.Struct({
+    type: Schema.Literal("faulted"),
+    ...common,
+    error: Schema.String,
+    message: Schema.String,
+    /** Where an attempt before it ended in a way that nobody knows, so that what it did may stand. */
+    uncertain: Schema.optionalKey(Schema.Boolean)
+  }),
   Schema.Struct({ type: Schema.Literal("cancelled"), ...common, by: Schema.String }),
+  /** Who may begin slips has given this one a fresh token of its user, and more time. */
+  Schema.Struct({
+    type: Schema.Literal("reauthorised"),
+    ...common,
+    by: Schema.String,
+    obo_sha256: Schema.String,
+    expires_at: Envelope.Instant
+  }),
   Schema.Struct({
     type: Schema.Literal("compensated"),
     ...common,
@@ -129,6 +144,7 @@ const kinds: { readonly [type in Transition["type"]]: ReadonlyArray<`${Hop["phas
   executed: ["execute step"],
   faulted: ["execute step", "execute scatter"],
   cancelled: ["execute step", "execute scatter"],
+  reauthorised: ["execute step"],
   compensated: ["compensate step"],
   skipped: ["compensate step", "compensate scatter"],
   abandoned: ["compensate step", "compensate scatter"],
@@ -155,7 +171,8 @@ export const apply = (
     case "faulted": {
       const { step, error, message } = transition
       const fault = { step, activity: hop.activity, error, message }
-      return Result.succeed(settled({ ...slip, phase: "compensate", outcome: "faulted", fault }))
+      const not_undone = transition.uncertain === true ? [...slip.not_undone, step] : slip.not_undone
+      return Result.succeed(settled({ ...slip, phase: "compensate", outcome: "faulted", fault, not_undone }))
     }
     case "cancelled": {
       const fault = {
@@ -166,6 +183,9 @@ export const apply = (
       }
       return Result.succeed(settled({ ...slip, phase: "compensate", outcome: "cancelled", fault }))
     }
+    // Another authority to do the same with.
+    case "reauthorised":
+      return Result.succeed(slip)
     case "compensated":
       return Result.succeed(undone(setting(slip, transition.set)))
     case "skipped":

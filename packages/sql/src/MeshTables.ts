@@ -3,7 +3,7 @@
  * `@tenon/messaging`). A queue carries the messages of all tenants and is the relay's alone: the application's role has
  * no grant on it.
  *
- * - `slips`: how each stands, with its newest message. `stands` is what `status` is while no step of it is halted.
+ * - `slips`: how each stands, with its newest message. `stands` is what `status` is while no step of it is set aside, as `halted` counts them.
  * - `slip_hops`: one phase of one step. `pending_at` is when the relay is to look at its message, if it is.
  * - `slip_heads`: which entry of a signed log was accepted at each place of each branch.
  * - `slip_events`: what happened, in order.
@@ -57,7 +57,7 @@ export const tables: ReadonlyArray<Table> = [
       {
         name: SqlName.derived("slip_hops", ["status"], "check"),
         column: "status",
-        values: ["claimed", "waiting", "halted", "done"]
+        values: ["claimed", "waiting", "halted", "suspended", "done"]
       }
     ],
     indexes: [["pending_at"]],

@@ -108,7 +108,8 @@ const encodeArray = (values: ReadonlyArray<unknown>): string => {
 export type Decoder = (bytes: Uint8Array, offset: number, size: number) => unknown
 
 type Slice = (this: Uint8Array, start: number, end: number) => string
-const utf8Slice = (Buffer.prototype as unknown as { readonly utf8Slice: Slice }).utf8Slice
+/** Node's own, which its types do not mention. */
+const utf8Slice: Slice = Reflect.get(Buffer.prototype, "utf8Slice")
 
 const text = (bytes: Uint8Array, offset: number, size: number): string => {
   if (size > 24) return utf8Slice.call(bytes, offset, offset + size)

@@ -3,12 +3,16 @@ import type { AuditLog } from "@tenon/core/AuditLog"
 import type { Registry } from "@tenon/core/Registry"
 import type { RowStore } from "@tenon/core/RowStore"
 import type { RunEvents } from "@tenon/core/RunEvents"
+import type { RunJournal } from "@tenon/core/RunJournal"
+import type { RunStore } from "@tenon/core/RunStore"
 import type { Outbox, UnitOfWork } from "@tenon/core/UnitOfWork"
 import * as Layer from "effect/Layer"
 import * as AuditLogSql from "./AuditLogSql.ts"
 import * as OutboxSql from "./OutboxSql.ts"
 import * as RowStoreSql from "./RowStoreSql.ts"
 import * as RunEventsSql from "./RunEventsSql.ts"
+import * as RunJournalSql from "./RunJournalSql.ts"
+import * as RunStoreSql from "./RunStoreSql.ts"
 import type { Options } from "./StoreTables.ts"
 import type { TenantSql } from "./TenantSql.ts"
 import * as UnitOfWorkSql from "./UnitOfWorkSql.ts"
@@ -17,11 +21,13 @@ import * as UnitOfWorkSql from "./UnitOfWorkSql.ts"
 export const layer = (
   registry: Registry,
   options?: Options
-): Layer.Layer<UnitOfWork | RowStore | Outbox | AuditLog | RunEvents, never, TenantSql> =>
+): Layer.Layer<UnitOfWork | RowStore | Outbox | AuditLog | RunEvents | RunStore | RunJournal, never, TenantSql> =>
   Layer.mergeAll(
     UnitOfWorkSql.layer(registry, options),
     RowStoreSql.layer(registry, options),
     OutboxSql.layer(options),
     AuditLogSql.layer,
-    RunEventsSql.layer
+    RunEventsSql.layer,
+    RunStoreSql.layer(options),
+    RunJournalSql.layer
   )

@@ -157,6 +157,78 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
         })
       )
 
+      it.effect("a step that is postponed without blame, or suspended, counts neither failure nor crash", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          const again = { incoming: message("later"), event: event("retrying") }
+          const first = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          yield* store.postpone(first, { ...again, delay: 0, blameless: true })
+          assert.deepStrictEqual(yield* dueOf(key), ["later"])
+          const second = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          yield* store.suspend(second, { ...again, delay: 200 })
+          assert.deepStrictEqual(yield* dueOf(key), [])
+          assert.strictEqual((yield* store.claim(key, incoming(), 10_000))._tag, "Parked")
+          assert.strictEqual((yield* Effect.flip(store.suspend(second, { ...again, delay: 0 })))._tag, "Fenced")
+          yield* Effect.sleep("250 millis")
+          assert.deepStrictEqual(yield* dueOf(key), ["later"], "its deadline wakes it")
+          assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", failures: 0, claims: 1 })
+        })
+      )
+
+      it.effect("a suspended step is seen, and done with another message once it is reauthorised, by one of two", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          yield* store.open(record(key), message("first"), event("dispatched"))
+          const held = heldBy(key, yield* store.claim(key, incoming("d1", 1), 10_000))
+          yield* store.suspend(held, { incoming: message("old"), delay: undefined, event: event("suspended") })
+          assert.strictEqual((yield* store.slip(key.tenantId, key.correlationId))?.status, "suspended")
+          assert.deepStrictEqual(yield* dueOf(key), ["first"])
+          const [waiting, ...others] = yield* store.suspended(key.tenantId, key.correlationId)
+          assert.deepStrictEqual([waiting?.key, waiting?.message.id, others], [key, "old", []])
+          assert.deepStrictEqual(yield* store.suspended("tenant-b", key.correlationId), [])
+
+          const fresh = { digest: "d2", index: 2, branch: "", incoming: message("new") }
+          const foreign = { ...key, tenantId: "tenant-b" }
+          assert.strictEqual(
+            (yield* Effect.flip(store.reauthorise(foreign, fresh, event("reauthorised"))))._tag,
+            "NotHalted"
+          )
+          yield* store.reauthorise(key, fresh, event("reauthorised"))
+          assert.strictEqual(
+            (yield* Effect.flip(store.reauthorise(key, fresh, event("reauthorised"))))._tag,
+            "NotHalted"
+          )
+          assert.strictEqual((yield* store.slip(key.tenantId, key.correlationId))?.status, "executing")
+          assert.include(yield* dueOf(key), "new")
+          assert.strictEqual((yield* store.claim(key, incoming("d1", 1), 10_000))._tag, "Forked", "the old one is over")
+          assert.deepInclude(yield* store.claim(key, incoming("d2", 2), 10_000), { _tag: "Claimed", claims: 1 })
+          const told = yield* store.events(key.tenantId, key.correlationId)
+          assert.deepStrictEqual(
+            told.map(({ type }) => type),
+            ["dispatched", "suspended", "reauthorised"]
+          )
+        })
+      )
+
+      it.effect("a suspended step is woken by an operator who resumes or cancels its slip", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          for (const wake of ["resume", "cancel"] as const) {
+            const key = newKey()
+            yield* store.open(record(key), message("first"), event("dispatched"))
+            const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+            yield* store.suspend(held, { incoming: message("old"), delay: undefined, event: event("suspended") })
+            if (wake === "resume") yield* store.resume(key.tenantId, key.correlationId)
+            else yield* store.cancel(key.tenantId, key.correlationId, "grace")
+            assert.include(yield* dueOf(key), "old")
+            const cancelledBy = wake === "cancel" ? "grace" : undefined
+            assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", cancelledBy })
+          }
+        })
+      )
+
       it.effect("a halted step waits for an operator, who may have it skipped", () =>
         Effect.gen(function* () {
           const store = yield* HopStore

@@ -229,10 +229,10 @@ const words = (plan: Plan) =>
   plan.changes.map((change) => (change._tag === "Save" ? `save ${JSON.stringify(change.row)}` : `remove ${change.key}`))
 
 /** Notes what the store commits. A receipt that is found again commits nothing. */
-const watched = <E, R>(
+const watched = <E, S>(
   commits: Map<string, Array<string>>,
-  store: Layer.Layer<UnitOfWork | RowStore | Outbox, E, R>
-): Layer.Layer<UnitOfWork | RowStore | Outbox, E, R> =>
+  store: Layer.Layer<UnitOfWork | RowStore | Outbox | S, E>
+): Layer.Layer<UnitOfWork | RowStore | Outbox | S, E> =>
   Layer.effect(
     UnitOfWork,
     Effect.map(UnitOfWork, (inner) =>
@@ -317,19 +317,22 @@ const programs: { readonly [name: string]: Program } = {
 }
 
 /** What the laws are tried on. */
-export interface Options<E, E2> {
-  readonly runtime: Layer.Layer<Runtime, E, Executor.Executor | Workflow.Workflows>
-  /** Default: in memory. Give one that holds nothing. */
-  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox, E2>
+export interface Options<E, E2, S = never> {
+  readonly runtime: Layer.Layer<Runtime, E, Executor.Executor | Workflow.Workflows | S>
+  /** Default: in memory. Give one that holds nothing, and what else the runtime needs of a store. */
+  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox | S, E2>
   /** How long nothing must happen for a program to have ended, in milliseconds: longer than a retry. Default: 150. */
   readonly quiet?: number
 }
 
 /** Declares the tests of a runtime, one per program. */
-export const runtimeLaws = <E, E2 = never>(name: string, options: Options<E, E2>): void => {
+export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Options<E, E2, S>): void => {
   const saboteur = new Saboteur()
   const commits = new Map<string, Array<string>>()
-  const store = options.store?.(registry) ?? MemoryStore.layer(registry)
+  const store = (options.store?.(registry) ?? MemoryStore.layer(registry)) as Layer.Layer<
+    UnitOfWork | RowStore | Outbox | S,
+    E2
+  >
   const layer = Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(
     Layer.provideMerge(options.runtime),
     Layer.provideMerge(Layer.mergeAll(Executor.layer(registry), runs)),

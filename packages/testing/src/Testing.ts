@@ -41,7 +41,7 @@ export const layer = <R = RunEvents>(registry: Registry.Registry, options: Optio
     Layer.provideMerge(Layer.mergeAll(MemoryStore.layer(registry), AuditLog.layerLog))
   )
 
-/** The same over a real PostgreSQL, in a database of its own. Durable actions still run in this process. */
+/** The same over a real PostgreSQL, in a database of its own, on which durable actions and workflows run too. */
 export const layerPostgres = <R = RunEvents>(registry: Registry.Registry, options: Options<R> & ServerOptions = {}) =>
   Layer.unwrap(Effect.map(overServers, ({ layer }) => layer(registry, options)))
 

@@ -2,10 +2,10 @@
 import * as Interpreter from "@tenon/core/Interpreter"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import type * as Registry from "@tenon/core/Registry"
-import * as RuntimeMemory from "@tenon/core/RuntimeMemory"
 import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as Migrations from "@tenon/sql/Migrations"
+import * as RuntimeSql from "@tenon/sql/RuntimeSql"
 import * as StoreSql from "@tenon/sql/StoreSql"
 import * as TenantSql from "@tenon/sql/TenantSql"
 import * as Context from "effect/Context"
@@ -34,10 +34,10 @@ export const layerStore = (registry: Registry.Registry, options: ServerOptions =
     })
   ).pipe(Layer.orDie)
 
-/** As `Testing.layer`, over PostgreSQL. Durable actions still run in this process. */
+/** As `Testing.layer`, over PostgreSQL alone: durable actions and workflows run on it too. */
 export const layer = <R = RunEvents>(registry: Registry.Registry, options: Options<R> & ServerOptions) =>
   Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(
-    Layer.provideMerge(RuntimeMemory.layer),
+    Layer.provideMerge(RuntimeSql.layer()),
     Layer.provideMerge(services(registry, options)),
     Layer.provideMerge(layerStore(registry, options))
   )

@@ -12,6 +12,7 @@ export interface Shot {
 export interface Round {
   readonly perSecond: number
   readonly medianMillis: number
+  readonly p99Millis: number
 }
 
 /** Repeats a request at a concurrency for some milliseconds. Any answer of 400 or more ends the benchmark. */
@@ -56,5 +57,6 @@ export const repeat = async (call: () => Promise<unknown>, concurrency: number, 
   await Promise.all(Array.from({ length: concurrency }, worker))
   const seconds = (performance.now() - begin) / 1000
   times.sort((a, b) => a - b)
-  return { perSecond: times.length / seconds, medianMillis: times[Math.floor(times.length / 2)] ?? Number.NaN }
+  const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN
+  return { perSecond: times.length / seconds, medianMillis: at(0.5), p99Millis: at(0.99) }
 }

@@ -1,13 +1,18 @@
-/** All examples in one registry, with the programs of their workflows. */
+/** The examples as one application: widgets and payments, and threads in which agents answer. */
+import * as Agents from "@tenon/agents/Agents"
 import * as Registry from "@tenon/core/Registry"
 import * as Workflow from "@tenon/core/Workflow"
-import { runAgent } from "../thread/AgentRun.ts"
-import { AgentRun, ChannelBinding, ChannelDelivery, Message, Participant, Thread } from "../thread/Thread.ts"
+import * as Layer from "effect/Layer"
+import { Payment, refund } from "../agents/Refund.ts"
+import * as Research from "../agents/Research.ts"
+import * as Weather from "../agents/Weather.ts"
 import { Widget } from "../widget/Widget.ts"
 
 export const registry = Registry.make({
-  resources: [Widget, Thread, Participant, Message, ChannelBinding, ChannelDelivery],
-  workflows: [AgentRun]
+  resources: [Widget, Payment, ...Agents.resources],
+  workflows: Agents.workflows
 })
 
-export const workflows = Workflow.layer(Workflow.implement(AgentRun, runAgent))
+const agents = Agents.implement(Weather.weather, refund, Research.research, Research.researcher)
+
+export const workflows = Workflow.layer(agents).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))

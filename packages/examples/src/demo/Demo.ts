@@ -77,7 +77,7 @@ const messages = Effect.fnUntraced(function* (client: ApiClient.ApiClient, check
   }
   const post = (index: number) =>
     client.send("POST", `/api/v1/threads/${thread}/add-message`, {
-      body: { idempotencyKey: `m${index}`, participantId: human, content: { text: `message ${index}` } }
+      body: { idempotencyKey: `m${index}`, participantId: human, content: { type: "text", text: `message ${index}` } }
     })
   // Each message is sent twice, as an impatient client would.
   const posts = Array.from({ length: messageCount * 2 }, (_, index) => post(index % messageCount))
@@ -124,7 +124,7 @@ const otherTenant = Effect.fnUntraced(function* (
     `${itemsOf(listed).length} rows`
   )
   const written = yield* theirs.send("POST", `/api/v1/threads/${thread}/add-message`, {
-    body: { idempotencyKey: "x", participantId: "x", content: "x" }
+    body: { idempotencyKey: "x", participantId: "x", content: { type: "text", text: "x" } }
   })
   check("another tenant cannot write to it", written.status === 404, `${written.status}`)
 })

@@ -58,7 +58,7 @@ const work = Effect.fnUntraced(function* (ledger: Ledger, where: Where, worker: 
     const widget = yield* insist(ledger, where, `widget ${name}`, "POST", "/api/v1/widgets", { name }, 201)
     const id = Predicate.hasProperty(widget.body, "id") ? String(widget.body.id) : ""
     yield* insist(ledger, where, `off ${name}`, "POST", `/api/v1/widgets/${id}/deactivate`, undefined, 200)
-    const message = { idempotencyKey: name, participantId: ledger.participantId, content: name }
+    const message = { idempotencyKey: name, participantId: ledger.participantId, content: { type: "text", text: name } }
     const path = `/api/v1/threads/${ledger.threadId}/add-message`
     yield* insist(ledger, where, `message ${name}`, "POST", path, message, 200)
   }

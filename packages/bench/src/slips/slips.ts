@@ -1,0 +1,296 @@
+/**
+ * `npm run bench -- slips`: what a hop of a routing slip costs beside a worker written by hand on the same broker and
+ * client, with the same confirms and a check for duplicates; what signing and encrypting add; and three steps as a flow
+ * of BullMQ. Brokers that do not answer are left out.
+ */
+import { randomBytes } from "node:crypto"
+import * as Net from "node:net"
+import * as CoreRegistry from "@tenon/core/Registry"
+import { Transactions } from "@tenon/messaging/Transactions"
+import * as TransportMemory from "@tenon/messaging/TransportMemory"
+import * as TransportRabbitMq from "@tenon/messaging/TransportRabbitMq"
+import * as TransportRedis from "@tenon/messaging/TransportRedis"
+import * as TransportSql from "@tenon/messaging/TransportSql"
+import * as Encryption from "@tenon/routing-slip/Encryption"
+import * as HopStoreMemory from "@tenon/routing-slip/HopStoreMemory"
+import * as HopStoreSql from "@tenon/routing-slip/HopStoreSql"
+import * as Keys from "@tenon/routing-slip/Keys"
+import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as Security from "@tenon/routing-slip/Security"
+import * as SecuritySigned from "@tenon/routing-slip/SecuritySigned"
+import * as SignedLog from "@tenon/routing-slip/SignedLog"
+import * as AdminSql from "@tenon/sql/AdminSql"
+import * as Migrations from "@tenon/sql/Migrations"
+import * as Notifications from "@tenon/sql/Notifications"
+import * as TenantSql from "@tenon/sql/TenantSql"
+import * as Amqp from "amqplib"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { createClient } from "redis"
+import { scratchDatabase } from "../actions/actions.ts"
+import { repeat, type Round } from "../actions/load.ts"
+import * as Report from "../Report.ts"
+import * as OncePostgres from "./oncePostgres.ts"
+import * as Ours from "./ours.ts"
+import * as PeerBullMq from "./peerBullMq.ts"
+import * as PeerPostgres from "./peerPostgres.ts"
+import * as PeerRabbitMq from "./peerRabbitMq.ts"
+import * as PeerRedis from "./peerRedis.ts"
+import { activities, type Side } from "./Side.ts"
+
+const rounds = 5
+const roundMillis = Number(process.env["BENCH_ROUND_MILLIS"] ?? 1500)
+/** Part of a name, to measure some rows only. */
+const only = process.env["BENCH_ONLY"] ?? ""
+const atOnce = 32
+const redisUrl = process.env["REDIS_URL"] ?? "redis://127.0.0.1:6379"
+const rabbitUrl = process.env["RABBITMQ_URL"] ?? "amqp://guest:guest@127.0.0.1:5672"
+const run_ = `bench-${randomBytes(4).toString("hex")}`
+
+type Say = (message: string) => void
+
+const inMemory = HopStoreMemory.layer
+const unsigned = Security.layerUnsigned
+const oursQueue = (activity: string) => `${run_}.ours.${activity}`
+const peerQueue = (activity: string) => `${run_}.peer.${activity}`
+
+/** Whether something listens where a URL points. */
+const listens = (url: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const { hostname, port, protocol } = new URL(url)
+    const socket = Net.connect(Number(port || (protocol === "redis:" ? 6379 : 5672)), hostname)
+    const done = (answer: boolean) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.setTimeout(1_000, () => done(false))
+    socket.once("connect", () => done(true))
+    socket.once("error", () => done(false))
+  })
+
+interface Pair {
+  readonly ours: Side
+  readonly peer: Side
+}
+
+/** Rounds of both by turns. */
+const alternate = async ({ ours, peer }: Pair, steps: number, concurrency: number) => {
+  const measured: { readonly ours: Array<Round>; readonly peer: Array<Round> } = { ours: [], peer: [] }
+  const once = (side: Side, millis: number) => repeat(() => side.carryOut(steps), concurrency, millis)
+  await once(ours, roundMillis / 3)
+  await once(peer, roundMillis / 3)
+  for (let round = 0; round < rounds; round++) {
+    measured.ours.push(await once(ours, roundMillis))
+    measured.peer.push(await once(peer, roundMillis))
+  }
+  return measured
+}
+
+/** Throughput of a pair with many slips of three steps at once, and how long one takes alone. */
+const comparePair = async (
+  name: string,
+  peerName: string,
+  pair: Pair,
+  say: Say
+): Promise<ReadonlyArray<Report.Row>> => {
+  const many = await alternate(pair, 3, atOnce)
+  const alone = await alternate(pair, 3, 1)
+  const hops = (each: Round) => each.perSecond * 3
+  const rows = [
+    Report.compare(
+      `${name}, ${atOnce} slips at once`,
+      "hops/s",
+      many.ours.map(hops),
+      many.peer.map(hops),
+      peerName,
+      "more"
+    ),
+    ...(["median", "p99"] as const).map((which) =>
+      Report.compare(
+        `${name}, three hops alone, ${which}`,
+        "ms",
+        alone.ours.map((each) => each[`${which}Millis`]),
+        alone.peer.map((each) => each[`${which}Millis`]),
+        peerName,
+        "less"
+      )
+    )
+  ]
+  for (const row of rows) say(`${row.name}: ${row.ours} against ${row.peer}, ${row.ratio}x`)
+  return rows
+}
+
+/** Uses two sides and closes them, whatever happens. */
+const withPair = async <A>(ours: Promise<Side>, peer: Promise<Side>, use: (pair: Pair) => Promise<A>): Promise<A> => {
+  const [mine, theirs] = await Promise.all([ours, peer])
+  try {
+    return await use({ ours: mine, peer: theirs })
+  } finally {
+    await mine.close()
+    await theirs.close()
+  }
+}
+
+const rabbitMq = async (say: Say) => {
+  const transport = TransportRabbitMq.layer({ url: rabbitUrl })
+  const infrastructure = Layer.mergeAll(transport, inMemory, unsigned)
+  const rows = await withPair(
+    Ours.start({ infrastructure, queue: oursQueue }),
+    PeerRabbitMq.start(rabbitUrl, peerQueue),
+    (pair) => comparePair("RabbitMQ", "amqplib by hand", pair, say)
+  )
+  const connection = await Amqp.connect(rabbitUrl)
+  const channel = await connection.createChannel()
+  for (const name of activities.flatMap((each) => [oursQueue(each), `${oursQueue(each)}.dead`, peerQueue(each)])) {
+    await channel.deleteQueue(name)
+  }
+  await connection.close()
+  return rows
+}
+
+const redisTransport = TransportRedis.layer({ url: redisUrl, prefix: `${run_}:` })
+
+const dropStreams = async () => {
+  const client = createClient({ url: redisUrl })
+  await client.connect()
+  for await (const keys of client.scanIterator({ MATCH: `${run_}*`, COUNT: 1_000 }))
+    if (keys.length > 0) await client.del(keys)
+  client.destroy()
+}
+
+const redis = async (say: Say) => {
+  const infrastructure = Layer.mergeAll(redisTransport, inMemory, unsigned)
+  const start = () => Ours.start({ infrastructure, queue: oursQueue })
+  const rows = await withPair(start(), PeerRedis.start(redisUrl, peerQueue, PeerRedis.onceHere()), async (pair) => {
+    const three = await comparePair("Redis", "node-redis by hand", pair, say)
+    const fifty = await alternate(pair, 50, 1)
+    const medians = (round: ReadonlyArray<Round>) => round.map((each) => each.medianMillis)
+    const long = Report.compare(
+      "Redis, a slip of 50 steps, median",
+      "ms",
+      medians(fifty.ours),
+      medians(fifty.peer),
+      "node-redis by hand",
+      "less"
+    )
+    say(`${long.name}: ${long.ours} against ${long.peer}, ${long.ratio}x`)
+    return [...three, long]
+  })
+  await dropStreams()
+  const flows = await withPair(start(), PeerBullMq.start(redisUrl, `${run_}-bull`), (pair) =>
+    comparePair("Redis", "BullMQ flows", pair, say)
+  )
+  await dropStreams()
+  return [...rows, ...flows.map((row) => ({ ...row, name: `${row.name}, against flows` }))]
+}
+
+const sqlOver = (url: string) => ({
+  store: HopStoreSql.layer({ relayRole: "tenon_relay" }).pipe(
+    Layer.provide(Layer.effect(Transactions, TenantSql.TenantSql)),
+    Layer.provide(TenantSql.layer({ url: Redacted.make(url), role: "tenon_app" }))
+  ),
+  transport: TransportSql.layer({ relayRole: "tenon_relay" }).pipe(
+    Layer.provide([
+      Layer.effect(Transactions, TenantSql.TenantSql),
+      Layer.effect(TransportSql.Listener, Notifications.Notifications)
+    ]),
+    Layer.provide([
+      TenantSql.layer({ url: Redacted.make(url), role: "tenon_app" }),
+      Notifications.layer({ url: Redacted.make(url) })
+    ])
+  )
+})
+
+const stored = async (url: string, say: Say) => {
+  const { once, close } = await OncePostgres.make(url)
+  const infrastructure = Layer.mergeAll(redisTransport, sqlOver(url).store, unsigned)
+  const rows = await withPair(
+    Ours.start({ infrastructure, queue: oursQueue }),
+    PeerRedis.start(redisUrl, peerQueue, once),
+    (pair) => comparePair("Redis, kept in PostgreSQL", "inbox and outbox by hand", pair, say)
+  )
+  await close()
+  await dropStreams()
+  return rows
+}
+
+const postgres = (url: string, say: Say) => {
+  const { store, transport } = sqlOver(url)
+  const infrastructure = Layer.mergeAll(transport, store, unsigned)
+  return withPair(Ours.start({ infrastructure, queue: oursQueue }), PeerPostgres.start(url), (pair) =>
+    comparePair("PostgreSQL alone", "node-postgres by hand", pair, say)
+  )
+}
+
+/** What signing and encrypting add to a hop, with nothing else to wait for. */
+const costs = async (say: Say): Promise<ReadonlyArray<Report.Row>> => {
+  const keys = await Effect.runPromise(
+    Effect.all({
+      issuer: Keys.generate("issuer", "sig", { issues: true }),
+      worker: Keys.generate("worker", "sig", { activities }),
+      data: Keys.generate("data", "enc", { activities })
+    })
+  )
+  const keySet = Layer.orDie(Keys.layer({ keys: Object.values(keys).map(({ publicKey }) => publicKey) }))
+  const security = SecuritySigned.layer({
+    signing: keys.worker.privateKey,
+    decryption: [keys.data.privateKey]
+  }).pipe(Layer.provide(keySet))
+  const issuer = SignedLog.issuer(await Effect.runPromise(SignedLog.signer(keys.issuer.privateKey)))
+  const sealer = await Effect.runPromise(Effect.provide(Encryption.sealer, keySet))
+  const parts = (layer: Layer.Layer<Security.Security>, change?: Ours.Parts<never>["change"]) =>
+    Ours.start({
+      infrastructure: Layer.mergeAll(TransportMemory.layer, inMemory, layer),
+      queue: oursQueue,
+      ...(change === undefined ? {} : { change })
+    })
+  const sides = {
+    plain: await parts(unsigned),
+    signed: await parts(security, (builder) => RoutingSlip.sign(issuer)(builder)),
+    sealed: await parts(security, (builder) => RoutingSlip.encrypt(sealer)(RoutingSlip.sign(issuer)(builder)))
+  }
+  const times: { readonly [name in keyof typeof sides]: Array<number> } = { plain: [], signed: [], sealed: [] }
+  const fifty: Array<number> = []
+  for (let round = 0; round <= rounds; round++) {
+    for (const name of ["plain", "signed", "sealed"] as const) {
+      const { medianMillis } = await repeat(() => sides[name].carryOut(3), 1, roundMillis / 2)
+      if (round > 0) times[name].push(medianMillis / 3)
+    }
+    if (round > 0) fifty.push((await repeat(() => sides.signed.carryOut(50), 1, roundMillis / 2)).medianMillis)
+  }
+  for (const side of Object.values(sides)) await side.close()
+  const [plain, signed, sealed] = [times.plain, times.signed, times.sealed].map(Report.median)
+  const rows = [
+    Report.alone("in memory, one hop unsigned", "ms", plain ?? 0),
+    Report.alone("signing and verifying, per hop of three", "ms", (signed ?? 0) - (plain ?? 0)),
+    Report.alone("encrypting and decrypting, per hop of three", "ms", (sealed ?? 0) - (signed ?? 0)),
+    Report.alone("in memory, a signed slip of 50 steps", "ms", Report.median(fifty))
+  ]
+  for (const row of rows) say(`${row.name}: ${row.ours} ${row.unit}`)
+  return rows
+}
+
+/** Runs the suite; `say` hears of its progress. */
+export const run = Effect.fn("bench.slips")(function* (say: Say) {
+  const rows: Array<Report.Row> = []
+  const suite = (name: string, measure: () => Promise<ReadonlyArray<Report.Row>>) =>
+    name.includes(only) ? Effect.map(Effect.promise(measure), (found) => void rows.push(...found)) : Effect.void
+  const database = Effect.gen(function* () {
+    const url = yield* scratchDatabase
+    const registry = CoreRegistry.make({ resources: [] })
+    yield* Migrations.ensure({ registry }).pipe(Effect.provide(AdminSql.layer({ url: Redacted.make(url) })))
+    return url
+  })
+  const hasRedis = yield* Effect.promise(() => listens(redisUrl))
+  yield* suite("costs", () => costs(say))
+  if (hasRedis) yield* suite("redis", () => redis(say))
+  else say("no Redis answers: its rows are left out")
+  if (yield* Effect.promise(() => listens(rabbitUrl))) yield* suite("rabbitmq", () => rabbitMq(say))
+  else say("no RabbitMQ answers: its rows are left out")
+  if (!"stored postgres".includes(only)) return rows
+  const url = yield* database
+  if (hasRedis) yield* suite("stored", () => stored(url, say))
+  yield* suite("postgres", () => postgres(url, say))
+  return rows
+}, Effect.scoped)

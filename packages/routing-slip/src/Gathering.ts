@@ -1,0 +1,114 @@
+/**
+ * The hops of a step with branches. The first begins them: it stores the first messages of all branches at once and
+ * publishes them. Each branch comes to the gather at its end; the arrival that decides the matter, and it alone, carries
+ * the slip on. Since the order of arrivals is stored once for all, a hop that is repeated after a crash decides the same.
+ */
+import { ack } from "@tenon/messaging/Transport"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Branches from "./Branches.ts"
+import type * as Envelope from "./Envelope.ts"
+import { reached } from "./HopPoint.ts"
+import { type Arrival, branchKey, type Further, HopStore, keyText } from "./HopStore.ts"
+import * as PassOn from "./PassOn.ts"
+import { digestOf } from "./Security.ts"
+import type * as Slip from "./Slip.ts"
+import type * as StrictJson from "./StrictJson.ts"
+import * as Wire from "./Wire.ts"
+
+/** Begins the branches of the step at hand, to be done or undone. */
+export const scatter = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, limit: number) {
+  const { activity, envelope, hop, key } = item.task
+  const slip = envelope.headers.routing_slip
+  const store = yield* HopStore
+  const at = yield* Clock.currentTimeMillis
+  const further: Array<Further> = []
+  for (const branch of Branches.branchesOf(slip)) {
+    const begun: Slip.Transition = { type: "scattered", step: hop.step, at, branch }
+    const { outgoing, slip: child } = yield* PassOn.compose(envelope, activity.name, begun)
+    if (outgoing === undefined) continue
+    if (hop.phase === "execute" && outgoing.body.byteLength > limit) {
+      const message = `The message of branch ${branch} has ${outgoing.body.byteLength} bytes, more than ${limit}.`
+      const fault: Slip.Transition = { type: "faulted", step: hop.step, at, error: "SlipTooLarge", message }
+      return yield* PassOn.passOn(item, fault, yield* PassOn.compose(envelope, activity.name, fault))
+    }
+    // The timer is a branch that comes to the gather by itself, when the time is up.
+    const delay = child.phase === "done" && hop.phase === "execute" ? (hop.timeoutMillis ?? 0) : 0
+    further.push({ key: branchKey(key, branch), message: outgoing, delay })
+  }
+  yield* reached("executed", keyText(key))
+  const names = further.map((each) => each.key.step.replace(/\.0$/, "")).join(", ")
+  yield* store.complete(item.held, {
+    outgoing: undefined,
+    further,
+    event: { type: "scattered", step: hop.step, activity: activity.name, detail: names, at },
+    slip: {
+      tenantId: key.tenantId,
+      correlationId: key.correlationId,
+      status: hop.phase === "execute" ? "executing" : "compensating",
+      activity: activity.name,
+      updatedAt: at,
+      body: item.delivery.body
+    }
+  })
+  yield* reached("stored", keyText(key))
+  for (const each of further) if (each.delay === 0) yield* PassOn.send(each.key, each.message)
+  return ack
+})
+
+const decodeArrival = (limits: StrictJson.Limits) => (arrival: Arrival) =>
+  Effect.map(Wire.decode(arrival.body, limits), (envelope) => ({ envelope, digest: digestOf(envelope, arrival.body) }))
+
+/** Lets a branch that came too late end, or be undone. */
+const supersede = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, keep: boolean) {
+  const { activity, envelope, hop } = item.task
+  const at = yield* Clock.currentTimeMillis
+  const transition: Slip.Transition = { type: "superseded", step: hop.step, at, keep }
+  return yield* PassOn.passOn(item, transition, yield* PassOn.compose(envelope, activity.name, transition))
+})
+
+/** Whether a branch that comes after a verdict may stand as it is. */
+const keeps = (trunk: Envelope.RoutingSlip, { good }: Branches.Verdict) =>
+  good && trunk.itinerary[0]?.scatter?.late === "keep"
+
+/** Takes in a branch that has come to its end. */
+export const gather = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, limits: StrictJson.Limits) {
+  const { activity, envelope, hop, key } = item.task
+  const { branch } = envelope.headers.routing_slip
+  if (branch === undefined) return yield* Effect.die(new Error("only a branch comes to a gather"))
+  const store = yield* HopStore
+  const arrival = { branch: branch.branch, body: item.delivery.body }
+  const arrivals = yield* store.arrive(key, `${branch.of}/${branch.phase}`, arrival)
+  const all = yield* Effect.forEach(arrivals, decodeArrival(limits))
+  yield* reached("executed", keyText(key))
+  const { trunk } = branch
+  const verdict = Branches.verdict(
+    trunk,
+    all.map((each) => each.envelope.headers.routing_slip)
+  )
+  const at = yield* Clock.currentTimeMillis
+  if (verdict === undefined) {
+    const { outcome } = envelope.headers.routing_slip
+    const event = { type: "arrived", step: hop.step, activity: activity.name, detail: outcome ?? "", at } as const
+    yield* store.complete(item.held, { outgoing: undefined, event, slip: undefined })
+    yield* reached("stored", keyText(key))
+    return ack
+  }
+  if (verdict.of < all.length) return yield* supersede(item, keeps(trunk, verdict))
+  const joined = { trunk, envelopes: all.map((each) => each.envelope) }
+  const transition: Slip.Transition = {
+    type: "gathered",
+    step: branch.of,
+    at,
+    joined: all.map(({ digest, envelope: { headers } }) => ({
+      branch: headers.routing_slip.branch?.branch ?? "",
+      digest
+    }))
+  }
+  const composed = yield* PassOn.compose(envelope, activity.name, transition, joined)
+  const detail = verdict.good ? "" : `${composed.slip.fault?.error}: ${composed.slip.fault?.message}`
+  return yield* PassOn.passOn(item, transition, composed, {
+    event: PassOn.eventOf(activity.name, transition, detail),
+    closes: hop.phase === "compensate" || keeps(trunk, verdict) ? undefined : `${branch.of}.`
+  })
+})

@@ -1,0 +1,149 @@
+/** The end of a hop: a transition is stored with the message that follows from it, and that is published. */
+import { NewId } from "@tenon/core/NewId"
+import { ack, type Delivery, type Outgoing, Transport } from "@tenon/messaging/Transport"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Envelope from "./Envelope.ts"
+import { reached } from "./HopPoint.ts"
+import {
+  type Claim,
+  type Further,
+  type Held,
+  type HopKey,
+  HopStore,
+  keyText,
+  type SlipEvent,
+  type SlipRecord
+} from "./HopStore.ts"
+import type * as Performance from "./Performance.ts"
+import { Security } from "./Security.ts"
+import * as Slip from "./Slip.ts"
+import * as TraceContext from "./TraceContext.ts"
+import * as Wire from "./Wire.ts"
+
+/** A step that this worker has claimed. */
+export interface Work<R> {
+  readonly delivery: Delivery
+  readonly task: Performance.Task<R>
+  readonly held: Held
+  readonly claim: Extract<Claim, { readonly _tag: "Claimed" }>
+}
+
+/** The slip after a transition, and its message. */
+export interface Composed {
+  readonly slip: Envelope.RoutingSlip
+  readonly next: Slip.Hop | undefined
+  readonly body: Uint8Array
+  /** What is to be sent; undefined at the end. */
+  readonly outgoing: Outgoing | undefined
+}
+
+/** Branches that are joined: the messages with which they arrived. */
+export interface Joined {
+  readonly trunk: Envelope.RoutingSlip
+  readonly envelopes: ReadonlyArray<Envelope.Envelope>
+}
+
+/** Makes the message that follows from a transition of a slip. A transition that is not allowed is a bug. */
+export const compose = Effect.fnUntraced(function* (
+  envelope: Envelope.Envelope,
+  activity: string,
+  transition: Slip.Transition,
+  joined?: Joined
+) {
+  const security = yield* Security
+  const generate = yield* NewId
+  const before = joined?.trunk ?? envelope.headers.routing_slip
+  const applied = Slip.apply(
+    before,
+    transition,
+    joined?.envelopes.map(({ headers }) => headers.routing_slip)
+  )
+  if (Result.isFailure(applied)) return yield* Effect.die(new Error(`an illegal transition: ${applied.failure}`))
+  const slip = applied.success
+  const next = Slip.next(slip)
+  const id = generate(transition.at)
+  const headers: Envelope.Headers = {
+    ...envelope.headers,
+    message_id: id,
+    routing_slip: slip,
+    security_context: yield* security.prove(envelope, activity, {
+      messageId: id,
+      queue: next?.queue ?? null,
+      transition,
+      joined: joined?.envelopes.map(({ headers: { security_context } }) => security_context)
+    }),
+    trace_context: yield* TraceContext.capture
+  }
+  const body = Wire.encode({ payload: next?.payload.data ?? null, headers })
+  const composed: Composed = {
+    slip,
+    next,
+    body,
+    outgoing: next === undefined ? undefined : { queue: next.queue, id, body }
+  }
+  return composed
+})
+
+const phases = { execute: "executing", compensate: "compensating" } as const
+
+/** How the slip stands after a transition; undefined where that was a branch's. */
+const recordOf = (key: HopKey, activity: string, at: number, { body, next, slip }: Composed): SlipRecord | undefined =>
+  slip.branch === undefined
+    ? {
+        tenantId: key.tenantId,
+        correlationId: key.correlationId,
+        status: slip.phase === "done" ? (slip.outcome ?? "completed") : phases[slip.phase],
+        activity: next?.activity ?? activity,
+        updatedAt: at,
+        body
+      }
+    : undefined
+
+/** The event that a transition is told as. */
+export const eventOf = (activity: string, transition: Slip.Transition, detail?: string): SlipEvent => ({
+  type: transition.type,
+  step: transition.step,
+  activity,
+  detail: detail ?? ("message" in transition ? `${transition.error}: ${transition.message}` : ""),
+  at: transition.at
+})
+
+/** Publishes what is stored already. */
+export const send = Effect.fnUntraced(function* (key: HopKey, outgoing: Outgoing) {
+  const transport = yield* Transport
+  const store = yield* HopStore
+  yield* transport.publish(outgoing)
+  yield* reached("published", keyText(key))
+  yield* store.dispatched(key, outgoing.id)
+  yield* reached("dispatched", keyText(key))
+  return ack
+})
+
+/** What else is stored with a transition. */
+export interface Besides {
+  readonly further?: ReadonlyArray<Further>
+  readonly closes?: string | undefined
+  readonly event?: SlipEvent | undefined
+}
+
+/** Stores the transition with the message that follows from it, then publishes that. */
+export const passOn = Effect.fnUntraced(function* <R>(
+  { held, task: { activity, key } }: Work<R>,
+  transition: Slip.Transition,
+  composed: Composed,
+  { closes, event, further = [] }: Besides = {}
+) {
+  const store = yield* HopStore
+  const { outgoing } = composed
+  yield* store.complete(held, {
+    outgoing,
+    further,
+    closes,
+    event: event ?? eventOf(activity.name, transition),
+    slip: recordOf(key, activity.name, transition.at, composed)
+  })
+  yield* reached("stored", keyText(key))
+  for (const each of further) if (each.delay === 0) yield* send(each.key, each.message)
+  return outgoing === undefined ? ack : yield* send(key, outgoing)
+})

@@ -1,0 +1,14 @@
+/**
+ * The activity that begins the branches of a slip and gathers them. Put it into the registry of whoever builds slips with
+ * branches, and of a worker: all workers of its queue have to share one store, as those of any queue do. It does nothing
+ * itself, needs nothing, and its key signs that a step was split and how its branches were joined.
+ */
+import * as Effect from "effect/Effect"
+import * as Activity from "./Activity.ts"
+
+/** Coordinates branches. */
+export const activity = Activity.make("scatter-gather", {
+  description: "Begins the branches of a slip and gathers them",
+  arguments: {},
+  execute: () => Effect.die(new Error("this step has no branches"))
+})

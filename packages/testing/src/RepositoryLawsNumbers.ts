@@ -1,0 +1,100 @@
+/** What a store counts: positions and versions. */
+import * as Query from "@tenon/core/Query"
+import { RowStore } from "@tenon/core/RowStore"
+import { assert } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import {
+  a,
+  count,
+  execute,
+  find,
+  line,
+  numbers,
+  post,
+  refused,
+  save,
+  saveFor,
+  sorted,
+  together
+} from "./RepositoryLawsCalls.ts"
+import { Account, Line, Post, Topic } from "./RepositoryLawsDomain.ts"
+import type { It } from "./RepositoryLawsCalls.ts"
+
+/** Declares them. */
+export const declare = (it: It): void => {
+  it.effect("positions are gapless, in order, and never given twice", () =>
+    Effect.gen(function* () {
+      yield* execute(Topic, "create", "gapless", { input: { title: "t" } })
+      const given = yield* together(50, (index) => post("gapless", `k${index}`))
+      assert.deepStrictEqual(sorted(given), numbers(50))
+      const repeated = yield* together(20, (index) => post("gapless", `k${index}`))
+      assert.deepStrictEqual(repeated, given.slice(0, 20))
+      assert.strictEqual(yield* post("gapless", "next"), 51)
+      const rows = yield* RowStore
+      const query = yield* Effect.fromResult(
+        Query.parse(Post, { filters: [{ field: "topicId", operator: "eq", value: "gapless" }], sort: "-position" })
+      )
+      const [last] = (yield* rows.page(a, Post, query)).items
+      assert.strictEqual(last?.["position"], 51)
+      yield* rows.remove(a, Post, String(last?.["id"]))
+      assert.strictEqual(yield* post("gapless", "after"), 52)
+      assert.strictEqual(yield* count(Post, "topicId", "gapless"), 51)
+    })
+  )
+
+  it.effect("positions of rows saved without their parent's lock are gapless too", () =>
+    Effect.gen(function* () {
+      yield* execute(Topic, "create", "direct", { input: { title: "t" } })
+      const given = yield* together(40, (index) => saveFor(`direct-${index}`, `k${index % 20}`))
+      assert.deepStrictEqual(sorted([...new Set(given.map(({ position }) => position))]), numbers(20))
+      assert.strictEqual((yield* saveFor("direct-last", "last"))["position"], 21)
+    })
+  )
+
+  it.effect("a row that is replaced keeps its position", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* line("1", "x", "one"))["number"], 1)
+      assert.strictEqual((yield* line("2", "y", "two"))["number"], 2)
+      assert.deepStrictEqual(yield* line("3", "x", "three"), {
+        id: "1",
+        page: "p",
+        slot: "x",
+        text: "three",
+        number: 1
+      })
+      assert.isUndefined(yield* find(Line, "3"))
+      assert.strictEqual(yield* refused(line("2", "x", "of another")), "AlreadyExists")
+      assert.strictEqual((yield* find(Line, "1"))?.["text"], "three")
+      const given = yield* together(20, (index) => line(`c${index}`, `s${index % 10}`, "t"))
+      assert.deepStrictEqual(sorted([...new Set(given.map(({ number }) => number))]), numbers(12).slice(2))
+    })
+  )
+
+  it.effect("versions count saves and refuse what is stale", () =>
+    Effect.gen(function* () {
+      const made = yield* execute(Account, "create", "versioned", { input: { name: "versioned" } })
+      assert.strictEqual(made.version, 1)
+      const added = yield* execute(Account, "add", "versioned", { input: { amount: 5 }, expectedVersion: 1 })
+      assert.strictEqual(added.version, 2)
+      const overwrite = (key: string, version: number) => execute(Account, "overwrite", key, { input: { version } })
+      assert.strictEqual(yield* refused(overwrite("versioned", 1)), "VersionConflict")
+      assert.strictEqual(yield* refused(overwrite("versioned", 3)), "VersionConflict")
+      assert.strictEqual(yield* refused(overwrite("not-there", 3)), "VersionConflict")
+      assert.isUndefined(yield* find(Account, "not-there"))
+      assert.strictEqual((yield* overwrite("versioned", 2)).version, 3)
+      assert.strictEqual((yield* overwrite("versioned", 0)).version, 4)
+      assert.strictEqual((yield* overwrite("fresh", 0)).version, 1)
+      assert.strictEqual(
+        yield* refused(execute(Account, "add", "versioned", { input: { amount: 1 }, expectedVersion: 1 })),
+        "VersionConflict"
+      )
+      // A create of a key that is there replaces it, and counts on.
+      const again = yield* execute(Account, "create", "versioned", { input: { name: "versioned" } })
+      assert.strictEqual(again.version, 5)
+      const row = { id: "versioned", name: "versioned", balance: 1 }
+      assert.strictEqual(yield* refused(save(Account, { ...row, version: 2 })), "VersionConflict")
+      assert.strictEqual((yield* save(Account, { ...row, version: 5 }))["version"], 6)
+      assert.strictEqual((yield* save(Account, { ...row, version: 0 }))["version"], 7)
+    })
+  )
+}

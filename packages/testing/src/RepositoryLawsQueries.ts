@@ -1,0 +1,106 @@
+/** What a store finds: filters, orders and pages, held against a model. */
+import * as Query from "@tenon/core/Query"
+import { RowStore } from "@tenon/core/RowStore"
+import { assert } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { Sample } from "./RepositoryLawsDomain.ts"
+import type { It } from "./RepositoryLawsCalls.ts"
+import { type SampleRow, randomly, samples } from "./RepositoryLawsSamples.ts"
+import * as Testing from "./Testing.ts"
+
+/** Declares them. */
+export const declare = (it: It): void => {
+  it.effect("filters, orders and pages agree with a model", () =>
+    Effect.gen(function* () {
+      const rows = yield* RowStore
+      const by = Testing.actor({ tenantId: "tenant-pages" })
+      const all = samples(11, 80).map((row, index) => ({ ...row, id: `page-${index}` }))
+      for (const row of all) yield* rows.save(by, Sample, row)
+      const random = randomly(23)
+      for (let round = 0; round < 150; round++) {
+        const parameters = anyParameters(random, all)
+        const query = yield* Effect.fromResult(Query.parse(Sample, parameters))
+        const expected = model(all, query)
+        assert.strictEqual(yield* rows.count(by, Sample, query), expected.length, JSON.stringify(parameters))
+        const given: Array<unknown> = []
+        let after: string | undefined
+        do {
+          const next = yield* Effect.fromResult(Query.parse(Sample, { ...parameters, after }))
+          const page = yield* rows.page(by, Sample, next)
+          assert.isAtMost(page.items.length, query.limit)
+          given.push(...page.items.map(({ id }) => id))
+          after = page.next
+        } while (after !== undefined)
+        assert.deepStrictEqual(
+          given,
+          expected.map(({ id }) => id),
+          JSON.stringify(parameters)
+        )
+      }
+    })
+  )
+}
+
+const fields = ["id", "text", "count", "score", "flag", "at", "level", "note"]
+
+const anyParameters = (random: (below: number) => number, rows: ReadonlyArray<SampleRow>): Query.Parameters => {
+  const filters = Array.from({ length: random(3) }, () => {
+    const field = fields[random(fields.length)] as string
+    const operator = Query.operators[random(Query.operators.length)] as Query.Operator
+    const value = () => String(rows[random(rows.length)]?.[field] ?? "")
+    if (operator === "null") return { field, operator, value: String(random(2) === 0) }
+    // A list is separated by commas, so its values must not hold any.
+    const list = () => [value(), value(), value()].filter((each) => !each.includes(","))
+    return { field, operator, value: operator === "in" ? list().join(",") || value().replaceAll(",", "") : value() }
+  })
+  const sortable = fields.filter((field) => field !== "note")
+  const sort = Array.from(
+    { length: random(4) },
+    () => `${random(2) === 0 ? "-" : ""}${sortable[random(sortable.length)]}`
+  )
+  return { filters, sort: sort.join(","), limit: String(1 + random(30)) }
+}
+
+/** As the bytes of UTF-8 compare: not how the stores do it, but what they mean. */
+const compare = (x: unknown, y: unknown, kind: string): number => {
+  if (kind === "timestamp") return Date.parse(String(x)) - Date.parse(String(y))
+  if (typeof x !== "string" || typeof y !== "string") return Number(x) < Number(y) ? -1 : Number(x) > Number(y) ? 1 : 0
+  const [left, right] = [new TextEncoder().encode(x), new TextEncoder().encode(y)]
+  for (let index = 0; index < Math.min(left.length, right.length); index++) {
+    if (left[index] !== right[index]) return Number(left[index]) - Number(right[index])
+  }
+  return left.length - right.length
+}
+
+const model = (rows: ReadonlyArray<SampleRow>, { filters, order }: Query.Query): ReadonlyArray<SampleRow> =>
+  rows
+    .filter((row) =>
+      filters.every(({ column: { field, kind }, operator, value }) => {
+        const actual = row[field] ?? null
+        if (operator === "null") return (actual === null) === value
+        if (actual === null) return false
+        if (operator === "in") return [value].flat().some((each) => compare(actual, each, kind) === 0)
+        const difference = compare(actual, value, kind)
+        switch (operator) {
+          case "eq":
+            return difference === 0
+          case "ne":
+            return difference !== 0
+          case "lt":
+            return difference < 0
+          case "lte":
+            return difference <= 0
+          case "gt":
+            return difference > 0
+          case "gte":
+            return difference >= 0
+        }
+      })
+    )
+    .toSorted((x, y) => {
+      for (const { column, descending } of order) {
+        const difference = compare(x[column.field], y[column.field], column.kind)
+        if (difference !== 0) return descending ? -difference : difference
+      }
+      return 0
+    })

@@ -1,0 +1,324 @@
+/* oxlint-disable typescript/no-explicit-any -- hostile messages are made by hand, past all types. */
+/** Attacks on keys, signatures and encryption, and on any part of a message that chance picks. */
+import * as Encryption from "@tenon/routing-slip/Encryption"
+import * as Keys from "@tenon/routing-slip/Keys"
+import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as SignedLog from "@tenon/routing-slip/SignedLog"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+import * as Jose from "jose"
+import { deflateRawSync } from "node:zlib"
+import { altered, entryOf, lastJws, refusedFor } from "../support/Hostile.ts"
+import { afterAlpha, alpha, begin, beta, deliver, done, keys, type KeyRing, world } from "../support/SignedWorld.ts"
+
+const on = (name: string, body: (ring: KeyRing) => Effect.Effect<void, any, any>) =>
+  it.effect(name, () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      done.length = 0
+      yield* Effect.provide(body(ring), world(ring)) as Effect.Effect<void>
+    })
+  )
+
+/** A newest entry in the place of the genuine one, whose header and payload are these texts, signed by alpha's own key. */
+const signedText = (
+  name: string,
+  reason: string,
+  text: (payload: string) => { readonly header: string; readonly payload: string }
+) =>
+  on(name, (ring) =>
+    Effect.gen(function* () {
+      const genuine = yield* afterAlpha(ring, "slip")
+      const key = yield* Effect.promise(() => Jose.importJWK({ ...ring.alpha.privateKey }, "Ed25519"))
+      const sign = async (message: any) => {
+        const payload = new TextDecoder().decode(Jose.base64url.decode(lastJws(message).split(".")[1] ?? ""))
+        const made = text(payload)
+        const input = `${Jose.base64url.encode(made.header)}.${Jose.base64url.encode(made.payload)}`
+        const signature = await crypto.subtle.sign("Ed25519", key as Jose.CryptoKey, new TextEncoder().encode(input))
+        return `${input}.${Jose.base64url.encode(new Uint8Array(signature))}`
+      }
+      const jws = yield* Effect.promise(() => sign(JSON.parse(new TextDecoder().decode(genuine))))
+      const body = altered(genuine, (message) => (message.headers.security_context.jws_signature = jws))
+      refusedFor(yield* deliver(beta.queue, body), reason)
+    })
+  )
+
+const header = '{"alg":"Ed25519","typ":"tenon-slip+jws","kid":"alpha"}'
+
+describe("a signature of the right key", () => {
+  const otherHeader = (name: string, other: string) =>
+    signedText(name, "bad-signature", (payload) => ({ header: other, payload }))
+  otherHeader("over a header with a critical extension", header.replace("}", ',"crit":["exp"],"exp":1}'))
+  otherHeader("over a header with an unencoded payload", header.replace("}", ',"crit":["b64"],"b64":false}'))
+  otherHeader("over a header that names an algorithm twice", header.replace("{", '{"alg":"none",'))
+  otherHeader("over a header that names a key server", header.replace("}", ',"jku":"https://evil.example/jwks"}'))
+  otherHeader("under the older name of the algorithm", header.replace("Ed25519", "EdDSA"))
+  signedText("over an entry with a key twice", "malformed", (payload) => ({
+    header,
+    payload: payload.replace("{", '{"index":7,')
+  }))
+  signedText("over an entry with members that nobody knows", "malformed", (payload) => ({
+    header,
+    payload: payload.replace("{", '{"admin":true,')
+  }))
+  signedText("over an entry of the future", "broken-log", (payload) => {
+    const entry = JSON.parse(payload)
+    return {
+      header,
+      payload: JSON.stringify({ ...entry, at: 61_000, transition: { ...entry.transition, at: 61_000 } })
+    }
+  })
+  signedText("over an entry for another tenant", "broken-log", (payload) => ({
+    header,
+    payload: JSON.stringify({ ...JSON.parse(payload), tenant_id: "tenant-b" })
+  }))
+})
+
+/** Gives the message that begins a slip whose step alpha is encrypted in this way. */
+const sealedBy = (ring: KeyRing, conceal: RoutingSlip.Sealer["conceal"]) =>
+  begin(ring, "slip", (builder) =>
+    builder.pipe(RoutingSlip.add(alpha, { amount: 3 }), RoutingSlip.encrypt({ conceal }))
+  )
+
+const encrypted = (name: string, make: (plain: Uint8Array<ArrayBuffer>, ring: KeyRing) => Promise<string>) =>
+  on(name, (ring) =>
+    Effect.gen(function* () {
+      const first = yield* sealedBy(ring, (activity, data) =>
+        Effect.map(
+          Effect.promise(() => make(new TextEncoder().encode(JSON.stringify({ activity, data })), ring)),
+          (jwe) => ({ data: jwe, encrypted: true })
+        )
+      )
+      refusedFor(yield* deliver(alpha.queue, first), "undecryptable")
+    })
+  )
+
+const publicKeyOf = (ring: KeyRing, name: "alphaData" | "betaData") =>
+  Jose.importJWK({ ...ring[name].publicKey, alg: "ECDH-ES+A256KW" }, "ECDH-ES+A256KW")
+const jweHeader = { alg: "ECDH-ES+A256KW", enc: "A256GCM", kid: "alpha-data" }
+
+describe("an encrypted step", () => {
+  on("of the proper kind is read", (ring) =>
+    Effect.gen(function* () {
+      const { conceal } = yield* Encryption.sealer
+      assert.deepStrictEqual(yield* deliver(alpha.queue, yield* sealedBy(ring, conceal)), { _tag: "Ack" })
+      assert.deepStrictEqual(done, ["alpha 1"])
+    })
+  )
+  encrypted("that was encrypted for another activity is refused, whoever has the keys", async (plain, ring) => {
+    const text = new TextDecoder().decode(plain).replace('"alpha"', '"beta"')
+    return new Jose.CompactEncrypt(new TextEncoder().encode(text))
+      .setProtectedHeader(jweHeader)
+      .encrypt(await publicKeyOf(ring, "alphaData"))
+  })
+  encrypted("for another key under this key's name is refused", async (plain, ring) =>
+    new Jose.CompactEncrypt(plain).setProtectedHeader(jweHeader).encrypt(await publicKeyOf(ring, "betaData"))
+  )
+  encrypted("for a key that nobody knows is refused", async (plain) => {
+    const { publicKey } = await Jose.generateKeyPair("ECDH-ES+A256KW", { crv: "X25519" })
+    return new Jose.CompactEncrypt(plain).setProtectedHeader({ ...jweHeader, kid: "../alpha-data" }).encrypt(publicKey)
+  })
+  encrypted("with a weaker way to agree on a key is refused", async (plain, ring) => {
+    const key = await Jose.importJWK({ ...ring.alphaData.publicKey, alg: "ECDH-ES+A128KW" }, "ECDH-ES+A128KW")
+    return new Jose.CompactEncrypt(plain).setProtectedHeader({ ...jweHeader, alg: "ECDH-ES+A128KW" }).encrypt(key)
+  })
+  encrypted("with a weaker cipher is refused", async (plain, ring) =>
+    new Jose.CompactEncrypt(plain)
+      .setProtectedHeader({ ...jweHeader, enc: "A128GCM" })
+      .encrypt(await publicKeyOf(ring, "alphaData"))
+  )
+  encrypted("with the public key as a shared secret is refused", async (plain, ring) =>
+    new Jose.CompactEncrypt(plain)
+      .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid: "alpha-data" })
+      .encrypt(Jose.base64url.decode(ring.alphaData.publicKey.x))
+  )
+  encrypted("that swells when it is unpacked is refused", async (_, ring) => {
+    const bomb = new TextEncoder().encode(
+      JSON.stringify({ activity: "alpha", data: { amount: 1, pad: " ".repeat(200_000) } })
+    )
+    assert.isBelow(deflateRawSync(bomb).byteLength, 1_000)
+    return new Jose.CompactEncrypt(bomb)
+      .setProtectedHeader({ ...jweHeader, zip: "DEF" })
+      .encrypt(await publicKeyOf(ring, "alphaData"))
+  })
+  encrypted("with a critical extension is refused", async (plain, ring) =>
+    new Jose.CompactEncrypt(plain)
+      .setProtectedHeader({ ...jweHeader, crit: ["exp"], exp: 1 })
+      .encrypt(await publicKeyOf(ring, "alphaData"), { crit: { exp: true } })
+  )
+  encrypted("with one bit changed is refused", async (plain, ring) => {
+    const jwe = await new Jose.CompactEncrypt(plain)
+      .setProtectedHeader(jweHeader)
+      .encrypt(await publicKeyOf(ring, "alphaData"))
+    const [head, key, iv, text = "", tag] = jwe.split(".")
+    return [head, key, iv, (text.startsWith("A") ? "B" : "A") + text.slice(1), tag].join(".")
+  })
+  encrypted("that is no JWE is refused", async () => "{}")
+})
+
+/** Every place in a message that decides something, as the path to it. */
+const places = (value: unknown, path: ReadonlyArray<string> = []): ReadonlyArray<ReadonlyArray<string>> =>
+  typeof value !== "object" || value === null
+    ? [path]
+    : [path, ...Object.entries(value).flatMap(([key, each]) => places(each, [...path, key]))]
+
+const changeAt = (message: any, path: ReadonlyArray<string>, change: (before: unknown) => unknown) => {
+  const last = path.at(-1)
+  if (last === undefined) return
+  const parent = path.slice(0, -1).reduce((at, key) => at[key], message)
+  const after = change(parent[last])
+  if (after === undefined && !Array.isArray(parent)) delete parent[last]
+  else parent[last] = after ?? null
+}
+
+const changes: ReadonlyArray<(before: unknown) => unknown> = [
+  () => undefined,
+  () => ({ __proto__: null, constructor: "x" }),
+  () => "../../etc/passwd",
+  (before) => (typeof before === "number" ? before + 1 : 1e300),
+  (before) => (typeof before === "string" && before !== "" ? before.slice(0, -1) : [before]),
+  (before) => (Array.isArray(before) ? [...before, ...before] : before !== true),
+  (before) => [before, before]
+]
+
+describe("a message changed anywhere", () => {
+  it.effect("is refused, and nothing is executed", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      yield* Effect.gen(function* () {
+        const genuine = yield* afterAlpha(ring, "slip")
+        const before = JSON.stringify(JSON.parse(new TextDecoder().decode(genuine)))
+        const all = places(JSON.parse(before)).filter((path) => path.length > 0 && !path.includes("trace_context"))
+        assert.isAbove(all.length, 40)
+        for (const path of all) {
+          for (const change of changes) {
+            const hostile = altered(genuine, (message) => changeAt(message, path, change))
+            if (new TextDecoder().decode(hostile) === before) continue
+            const settlement = yield* deliver(beta.queue, hostile)
+            assert.strictEqual(settlement._tag, "DeadLetter", `${path.join(".")}: ${new TextDecoder().decode(hostile)}`)
+            assert.deepStrictEqual(done, [], path.join("."))
+          }
+        }
+        assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
+      }).pipe(Effect.provide(world(ring)))
+    })
+  )
+
+  it.effect.prop(
+    "that names an activity by whatever text is refused before anything is looked up",
+    { activity: Schema.String },
+    ({ activity }) =>
+      Effect.gen(function* () {
+        if (/^[a-z][a-z0-9-]{0,62}$/.test(activity)) return
+        const ring = yield* keys
+        yield* Effect.gen(function* () {
+          const hostile = altered(yield* afterAlpha(ring, "slip"), ({ headers }) => {
+            headers.routing_slip.itinerary[0].activity = activity
+          })
+          refusedFor(yield* deliver(beta.queue, hostile), "malformed")
+        }).pipe(Effect.provide(world(ring)))
+      }),
+    { arbitrary: { runs: 25 } }
+  )
+
+  for (const activity of [
+    "node:child_process",
+    "./evil.js",
+    "https://evil.example/a.mjs",
+    "__proto__",
+    "a/../b",
+    "os.system",
+    ""
+  ]) {
+    on(`that names ${JSON.stringify(activity)} as its activity is refused`, (ring) =>
+      Effect.gen(function* () {
+        const hostile = altered(yield* afterAlpha(ring, "slip"), ({ headers }) => {
+          headers.routing_slip.itinerary[0].activity = activity
+        })
+        refusedFor(yield* deliver(beta.queue, hostile), "malformed")
+      })
+    )
+  }
+})
+
+/** Two worlds one after another over the same keys but for alpha's public half. */
+const grants = (ring: KeyRing, tenon: Keys.Grants) => ({
+  ...ring,
+  alpha: { ...ring.alpha, publicKey: { ...ring.alpha.publicKey, tenon } }
+})
+
+describe("a key", () => {
+  it.effect("that is revoked is refused at once for all it ever signed, with the reason that the set gives", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      const set = { revoked: false }
+      const reading = Effect.sync(() => ({
+        keys: Object.values(
+          grants(ring, { activities: ["alpha"], revoked: set.revoked, revoked_because: "its laptop was stolen" })
+        ).map(({ publicKey }) => publicKey)
+      }))
+      const fresh = Layer.fresh(Keys.layerReloading(reading, { maxAge: "1 second" }))
+      yield* Effect.gen(function* () {
+        const genuine = yield* afterAlpha(ring, "slip")
+        set.revoked = true
+        yield* TestClock.adjust("1100 millis")
+        const settlement = yield* deliver(beta.queue, genuine)
+        refusedFor(settlement, "revoked-key")
+        assert.include(settlement._tag === "DeadLetter" ? settlement.detail : "", "its laptop was stolen")
+      }).pipe(Effect.provide(world(ring, undefined, fresh)))
+    })
+  )
+
+  it.effect("that is new may be used by a clock that is a little behind, and not long before its time", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      for (const [notBefore, reason] of [
+        [30_000, undefined],
+        [120_000, "retired-key"]
+      ] as const) {
+        yield* Effect.gen(function* () {
+          const settlement = yield* deliver(beta.queue, yield* afterAlpha(ring, "slip"))
+          if (reason === undefined) assert.deepStrictEqual(settlement, { _tag: "Ack" })
+          else refusedFor(settlement, reason)
+        }).pipe(Effect.provide(world(grants(ring, { activities: ["alpha"], not_before: notBefore }))))
+      }
+    })
+  )
+
+  it.effect("to encrypt with is one that is in use: rotated in and out without a gap", () =>
+    Effect.gen(function* () {
+      const old = yield* Keys.generate("old", "enc", { activities: ["alpha"], retired_at: 120_000 })
+      const next = yield* Keys.generate("next", "enc", { activities: ["alpha"], not_before: 60_000 })
+      const stolen = yield* Keys.generate("stolen", "enc", { activities: ["alpha"], revoked: true })
+      const set = { keys: [stolen, old, next].map(({ publicKey }) => publicKey) }
+      yield* Effect.gen(function* () {
+        const { recipient } = yield* Keys.Keys
+        const kid = Effect.map(recipient("alpha"), (key) => key?.kid)
+        assert.strictEqual(yield* kid, "old")
+        yield* TestClock.adjust("90 seconds")
+        assert.include(["old", "next"], yield* kid)
+        yield* TestClock.adjust("60 seconds")
+        assert.strictEqual(yield* kid, "next")
+        assert.isUndefined(yield* recipient("beta"))
+      }).pipe(Effect.provide(Keys.layer(set)))
+    })
+  )
+
+  on("of the issuer cannot sign what an activity did, whatever its entry says", (ring) =>
+    Effect.gen(function* () {
+      const genuine = yield* afterAlpha(ring, "slip")
+      const { sign } = yield* SignedLog.signer(ring.issuer.privateKey)
+      const entry = entryOf(lastJws(JSON.parse(new TextDecoder().decode(genuine))))
+      const jws = yield* sign({
+        ...entry,
+        transition: { type: "reauthorised", step: "1", at: 0, by: "issuer", obo_sha256: "x", expires_at: 1 }
+      })
+      const body = altered(genuine, (message) => (message.headers.security_context.jws_signature = jws))
+      // It may say that step 1 has a fresh authority; then step 1 is not done, and this is not the message of step 2.
+      refusedFor(yield* deliver(beta.queue, body), "broken-log")
+    })
+  )
+})

@@ -1,0 +1,346 @@
+/** Slips that act for a user: under zero trust, on the test clock; the last over a token endpoint on this machine. */
+import * as Activity from "@tenon/routing-slip/Activity"
+import { ActivityContext } from "@tenon/routing-slip/ActivityContext"
+import { HopStore, type SlipRecord } from "@tenon/routing-slip/HopStore"
+import * as OnBehalfOf from "@tenon/routing-slip/OnBehalfOf"
+import * as Reauthorisation from "@tenon/routing-slip/Reauthorisation"
+import * as Registry from "@tenon/routing-slip/Registry"
+import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as SignedLog from "@tenon/routing-slip/SignedLog"
+import * as TokenExchange from "@tenon/routing-slip/TokenExchange"
+import * as TokenExchangeHttp from "@tenon/routing-slip/TokenExchangeHttp"
+import * as Verify from "@tenon/routing-slip/Verify"
+import * as Wire from "@tenon/routing-slip/Wire"
+import * as Worker from "@tenon/routing-slip/Worker"
+import { Transport } from "@tenon/messaging/Transport"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as TestClock from "effect/testing/TestClock"
+import { keys, type KeyRing, world } from "../support/SignedWorld.ts"
+import { settled, story } from "../support/Slips.ts"
+import * as TokenEndpoint from "../support/TokenEndpoint.ts"
+
+const one = { tenantId: "default", correlationId: "one" }
+const target = { audience: "https://payments.example" }
+
+/** `alpha` calls others for the user, and so does its undoing for the workload; `beta` needs nobody. */
+const mesh = () => {
+  const did: Array<string> = []
+  const state = { betaFails: false, alphaIsTurnedAway: false }
+  const alpha = Activity.make("alpha", {
+    arguments: {},
+    log: { amount: Schema.Finite },
+    execute: () =>
+      Effect.gen(function* () {
+        const { current, identity } = yield* OnBehalfOf.AccessToken
+        if (state.alphaIsTurnedAway) return yield* new TokenExchange.AuthorityExpired({ reason: "status 401" })
+        did.push(`alpha as ${identity} by ${Redacted.value(yield* current)}`)
+        return { amount: 1 }
+      }),
+    compensate: () =>
+      Effect.gen(function* () {
+        const { current, identity } = yield* OnBehalfOf.AccessToken
+        const { oboToken } = yield* ActivityContext
+        did.push(`undo alpha as ${identity} by ${Redacted.value(yield* current)}, ${String(oboToken)}`)
+      })
+  }).pipe(OnBehalfOf.exchange(target))
+  const beta = Activity.make("beta", {
+    arguments: {},
+    execute: () =>
+      Effect.suspend(() => {
+        if (state.betaFails) return Effect.fail("no")
+        did.push("beta")
+        return Effect.void
+      })
+  })
+  return { did, state, alpha, beta, registry: Registry.make(alpha, beta) }
+}
+type Mesh = ReturnType<typeof mesh>
+
+const digestOf = (token: string) =>
+  TokenExchange.TokenExchange.pipe(
+    Effect.flatMap((tokens) => tokens.exchange(Redacted.make(token), target)),
+    Effect.map((issued) => Redacted.value(issued.token)),
+    Effect.provide(TokenExchange.layerMemory())
+  )
+
+const statusOf = Effect.gen(function* () {
+  return (yield* (yield* HopStore).slip("default", "one"))?.status
+})
+
+/** Lets time pass, second by second, until the slip stands so. Keys are used outside of the test's clock, which is waited for. */
+const reach = Effect.fnUntraced(function* (status: SlipRecord["status"], atMost = 60) {
+  for (let left = atMost; (yield* statusOf) !== status; left--) {
+    if (left === 0) return assert.fail(`it is ${yield* statusOf} and not ${status}`)
+    yield* TestClock.adjust("1 second")
+    yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+  }
+})
+
+/** Why the first message of alpha's queue that was set aside is there. */
+const deadLetter = Effect.fnUntraced(function* ({ alpha }: Mesh) {
+  const transport = yield* Transport
+  for (let left = 60; left > 0; left--) {
+    const [letter] = yield* transport.deadLetters(alpha.queue)
+    if (letter !== undefined) return letter.reason
+    yield* TestClock.adjust("1 second")
+    yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+  }
+  return undefined
+})
+
+const issuerOf = (ring: KeyRing) => Effect.map(SignedLog.signer(ring.issuer.privateKey), SignedLog.issuer)
+
+const dispatch = Effect.fnUntraced(function* (
+  { alpha, beta, registry }: Mesh,
+  ring: KeyRing,
+  token: string | undefined,
+  change: (builder: RoutingSlip.Builder<"alpha" | "beta">) => RoutingSlip.Builder<"alpha" | "beta"> = (builder) =>
+    builder
+) {
+  yield* RoutingSlip.builder(registry, one).pipe(
+    RoutingSlip.add(alpha, {}),
+    RoutingSlip.add(beta, {}),
+    token === undefined ? (builder) => builder : RoutingSlip.onBehalfOf(token),
+    RoutingSlip.sign(yield* issuerOf(ring)),
+    change,
+    RoutingSlip.dispatch
+  )
+})
+
+const withWorker = <A, E, R>(
+  { registry }: Mesh,
+  ring: KeyRing,
+  tokens: Layer.Layer<TokenExchange.TokenExchange>,
+  body: Effect.Effect<A, E, R>
+) => body.pipe(Effect.provide(Worker.layer(registry).pipe(Layer.provide(tokens), Layer.provideMerge(world(ring)))))
+
+/** A world in which tokens that are `lapsed` are not accepted; `body` starts it. */
+const on = (
+  name: string,
+  body: (mesh: Mesh, ring: KeyRing, lapsed: Set<string>) => Effect.Effect<void, unknown, any>
+) =>
+  it.effect(name, () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      const it = mesh()
+      const lapsed = new Set<string>()
+      const tokens = TokenExchange.layerMemory({ accepts: (subject) => !lapsed.has(Redacted.value(subject)) })
+      yield* withWorker(it, ring, tokens, body(it, ring, lapsed)) as Effect.Effect<void, unknown>
+    })
+  )
+
+describe("a slip on behalf of a user", () => {
+  on("is carried out with tokens exchanged for each activity", (mesh, ring) =>
+    Effect.gen(function* () {
+      yield* dispatch(mesh, ring, "ada")
+      yield* reach("completed")
+      assert.deepStrictEqual(mesh.did, [`alpha as user by ${yield* digestOf("ada")}`, "beta"])
+    })
+  )
+
+  on("is undone under the workload's identity, without the user's token", (mesh, ring) =>
+    Effect.gen(function* () {
+      mesh.state.betaFails = true
+      yield* dispatch(mesh, ring, "ada")
+      yield* reach("faulted")
+      assert.deepStrictEqual(mesh.did, [
+        `alpha as user by ${yield* digestOf("ada")}`,
+        "undo alpha as workload by https://payments.example for the workload, undefined"
+      ])
+    })
+  )
+
+  on("is suspended once its token has expired, executes nothing, and goes on with a fresh one", (mesh, ring, lapsed) =>
+    Effect.gen(function* () {
+      lapsed.add("ada")
+      yield* dispatch(mesh, ring, "ada", RoutingSlip.lifetime("1 hour"))
+      yield* reach("suspended")
+      yield* TestClock.adjust("2 hours")
+      assert.strictEqual(yield* statusOf, "suspended")
+      assert.deepStrictEqual(mesh.did, [])
+      assert.deepStrictEqual(yield* story(one), ["dispatched 0", "suspended 1"])
+      const store = yield* HopStore
+      assert.include((yield* store.events("default", "one"))[1]?.detail, "AuthorityExpired")
+
+      // After its manifest has expired too: the fresh authority is what counts.
+      yield* Reauthorisation.resume(one, {
+        token: Redacted.make("ada again"),
+        issuer: yield* issuerOf(ring),
+        by: "operator"
+      })
+      assert.strictEqual(yield* statusOf, "executing")
+      yield* reach("completed")
+      assert.deepStrictEqual(mesh.did, [`alpha as user by ${yield* digestOf("ada again")}`, "beta"])
+      const report = yield* Verify.verify((yield* store.slip("default", "one"))?.body ?? new Uint8Array())
+      assert.deepStrictEqual(
+        report.entries.map(({ kid, what }) => `${kid}: ${what}`),
+        ["issuer: manifest", "issuer: reauthorised 1", "alpha: executed 1", "beta: executed 2"]
+      )
+    })
+  )
+
+  on("is suspended where it has no token at all, and where an activity is turned away with it", (mesh, ring) =>
+    Effect.gen(function* () {
+      yield* dispatch(mesh, ring, undefined)
+      yield* reach("suspended")
+      mesh.state.alphaIsTurnedAway = true
+      const fresh = { token: Redacted.make("ada"), issuer: yield* issuerOf(ring), by: "operator" }
+      yield* Reauthorisation.resume(one, fresh)
+      yield* reach("suspended")
+      mesh.state.alphaIsTurnedAway = false
+      yield* Reauthorisation.resume(one, fresh)
+      yield* reach("completed")
+    })
+  )
+
+  on("that is suspended can be tried again as it is, once the issuer accepts its token", (mesh, ring, lapsed) =>
+    Effect.gen(function* () {
+      lapsed.add("ada")
+      yield* dispatch(mesh, ring, "ada")
+      yield* reach("suspended")
+      lapsed.clear()
+      yield* (yield* HopStore).resume("default", "one")
+      yield* reach("completed")
+    })
+  )
+
+  on("that is suspended turns back at its deadline", (mesh, ring, lapsed) =>
+    Effect.gen(function* () {
+      lapsed.add("ada")
+      yield* dispatch(mesh, ring, "ada", RoutingSlip.within("1 hour"))
+      yield* reach("suspended")
+      yield* TestClock.adjust("58 minutes")
+      assert.strictEqual(yield* statusOf, "suspended")
+      yield* reach("faulted", 180)
+      assert.deepStrictEqual(yield* story(one), ["dispatched 0", "suspended 1", "faulted 1"])
+      assert.deepStrictEqual(mesh.did, [])
+    })
+  )
+
+  on("that is suspended turns back at once where it is cancelled", (mesh, ring, lapsed) =>
+    Effect.gen(function* () {
+      lapsed.add("ada")
+      yield* dispatch(mesh, ring, "ada")
+      yield* reach("suspended")
+      yield* (yield* HopStore).cancel("default", "one", "operator")
+      yield* reach("cancelled")
+    })
+  )
+
+  on("takes its fresh token only from who may begin slips", (mesh, ring, lapsed) =>
+    Effect.gen(function* () {
+      lapsed.add("ada")
+      yield* dispatch(mesh, ring, "ada")
+      yield* reach("suspended")
+      const unsigned = yield* Effect.flip(Reauthorisation.resume(one, { token: Redacted.make("eve"), by: "eve" }))
+      assert.strictEqual(unsigned._tag, "Refused")
+      assert.strictEqual(yield* statusOf, "suspended")
+      // Alpha's worker holds a key of the mesh, but not one that begins slips.
+      const issuer = SignedLog.issuer(yield* SignedLog.signer(ring.alpha.privateKey))
+      yield* Reauthorisation.resume(one, { token: Redacted.make("eve"), issuer, by: "eve" })
+      assert.strictEqual(yield* deadLetter(mesh), "not-authorised")
+      assert.deepStrictEqual(mesh.did, [])
+    })
+  )
+
+  on("that goes on is not mistaken for the message that was suspended", (mesh, ring, lapsed) =>
+    Effect.gen(function* () {
+      lapsed.add("ada")
+      yield* dispatch(mesh, ring, "ada")
+      yield* reach("suspended")
+      const store = yield* HopStore
+      const [old] = yield* store.suspended("default", "one")
+      const fresh = { token: Redacted.make("ada again"), issuer: yield* issuerOf(ring), by: "operator" }
+      const both = yield* Effect.all(
+        [Effect.exit(Reauthorisation.resume(one, fresh)), Effect.exit(Reauthorisation.resume(one, fresh))],
+        {
+          concurrency: "unbounded"
+        }
+      )
+      assert.deepStrictEqual(both.map(({ _tag }) => _tag).toSorted(), ["Failure", "Success"], "one of two")
+      yield* reach("completed")
+      assert.isDefined(old)
+      if (old !== undefined) yield* (yield* Transport).publish(old.message)
+      assert.strictEqual(yield* deadLetter(mesh), "forked")
+      assert.strictEqual(mesh.did.length, 2, "what was done is not done again")
+    })
+  )
+
+  it.effect("waits for a token endpoint that is down, which is no failure of the step; its deadline counts", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      const its = mesh()
+      const down = new TokenExchange.ExchangeUnavailable({ reason: "nobody answers" })
+      const tokens = Layer.succeed(TokenExchange.TokenExchange, { exchange: () => down, workload: () => down })
+      yield* withWorker(
+        its,
+        ring,
+        tokens,
+        Effect.gen(function* () {
+          yield* dispatch(its, ring, "ada", RoutingSlip.within("3 minutes"))
+          yield* reach("faulted", 400)
+          assert.isAbove((yield* story(one)).filter((event) => event === "retrying 1").length, 8)
+          const { headers } = yield* Wire.decode(
+            (yield* (yield* HopStore).slip("default", "one"))?.body ?? new Uint8Array()
+          )
+          assert.strictEqual(headers.routing_slip.fault?.error, "DeadlineExceeded")
+        })
+      )
+    })
+  )
+
+  it.effect("turns back where its issuer does not let the user do this", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      const its = mesh()
+      const no = new TokenExchange.AuthorityRefused({ reason: "invalid_target" })
+      const tokens = Layer.succeed(TokenExchange.TokenExchange, { exchange: () => no, workload: () => no })
+      yield* withWorker(
+        its,
+        ring,
+        tokens,
+        Effect.gen(function* () {
+          yield* dispatch(its, ring, "ada")
+          yield* reach("faulted")
+          assert.deepStrictEqual(its.did, [])
+        })
+      )
+    })
+  )
+
+  it.live("over a real token endpoint: suspended, resumed, and the exchanged token stored nowhere", () =>
+    Effect.gen(function* () {
+      const endpoint = yield* TokenEndpoint.make
+      endpoint.lapsed.add("ada")
+      const ring = yield* keys
+      const its = mesh()
+      const tokens = TokenExchangeHttp.layer({
+        endpoint: endpoint.url,
+        client: { id: "worker", secret: Redacted.make("secret") }
+      }).pipe(Layer.provide(FetchHttpClient.layer))
+      yield* withWorker(
+        its,
+        ring,
+        tokens,
+        Effect.gen(function* () {
+          yield* dispatch(its, ring, "ada")
+          assert.strictEqual((yield* settled(one))?.status, "suspended")
+          yield* Reauthorisation.resume(one, { token: Redacted.make("ada2"), issuer: yield* issuerOf(ring), by: "op" })
+          const slip = yield* settled(one)
+          assert.strictEqual(slip?.status, "completed")
+          assert.deepStrictEqual(its.did, ["alpha as user by https://payments.example for ada2", "beta"])
+          const kept = [
+            new TextDecoder().decode(slip?.body),
+            JSON.stringify(yield* (yield* HopStore).events("default", "one"))
+          ].join()
+          assert.notInclude(kept, "payments.example for")
+        })
+      )
+    }).pipe(Effect.scoped)
+  )
+})
