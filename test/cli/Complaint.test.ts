@@ -23,7 +23,7 @@ describe("a command that fails says why", () => {
         Effect.scoped(Layer.build(NodeHttpServer.layer(() => createServer(), { port, host: "127.0.0.1" })))
       )
       taken.close()
-      assert.include(Complaint.wordsFor(failure), `address already in use 127.0.0.1:${port}`)
+      assert.include(Complaint.wordsFor(failure), `address already in use 127.0.0.1:${port}. PORT and HOST name`)
     })
   )
 

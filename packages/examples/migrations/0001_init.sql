@@ -160,6 +160,77 @@ create policy "relay" on "tenon"."outbox" to "tenon_relay"
 grant select, insert on "tenon"."outbox" to "tenon_app";
 grant select, update, delete on "tenon"."outbox" to "tenon_relay";
 
+-- New table tenon.runs
+create table "tenon"."runs" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "workflow" text collate "C" not null,
+  "key" text collate "C" not null,
+  "id" text collate "C",
+  "actor" jsonb,
+  "input" text collate "C",
+  "status" text collate "C" not null default 'waiting'::text,
+  "problem" text collate "C",
+  "token" bigint not null default '0'::bigint,
+  "due_at" timestamp with time zone not null default now(),
+  "began_at" timestamp with time zone,
+  "failures" bigint not null default '0'::bigint,
+  "mail" bigint not null default '0'::bigint,
+  "cancelled" boolean not null default false,
+  "mirrored" boolean not null default false,
+  "created_at" timestamp with time zone not null default now(),
+  constraint "runs__pkey" primary key ("tenant_id", "workflow", "key"),
+  constraint "runs__status__check" check ("status" = any (array['waiting'::text, 'running'::text, 'paused'::text, 'done'::text, 'failed'::text, 'cancelled'::text]))
+);
+create index "runs__due_at__idx" on "tenon"."runs" ("due_at");
+alter table "tenon"."runs" enable row level security;
+alter table "tenon"."runs" force row level security;
+create policy "tenant_isolation" on "tenon"."runs" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+create policy "relay" on "tenon"."runs" to "tenon_relay"
+  using (true)
+  with check (true);
+grant select, insert, update on "tenon"."runs" to "tenon_app";
+grant select, update on "tenon"."runs" to "tenon_relay";
+
+-- New table tenon.run_journal
+create table "tenon"."run_journal" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "workflow" text collate "C" not null,
+  "key" text collate "C" not null,
+  "seq" bigint not null,
+  "operation" bigint not null,
+  "kind" text collate "C" not null,
+  "name" text collate "C" not null,
+  "started_at" timestamp with time zone not null,
+  "ended_at" timestamp with time zone not null,
+  "outcome" text collate "C" not null,
+  constraint "run_journal__pkey" primary key ("tenant_id", "workflow", "key", "seq")
+);
+alter table "tenon"."run_journal" enable row level security;
+alter table "tenon"."run_journal" force row level security;
+create policy "tenant_isolation" on "tenon"."run_journal" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert on "tenon"."run_journal" to "tenon_app";
+
+-- New table tenon.run_signals
+create table "tenon"."run_signals" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "workflow" text collate "C" not null,
+  "key" text collate "C" not null,
+  "name" text collate "C" not null,
+  "payload" text collate "C" not null,
+  "created_at" timestamp with time zone not null default now(),
+  constraint "run_signals__pkey" primary key ("tenant_id", "workflow", "key", "name")
+);
+alter table "tenon"."run_signals" enable row level security;
+alter table "tenon"."run_signals" force row level security;
+create policy "tenant_isolation" on "tenon"."run_signals" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert on "tenon"."run_signals" to "tenon_app";
+
 -- New table tenon.audit_log
 create table "tenon"."audit_log" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),

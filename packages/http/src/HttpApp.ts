@@ -50,6 +50,8 @@ export interface Options {
   readonly cors?: Cors.Options
   /** Further routes of the host; its own `/` takes the place of the page there. */
   readonly routes?: ReadonlyArray<Routes.Route>
+  /** Run once the door begins to close: what answers without end has to end, or it keeps the server from closing. */
+  readonly onClosing?: Effect.Effect<void>
 }
 
 /** Serves the interpreter's registry. */
@@ -70,7 +72,7 @@ export const layer = (
       const find = Routes.make([
         ...Rest.routes({ interpreter, bodyLimit }),
         ...Health.routes({ checks, draining: () => draining, metrics }),
-        ...Documentation.routes(interpreter.registry, options.info),
+        ...Documentation.routes(interpreter.registry, options.info, routes),
         ...(routes.some(({ method, path }) => method === "GET" && path === "/") ? [] : [home]),
         ...routes
       ])
@@ -91,7 +93,7 @@ export const layer = (
       yield* Effect.addFinalizer(() =>
         Effect.andThen(
           Effect.sync(() => void (draining = true)),
-          Effect.sleep(options.drainMillis ?? 0)
+          Effect.andThen(Effect.sleep(options.drainMillis ?? 0), options.onClosing ?? Effect.void)
         )
       )
     })

@@ -57,7 +57,7 @@ export const make =
     const invocation = invocationOf(action, claims, ctx.key, body)
     const what = `${action.resource}.${action.name}`
     const step = await ctx.run(action.name, () => execute(setting, action, invocation, claims, ctx), Attempt.retry)
-    await setting.reached?.("journaled", what)
+    await setting.reached?.("journaled", what, claims.actor.tenantId)
     const { actor, idempotencyKey } = invocation
     // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
     const id =
@@ -67,7 +67,7 @@ export const make =
     for (const [index, delivery] of step.deliveries.entries()) {
       Handler.send(setting, ctx, actor, delivery, { id: SignedContext.follow(id, index), ...from }, keyId)
     }
-    await setting.reached?.("delivered", what)
+    await setting.reached?.("delivered", what, actor.tenantId)
     return step.version === undefined ? { result: step.result } : { result: step.result, version: step.version }
   }
 
@@ -118,7 +118,7 @@ const execute = async (
       )
     )
   )
-  const effect = setting.reached === undefined ? plain : watched(plain, what)
+  const effect = setting.reached === undefined ? plain : watched(plain, what, claims.actor.tenantId)
   const settled = await Attempt.settle(setting.context, effect, ctx.request().attemptCompletedSignal)
   if (Result.isSuccess(settled)) {
     const { executed, trace } = settled.success
@@ -132,10 +132,10 @@ const execute = async (
   throw waits ? new Error(failure.message) : WireError.toTerminal(failure, action.errors)
 }
 
-const watched = <A, E>(effect: Effect.Effect<A, E>, what: string): Effect.Effect<A, E> =>
+const watched = <A, E>(effect: Effect.Effect<A, E>, what: string, tenantId: string): Effect.Effect<A, E> =>
   Effect.flatMap(Checkpoint, (reached) =>
-    reached("before", what).pipe(
+    reached("before", what, tenantId).pipe(
       Effect.andThen(effect),
-      Effect.onExit(() => reached("executed", what))
+      Effect.onExit(() => reached("executed", what, tenantId))
     )
   )

@@ -67,9 +67,9 @@ export const attempt = (
       setting.reached === undefined
         ? plain
         : Effect.flatMap(Checkpoint, (reached) =>
-            reached("before", name).pipe(
+            reached("before", name, claims.actor.tenantId).pipe(
               Effect.andThen(plain),
-              Effect.tap(() => reached("executed", name))
+              Effect.tap(() => reached("executed", name, claims.actor.tenantId))
             )
           )
     const settled = await Attempt.settle(
@@ -158,7 +158,7 @@ export const attempt = (
     if (reached === undefined || performed.length === 0) return undefined
     const names = performed
     performed = []
-    return Promise.all(names.map((name) => reached("journaled", name))).then(() => {})
+    return Promise.all(names.map((name) => reached("journaled", name, claims.actor.tenantId))).then(() => {})
   }
   return driver.run(context, Span.resume(claims.trace, program), between)
 }

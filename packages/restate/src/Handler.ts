@@ -21,13 +21,15 @@ export interface Setting {
   /** The context of the layer that serves the handlers; steps run in it. */
   readonly context: Context.Context<never>
   /** Called at a checkpoint; `undefined` where nobody listens, so that it costs nothing. */
-  readonly reached: ((point: Point, what: string) => Promise<void>) | undefined
+  readonly reached: ((point: Point, what: string, tenantId: string) => Promise<void>) | undefined
 }
 
 /** Reads the checkpoint's listener from a context. */
 export const listener = (context: Context.Context<never>): Setting["reached"] => {
   const listen = Context.getOrUndefined(context, Checkpoint)
-  return listen === undefined ? undefined : (point, what) => Effect.runPromiseWith(context)(listen(point, what))
+  return listen === undefined
+    ? undefined
+    : (point, what, tenantId) => Effect.runPromiseWith(context)(listen(point, what, tenantId))
 }
 
 /** Whether a handler is past everything that its journal held when the attempt began. */

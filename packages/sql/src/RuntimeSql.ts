@@ -29,12 +29,12 @@ const again = Schedule.upTo(Schedule.exponential("50 millis"), { times: 6 })
 const atOutbox = { deliverByOutbox: true } as const
 
 /** The receipt makes an action that a crash interrupts the same action when it is tried again. */
-const watched = <A, E>(effect: Effect.Effect<A, E>, { action, resource }: Invocation): Effect.Effect<A, E> =>
+const watched = <A, E>(effect: Effect.Effect<A, E>, { action, actor, resource }: Invocation): Effect.Effect<A, E> =>
   Effect.flatMap(Checkpoint, (reached) => {
     const what = `${resource}.${action}`
-    const attempt = reached("before", what).pipe(
+    const attempt = reached("before", what, actor.tenantId).pipe(
       Effect.andThen(effect),
-      Effect.tap(() => reached("executed", what))
+      Effect.tap(() => reached("executed", what, actor.tenantId))
     )
     const again: Effect.Effect<A, E> = Effect.catchDefect(attempt, (defect) =>
       isCrash(defect) ? Effect.suspend(() => again) : Effect.die(defect)
