@@ -233,15 +233,18 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
             assert.strictEqual((yield* call("POST", "/api/v1/widgets", { name: "bolt" })).status, 201)
             yield* Effect.sleep(10)
           }
-          const metrics = yield* Effect.promise(() => fetch(`${url}/metrics`).then((answer) => answer.text()))
-          for (const line of [
+          const lines = [
             /^tenon_db_connections\{state="idle"\} [1-9]/m,
             /^tenon_db_pending_requests 0$/m,
             /^tenon_db_connection_wait_seconds_count [1-9]/m,
             /^tenon_outbox_pending 0$/m
-          ]) {
-            assert.match(metrics, line)
-          }
+          ]
+          // How the pool stands is noted about once a second.
+          const metrics = yield* Effect.promise(() => fetch(`${url}/metrics`).then((answer) => answer.text())).pipe(
+            Effect.delay(100),
+            Effect.repeat({ until: (text) => lines.every((line) => line.test(text)), times: 50 })
+          )
+          for (const line of lines) assert.match(metrics, line)
         }
       }).pipe(Effect.scoped),
     60_000
