@@ -53,7 +53,7 @@ interface Receipt {
 /** A store with nothing in it, for the resources of a registry. */
 export const layer = (
   registry: Registry.Registry
-): Layer.Layer<MemoryStore | UnitOfWork | RowStore | Outbox | Receipts | RunEvents> =>
+): Layer.Layer<MemoryStore | UnitOfWork | RowStore | Outbox | Receipts | RunEvents | Tenants> =>
   Layer.merge(rowsLayer(registry), RunEventsMemory.layer)
 
 const rowsLayer = (registry: Registry.Registry) =>
