@@ -14,6 +14,7 @@ import * as PassOn from "./PassOn.ts"
 import { digestOf } from "./Security.ts"
 import type * as Slip from "./Slip.ts"
 import type * as StrictJson from "./StrictJson.ts"
+import * as TraceContext from "./TraceContext.ts"
 import * as Wire from "./Wire.ts"
 
 /** Begins the branches of the step at hand, to be done or undone. */
@@ -105,6 +106,8 @@ export const gather = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, limi
       digest
     }))
   }
+  const others = joined.envelopes.filter((each) => each.headers.message_id !== envelope.headers.message_id)
+  yield* TraceContext.linkTo(others.map(({ headers }) => headers.trace_context))
   const composed = yield* PassOn.compose(envelope, activity.name, transition, joined)
   const detail = verdict.good ? "" : `${composed.slip.fault?.error}: ${composed.slip.fault?.message}`
   return yield* PassOn.passOn(item, transition, composed, {
