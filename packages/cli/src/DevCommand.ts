@@ -106,9 +106,9 @@ Where it was set up from earlier declarations: remove ${this.directory}/postgres
 const migrate = Effect.fnUntraced(function* ({ migrations, registry }: TenonConfig) {
   const files = yield* Migrations.status({ directory: migrations })
   if (files.length === 0) return (yield* Migrations.ensure({ registry })).length === 0 ? 0 : 1
-  const ahead = yield* Migrations.generate({ registry, directory: migrations, dryRun: true })
-  if (ahead.files.length > 0) return yield* new DeclarationsAhead({ count: ahead.files.length })
   // A database that was set up before there were any files.
   yield* Migrations.adopt({ directory: migrations })
-  return (yield* Migrations.up({ directory: migrations })).length
+  const applied = yield* Migrations.up({ directory: migrations })
+  const ahead = yield* Migrations.generate({ registry, directory: migrations, dryRun: true })
+  return ahead.files.length === 0 ? applied.length : yield* new DeclarationsAhead({ count: ahead.files.length })
 }, Effect.provide(AdminSql.layerConfig))

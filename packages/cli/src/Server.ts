@@ -8,6 +8,7 @@ import * as Interpreter from "@tenon/core/Interpreter"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import type * as Registry from "@tenon/core/Registry"
+import * as Receipts from "@tenon/core/Receipts"
 import * as Repository from "@tenon/core/Repository"
 import * as Auth from "@tenon/http/Auth"
 import * as HttpApp from "@tenon/http/HttpApp"
@@ -21,9 +22,11 @@ import * as SchemaGuard from "@tenon/sql/SchemaGuard"
 import * as StoreSql from "@tenon/sql/StoreSql"
 import * as TenantSql from "@tenon/sql/TenantSql"
 import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as MeshBackend from "./MeshBackend.ts"
 import * as SlipRoutes from "./SlipRoutes.ts"
@@ -72,6 +75,25 @@ const httpLayer = ({ slips, title }: TenonConfig) =>
     })
   )
 
+/** `RECEIPT_RETENTION`, as "7 days": a day at least, since receipts answer for work that an outage has held up. */
+const retentionLayer = Layer.effect(
+  Receipts.Retention,
+  Config.Duration("RECEIPT_RETENTION").pipe(
+    Config.withDefault(Duration.days(7)),
+    Effect.filterOrFail(
+      (retention) => Duration.isGreaterThanOrEqualTo(retention, Duration.days(1)),
+      () => new RetentionTooShort()
+    )
+  )
+)
+
+/** Receipts would be gone before the work that they answer for. */
+class RetentionTooShort extends Schema.TaggedError<RetentionTooShort>()("RetentionTooShort", {}) {
+  override get message() {
+    return "RECEIPT_RETENTION must be a day at least."
+  }
+}
+
 /** Says whether the database answers. */
 const databaseCheck = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -84,7 +106,7 @@ const databaseCheck = Layer.effectDiscard(
 /** The application: everything that serves, until its scope closes. */
 export const layer = (config: TenonConfig) => {
   const { registry, title, workflows } = config
-  return Layer.mergeAll(httpLayer(config), OutboxRelay.layer, databaseCheck).pipe(
+  return Layer.mergeAll(httpLayer(config), Layer.provide(OutboxRelay.layer, retentionLayer), databaseCheck).pipe(
     Layer.provideMerge(httpServerLayer),
     Layer.provideMerge(Interpreter.layer),
     Layer.provide(authLayer),

@@ -7,8 +7,10 @@ import type * as Policy from "@tenon/core/Policy"
 import * as Query from "@tenon/core/Query"
 import type * as Registry from "@tenon/core/Registry"
 import type * as Resource from "@tenon/core/Resource"
+import { RunEventType } from "@tenon/core/RunEvents"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as EventStream from "./EventStream.ts"
 import * as HttpFailure from "./HttpFailure.ts"
 import * as OpenApiExample from "./OpenApiExample.ts"
 import { type JsonSchema, Schemas } from "./OpenApiSchemas.ts"
@@ -95,7 +97,7 @@ const described = (route: Route, description: Description, schemas: Schemas, pro
 
 const operation = (endpoint: RestEndpoint.Endpoint, schemas: Schemas, problems: Problems): Json => {
   const { action, operation, resource } = endpoint
-  const name = action?.name ?? (operation === "find" ? "get" : operation)
+  const name = action?.name ?? (operation === "find" ? "get" : operation === "watch" ? "events" : operation)
   return {
     operationId: `${resource.name}_${name}`,
     tags: [resource.name],
@@ -108,6 +110,8 @@ const operation = (endpoint: RestEndpoint.Endpoint, schemas: Schemas, problems: 
 }
 
 const describe = ({ action, operation, resource }: RestEndpoint.Endpoint): string => {
+  if (operation === "watch")
+    return `What happens in a run of ${resource.name} while it goes on, and what has happened. A client that was cut off comes back with \`Last-Event-ID\`; after \`truncate\` it forgets the tokens of that step, after \`reset\` everything.`
   if (action === undefined)
     return operation === "list"
       ? `A page of ${resource.name} rows. Filter by field: \`?field=value\` or \`?field[operator]=value\`, with the operators ${Query.operators.join(", ")}.`
@@ -132,6 +136,8 @@ const inWords = (policy: Policy.Policy): string => {
   }
 }
 
+const eventTypes = ["reset", ...RunEventType.literals].map((each) => `\`${each}\``).join(", ")
+
 const text: JsonSchema = { type: "string" }
 
 const parameters = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): ReadonlyArray<Json> => {
@@ -140,6 +146,11 @@ const parameters = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Readonly
     ? [{ name: "id", in: "path", required: true, schema: { type: "string", minLength: 1, maxLength: 200 } }]
     : []
   if (endpoint.operation === "list") return listParameters(resource)
+  if (endpoint.operation === "watch")
+    return [
+      ...key,
+      { name: "Last-Event-ID", in: "header", description: "The last event that the caller has.", schema: text }
+    ]
   const versioned = Decision.versionField(resource) !== undefined
   if (action === undefined || Decision.isRead(action))
     return [
@@ -228,6 +239,14 @@ const success = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Json => {
   const etag = Decision.versionField(resource) === undefined ? {} : { ETag: { schema: text } }
   const notModified = "ETag" in etag ? { 304: { description: "The caller has this version." } } : {}
   if (operation === "list") return { 200: page(resource, schemas) }
+  if (operation === "watch")
+    return {
+      200: {
+        description: `Server-sent events: ${eventTypes}; the id of each is its number.`,
+        content: { [EventStream.contentType]: { schema: text } }
+      },
+      204: { description: "The caller has all there is." }
+    }
   if (action === undefined)
     return {
       200: { description: "The row.", headers: etag, content: json(rowOf(resource, schemas), schemas) },

@@ -137,8 +137,8 @@ export type Claim =
    * again from `pending` if that is needed: what the broker has of it may go.
    */
   | { readonly _tag: "Parked" }
-  /** It is done. `outgoing` is what was to be sent on, if that may not have happened. */
-  | { readonly _tag: "Done"; readonly outgoing: Outgoing | undefined }
+  /** It was done `age` milliseconds ago. `outgoing` is what was to be sent on, if that may not have happened. */
+  | { readonly _tag: "Done"; readonly outgoing: Outgoing | undefined; readonly age: number }
   /** Another message for this step or this place in the log was accepted before. */
   | { readonly _tag: "Forked"; readonly detail: string }
 

@@ -147,7 +147,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             }
             heads.set(place, digest)
           }
-          if (row?.status === "done") return { _tag: "Done", outgoing: row.message }
+          if (row?.status === "done") return { _tag: "Done", outgoing: row.message, age: now - row.due }
           if (row?.status === "halted") return { _tag: "Parked" }
           if (row !== undefined && row.due > now) {
             if (row.status === "claimed") row.message = incoming

@@ -26,7 +26,18 @@ import {
   type SlipEvent,
   type SlipRecord
 } from "./HopStore.ts"
-import { claimIn, columnsOf, Forked, keyOf, lease, messageOf, now, showAgain, where } from "./HopStoreSqlClaim.ts"
+import {
+  claimIn,
+  columnsOf,
+  Forked,
+  keyOf,
+  lease,
+  lightly,
+  messageOf,
+  now,
+  showAgain,
+  where
+} from "./HopStoreSqlClaim.ts"
 
 export { Transactions } from "@tenon/messaging/Transactions"
 
@@ -285,12 +296,16 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           return Effect.map(one(slip.tenantId, text, params), (rows) => rows.length === 1)
         },
         dispatched: (key, id) =>
-          one(
-            key.tenantId,
-            `update tenon.slip_hops set queue = null, message_id = null, body = null, pending_at = null
-              where ${where} and status = 'done' and message_id = $5`,
-            [...keyOf(key), id]
-          ).pipe(Effect.asVoid),
+          sql
+            .batch({ tenantId: key.tenantId }, [
+              lightly,
+              {
+                sql: `update tenon.slip_hops set queue = null, message_id = null, body = null, pending_at = null
+                  where ${where} and status = 'done' and message_id = $5`,
+                params: [...keyOf(key), id]
+              }
+            ])
+            .pipe(Effect.asVoid, Effect.catch(unavailable)),
         pending: (limit, grace) =>
           sql
             .batch({ tenantId: null, role: options.relayRole }, [{ sql: takePending, params: [limit, seconds(grace)] }])

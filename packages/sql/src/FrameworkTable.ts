@@ -20,7 +20,7 @@ export const required = (name: string, type: Type, value?: Default): Column => (
 /** A column that may be null. */
 export const optional = (name: string, type: Type): Column => ({ name, type, nullable: true })
 /** A constant default. */
-export const value = (of: string | number | ReadonlyArray<string>): Default => ({ _tag: "Value", value: of })
+export const value = (of: string | number | boolean | ReadonlyArray<string>): Default => ({ _tag: "Value", value: of })
 /** The transaction's time as a default. */
 export const now: Default = { _tag: "Now" }
 /** When a row was made. */

@@ -6,10 +6,14 @@
  *   resources without a tenant.
  * - `receipts`: what an execution came to, by its idempotency key (X2).
  * - `outbox`: deliveries and events that were committed with their rows and wait for the relay (X8).
+ * - `runs`, `run_journal`, `run_signals`: workflows' runs, what they have done, and what came for them. `mirrored` are
+ *   runs that another journal drives: these rows only tell of them. Texts of JSON are `text`, which can hold what `jsonb`
+ *   cannot, such as an escaped NUL in the result of a step.
  * - `audit_log`: denials; the application can add and read, never change.
  * - `api_keys`: hashes only. The relay sees the one row whose hash it presents in `app.api_key_hash`.
  * - `tenants`: who there is; the application sees its own tenant, the relay keeps all.
  * - `removed_values`: what a removed field held, kept when its column is nulled (E2).
+ * - `run_event_logs`, `run_events`: what may be watched of a run, numbered per run.
  * - Those of routing slips and queues: `MeshTables`.
  * - `_schema_versions`, `migrations`: what the database is at (E1, E3).
  */
@@ -137,6 +141,70 @@ export const tables: ReadonlyArray<Table> = [
       { role: "relay", privileges: ["select", "update", "delete"] }
     ]
   }),
+  ofTenant("runs", {
+    columns: [
+      required("workflow", "text"),
+      required("key", "text"),
+      optional("id", "text"),
+      optional("actor", "jsonb"),
+      optional("input", "text"),
+      required("status", "text", value("waiting")),
+      optional("problem", "text"),
+      // The fencing token of the newest claim.
+      required("token", "bigint", value(0)),
+      // When it may be claimed: it is due, or the lease of its claim has ended.
+      required("due_at", "timestamp with time zone", now),
+      optional("began_at", "timestamp with time zone"),
+      required("failures", "bigint", value(0)),
+      // Grows with every signal and cancellation.
+      required("mail", "bigint", value(0)),
+      required("cancelled", "boolean", value(false)),
+      required("mirrored", "boolean", value(false)),
+      createdAt
+    ],
+    key: ["workflow", "key"],
+    checks: [
+      {
+        name: SqlName.derived("runs", ["status"], "check"),
+        column: "status",
+        values: ["waiting", "running", "paused", "done", "failed", "cancelled"]
+      }
+    ],
+    indexes: [["due_at"]],
+    policies: [relayAll],
+    grants: [
+      { role: "app", privileges: ["select", "insert", "update"] },
+      { role: "relay", privileges: ["select", "update"] }
+    ]
+  }),
+  ofTenant("run_journal", {
+    columns: [
+      required("workflow", "text"),
+      required("key", "text"),
+      // The order in which it was journaled, which a replay repeats.
+      required("seq", "bigint"),
+      // The order in which it was begun.
+      required("operation", "bigint"),
+      required("kind", "text"),
+      required("name", "text"),
+      required("started_at", "timestamp with time zone"),
+      required("ended_at", "timestamp with time zone"),
+      required("outcome", "text")
+    ],
+    key: ["workflow", "key", "seq"],
+    grants: [{ role: "app", privileges: ["select", "insert"] }]
+  }),
+  ofTenant("run_signals", {
+    columns: [
+      required("workflow", "text"),
+      required("key", "text"),
+      required("name", "text"),
+      required("payload", "text"),
+      createdAt
+    ],
+    key: ["workflow", "key", "name"],
+    grants: [{ role: "app", privileges: ["select", "insert"] }]
+  }),
   ofTenant("audit_log", {
     columns: [
       required("id", "bigint", { _tag: "Identity" }),
@@ -160,6 +228,30 @@ export const tables: ReadonlyArray<Table> = [
     ],
     key: ["resource", "field", "key", "removed_at"],
     grants: [{ role: "app", privileges: ["select"] }]
+  }),
+  ofTenant("run_event_logs", {
+    columns: [
+      required("run", "text"),
+      required("last_seq", "bigint"),
+      required("updated_at", "timestamp with time zone", now)
+    ],
+    key: ["run"],
+    indexes: [["tenant_id", "updated_at"]],
+    grants: [{ role: "app", privileges: ["select", "insert", "update", "delete"] }]
+  }),
+  ofTenant("run_events", {
+    columns: [
+      required("run", "text"),
+      required("seq", "bigint"),
+      // An event with a key is kept once per run.
+      optional("key", "text"),
+      required("type", "text"),
+      required("data", "jsonb"),
+      createdAt
+    ],
+    key: ["run", "seq"],
+    uniques: [["tenant_id", "run", "key"]],
+    grants: [{ role: "app", privileges: ["select", "insert", "delete"] }]
   }),
   ...MeshTables.tables
 ]

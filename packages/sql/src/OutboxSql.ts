@@ -5,7 +5,7 @@
  * object of a tenant go out in order, by however many relays: a claimed row is hidden from others for a while (a
  * lease), and none is claimed while an earlier one to the same object is left. One that fails waits longer each time
  * and holds up its own object only; one that keeps failing for a reason that time does not mend is set aside for an
- * operator.
+ * operator. A delayed one is due when its time has come, and holds nothing up before.
  */
 import { Actor } from "@tenon/core/Actor"
 import * as Failure from "@tenon/core/Failure"
@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as SqlValue from "./SqlValue.ts"
 import type * as StoreTables from "./StoreTables.ts"
@@ -27,36 +28,61 @@ export interface Added {
   /** What its order is kept for. */
   readonly object: string
   readonly body: Schema.Json
+  readonly delayMillis: number
 }
 
-/** A delivery as a row; in order among those to the same object. */
-export const delivery = (of: Delivery): Added => ({
+/** A delivery as a row; in order among those to the same object. The outbox keeps its delay, and where it comes from. */
+export const delivery = (of: Delivery, trace: string | undefined): Added => ({
   kind: "delivery",
   object: `${of._tag === "Send" ? of.resource : of.workflow}/${of.key}`,
-  body: of
+  body: {
+    ...of,
+    ...(of._tag === "Signal" ? {} : { delayMillis: 0 }),
+    ...(trace === undefined ? {} : { trace })
+  },
+  delayMillis: of._tag === "Signal" ? 0 : of.delayMillis
 })
 
 /** An event as a row; in order among those of the same object. */
 export const event = ({ self }: Work, { name, payload }: OutboxEvent): Added => ({
   kind: "event",
   object: `${self.resource.name}/${self.key}`,
-  body: { name, payload }
+  body: { name, payload },
+  delayMillis: 0
 })
 
-/** Adds rows in order, due at once. The clock's time and not the transaction's, which began before it had its lock. */
+/** When a row of `r` is due. */
+export const dueAt = "clock_timestamp() + make_interval(secs => r.delay / 1000.0)"
+
+/** Adds rows in order. The clock's time and not the transaction's, which began before it had its lock. */
 export const add = (actor: Actor, rows: ReadonlyArray<Added>): Statement => ({
   sql:
     "insert into tenon.outbox (tenant_id, kind, object, actor, body, due_at) " +
-    "select $1, r.kind, r.object, $2::jsonb, r.body, clock_timestamp() " +
-    "from unnest($3::text[], $4::text[], $5::jsonb[]) with ordinality as r (kind, object, body, n) order by r.n",
+    `select $1, r.kind, r.object, $2::jsonb, r.body, ${dueAt} ` +
+    "from unnest($3::text[], $4::text[], $5::jsonb[], $6::bigint[]) " +
+    "with ordinality as r (kind, object, body, delay, n) order by r.n",
   params: [
     actor.tenantId,
     SqlValue.json(actor),
     rows.map(({ kind }) => kind),
     rows.map(({ object }) => object),
-    rows.map(({ body }) => SqlValue.json(body))
+    rows.map(({ body }) => SqlValue.json(body)),
+    rows.map(({ delayMillis }) => delayMillis)
   ]
 })
+
+/** Adds one delivery, once for its id. */
+export const accept = (actor: Actor, of: Delivery, id: string, trace: string | undefined): Statement => {
+  const { body, delayMillis, kind, object } = delivery(of, trace)
+  return {
+    sql:
+      "with fresh as (insert into tenon.receipts (tenant_id, key, action, fingerprint, outcome) " +
+      "values ($1, $2, 'accept', '', 'null') on conflict do nothing returning 1) " +
+      "insert into tenon.outbox (tenant_id, kind, object, actor, body, due_at) " +
+      `select $1, $3, $4, $5::jsonb, $6::jsonb, ${dueAt} from (select $7::bigint as delay) as r, fresh`,
+    params: [actor.tenantId, `accept:${id}`, kind, object, SqlValue.json(actor), SqlValue.json(body), delayMillis]
+  }
+}
 
 const signals = new WeakMap<TenantSql["Service"], Latch.Latch>()
 
@@ -68,7 +94,10 @@ export const signalOf = (sql: TenantSql["Service"]): Latch.Latch => {
 }
 
 /** How often other processes' deliveries are looked for. */
-const pollEvery = "1 second"
+const pollMillis = 1000
+
+/** Deliveries to how many objects are carried out at once. */
+const concurrency = 8
 
 /** How long a claimed delivery is hidden from other relays. */
 const leaseSeconds = 60
@@ -85,12 +114,18 @@ with due as materialized (
   select d.tenant_id, d.id from due as d where not exists (
     select from tenon.outbox as e
     where e.tenant_id = d.tenant_id and e.object = d.object and e.kind = 'delivery' and e.id < d.id
-      and e.due_at < 'infinity' and not exists (select from due as x where x.id = e.id)
+      and e.due_at < 'infinity' and (e.attempts > 0 or e.due_at <= now())
+      and not exists (select from due as x where x.id = e.id)
   )
 )
 update tenon.outbox as o set due_at = clock_timestamp() + make_interval(secs => $2), attempts = o.attempts + 1
 from ready as r where o.tenant_id = r.tenant_id and o.id = r.id
 returning o.id::text as id, o.tenant_id, o.object, o.actor, o.body, o.attempts::int as attempts`
+
+/** In how many milliseconds the next one is due. */
+const nextDue =
+  "select (extract(epoch from due_at - clock_timestamp()) * 1000)::double precision as millis from tenon.outbox " +
+  "where kind = 'delivery' and due_at > now() and due_at < 'infinity' order by due_at limit 1"
 
 const remove = "delete from tenon.outbox where tenant_id = any($1) and id = any($2)"
 
@@ -104,6 +139,8 @@ const postpone =
   "last_failure = $3 where tenant_id = $1 and id = $2"
 
 const setAside = "update tenon.outbox set due_at = 'infinity', last_failure = $3 where tenant_id = $1 and id = $2"
+
+const depth = "select count(*)::int as n from (select from tenon.outbox where kind = 'delivery' limit 10000) as o"
 
 const decodePending = Schema.decodeUnknownEffect(Schema.Struct({ actor: Actor, delivery: Delivery }))
 
@@ -126,17 +163,26 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
 
       const batch = (statements: ReadonlyArray<Statement>) => Effect.mapError(sql.batch(scope, statements), unavailable)
 
+      let nextMillis = pollMillis
+
       const claimed = (limit: number) =>
-        Effect.map(batch([{ sql: claim, params: [limit, leaseSeconds] }]), ([rows = []]) =>
-          rows
-            .map((row): Claimed => ({
-              id: String(row["id"]),
-              tenantId: String(row["tenant_id"]),
-              object: String(row["object"]),
-              attempts: Number(row["attempts"]),
-              row
-            }))
-            .toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1))
+        Effect.map(
+          batch([
+            { sql: claim, params: [limit, leaseSeconds] },
+            { sql: nextDue, params: [] }
+          ]),
+          ([rows = [], due = []]) => {
+            nextMillis = Math.max(1, Math.min(pollMillis, Number(due[0]?.["millis"] ?? pollMillis)))
+            return rows
+              .map((row): Claimed => ({
+                id: String(row["id"]),
+                tenantId: String(row["tenant_id"]),
+                object: String(row["object"]),
+                attempts: Number(row["attempts"]),
+                row
+              }))
+              .toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1))
+          }
         )
 
       const drain = Effect.fnUntraced(function* (
@@ -149,13 +195,12 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
         const delivered: Array<Claimed> = []
         const ends: Array<Statement> = []
         const left = new Set(rows)
-        const failedObjects = new Set<string>()
         let failure: Failure.ActionFailure | undefined
         const one = (each: Claimed) =>
           Effect.exit(
             Effect.flatMap(
               Effect.orDie(decodePending({ actor: each.row["actor"], delivery: each.row["body"] })),
-              (pending) => deliver({ id: each.id, ...pending })
+              (pending) => deliver({ id: each.id, trace: traceOf(each.row["body"]), ...pending })
             )
           )
         const settle = Effect.suspend(() =>
@@ -167,27 +212,30 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
                 ...(left.size > 0 ? [over(release, [...left])] : [])
               ])
         )
-        const deliverAll = Effect.gen(function* () {
-          for (const each of rows) {
-            const object = JSON.stringify([each.tenantId, each.object])
-            if (failedObjects.has(object)) continue
+        /** Those to one object, in order, until one fails. */
+        const deliverSome = Effect.fnUntraced(function* (some: ReadonlyArray<Claimed>) {
+          for (const each of some) {
             const exit = yield* one(each)
-            if (Exit.isSuccess(exit)) delivered.push(each)
-            else {
-              if (Cause.hasInterrupts(exit.cause)) return yield* Effect.interrupt
-              failedObjects.add(object)
-              const cause = Cause.squash(exit.cause)
-              failure = asFailure(cause)
-              const forGood = !(cause instanceof Failure.Unavailable) && each.attempts >= maxAttempts
-              ends.push({ sql: forGood ? setAside : postpone, params: [each.tenantId, each.id, wordsFor(failure)] })
-              yield* (forGood ? Effect.logError : Effect.logWarning)(
-                forGood ? "A delivery is set aside" : "A delivery failed and waits",
-                failure.message
-              ).pipe(Effect.annotateLogs({ outbox: each.id, object: each.object, attempts: each.attempts }))
+            if (Exit.isSuccess(exit)) {
+              delivered.push(each)
+              left.delete(each)
+              continue
             }
+            if (Cause.hasInterrupts(exit.cause)) return yield* Effect.interrupt
+            const cause = Cause.squash(exit.cause)
+            const why = asFailure(cause)
+            failure = why
+            const forGood = !(cause instanceof Failure.Unavailable) && each.attempts >= maxAttempts
+            ends.push({ sql: forGood ? setAside : postpone, params: [each.tenantId, each.id, wordsFor(why)] })
             left.delete(each)
+            yield* (forGood ? Effect.logError : Effect.logWarning)(
+              forGood ? "A delivery is set aside" : "A delivery failed and waits",
+              why.message
+            ).pipe(Effect.annotateLogs({ outbox: each.id, object: each.object, attempts: each.attempts }))
+            return
           }
         })
+        const deliverAll = Effect.forEach(byObject(rows), deliverSome, { concurrency, discard: true })
         yield* Effect.onInterrupt(deliverAll, () => Effect.ignore(settle))
         yield* settle
         if (rows.length === limit) added.openUnsafe()
@@ -197,10 +245,18 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
 
       return Outbox.of({
         drain,
-        awaitWork: Effect.raceFirst(added.await, Effect.sleep(pollEvery))
+        awaitWork: Effect.suspend(() => Effect.raceFirst(added.await, Effect.sleep(nextMillis))),
+        depth: Effect.map(batch([{ sql: depth, params: [] }]), ([rows = []]) => Number(rows[0]?.["n"] ?? 0))
       })
     })
   )
+
+const traceOf = (body: unknown): string | undefined =>
+  Predicate.hasProperty(body, "trace") && typeof body.trace === "string" ? body.trace : undefined
+
+const byObject = (rows: ReadonlyArray<Claimed>): ReadonlyArray<ReadonlyArray<Claimed>> => [
+  ...Map.groupBy(rows, ({ object, tenantId }) => JSON.stringify([tenantId, object])).values()
+]
 
 // Both keys: ids are unique by themselves, and the tenant comes first in the index.
 const over = (sql: string, rows: ReadonlyArray<Claimed>): Statement => ({

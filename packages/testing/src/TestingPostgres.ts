@@ -2,13 +2,14 @@
 import * as Interpreter from "@tenon/core/Interpreter"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import type * as Registry from "@tenon/core/Registry"
-import * as RuntimeMemory from "@tenon/core/RuntimeMemory"
 import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as Migrations from "@tenon/sql/Migrations"
+import * as RuntimeSql from "@tenon/sql/RuntimeSql"
 import * as StoreSql from "@tenon/sql/StoreSql"
 import * as TenantSql from "@tenon/sql/TenantSql"
 import * as Context from "effect/Context"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestDatabase from "./TestDatabase.ts"
@@ -33,16 +34,16 @@ export const layerStore = (registry: Registry.Registry, options: ServerOptions =
     })
   ).pipe(Layer.orDie)
 
-/** As `Testing.layer`, over PostgreSQL. Durable actions still run in this process. */
-export const layer = <R = never>(registry: Registry.Registry, options: Options<R> & ServerOptions) =>
+/** As `Testing.layer`, over PostgreSQL alone: durable actions and workflows run on it too. */
+export const layer = <R = RunEvents>(registry: Registry.Registry, options: Options<R> & ServerOptions) =>
   Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(
-    Layer.provideMerge(RuntimeMemory.layer),
+    Layer.provideMerge(RuntimeSql.layer()),
     Layer.provideMerge(services(registry, options)),
     Layer.provideMerge(layerStore(registry, options))
   )
 
 /** As `Testing.layer`, over PostgreSQL and Restate. */
-export const layerRestate = <R = never>(registry: Registry.Registry, options: Options<R> & ServerOptions) =>
+export const layerRestate = <R = RunEvents>(registry: Registry.Registry, options: Options<R> & ServerOptions) =>
   Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(
     Layer.provideMerge(TestingRestate.layerRuntime()),
     Layer.provideMerge(services(registry, options)),

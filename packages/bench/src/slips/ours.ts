@@ -1,5 +1,5 @@
 /** Slips as Tenon carries them out, over any transport, store and security. */
-import { type Transport } from "@tenon/messaging/Transport"
+import type { Transport } from "@tenon/messaging/Transport"
 import * as Activity from "@tenon/routing-slip/Activity"
 import { ActivityContext } from "@tenon/routing-slip/ActivityContext"
 import type { HopStore } from "@tenon/routing-slip/HopStore"

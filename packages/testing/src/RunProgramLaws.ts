@@ -1,0 +1,124 @@
+/**
+ * What a replay owes a program: the same results in the same order. Generated programs run with crashes at points that
+ * their seeds choose, and every attempt must have been handed what the attempts before it were handed, and then go on.
+ */
+import * as AuditLog from "@tenon/core/AuditLog"
+import { Checkpoint, Crash } from "@tenon/core/Checkpoint"
+import * as Executor from "@tenon/core/Executor"
+import * as MemoryStore from "@tenon/core/MemoryStore"
+import * as OutboxRelay from "@tenon/core/OutboxRelay"
+import * as Registry from "@tenon/core/Registry"
+import type { Receipts } from "@tenon/core/Receipts"
+import type { RowStore } from "@tenon/core/RowStore"
+import { seeded } from "@tenon/core/RunClock"
+import { Runtime } from "@tenon/core/Runtime"
+import type { Outbox, UnitOfWork } from "@tenon/core/UnitOfWork"
+import * as Workflow from "@tenon/core/Workflow"
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import * as RunPrograms from "./RunPrograms.ts"
+import * as Testing from "./Testing.ts"
+
+/** The registry of the generated programs. */
+export const registry = Registry.make({ resources: [], workflows: [RunPrograms.Generated] })
+
+/** What the programs run on. */
+export interface Options<E, E2, S = never> {
+  readonly runtime: Layer.Layer<Runtime, E, Executor.Executor | Workflow.Workflows | S>
+  /** Default: in memory. It gives what else the runtime needs of a store. */
+  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts | S, E2>
+  /** Which seeds. Default: 0 to 29. */
+  readonly seeds?: { readonly from: number; readonly count: number }
+  /** How many programs run side by side. Default: 30. */
+  readonly concurrency?: number
+  /** `test` for a runtime that takes its time from the test clock. Default: `live`. */
+  readonly clock?: "live" | "test"
+}
+
+/** Crashes at points that a run's key decides, a few times each. */
+const saboteur = () => {
+  const runs = new Map<string, { readonly draw: () => number; left: number }>()
+  return (point: string, what: string) =>
+    Effect.suspend(() => {
+      const [key = ""] = what.split(":")
+      const run = runs.get(key) ?? { draw: seeded(`crash ${key}`), left: 4 }
+      runs.set(key, run)
+      if (run.left === 0 || run.draw() > 0.25) return Effect.void
+      run.left--
+      return Effect.die(new Crash(`A crash ${point} ${what}`))
+    })
+}
+
+const isPrefix = (one: ReadonlyArray<string>, other: ReadonlyArray<string>) =>
+  one.length <= other.length && one.every((each, index) => each === other[index])
+
+/** Says what is wrong with what a run was handed. */
+const complaint = ({ attempts, end }: RunPrograms.Written): string | undefined => {
+  if (end === undefined) return "it did not come to its end"
+  for (const [index, handed] of attempts.entries()) {
+    if (isPrefix(handed, end)) continue
+    const at = handed.findIndex((each, place) => each !== end[place])
+    return `attempt ${index} was handed "${handed[at]}" as number ${at}, and the last one "${end[at]}"`
+  }
+  return undefined
+}
+
+/** Declares the test of generated programs on a runtime. */
+export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: Options<E, E2, S>): void => {
+  const { from, count } = options.seeds ?? { from: 0, count: 30 }
+  const test = options.clock === "test"
+  const layer = OutboxRelay.layer.pipe(
+    Layer.provideMerge(options.runtime),
+    Layer.provideMerge(Layer.mergeAll(Executor.layer(registry), Workflow.layer(RunPrograms.implementation))),
+    Layer.provideMerge(
+      Layer.mergeAll(
+        (options.store?.(registry) ?? MemoryStore.layer(registry)) as Layer.Layer<
+          UnitOfWork | RowStore | Outbox | Receipts | S,
+          E2
+        >,
+        AuditLog.layerLog
+      )
+    ),
+    Layer.provideMerge(Layer.succeed(Checkpoint, saboteur()))
+  )
+  const pass = (millis: number) => (test ? TestClock.adjust(millis) : Effect.sleep(millis))
+
+  const run = Effect.fnUntraced(function* (seed: number) {
+    const runtime = yield* Runtime
+    const actor = Testing.actor({ tenantId: "law programs" })
+    const key = `${name} ${seed}`
+    const workflow = RunPrograms.Generated.name
+    RunPrograms.notes.set(key, { attempts: [], end: undefined })
+    const unit = test ? 10 : 4
+    const input = { seed: String(seed), unit }
+    yield* runtime.deliver(actor, { _tag: "StartWorkflow", workflow, key, input, delayMillis: 0 }, `start ${key}`)
+    for (const id of RunPrograms.given) {
+      yield* pass(3 * unit)
+      yield* runtime.deliver(
+        actor,
+        { _tag: "Signal", workflow, key, signal: "given", id, payload: `word ${id}` },
+        `give ${key} ${id}`
+      )
+    }
+    const written = RunPrograms.notes.get(key)
+    for (let waited = 0; written?.end === undefined && waited < 1500; waited++) yield* pass(test ? 20 : 10)
+    const wrong = written === undefined ? "it never began" : complaint(written)
+    const handed = JSON.stringify(written, undefined, 1)
+    assert.isUndefined(wrong, `seed ${seed}: ${wrong}\n${handed}`)
+    return written?.attempts.length ?? 0
+  })
+
+  const body = Effect.gen(function* () {
+    const seeds = Array.from({ length: count }, (_, index) => from + index)
+    const attempts = yield* Effect.forEach(seeds, run, { concurrency: test ? 1 : (options.concurrency ?? 30) })
+    // Most of them were disturbed: otherwise this proves nothing.
+    const disturbed = attempts.filter((each) => each > 1).length
+    assert.isAbove(disturbed, count / 4)
+  })
+
+  it.layer(layer, { timeout: 120_000, excludeTestServices: !test })(`generated programs on ${name}`, (it) => {
+    it.effect(`${count} of them are handed the same results in the same order at every replay`, () => body, 600_000)
+  })
+}
