@@ -77,13 +77,14 @@ for (const { env, name, runs, transport } of brokers) {
           yield* query("insert into order_example.stock values ('bolt', 5)")
           const run = yield* TenonProcess.start(["run", mesh, "--grace", "10 seconds"], {
             ...env,
+            LOG_FORMAT: "line",
             TRANSPORT_PREFIX: prefix,
             OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
             DATABASE_URL: database.url,
             DATABASE_ROLE: database.roles.appRole,
             DATABASE_RELAY_ROLE: database.roles.relayRole
           })
-          yield* run.says(/message=ready/, 3)
+          yield* run.says(/INFO +ready/, 3)
 
           yield* Effect.gen(function* () {
             // The happy path.
@@ -132,9 +133,9 @@ for (const { env, name, runs, transport } of brokers) {
 
           const pids = queues.flatMap((queue) => pidOf(queue.replace("tenon.", ""), run.said.stderr))
           run.child.kill("SIGTERM")
-          const { code, stdout } = yield* run.ended
+          const { code, stderr } = yield* run.ended
           assert.strictEqual(code, 0)
-          assert.strictEqual(stdout.match(/message=draining/g)?.length, 3)
+          assert.strictEqual(stderr.match(/INFO +draining/g)?.length, 3)
           assert.deepStrictEqual(pids.filter(isAlive), [])
           // What was left to send is sent at the end.
           assert.deepStrictEqual(pathOf(collector.spans), [
@@ -145,8 +146,8 @@ for (const { env, name, runs, transport } of brokers) {
           ])
           assert.notInclude(JSON.stringify(collector.spans), order.cardToken)
 
-          for (const line of stdout.trim().split("\n"))
-            assert.match(line, /^(charge-card|update-inventory|notify-customer) \| /)
+          for (const line of stderr.trim().split("\n"))
+            assert.match(line, /^(orders|charge-card|update-inventory|notify-customer) \| /)
         }),
       120_000
     )

@@ -17,6 +17,7 @@ const env = {
   REDIS_URL: undefined,
   RABBITMQ_URL: undefined,
   TRANSPORT: undefined,
+  LOG_FORMAT: "line",
   TENON_STATE: join(directory, "state")
 }
 
@@ -42,7 +43,7 @@ it.live(
       ])
       const tenon = (...args: ReadonlyArray<string>) => TenonProcess.tenon(args, env, directory)
       const mesh = yield* TenonProcess.start(["run", "mesh.ts"], env, directory)
-      yield* mesh.says(/message=ready/, 2)
+      yield* mesh.says(/INFO +ready/, 2)
 
       const order = (drink: string) =>
         Effect.gen(function* () {
@@ -63,7 +64,7 @@ it.live(
       assert.match(shown.stdout, /^2 +brew +faulted .*OutOfMilk/m)
       const listed = yield* tenon("slip", "list")
       assert.match(listed.stdout, new RegExp(`^${espresso} +completed`, "m"))
-      assert.match(mesh.said.stdout, /^take-payment \| .*giving back/m)
+      assert.match(mesh.said.stderr, /^take-payment \| .*giving back/m)
       const deployed = yield* tenon("deploy", "kubernetes", "mesh.ts", "--image", "coffee:1", "--hpa", "2,10,70")
       assert.match(deployed.stdout, /name: coffee-take-payment/)
       mesh.child.kill("SIGTERM")
