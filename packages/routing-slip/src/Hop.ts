@@ -110,7 +110,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         yield* reached("claimed", keyText(key))
         return yield* work({ delivery, task, held, claim }).pipe(
           Effect.onInterrupt(() => Effect.ignore(store.release(held))),
-          Effect.withSpan(`${hop.activity} ${hop.phase}`, spanOf(delivery, envelope))
+          Effect.withSpan(`${hop.activity} ${hop.phase}`, spanOf(task, delivery.queue))
         )
       }
     }
@@ -129,6 +129,8 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 
     const { activity, hop } = task
     const { error, message, waitsFor } = answer.failure
+    // Its name only: what it says may hold what is nobody's business.
+    yield* Effect.annotateCurrentSpan("error.type", error)
     const incoming = incomingOf(item.delivery)
     if (hop.phase === "execute" && waitsFor !== undefined) {
       const event = yield* eventOf(item, waitsFor === "authority" ? "suspended" : "retrying", `${error}: ${message}`)
@@ -290,7 +292,7 @@ const branchOf = ({ headers }: Envelope.Envelope): string => {
   return branch === undefined ? "" : `${branch.branch}${branch.phase === "execute" ? "" : "/undo"}`
 }
 
-const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
+const spanOf = <R>({ attempt, envelope: { headers }, hop }: Performance.Task<R>, queue: string) => {
   const parent = TraceContext.parentOf(headers.trace_context)
   return {
     kind: "consumer" as const,
@@ -303,7 +305,9 @@ const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
       "messaging.destination.name": queue,
       "messaging.message.id": headers.message_id,
       "messaging.message.conversation_id": headers.correlation_id,
-      "tenon.tenant_id": headers.tenant_id
+      "tenon.tenant_id": headers.tenant_id,
+      "tenon.step": hop.step,
+      "tenon.attempt": attempt
     }
   }
 }
