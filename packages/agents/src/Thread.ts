@@ -125,7 +125,7 @@ export const Thread = Resource.make("Thread", {
             channels: channelsOf(self.id)
           }),
           output: Message.schema,
-          touches: [Message, ChannelDelivery.actions.deliver, AgentRun, RunAgent]
+          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent]
         },
         ({ input, loaded, self }, context) => {
           const [earlier] = loaded.earlier

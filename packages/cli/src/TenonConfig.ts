@@ -1,5 +1,6 @@
 /** What an application tells the command line about itself, in `tenon.config.ts`. */
 import type * as Registry from "@tenon/core/Registry"
+import type { RowStore } from "@tenon/core/RowStore"
 import * as Workflow from "@tenon/core/Workflow"
 import * as Layer from "effect/Layer"
 
@@ -14,8 +15,8 @@ export interface TenonConfig {
   /** Shown in the documentation of the API. */
   readonly title: string
   readonly registry: Registry.Registry
-  /** The programs of the registry's workflows. */
-  readonly workflows: Layer.Layer<Workflow.Workflows>
+  /** The programs of the registry's workflows; they may read rows of the application's store. */
+  readonly workflows: Layer.Layer<Workflow.Workflows, never, RowStore>
   /** The folder of the migration files. */
   readonly migrations: string
   /** Tenants for development; never made outside of `tenon dev`. */
@@ -30,7 +31,7 @@ export interface Options {
   readonly directory: string
   readonly registry: Registry.Registry
   readonly title?: string
-  readonly workflows?: Layer.Layer<Workflow.Workflows>
+  readonly workflows?: Layer.Layer<Workflow.Workflows, never, RowStore>
   /** Default `migrations`. */
   readonly migrations?: string
   /** Default: `acme` and `globex`. */
