@@ -1,6 +1,7 @@
 /** `tenon agent steps | record | replay`: what a run has done, from its journal, and what today's program would do. */
 import { AgentRun, inputOf, RunAgent } from "@tenon/agents/AgentRun"
 import { type Actor, CurrentActor } from "@tenon/core/Actor"
+import * as MemoryStore from "@tenon/core/MemoryStore"
 import * as Repository from "@tenon/core/Repository"
 import { type Operation, RunJournal } from "@tenon/core/RunJournal"
 import * as RunReplay from "@tenon/core/RunReplay"
@@ -133,8 +134,9 @@ export const replay = Command.make(
   { files: Argument.String("file").pipe(Argument.withDescription("What `record` printed"), Argument.atLeast(1)) },
   Effect.fn(function* ({ files }) {
     const { config, json } = yield* root
-    const { workflows } = yield* ConfigFile.load(config)
-    const programs = yield* Effect.provide(Workflows, workflows)
+    const { registry, workflows } = yield* ConfigFile.load(config)
+    // A replay runs no step, so nothing is read of this store.
+    const programs = yield* Effect.provide(Workflows, Layer.provide(workflows, MemoryStore.layer(registry)))
     const replays: Array<{ readonly file: string } & RunReplay.Replayed> = []
     for (const file of files) {
       const recording = yield* read(file)
