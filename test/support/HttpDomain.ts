@@ -9,6 +9,7 @@ import * as Policy from "@tenon/core/Policy"
 import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import * as Registry from "@tenon/core/Registry"
 import * as Resource from "@tenon/core/Resource"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Tenants from "@tenon/core/Tenants"
 import * as Workflow from "@tenon/core/Workflow"
 import { AgentRun, ChannelBinding, ChannelDelivery, Message, Participant, Thread } from "@tenon/examples/thread/Thread"
@@ -199,7 +200,7 @@ export const workflows = Workflow.layer(Workflow.implement(AgentRun, () => Effec
 
 /** A domain behind the door, on whatever it runs. */
 export const layerOver = <R>(
-  infrastructure: Layer.Layer<Interpreter | R>,
+  infrastructure: Layer.Layer<Interpreter | RunEvents | R>,
   options: HttpApp.Options = {},
   auth: Auth.Options = { jwt: { keys: { secret: Redacted.make(secret) }, issuer, audience } },
   server: NodeServer.Options = {}

@@ -5,6 +5,8 @@ import { ChannelBinding } from "./ChannelBinding.ts"
 import { ChannelDelivery } from "./ChannelDelivery.ts"
 import { DeliverMessages, WakeChannel } from "./ChannelWorkflow.ts"
 import { Message } from "./Message.ts"
+import { ModelBudget } from "./ModelBudget.ts"
+import { ModelUsage } from "./ModelUsage.ts"
 import { Participant } from "./Participant.ts"
 import { Question } from "./Question.ts"
 import { Thread } from "./Thread.ts"
@@ -13,7 +15,19 @@ export { implement } from "./AgentProgram.ts"
 
 /** Threads and what belongs to them. A host with kinds of channels of its own gives what `Channel.make` makes of them. */
 export const resourcesWith = (channel: typeof Channel) =>
-  [Thread, Participant, Message, AgentRun, Question, channel, ChannelSecret, ChannelBinding, ChannelDelivery] as const
+  [
+    Thread,
+    Participant,
+    Message,
+    AgentRun,
+    Question,
+    channel,
+    ChannelSecret,
+    ChannelBinding,
+    ChannelDelivery,
+    ModelUsage,
+    ModelBudget
+  ] as const
 
 /** Threads and what belongs to them. */
 export const resources = resourcesWith(Channel)

@@ -38,7 +38,8 @@ export const start = Effect.fn("Infrastructure.start")(function* (
   return settings
 })
 
-const startPostgres = Effect.fnUntraced(function* (
+/** A database where the environment names none. */
+export const startPostgres = Effect.fnUntraced(function* (
   directory: string,
   environment: { readonly [name: string]: string | undefined },
   progress: Progress
@@ -75,7 +76,7 @@ const startRestate = Effect.fnUntraced(function* (
 })
 
 /** An embedded server did not start. */
-class ServerNotStarted extends Schema.TaggedError<ServerNotStarted>()("ServerNotStarted", {
+export class ServerNotStarted extends Schema.TaggedError<ServerNotStarted>()("ServerNotStarted", {
   message: Schema.String
 }) {}
 

@@ -4,6 +4,7 @@ import { type Actor, CurrentActor } from "@tenon/core/Actor"
 import * as MemoryStore from "@tenon/core/MemoryStore"
 import * as Repository from "@tenon/core/Repository"
 import { type Operation, RunJournal } from "@tenon/core/RunJournal"
+import * as RunEventsMemory from "@tenon/core/RunEventsMemory"
 import * as RunReplay from "@tenon/core/RunReplay"
 import { Workflows } from "@tenon/core/Workflow"
 import * as RunJournalSql from "@tenon/sql/RunJournalSql"
@@ -136,7 +137,8 @@ export const replay = Command.make(
     const { config, json } = yield* root
     const { registry, workflows } = yield* ConfigFile.load(config)
     // A replay runs no step, so nothing is read of this store.
-    const programs = yield* Effect.provide(Workflows, Layer.provide(workflows, MemoryStore.layer(registry)))
+    const unused = Layer.merge(MemoryStore.layer(registry), RunEventsMemory.layer)
+    const programs = yield* Effect.provide(Workflows, Layer.provide(workflows, unused))
     const replays: Array<{ readonly file: string } & RunReplay.Replayed> = []
     for (const file of files) {
       const recording = yield* read(file)

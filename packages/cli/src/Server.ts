@@ -16,6 +16,7 @@ import type * as Jwt from "@tenon/http/Jwt"
 import * as NodeServer from "@tenon/http/NodeServer"
 import * as RestateEndpoint from "@tenon/restate/RestateEndpoint"
 import * as RuntimeRestate from "@tenon/restate/RuntimeRestate"
+import * as SlipRepository from "@tenon/routing-slip/SlipRepository"
 import * as ApiKeysSql from "@tenon/sql/ApiKeysSql"
 import * as SchemaGuard from "@tenon/sql/SchemaGuard"
 import * as StoreSql from "@tenon/sql/StoreSql"
@@ -27,6 +28,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as MeshBackend from "./MeshBackend.ts"
+import * as SlipRoutes from "./SlipRoutes.ts"
 import type { TenonConfig } from "./TenonConfig.ts"
 import * as Tracing from "./Tracing.ts"
 
@@ -61,11 +64,14 @@ const httpServerLayer = NodeHttpServer.layerConfig(() => NodeServer.make(), {
   port: Config.Int("PORT").pipe(Config.withDefault(3000))
 })
 
-const httpLayer = (title: string) =>
+const slipsLayer = SlipRepository.layer.pipe(Layer.provide(MeshBackend.storeOver))
+
+const httpLayer = ({ slips, title }: TenonConfig) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const accessLog = yield* Config.Boolean("ACCESS_LOG").pipe(Config.withDefault(true))
-      return HttpApp.layer({ info: { title, version: "1" }, accessLog })
+      const ofSlips = slips ? yield* Effect.provide(SlipRoutes.make, slipsLayer) : {}
+      return HttpApp.layer({ info: { title, version: "1" }, accessLog, ...ofSlips })
     })
   )
 
@@ -98,8 +104,9 @@ const databaseCheck = Layer.effectDiscard(
 )
 
 /** The application: everything that serves, until its scope closes. */
-export const layer = ({ registry, title, workflows }: TenonConfig) =>
-  Layer.mergeAll(httpLayer(title), Layer.provide(OutboxRelay.layer, retentionLayer), databaseCheck).pipe(
+export const layer = (config: TenonConfig) => {
+  const { registry, title, workflows } = config
+  return Layer.mergeAll(httpLayer(config), Layer.provide(OutboxRelay.layer, retentionLayer), databaseCheck).pipe(
     Layer.provideMerge(httpServerLayer),
     Layer.provideMerge(Interpreter.layer),
     Layer.provide(authLayer),
@@ -111,3 +118,4 @@ export const layer = ({ registry, title, workflows }: TenonConfig) =>
     Layer.provideMerge(storeLayer(registry)),
     Layer.provideMerge(Tracing.layer(title))
   )
+}

@@ -81,6 +81,10 @@ export const work = (
   source: Action.SourceFunction | undefined = found.action.source
 ): Result.Result<Work, ActionFailure> => {
   const { action, resource } = found
+  // Before the row: who may not do this at all is not told whether there is one.
+  const early = invocation.origin === "door" ? Policy.decideEarly(action.policy, invocation.actor) : undefined
+  if (early !== undefined && !early.allowed)
+    return Result.fail(new Forbidden({ action: `${resource.name}.${action.name}`, reason: early.reason }))
   const decoded = decodeInput(action)(invocation.input)
   if (Result.isFailure(decoded)) return Result.fail(new InvalidInput({ issues: Issues.fromSchema(decoded.failure) }))
   const input: unknown = decoded.success

@@ -1,5 +1,5 @@
 /**
- * The store in memory: `UnitOfWork`, `RowStore`, `Outbox` and `Receipts` over maps. For tests and for trying a domain out; it
+ * The store in memory: the ports that keep rows, receipts and events of runs, over maps. For tests and for trying a domain out; it
  * keeps nothing when the process ends. A transaction is atomic because all of it runs synchronously, and what it keeps
  * apart, conflicts on and numbers is what PostgreSQL would, as the repository laws check.
  */
@@ -21,6 +21,8 @@ import { cursorAfter } from "./Query.ts"
 import type * as Registry from "./Registry.ts"
 import { Receipts } from "./Receipts.ts"
 import { RowStore } from "./RowStore.ts"
+import type { RunEvents } from "./RunEvents.ts"
+import * as RunEventsMemory from "./RunEventsMemory.ts"
 import {
   type EncodedRow,
   type LoadAnswer,
@@ -50,7 +52,10 @@ interface Receipt {
 /** A store with nothing in it, for the resources of a registry. */
 export const layer = (
   registry: Registry.Registry
-): Layer.Layer<MemoryStore | UnitOfWork | RowStore | Outbox | Receipts> =>
+): Layer.Layer<MemoryStore | UnitOfWork | RowStore | Outbox | Receipts | RunEvents> =>
+  Layer.merge(rowsLayer(registry), RunEventsMemory.layer)
+
+const rowsLayer = (registry: Registry.Registry) =>
   Layer.effectContext(
     Effect.gen(function* () {
       const tables = new MemoryTables.Tables(registry.resources)

@@ -267,6 +267,41 @@ create policy "tenant_isolation" on "tenon"."removed_values" to "tenon_app"
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
 grant select on "tenon"."removed_values" to "tenon_app";
 
+-- New table tenon.run_event_logs
+create table "tenon"."run_event_logs" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "run" text collate "C" not null,
+  "last_seq" bigint not null,
+  "updated_at" timestamp with time zone not null default now(),
+  constraint "run_event_logs__pkey" primary key ("tenant_id", "run")
+);
+create index "run_event_logs__tenant_id__updated_at__idx" on "tenon"."run_event_logs" ("tenant_id", "updated_at");
+alter table "tenon"."run_event_logs" enable row level security;
+alter table "tenon"."run_event_logs" force row level security;
+create policy "tenant_isolation" on "tenon"."run_event_logs" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "tenon"."run_event_logs" to "tenon_app";
+
+-- New table tenon.run_events
+create table "tenon"."run_events" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "run" text collate "C" not null,
+  "seq" bigint not null,
+  "key" text collate "C",
+  "type" text collate "C" not null,
+  "data" jsonb not null,
+  "created_at" timestamp with time zone not null default now(),
+  constraint "run_events__pkey" primary key ("tenant_id", "run", "seq")
+);
+create unique index "run_events__tenant_id__run__key__key" on "tenon"."run_events" ("tenant_id", "run", "key");
+alter table "tenon"."run_events" enable row level security;
+alter table "tenon"."run_events" force row level security;
+create policy "tenant_isolation" on "tenon"."run_events" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, delete on "tenon"."run_events" to "tenon_app";
+
 -- New table tenon.slips
 create table "tenon"."slips" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
@@ -456,6 +491,53 @@ create policy "tenant_isolation" on "public"."channel_secrets" to "tenon_app"
   using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
 grant select, insert, update, delete on "public"."channel_secrets" to "tenon_app";
+
+-- New table model_budgets
+create table "public"."model_budgets" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "period" text collate "C" not null default 'month'::text,
+  "token_limit" bigint,
+  "cost_limit" bigint,
+  "since" timestamp with time zone not null,
+  "tokens" bigint not null default '0'::bigint,
+  "cost" bigint not null default '0'::bigint,
+  "updated_at" timestamp with time zone not null,
+  constraint "model_budgets__pkey" primary key ("tenant_id", "id"),
+  constraint "model_budgets__period__check" check ("period" = any (array['day'::text, 'month'::text]))
+);
+alter table "public"."model_budgets" enable row level security;
+alter table "public"."model_budgets" force row level security;
+create policy "tenant_isolation" on "public"."model_budgets" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."model_budgets" to "tenon_app";
+
+-- New table model_usage
+create table "public"."model_usage" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "status" text collate "C" not null default 'OPEN'::text,
+  "model" text collate "C" not null default ''::text,
+  "input_tokens" bigint not null default '0'::bigint,
+  "output_tokens" bigint not null default '0'::bigint,
+  "cost" bigint not null default '0'::bigint,
+  "reserved_tokens" bigint not null default '0'::bigint,
+  "reserved_cost" bigint not null default '0'::bigint,
+  "created_at" timestamp with time zone not null,
+  "updated_at" timestamp with time zone not null,
+  constraint "model_usage__pkey" primary key ("tenant_id", "id"),
+  constraint "model_usage__status__check" check ("status" = any (array['OPEN'::text, 'DONE'::text, 'FAILED'::text, 'LOST'::text]))
+);
+create index "model_usage__run_id__idx" on "public"."model_usage" ("tenant_id", "run_id");
+create index "model_usage__status__idx" on "public"."model_usage" ("tenant_id", "status");
+alter table "public"."model_usage" enable row level security;
+alter table "public"."model_usage" force row level security;
+create policy "tenant_isolation" on "public"."model_usage" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."model_usage" to "tenon_app";
 
 -- New table participants
 create table "public"."participants" (
@@ -668,6 +750,8 @@ insert into "tenon"."_schema_versions" ("resource", "version") values
   ('ChannelSecret', 1),
   ('Channel', 1),
   ('Message', 1),
+  ('ModelBudget', 1),
+  ('ModelUsage', 1),
   ('Participant', 1),
   ('Payment', 1),
   ('Question', 1),

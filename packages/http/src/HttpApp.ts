@@ -4,6 +4,7 @@ import { Unavailable } from "@tenon/core/Failure"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { Interpreter } from "@tenon/core/Interpreter"
 import { ReadinessChecks } from "@tenon/core/ReadinessChecks"
+import { RunEvents } from "@tenon/core/RunEvents"
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -50,12 +51,14 @@ export interface Options {
   readonly cors?: Cors.Options
   /** Further routes of the host; its own `/` takes the place of the page there. */
   readonly routes?: ReadonlyArray<Routes.Route>
+  /** Run once the door begins to close: what answers without end has to end, or it keeps the server from closing. */
+  readonly onClosing?: Effect.Effect<void>
 }
 
 /** Serves the interpreter's registry. */
 export const layer = (
   options: Options = {}
-): Layer.Layer<never, never, HttpServer.HttpServer | Interpreter | Auth | ReadinessChecks> =>
+): Layer.Layer<never, never, HttpServer.HttpServer | Interpreter | Auth | ReadinessChecks | RunEvents> =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       let draining = false
@@ -63,14 +66,15 @@ export const layer = (
       const interpreter = yield* Interpreter
       const auth = yield* Auth
       const checks = yield* ReadinessChecks
+      const events = yield* RunEvents
       const timeoutMillis = options.timeoutMillis ?? 30_000
       const deadlines = yield* Deadlines.make(timeoutMillis)
       const { metrics = true, routes = [] } = options
       const home = HomePage.route({ info: options.info, metrics })
       const find = Routes.make([
-        ...Rest.routes({ interpreter, bodyLimit }),
+        ...Rest.routes({ interpreter, bodyLimit, events, draining: () => draining }),
         ...Health.routes({ checks, draining: () => draining, metrics }),
-        ...Documentation.routes(interpreter.registry, options.info),
+        ...Documentation.routes(interpreter.registry, options.info, routes),
         ...(routes.some(({ method, path }) => method === "GET" && path === "/") ? [] : [home]),
         ...routes
       ])
@@ -91,7 +95,7 @@ export const layer = (
       yield* Effect.addFinalizer(() =>
         Effect.andThen(
           Effect.sync(() => void (draining = true)),
-          Effect.sleep(options.drainMillis ?? 0)
+          Effect.andThen(Effect.sleep(options.drainMillis ?? 0), options.onClosing ?? Effect.void)
         )
       )
     })

@@ -7,6 +7,7 @@ import type { Interpreter } from "@tenon/core/Interpreter"
 import type { Executed, Request } from "@tenon/core/Invocation"
 import type * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
 import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
@@ -15,6 +16,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as EventStream from "./EventStream.ts"
 import type { Exchange } from "./Exchange.ts"
 import * as HttpMetrics from "./HttpMetrics.ts"
 import * as Preconditions from "./Preconditions.ts"
@@ -29,6 +31,9 @@ export interface Options {
   readonly interpreter: Interpreter["Service"]
   /** Bytes of a body, at most. */
   readonly bodyLimit: number
+  readonly events: RunEvents["Service"]
+  /** Whether the server is about to close. */
+  readonly draining: () => boolean
 }
 
 /** The routes of the interpreter's registry. */
@@ -43,6 +48,7 @@ export const routes = (options: Options): ReadonlyArray<Route> =>
 
 const handlerOf = (options: Options, endpoint: RestEndpoint.Endpoint): Handler => {
   const { action, operation, resource } = endpoint
+  if (operation === "watch") return watch(options, resource)
   if (action === undefined) return operation === "list" ? list(options, resource) : find(options, resource)
   if (action.kind === "stream") return stream(options, resource, action)
   return Decision.isRead(action) ? read(options, resource, action) : write(options, endpoint, action)
@@ -93,6 +99,18 @@ const find = ({ interpreter }: Options, resource: Resource.Any): Handler => {
       const version = versionField === undefined ? undefined : row[versionField]
       return versioned(exchange, 200, row, typeof version === "number" ? version : undefined)
     })
+  }
+}
+
+const watch = (options: Options, resource: Resource.Any): Handler => {
+  const { field = "", until = [] } = resource.watch ?? {}
+  const isOver = (row: EncodedRow) => until.includes(String(row[field]))
+  return (exchange) => {
+    const key = keyOf(exchange)
+    if (Result.isFailure(key)) return Effect.fail(key.failure)
+    if (exchange.query !== "") return Effect.fail(noParameters(exchange))
+    const over = Effect.map(options.interpreter.find(resource, key.success), isOver)
+    return EventStream.respond(exchange, { run: key.success, over, ...options })
   }
 }
 

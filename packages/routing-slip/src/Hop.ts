@@ -284,6 +284,8 @@ const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
   const parent = TraceContext.parentOf(headers.trace_context)
   return {
     kind: "consumer" as const,
+    // The same place each time, and a stack trace per message costs.
+    captureStackTrace: false,
     ...(parent === undefined ? { root: true } : { parent }),
     // OpenTelemetry semantic conventions for messaging spans.
     attributes: {

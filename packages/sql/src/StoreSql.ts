@@ -3,6 +3,7 @@ import type { AuditLog } from "@tenon/core/AuditLog"
 import type { Registry } from "@tenon/core/Registry"
 import type { Receipts } from "@tenon/core/Receipts"
 import type { RowStore } from "@tenon/core/RowStore"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import type { Tenants } from "@tenon/core/Tenants"
 import type { RunJournal } from "@tenon/core/RunJournal"
 import type { RunStore } from "@tenon/core/RunStore"
@@ -12,6 +13,7 @@ import * as AuditLogSql from "./AuditLogSql.ts"
 import * as OutboxSql from "./OutboxSql.ts"
 import * as ReceiptsSql from "./ReceiptsSql.ts"
 import * as RowStoreSql from "./RowStoreSql.ts"
+import * as RunEventsSql from "./RunEventsSql.ts"
 import * as RunJournalSql from "./RunJournalSql.ts"
 import * as RunStoreSql from "./RunStoreSql.ts"
 import type { Options } from "./StoreTables.ts"
@@ -24,7 +26,7 @@ export const layer = (
   registry: Registry,
   options?: Options
 ): Layer.Layer<
-  UnitOfWork | RowStore | Outbox | Receipts | AuditLog | Tenants | RunStore | RunJournal,
+  UnitOfWork | RowStore | Outbox | Receipts | AuditLog | Tenants | RunEvents | RunStore | RunJournal,
   never,
   TenantSql
 > =>
@@ -35,6 +37,7 @@ export const layer = (
     ReceiptsSql.layer(options),
     AuditLogSql.layer,
     TenantsSql.layer,
+    RunEventsSql.layer,
     RunStoreSql.layer(options),
     RunJournalSql.layer
   )
