@@ -50,7 +50,7 @@ const quick = { attempts: 6, firstMillis: 10, maxMillis: 40 }
 export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (seen: A) => boolean) =>
   look.pipe(
     Effect.filterOrFail(holds, (seen) => `not yet: ${JSON.stringify(seen)}`),
-    Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(1500)]))
+    Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(3000)]))
   )
 
 /** What the channels of tests are signed with. */
@@ -131,7 +131,7 @@ export const channels = (name: string, infrastructure: Infrastructure) => {
             assert.isTrue(receiver.hits.every((hit) => WebhookReceiver.isGenuine(secret, hit)))
             assert.deepStrictEqual([rows[0]?.attempts, rows[0]?.problem], [1, undefined])
           }),
-        60_000
+        120_000
       )
 
       it.effect(
