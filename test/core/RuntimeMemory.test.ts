@@ -1,4 +1,4 @@
 import * as RuntimeMemory from "@tenon/core/RuntimeMemory"
 import { runtimeLaws } from "@tenon/testing/RuntimeLaws"
 
-runtimeLaws("RuntimeMemory", { runtime: RuntimeMemory.layer })
+runtimeLaws("RuntimeMemory", { runtime: RuntimeMemory.layer, clock: "test" })

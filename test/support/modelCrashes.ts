@@ -34,7 +34,11 @@ const worker = Agent.make("worker", (ctx) =>
 )
 
 /** Declares the test for an infrastructure. */
-export const modelCrashes = (name: string, infrastructure: Watched, chosen: (place: string) => boolean = () => true) => {
+export const modelCrashes = (
+  name: string,
+  infrastructure: Watched,
+  chosen: (place: string) => boolean = () => true
+) => {
   const points = new CrashPoints()
   let asked = 0
   let rolled = 0
@@ -65,7 +69,8 @@ export const modelCrashes = (name: string, infrastructure: Watched, chosen: (pla
     const [run] = yield* eventually(runs, (rows) => rows.length > 0 && rows.every(({ status }) => status === "DONE"))
     const id = run?.id ?? ""
     const events = (yield* Stream.runCollect(watch(yield* CurrentActor, id, 0))) as ReadonlyArray<RunEvent>
-    const usage = (yield* repository.list(ModelUsage, { filters: [{ field: "runId", operator: "eq", value: id }] })).items
+    const usage = (yield* repository.list(ModelUsage, { filters: [{ field: "runId", operator: "eq", value: id }] }))
+      .items
     return {
       end: {
         said: yield* said,
@@ -78,30 +83,33 @@ export const modelCrashes = (name: string, infrastructure: Watched, chosen: (pla
   })
 
   suite(layer, { timeout: 240_000, excludeTestServices: true })(`models that crash ${name}`, (it) => {
-    it.effect("come to the same end, asked once for each answer that was kept", () =>
-      Effect.gen(function* () {
-        points.begin()
-        const calm = yield* talk
-        assert.deepStrictEqual([asked, rolled], [2, 1])
-        assert.strictEqual(calm.end.widgets, 1)
-        const places = [...new Set(points.passed)].filter(chosen)
-        assert.isAbove(places.length, 10)
-        for (const place of places) {
-          points.begin(place)
-          const disturbed = yield* talk
-          assert.isTrue(points.crashed, place)
-          assert.deepStrictEqual(disturbed.end, calm.end, place)
-          const again = (what: string) => (place.startsWith(`executed ${what}`) ? 1 : 0)
-          assert.deepStrictEqual([asked, rolled], [2 + again("model"), 1 + again("tool roll")], place)
-          const taken = disturbed.events.filter(({ type }) => type === "truncate").length
-          assert.strictEqual(taken, again("model"), place)
-          assert.deepStrictEqual(
-            disturbed.events.map(({ seq }) => seq),
-            disturbed.events.map((_, index) => index + 1),
-            place
-          )
-        }
-      })
-    , 240_000)
+    it.effect(
+      "come to the same end, asked once for each answer that was kept",
+      () =>
+        Effect.gen(function* () {
+          points.begin()
+          const calm = yield* talk
+          assert.deepStrictEqual([asked, rolled], [2, 1])
+          assert.strictEqual(calm.end.widgets, 1)
+          const places = [...new Set(points.passed)].filter(chosen)
+          assert.isAbove(places.length, 10)
+          for (const place of places) {
+            points.begin(place)
+            const disturbed = yield* talk
+            assert.isTrue(points.crashed, place)
+            assert.deepStrictEqual(disturbed.end, calm.end, place)
+            const again = (what: string) => (place.startsWith(`executed ${what}`) ? 1 : 0)
+            assert.deepStrictEqual([asked, rolled], [2 + again("model"), 1 + again("tool roll")], place)
+            const taken = disturbed.events.filter(({ type }) => type === "truncate").length
+            assert.strictEqual(taken, again("model"), place)
+            assert.deepStrictEqual(
+              disturbed.events.map(({ seq }) => seq),
+              disturbed.events.map((_, index) => index + 1),
+              place
+            )
+          }
+        }),
+      240_000
+    )
   })
 }

@@ -326,11 +326,9 @@ export const models = (name: string, infrastructure: Watched) => {
         Effect.gen(function* () {
           const repository = yield* Repository.Repository
           yield* Tenon.invoke(ModelBudget.actions.set, budgetKey, { period: "day", tokenLimit: 70 })
-          const ends = yield* Effect.forEach(
-            Array.from({ length: 20 }),
-            () => exchange("talker", "ten tokens"),
-            { concurrency: "unbounded" }
-          )
+          const ends = yield* Effect.forEach(Array.from({ length: 20 }), () => exchange("talker", "ten tokens"), {
+            concurrency: "unbounded"
+          })
           const done = ends.filter(({ run }) => run?.status === "DONE")
           assert.strictEqual(done.length, 7)
           for (const { last, run } of ends)

@@ -80,8 +80,10 @@ export const toolkit = (
 ): Effect.Effect<Toolkit.WithHandler<Record<string, ActionTool>>> => {
   const all = Toolkit.make(...tools)
   const handlers = Object.fromEntries(tools.map((tool) => [tool.name, (call: Call) => handle(tool, call)]))
-  return Effect.flatMap(all.toHandlers(handlers as never), (context) =>
-    Effect.provideContext(all, context) as unknown as Effect.Effect<Toolkit.WithHandler<Record<string, ActionTool>>>
+  return Effect.flatMap(
+    all.toHandlers(handlers as never),
+    (context) =>
+      Effect.provideContext(all, context) as unknown as Effect.Effect<Toolkit.WithHandler<Record<string, ActionTool>>>
   )
 }
 
@@ -133,9 +135,8 @@ const confirmed = Effect.fnUntraced(function* (
   const what = `${action.name} ${action.resource}${key === undefined ? "" : ` ${key}`}`
   const more = JSON.stringify(input)
   const prompt = `May I ${what}${more === "{}" ? "" : ` with ${more.slice(0, 1000)}`}?`
-  const answer = yield* Effect.mapError(
-    run.ask(prompt, Approval, { expires: options.confirmWithin ?? "1 day" }),
-    () => refused("Declined", "Nobody agreed in time.")
+  const answer = yield* Effect.mapError(run.ask(prompt, Approval, { expires: options.confirmWithin ?? "1 day" }), () =>
+    refused("Declined", "Nobody agreed in time.")
   )
   if (!answer.approve) return yield* Effect.fail(refused("Declined", answer.note ?? "A person said no."))
 })

@@ -97,7 +97,8 @@ const checkFinish = (content: Content): Effect.Effect<void, ModelRefused | Model
   const finish = content.find((part) => part.type === "finish")
   if (finish?.reason === "content-filter") return Effect.fail(new ModelRefused())
   const empty = !content.some(
-    (part) => part.type === "tool-call" || ((part.type === "text-delta" || part.type === "text") && textOf([part]) !== "")
+    (part) =>
+      part.type === "tool-call" || ((part.type === "text-delta" || part.type === "text") && textOf([part]) !== "")
   )
   return finish?.reason === "error" || empty
     ? Effect.fail(new ModelFailed({ reason: "InvalidOutputError", problem: "its answer was empty." }))

@@ -95,4 +95,3 @@ const make = Effect.fnUntraced(function* (durable: Durable["Service"], host: Lan
     streamText: (options: never) => inner.streamText(withSteps(options))
   } as unknown as LanguageModel.LanguageModel)
 })
-

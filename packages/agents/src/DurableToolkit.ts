@@ -31,7 +31,8 @@ export const make = (durable: Durable["Service"], given: Given): Effect.Effect<A
   Effect.map(Effect.isEffect(given) ? given : Effect.succeed(given), (toolkit) => {
     const handle = (name: string, params: unknown, id?: string) => {
       const tool = Object.hasOwn(toolkit.tools, name) ? toolkit.tools[name] : undefined
-      if (tool === undefined || Context.get(tool.annotations, Stepwise)) return toolkit.handle(name, params as never, id)
+      if (tool === undefined || Context.get(tool.annotations, Stepwise))
+        return toolkit.handle(name, params as never, id)
       const answered = durable.step(`tool ${name}`, called(toolkit, tool, { params, id }), { success: ToolAnswer })
       return Effect.map(answered, ({ isFailure, result }) =>
         Stream.succeed({

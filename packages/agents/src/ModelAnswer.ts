@@ -44,9 +44,7 @@ export const make = (
 }
 
 /** Deltas of one text that follow each other become one. */
-const joined = (
-  parts: ReadonlyArray<Response.StreamPartEncoded>
-): ReadonlyArray<Response.StreamPartEncoded> => {
+const joined = (parts: ReadonlyArray<Response.StreamPartEncoded>): ReadonlyArray<Response.StreamPartEncoded> => {
   const kept: Array<Response.StreamPartEncoded> = []
   for (const part of parts) {
     const last = kept.at(-1)

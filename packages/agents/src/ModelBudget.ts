@@ -110,10 +110,10 @@ export const ModelBudget = Resource.make("ModelBudget", {
             return Result.fail(new BudgetExceeded({ period, unit: "tokens", limit: tokenLimit ?? 0 }))
           const { cost, runId, tokens, usageId } = input
           return on.save(budget).pipe(
-            Outcome.also(
-              Outcome.save(ModelUsage, { id: usageId, runId, reservedTokens: tokens, reservedCost: cost })
+            Outcome.also(Outcome.save(ModelUsage, { id: usageId, runId, reservedTokens: tokens, reservedCost: cost })),
+            Outcome.forEach(loaded.open.filter(isLost), (lost) =>
+              Outcome.also(Outcome.save(ModelUsage, { ...lost, status: "LOST" }))
             ),
-            Outcome.forEach(loaded.open.filter(isLost), (lost) => Outcome.also(Outcome.save(ModelUsage, { ...lost, status: "LOST" }))),
             Outcome.as(undefined)
           )
         }

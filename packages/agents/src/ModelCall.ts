@@ -52,7 +52,10 @@ export const perform = (
 }
 
 const timedOut = (after: Duration.Input) =>
-  new ModelFailure.ModelFailed({ reason: "Timeout", problem: `nothing came within ${Duration.format(Duration.fromInputUnsafe(after))}.` })
+  new ModelFailure.ModelFailed({
+    reason: "Timeout",
+    problem: `nothing came within ${Duration.format(Duration.fromInputUnsafe(after))}.`
+  })
 
 interface Failed {
   readonly failed: ModelFailure.ModelFailed

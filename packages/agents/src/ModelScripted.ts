@@ -103,8 +103,7 @@ const read = ({ prompt, tools }: LanguageModel.ProviderOptions): Omit<Asked, "re
   const last = messages.findLastIndex(({ role }) => role === "user")
   const since = messages.slice(last + 1)
   const user = messages[last]
-  const text =
-    user?.role === "user" ? user.content.map((part) => (part.type === "text" ? part.text : "")).join("") : ""
+  const text = user?.role === "user" ? user.content.map((part) => (part.type === "text" ? part.text : "")).join("") : ""
   const answers = since.findLast(({ role }) => role === "tool")
   return {
     text,
@@ -121,9 +120,7 @@ const read = ({ prompt, tools }: LanguageModel.ProviderOptions): Omit<Asked, "re
 }
 
 const failed = ({ failure }: Reply, method: string) =>
-  failure === undefined
-    ? Effect.void
-    : Effect.fail(AiError.make({ module: "ModelScripted", method, reason: failure }))
+  failure === undefined ? Effect.void : Effect.fail(AiError.make({ module: "ModelScripted", method, reason: failure }))
 
 const piecesOf = ({ text = [] }: Reply): ReadonlyArray<string> => (typeof text === "string" ? [text] : text)
 

@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 /** `executed`: it is done and not journaled yet. `journaled`: it is, and nothing is delivered. */
 export type Point = "before" | "executed" | "journaled" | "delivered"
 
-/** Called when an invocation or a step reaches a point; a test's listener may crash there. */
-export const Checkpoint = Context.Reference<(point: Point, what: string) => Effect.Effect<void>>(
+/** Called when a tenant's invocation or step reaches a point; a test's listener may crash there. */
+export const Checkpoint = Context.Reference<(point: Point, what: string, tenantId: string) => Effect.Effect<void>>(
   "@tenon/core/Checkpoint",
   { defaultValue: () => () => Effect.void }
 )

@@ -57,6 +57,8 @@ export interface Ended extends Omit<Write, "next"> {
   readonly _tag: "Ended"
   readonly exit: Exit.Exit<void, unknown>
   readonly offset: number
+  /** How many operations the program began. */
+  readonly begun: number
 }
 
 /** All that the program waits for are times and signals; `mail` is how much of it was read. */
@@ -96,7 +98,8 @@ interface Parked {
   fiber: Fiber.Fiber<unknown> | undefined
 }
 
-const words = (kind: Kind, name: string) => (name === "" ? `a ${kind}` : `the ${kind} "${name}"`)
+/** An operation in words. */
+export const words = (kind: Kind, name: string) => (name === "" ? `a ${kind}` : `the ${kind} "${name}"`)
 
 /** A timer of the platform ends at once where it is set for longer than 25 days. */
 const longestTimer = 24 * 60 * 60 * 1000
@@ -174,6 +177,7 @@ class Attempt<E> {
         )
         this.#turns.begin(this.#inside(), implementation.run(input))
         this.#replay()
+        if (this.#defect !== undefined) return yield* Effect.die(this.#defect.defect)
         return yield* this.#goOn()
       }),
       Deferred.await(this.#broken)
@@ -190,6 +194,10 @@ class Attempt<E> {
       Context.add(NewId, newId(draw)),
       Context.add(Durable, this.#durable)
     )
+  }
+
+  get #tenantId(): string {
+    return this.#world.run.claim.tenantId
   }
 
   /** Counts an operation, and holds it against the journal. */
@@ -242,7 +250,7 @@ class Attempt<E> {
     options: StepOptions<A, F> | undefined
   ): Effect.Effect<A, F, R> {
     return Effect.contextWith((context: Context.Context<R>) => {
-      const body = RunBody.step(name, effect, options).pipe(Effect.provideContext(outside(context)))
+      const body = RunBody.step(name, this.#tenantId, effect, options).pipe(Effect.provideContext(outside(context)))
       return this.#wait("step", name, { body: () => body }, (outcome) =>
         StepResult.decode(outcome as StepResult.Ending, options)
       )
@@ -255,7 +263,8 @@ class Attempt<E> {
       "call",
       name,
       {
-        body: (index) => RunBody.call(name, action, this.#world.perform(invocation, `${this.#world.run.id}/${index}`))
+        body: (index) =>
+          RunBody.call(name, this.#tenantId, action, this.#world.perform(invocation, `${this.#world.run.id}/${index}`))
       },
       (outcome) => RunBody.answer(action, outcome)
     )
@@ -274,7 +283,11 @@ class Attempt<E> {
 
   /** Hands out what the journal holds, in its order. */
   #replay(): void {
-    for (const operation of this.#world.operations) this.#handOut(operation)
+    for (const operation of this.#world.operations) {
+      // What differs first is what is told: the rest follows from it.
+      if (this.#defect !== undefined) return
+      this.#handOut(operation)
+    }
   }
 
   /** What was interrupted before it was handed out is passed over, as it was then. */
@@ -403,7 +416,8 @@ class Attempt<E> {
       yield* this.#world.write(this.#written, { operations, deliveries: sent })
       this.#written += operations.length
       for (const operation of arrived) {
-        if (operation.kind === "step" || operation.kind === "call") yield* RunBody.reached("journaled", operation.name)
+        if (operation.kind === "step" || operation.kind === "call")
+          yield* RunBody.reached("journaled", operation.name, this.#tenantId)
         this.#handOut(operation)
       }
     })
@@ -439,6 +453,7 @@ class Attempt<E> {
       _tag: "Ended",
       exit,
       offset: this.#written,
+      begun: this.#begun,
       operations: this.#sent.map(({ operation }) => operation),
       deliveries: this.#sent
     }

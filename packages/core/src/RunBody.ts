@@ -23,14 +23,18 @@ export class Exhausted extends Error {
 }
 
 /** Tells a test's listener of a point. */
-export const reached = (point: Point, what: string): Effect.Effect<void> =>
-  Effect.flatMap(Checkpoint, (listen) => listen(point, what))
+export const reached = (point: Point, what: string, tenantId: string): Effect.Effect<void> =>
+  Effect.flatMap(Checkpoint, (listen) => listen(point, what, tenantId))
 
 /** What a body that did not succeed died with. One that interrupted itself has nothing to say. */
 export const defectOf = (exit: Exit.Failure<unknown, never>): unknown =>
   Cause.hasDies(exit.cause) ? Cause.squash(exit.cause) : new Error("The body of a step was interrupted from inside")
 
-const untilAnswered = <A, R>(name: string, body: Effect.Effect<A, ActionFailure, R>): Effect.Effect<A, never, R> => {
+const untilAnswered = <A, R>(
+  name: string,
+  tenantId: string,
+  body: Effect.Effect<A, ActionFailure, R>
+): Effect.Effect<A, never, R> => {
   const attempt = (count: number): Effect.Effect<A, never, R> =>
     Effect.catchDefect(
       Effect.orDie(Effect.retry(body, { schedule: backoff, while: ErrorBoundary.isInfrastructure })),
@@ -44,9 +48,9 @@ const untilAnswered = <A, R>(name: string, body: Effect.Effect<A, ActionFailure,
         return Effect.die(new Exhausted(wordsOf(defect), { cause: defect }))
       }
     )
-  return reached("before", name).pipe(
+  return reached("before", name, tenantId).pipe(
     Effect.andThen(attempt(1)),
-    Effect.tap(() => reached("executed", name))
+    Effect.tap(() => reached("executed", name, tenantId))
   )
 }
 
@@ -57,19 +61,22 @@ export const wordsOf = (defect: unknown): string =>
 /** The body of a step, to what is kept of it. */
 export const step = <A, E, R>(
   name: string,
+  tenantId: string,
   effect: Effect.Effect<A, E, R>,
   options: StepOptions<A, E> | undefined
 ): Effect.Effect<Schema.Json, never, R> =>
-  untilAnswered(name, StepResult.encoded(name, effect, options)) as Effect.Effect<Schema.Json, never, R>
+  untilAnswered(name, tenantId, StepResult.encoded(name, effect, options)) as Effect.Effect<Schema.Json, never, R>
 
 /** The body of a call: the action's answer, or the failure that it ended with. */
 export const call = (
   name: string,
+  tenantId: string,
   action: Action.Any,
   perform: Effect.Effect<Schema.Json, ActionFailure>
 ): Effect.Effect<Schema.Json> =>
   untilAnswered(
     name,
+    tenantId,
     Effect.matchEffect(perform, {
       onSuccess: (value): Effect.Effect<Schema.Json, ActionFailure> => Effect.succeed({ value }),
       onFailure: (failure) =>

@@ -68,9 +68,7 @@ const add = (drafts: Array<Draft>, draft: Draft): void => {
 }
 
 /** All but `read`, over a way to keep events. What waits is kept before the scope closes. */
-export const make = (
-  append: Append
-): Effect.Effect<Part, never, Scope.Scope> =>
+export const make = (append: Append): Effect.Effect<Part, never, Scope.Scope> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<never>()
     const waiting = new Map<string, Waiting>()
@@ -180,4 +178,3 @@ export const keysOf = (drafts: ReadonlyArray<Draft>): ReadonlyArray<string> =>
     ...(key === undefined ? [] : [key]),
     ...(otherwise === undefined ? [] : keysOf([otherwise]))
   ])
-

@@ -70,12 +70,7 @@ export class RunEvents extends Context.Service<
     readonly publish: (actor: Actor, run: string, draft: Draft) => Effect.Effect<void>
     /** Waits until what this process has published of a run is kept, or given up. */
     readonly settled: (actor: Actor, run: string) => Effect.Effect<void>
-    readonly read: (
-      actor: Actor,
-      run: string,
-      after: number,
-      limit: number
-    ) => Effect.Effect<Page, ActionFailure>
+    readonly read: (actor: Actor, run: string, after: number, limit: number) => Effect.Effect<Page, ActionFailure>
     /**
      * Gives an effect that completes when events may have been added since it last did: at once where this process
      * adds them, or after a while.

@@ -51,16 +51,16 @@ export const layerWith = (
         const found = answers.get(id)
         if (found !== undefined) return yield* found
         const what = `${invocation.resource}.${invocation.action}`
-        yield* RunBody.reached("before", what)
+        yield* RunBody.reached("before", what, invocation.actor.tenantId)
         const exit = yield* Effect.exit(
           executor
             .execute(invocation, id)
             .pipe(Effect.retry({ schedule: RunBody.backoff, while: (e) => e instanceof Unavailable }))
         )
         if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) return yield* exit
-        yield* RunBody.reached("executed", what)
+        yield* RunBody.reached("executed", what, invocation.actor.tenantId)
         answers.set(id, exit)
-        yield* RunBody.reached("journaled", what)
+        yield* RunBody.reached("journaled", what, invocation.actor.tenantId)
         return yield* exit
       })
 
@@ -76,7 +76,7 @@ export const layerWith = (
         for (const [index, delivery] of executed.deliveries.entries()) {
           yield* deliver(actor, delivery, `${source}/${index}`)
         }
-        yield* RunBody.reached("delivered", `${invocation.resource}.${invocation.action}`)
+        yield* RunBody.reached("delivered", `${invocation.resource}.${invocation.action}`, actor.tenantId)
         return executed
       })
 

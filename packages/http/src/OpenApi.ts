@@ -16,6 +16,7 @@ import * as OpenApiExample from "./OpenApiExample.ts"
 import { type JsonSchema, Schemas } from "./OpenApiSchemas.ts"
 import * as Problem from "./Problem.ts"
 import * as RestEndpoint from "./RestEndpoint.ts"
+import type { Description, Route } from "./Routes.ts"
 
 /** What the document says of the API as a whole. */
 export interface Info {
@@ -29,14 +30,23 @@ export const defaultInfo: Info = { title: "Tenon", version: "1" }
 /** A part of the document. */
 export type Json = { readonly [member: string]: unknown }
 
-/** The document of a registry. */
-export const make = (registry: Registry.Registry, info: Info = defaultInfo): Json => {
+/** The document of a registry, and of further routes as they describe themselves. */
+export const make = (
+  registry: Registry.Registry,
+  info: Info = defaultInfo,
+  further: ReadonlyArray<Route> = []
+): Json => {
   const schemas = new Schemas()
   const problems = new Problems(schemas)
   const paths: { [path: string]: { [method: string]: Json } } = {}
   for (const endpoint of RestEndpoint.all(registry)) {
     const path = (paths[endpoint.path] ??= {})
     path[endpoint.method.toLowerCase()] = operation(endpoint, schemas, problems)
+  }
+  for (const route of further) {
+    if (route.description === undefined) continue
+    const path = (paths[route.path] ??= {})
+    path[route.method.toLowerCase()] = described(route, route.description, schemas, problems)
   }
   return {
     openapi: "3.1.1",
@@ -58,6 +68,29 @@ export const make = (registry: Registry.Registry, info: Info = defaultInfo): Jso
         },
         apiKey: { type: "apiKey", in: "header", name: "X-Api-Key", description: "An API key." }
       }
+    }
+  }
+}
+
+const described = (route: Route, description: Description, schemas: Schemas, problems: Problems): Json => {
+  const { success, tag, ...rest } = description
+  const { contentType = "application/json", schema, status } = success
+  return {
+    ...rest,
+    tags: [tag],
+    ...(route.open ? { security: [] } : {}),
+    responses: {
+      [status]: {
+        description: success.description,
+        ...(schema === undefined ? {} : { content: { [contentType]: { schema: schemas.output(schema) } } })
+      },
+      ...problems.responses([
+        Failure.InvalidInput,
+        ...(route.open ? [] : [Failure.Unauthenticated, Failure.Forbidden]),
+        Failure.Unavailable,
+        HttpFailure.Timeout,
+        ...route.errors
+      ])
     }
   }
 }
@@ -114,7 +147,10 @@ const parameters = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Readonly
     : []
   if (endpoint.operation === "list") return listParameters(resource)
   if (endpoint.operation === "watch")
-    return [...key, { name: "Last-Event-ID", in: "header", description: "The last event that the caller has.", schema: text }]
+    return [
+      ...key,
+      { name: "Last-Event-ID", in: "header", description: "The last event that the caller has.", schema: text }
+    ]
   const versioned = Decision.versionField(resource) !== undefined
   if (action === undefined || Decision.isRead(action))
     return [

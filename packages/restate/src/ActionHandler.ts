@@ -8,6 +8,7 @@ import { Checkpoint } from "@tenon/core/Checkpoint"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { SchemaMismatch, Unauthenticated } from "@tenon/core/Failure"
 import type { Executed, Invocation } from "@tenon/core/Invocation"
+import * as Span from "@tenon/core/Span"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -18,9 +19,13 @@ import * as SignedContext from "./SignedContext.ts"
 import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
 
-/** What the step leaves in the journal: what the action came to, and when, where something follows. */
+/**
+ * What the step leaves in the journal: what the action came to, and, where something follows, when, and the span that it
+ * was done in (`traceparent`). Sends are signed with both, and a replay must sign the same.
+ */
 interface Step extends Executed {
   readonly at?: number
+  readonly trace?: string
 }
 
 /** What a handler answers. */
@@ -52,16 +57,17 @@ export const make =
     const invocation = invocationOf(action, claims, ctx.key, body)
     const what = `${action.resource}.${action.name}`
     const step = await ctx.run(action.name, () => execute(setting, action, invocation, claims, ctx), Attempt.retry)
-    await setting.reached?.("journaled", what)
+    await setting.reached?.("journaled", what, claims.actor.tenantId)
     const { actor, idempotencyKey } = invocation
     // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
     const id =
       idempotencyKey === undefined ? claims.id : SignedContext.named("caller", actor.tenantId, actor.id, idempotencyKey)
-    const from = { at: step.at ?? 0, ...(claims.trace === undefined ? {} : { trace: claims.trace }) }
+    const trace = step.trace ?? claims.trace
+    const from = { at: step.at ?? 0, ...(trace === undefined ? {} : { trace }) }
     for (const [index, delivery] of step.deliveries.entries()) {
       Handler.send(setting, ctx, actor, delivery, { id: SignedContext.follow(id, index), ...from }, keyId)
     }
-    await setting.reached?.("delivered", what)
+    await setting.reached?.("delivered", what, actor.tenantId)
     return step.version === undefined ? { result: step.result } : { result: step.result, version: step.version }
   }
 
@@ -97,12 +103,27 @@ const execute = async (
   claims: SignedContext.Claims,
   ctx: restate.Context
 ): Promise<Step> => {
-  const plain = Handler.traced(claims.trace, setting.executor.execute(invocation, claims.id))
-  const effect = setting.reached === undefined ? plain : watched(plain, `${action.resource}.${action.name}`)
+  const what = `${action.resource}.${action.name}`
+  const plain = Span.resume(
+    claims.trace,
+    Span.within(
+      () => ({
+        name: `handle ${what}`,
+        kind: "server",
+        attributes: { "rpc.system.name": "restate", "rpc.method": what },
+        isAnswer: (failure) => !ErrorBoundary.isInfrastructure(failure)
+      }),
+      Effect.flatMap(Span.current, (trace) =>
+        Effect.map(setting.executor.execute(invocation, claims.id), (executed) => ({ executed, trace }))
+      )
+    )
+  )
+  const effect = setting.reached === undefined ? plain : watched(plain, what, claims.actor.tenantId)
   const settled = await Attempt.settle(setting.context, effect, ctx.request().attemptCompletedSignal)
   if (Result.isSuccess(settled)) {
-    const executed = settled.success
-    return executed.deliveries.length === 0 ? executed : { ...executed, at: Date.now() }
+    const { executed, trace } = settled.success
+    if (executed.deliveries.length === 0) return executed
+    return { ...executed, at: Date.now(), ...(trace === undefined ? {} : { trace }) }
   }
   const { failure } = settled
   // A door's caller is told of a release that does not match; what was sent waits until one does.
@@ -111,10 +132,10 @@ const execute = async (
   throw waits ? new Error(failure.message) : WireError.toTerminal(failure, action.errors)
 }
 
-const watched = <A, E>(effect: Effect.Effect<A, E>, what: string): Effect.Effect<A, E> =>
+const watched = <A, E>(effect: Effect.Effect<A, E>, what: string, tenantId: string): Effect.Effect<A, E> =>
   Effect.flatMap(Checkpoint, (reached) =>
-    reached("before", what).pipe(
+    reached("before", what, tenantId).pipe(
       Effect.andThen(effect),
-      Effect.onExit(() => reached("executed", what))
+      Effect.onExit(() => reached("executed", what, tenantId))
     )
   )

@@ -110,11 +110,7 @@ export const layer: Layer.Layer<RunEvents, never, TenantSql> = Layer.effect(
 
 const numberIn = (rows: Rows[number] | undefined, column: string): number => Number(rows?.[0]?.[column] ?? 0)
 
-const additions = (
-  id: ReadonlyArray<string>,
-  last: number,
-  drafts: ReadonlyArray<Draft>
-): ReadonlyArray<Statement> => {
+const additions = (id: ReadonlyArray<string>, last: number, drafts: ReadonlyArray<Draft>): ReadonlyArray<Statement> => {
   if (drafts.length === 0) return []
   const [tenantId] = id
   const next = last + drafts.length

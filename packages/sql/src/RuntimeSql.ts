@@ -14,6 +14,7 @@ import * as RunEngine from "@tenon/core/RunEngine"
 import * as RunJournal from "@tenon/core/RunJournal"
 import { RunStore } from "@tenon/core/RunStore"
 import { Runtime } from "@tenon/core/Runtime"
+import * as Span from "@tenon/core/Span"
 import { Workflows } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -28,12 +29,12 @@ const again = Schedule.upTo(Schedule.exponential("50 millis"), { times: 6 })
 const atOutbox = { deliverByOutbox: true } as const
 
 /** The receipt makes an action that a crash interrupts the same action when it is tried again. */
-const watched = <A, E>(effect: Effect.Effect<A, E>, { action, resource }: Invocation): Effect.Effect<A, E> =>
+const watched = <A, E>(effect: Effect.Effect<A, E>, { action, actor, resource }: Invocation): Effect.Effect<A, E> =>
   Effect.flatMap(Checkpoint, (reached) => {
     const what = `${resource}.${action}`
-    const attempt = reached("before", what).pipe(
+    const attempt = reached("before", what, actor.tenantId).pipe(
       Effect.andThen(effect),
-      Effect.tap(() => reached("executed", what))
+      Effect.tap(() => reached("executed", what, actor.tenantId))
     )
     const again: Effect.Effect<A, E> = Effect.catchDefect(attempt, (defect) =>
       isCrash(defect) ? Effect.suspend(() => again) : Effect.die(defect)
@@ -56,7 +57,9 @@ export const layer = (
 
       /** Accepts a delivery for later. */
       const accept = (actor: Actor, delivery: Delivery, id: string) =>
-        sql.batch({ tenantId: actor.tenantId, actorId: actor.id }, [OutboxSql.accept(actor, delivery, id)]).pipe(
+        Effect.flatMap(Span.current, (trace) =>
+          sql.batch({ tenantId: actor.tenantId, actorId: actor.id }, [OutboxSql.accept(actor, delivery, id, trace)])
+        ).pipe(
           Effect.mapError(() => new Unavailable({ what: "The database" })),
           Effect.map(() => OutboxSql.signalOf(sql).openUnsafe())
         )

@@ -7,7 +7,7 @@
 import { CurrentActor } from "@tenon/core/Actor"
 import * as Action from "@tenon/core/Action"
 import * as AuditLog from "@tenon/core/AuditLog"
-import { Checkpoint, Crash, type Point } from "@tenon/core/Checkpoint"
+import { Checkpoint } from "@tenon/core/Checkpoint"
 import * as Durable from "@tenon/core/Durable"
 import * as Executor from "@tenon/core/Executor"
 import * as Field from "@tenon/core/Field"
@@ -17,6 +17,7 @@ import * as Outcome from "@tenon/core/Outcome"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import * as Registry from "@tenon/core/Registry"
 import * as Resource from "@tenon/core/Resource"
+import type { Receipts } from "@tenon/core/Receipts"
 import type { RowStore } from "@tenon/core/RowStore"
 import type { Runtime } from "@tenon/core/Runtime"
 import * as Tenon from "@tenon/core/Tenon"
@@ -29,6 +30,8 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+import { CrashPoints } from "./CrashPoints.ts"
 import * as Testing from "./Testing.ts"
 
 class Closed extends Schema.TaggedError<Closed>()("LawClosed", { id: Schema.String }, { httpStatus: 409 }) {}
@@ -200,39 +203,14 @@ const runs = Workflow.layer(
 /** An object's name, and what was committed to it, in order. */
 type Trace = { readonly [object: string]: ReadonlyArray<string> }
 
-/** Crashes once, where it is told to, and notes every checkpoint that is passed. */
-class Saboteur {
-  passed: Array<string> = []
-  target: string | undefined
-  #seen = new Map<string, number>()
-
-  begin(target?: string): void {
-    this.passed = []
-    this.#seen = new Map()
-    this.target = target
-  }
-
-  readonly listen = (point: Point, what: string) =>
-    Effect.suspend(() => {
-      const name = `${point} ${what}`
-      const count = (this.#seen.get(name) ?? 0) + 1
-      this.#seen.set(name, count)
-      const place = `${name} (${count})`
-      this.passed.push(place)
-      if (place !== this.target) return Effect.void
-      this.target = undefined
-      return Effect.die(new Crash(`A crash at ${place}`))
-    })
-}
-
 const words = (plan: Plan) =>
   plan.changes.map((change) => (change._tag === "Save" ? `save ${JSON.stringify(change.row)}` : `remove ${change.key}`))
 
 /** Notes what the store commits. A receipt that is found again commits nothing. */
 const watched = <E, S>(
   commits: Map<string, Array<string>>,
-  store: Layer.Layer<UnitOfWork | RowStore | Outbox | S, E>
-): Layer.Layer<UnitOfWork | RowStore | Outbox | S, E> =>
+  store: Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts | S, E>
+): Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts | S, E> =>
   Layer.effect(
     UnitOfWork,
     Effect.map(UnitOfWork, (inner) =>
@@ -320,26 +298,32 @@ const programs: { readonly [name: string]: Program } = {
 export interface Options<E, E2, S = never> {
   readonly runtime: Layer.Layer<Runtime, E, Executor.Executor | Workflow.Workflows | S>
   /** Default: in memory. Give one that holds nothing, and what else the runtime needs of a store. */
-  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox | S, E2>
+  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts | S, E2>
   /** How long nothing must happen for a program to have ended, in milliseconds: longer than a retry. Default: 150. */
   readonly quiet?: number
+  /** `test` for a runtime that takes its time from the test clock. Default: `live`. */
+  readonly clock?: "live" | "test"
 }
 
 /** Declares the tests of a runtime, one per program. */
 export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Options<E, E2, S>): void => {
-  const saboteur = new Saboteur()
+  const points = new Map<string, CrashPoints>()
   const commits = new Map<string, Array<string>>()
   const store = (options.store?.(registry) ?? MemoryStore.layer(registry)) as Layer.Layer<
-    UnitOfWork | RowStore | Outbox | S,
+    UnitOfWork | RowStore | Outbox | Receipts | S,
     E2
   >
   const layer = Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(
     Layer.provideMerge(options.runtime),
     Layer.provideMerge(Layer.mergeAll(Executor.layer(registry), runs)),
     Layer.provideMerge(Layer.mergeAll(watched(commits, store), AuditLog.layerLog)),
-    Layer.provideMerge(Layer.succeed(Checkpoint, saboteur.listen))
+    Layer.provideMerge(
+      Layer.succeed(Checkpoint, (point, what, tenantId) => points.get(tenantId)?.listen(point, what) ?? Effect.void)
+    )
   )
   let tenants = 0
+  const test = options.clock === "test"
+  const pass = (millis: number) => (test ? TestClock.adjust(millis) : Effect.sleep(millis))
 
   const traceOf = (tenant: string): Trace => {
     const mine = [...commits].map(([id, entries]) => [JSON.parse(id) as ReadonlyArray<string>, entries] as const)
@@ -351,18 +335,18 @@ export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Opt
   /** Runs a program as a tenant of its own, until it has done as much as is expected and then nothing for a while. */
   const observe = Effect.fnUntraced(function* (program: Program, target: string | undefined, expected: number) {
     const tenantId = `law ${name} ${++tenants}`
-    saboteur.begin()
+    const mine = new CrashPoints()
     return yield* Effect.gen(function* () {
       yield* open("a")
       yield* open("b")
-      saboteur.begin(target)
+      mine.begin(target)
+      points.set(tenantId, mine)
       const returned = yield* program
-      const patience = performance.now() + 15_000
-      while (size(traceOf(tenantId)) < expected && performance.now() < patience) yield* Effect.sleep(10)
+      for (let waited = 0; size(traceOf(tenantId)) < expected && waited < 15_000; waited += 10) yield* pass(10)
       const enough = expected === 0 ? 1000 : (options.quiet ?? 150)
       for (let quiet = 0, last = -1; quiet < enough; quiet += 50) {
-        yield* Effect.sleep(50)
-        const now = size(traceOf(tenantId)) + saboteur.passed.length
+        yield* pass(50)
+        const now = size(traceOf(tenantId)) + mine.passed.length
         if (now !== last) quiet = 0
         last = now
       }
@@ -370,13 +354,13 @@ export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Opt
         tenantId,
         returned,
         trace: traceOf(tenantId),
-        passed: saboteur.passed,
-        crashed: saboteur.target === undefined
+        passed: mine.passed,
+        crashed: mine.crashed
       }
     }).pipe(Effect.provideService(CurrentActor, Testing.actor({ tenantId })))
   })
 
-  it.layer(layer, { timeout: 120_000, excludeTestServices: true })(`the laws of ${name}`, (it) => {
+  it.layer(layer, { timeout: 120_000, excludeTestServices: !test })(`the laws of ${name}`, (it) => {
     for (const [law, program] of Object.entries(programs)) {
       it.effect(
         law,
@@ -384,15 +368,18 @@ export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Opt
           Effect.gen(function* () {
             const undisturbed = yield* observe(program, undefined, 0)
             assert.isNotEmpty(undisturbed.passed)
-            const ended: Array<readonly [what: string, tenantId: string]> = []
-            for (const place of undisturbed.passed) {
-              const disturbed = yield* observe(program, place, size(undisturbed.trace))
-              assert.isTrue(disturbed.crashed, `nothing came to ${place} again`)
-              const what = `after a crash at ${place}`
-              assert.deepStrictEqual(disturbed.trace, undisturbed.trace, what)
-              assert.deepStrictEqual(disturbed.returned, undisturbed.returned, what)
-              ended.push([what, disturbed.tenantId])
-            }
+            const ended = yield* Effect.forEach(
+              undisturbed.passed,
+              Effect.fnUntraced(function* (place) {
+                const disturbed = yield* observe(program, place, size(undisturbed.trace))
+                assert.isTrue(disturbed.crashed, `nothing came to ${place} again`)
+                const what = `after a crash at ${place}`
+                assert.deepStrictEqual(disturbed.trace, undisturbed.trace, what)
+                assert.deepStrictEqual(disturbed.returned, undisturbed.returned, what)
+                return [what, disturbed.tenantId] as const
+              }),
+              { concurrency: test ? 1 : 12 }
+            )
             for (const [what, tenantId] of ended) {
               assert.deepStrictEqual(traceOf(tenantId), undisturbed.trace, `${what}, in the end`)
             }

@@ -37,7 +37,10 @@ export const script: ModelScripted.Script = (asked) => {
   if (verb.toLowerCase() === "make")
     switch (asked.round) {
       case 0:
-        return { text: ["I will make ", `"${name}". `], calls: [{ name: "Widget_create", params: { input: { name } } }] }
+        return {
+          text: ["I will make ", `"${name}". `],
+          calls: [{ name: "Widget_create", params: { input: { name } } }]
+        }
       case 1:
         return ModelScripted.call("Widget_get", { key: idIn(asked.results) })
       default:
