@@ -32,7 +32,13 @@ const key = "sk-very-secret-0123456789"
 const trail: Array<string> = []
 const seen = (...what: ReadonlyArray<unknown>) =>
   void trail.push(
-    what.map((each) => (typeof each === "string" ? each : JSON.stringify(each, (_, value) => (typeof value === "bigint" ? String(value) : value)))).join(" ")
+    what
+      .map((each) =>
+        typeof each === "string"
+          ? each
+          : JSON.stringify(each, (_, value) => (typeof value === "bigint" ? String(value) : value))
+      )
+      .join(" ")
   )
 
 const tracer = Tracer.make({

@@ -29,7 +29,12 @@ const words = (response: ServerResponse, texts: ReadonlyArray<string>) => {
 const ending = (reason: string) =>
   `${piece({}, reason)}data: ${JSON.stringify({ model: "chatty-1", choices: [], usage })}\n\ndata: [DONE]\n\n`
 
-const call = (name: string, args: string) => ({ index: 0, id: "c1", type: "function", function: { name, arguments: args } })
+const call = (name: string, args: string) => ({
+  index: 0,
+  id: "c1",
+  type: "function",
+  function: { name, arguments: args }
+})
 
 const whole = (response: ServerResponse, message: object, reason = "stop") => {
   response.writeHead(200, { "content-type": "application/json" })
@@ -48,7 +53,9 @@ export const start = Effect.gen(function* () {
     const last = body.messages.at(-1)
     switch (text) {
       case "busy":
-        return times === 1 ? refuse(429, { "retry-after": "0.2" }) : (words(response, ["free ", "again"]), response.end(ending("stop")))
+        return times === 1
+          ? refuse(429, { "retry-after": "0.2" })
+          : (words(response, ["free ", "again"]), response.end(ending("stop")))
       case "very busy":
         return refuse(429, { "retry-after": "3600" })
       case "broken":
@@ -69,23 +76,27 @@ export const start = Effect.gen(function* () {
       case "hang":
         return words(response, ["hm "])
       case "refuse":
-        return words(response, []), response.end(piece({ refusal: "I would rather not." }) + ending("stop"))
+        return (words(response, []), response.end(piece({ refusal: "I would rather not." }) + ending("stop")))
       case "tool":
-        if (last.role === "tool") return words(response, [`It said ${last.content}.`]), response.end(ending("stop"))
+        if (last.role === "tool") return (words(response, [`It said ${last.content}.`]), response.end(ending("stop")))
         response.writeHead(200, { "content-type": "text/event-stream" })
         response.write(piece({ tool_calls: [call("rollOf", "")] }))
         response.write(piece({ tool_calls: [{ index: 0, function: { arguments: '{"sid' } }] }))
         response.write(piece({ tool_calls: [{ index: 0, function: { arguments: 'es":6}' } }] }))
         return response.end(ending("tool_calls"))
       case "bad arguments":
-        if (last.role === "tool") return words(response, [last.content]), response.end(ending("stop"))
-        return words(response, []), response.end(piece({ tool_calls: [call("rollOf", '{"sides":')] }) + ending("tool_calls"))
+        if (last.role === "tool") return (words(response, [last.content]), response.end(ending("stop")))
+        return (
+          words(response, []), response.end(piece({ tool_calls: [call("rollOf", '{"sides":')] }) + ending("tool_calls"))
+        )
       case "object":
         return whole(response, { content: '{"name":"Ada","age":36}' })
       case "whole tool":
         return whole(response, { content: null, tool_calls: [call("rollOf", '{"sides":6}')] }, "tool_calls")
       default:
-        return body.stream ? (words(response, ["Hel", "lo."]), response.end(ending("stop"))) : whole(response, { content: "Hello." })
+        return body.stream
+          ? (words(response, ["Hel", "lo."]), response.end(ending("stop")))
+          : whole(response, { content: "Hello." })
     }
   }
   const server = createServer((request, response) => {

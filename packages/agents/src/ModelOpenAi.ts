@@ -30,9 +30,7 @@ export interface Options {
 }
 
 /** The model at an endpoint. */
-export const layer = (
-  options: Options
-): Layer.Layer<LanguageModel.LanguageModel, never, HttpClient.HttpClient> =>
+export const layer = (options: Options): Layer.Layer<LanguageModel.LanguageModel, never, HttpClient.HttpClient> =>
   Layer.effect(
     LanguageModel.LanguageModel,
     Effect.flatMap(HttpClient.HttpClient, (client) => {

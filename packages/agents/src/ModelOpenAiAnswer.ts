@@ -184,9 +184,7 @@ const add = (reading: Reading, { choices, model, usage }: typeof Piece.Type): To
   return [
     next,
     [
-      ...(!reading.named && typeof model === "string"
-        ? [{ type: "response-metadata" as const, modelId: model }]
-        : []),
+      ...(!reading.named && typeof model === "string" ? [{ type: "response-metadata" as const, modelId: model }] : []),
       ...(speaks && !reading.speaking ? [{ type: "text-start" as const, id: "text" }] : []),
       ...(speaks ? [{ type: "text-delta" as const, id: "text", delta: content }] : [])
     ]

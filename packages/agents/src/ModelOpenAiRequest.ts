@@ -51,16 +51,16 @@ const userContent = (parts: Prompt.UserMessage["content"]): Result.Result<unknow
     else if (part.mediaType.startsWith("image/")) content.push({ type: "image_url", image_url: { url: urlOf(part) } })
     else
       return Result.fail(
-        new AiError.InvalidUserInputError({ description: `files of type ${part.mediaType} cannot be sent to this model` })
+        new AiError.InvalidUserInputError({
+          description: `files of type ${part.mediaType} cannot be sent to this model`
+        })
       )
   }
   return Result.succeed(content)
 }
 
 const urlOf = ({ data, mediaType }: Prompt.FilePart): string =>
-  data instanceof URL
-    ? data.href
-    : `data:${mediaType};base64,${typeof data === "string" ? data : Base64.encode(data)}`
+  data instanceof URL ? data.href : `data:${mediaType};base64,${typeof data === "string" ? data : Base64.encode(data)}`
 
 const assistantMessages = (parts: Prompt.AssistantMessage["content"]): ReadonlyArray<Json> => {
   const text = parts.map((part) => (part.type === "text" ? part.text : "")).join("")
@@ -80,7 +80,9 @@ const argumentsOf = (params: unknown): string => (typeof params === "string" ? p
 const toolMessage = (part: Prompt.ToolMessage["content"][number]): ReadonlyArray<Json> => {
   if (part.type !== "tool-result") return []
   const said =
-    part.modelOutput === undefined ? JSON.stringify(part.result ?? null) : Prompt.toolModelOutputToText(part.modelOutput)
+    part.modelOutput === undefined
+      ? JSON.stringify(part.result ?? null)
+      : Prompt.toolModelOutputToText(part.modelOutput)
   return [{ role: "tool", tool_call_id: part.id, content: part.isFailure ? `The call failed: ${said}` : said }]
 }
 
