@@ -344,7 +344,7 @@ describe("Ddl", () => {
     )
     assert.strictEqual(new Set(names).size, names.length)
     for (const name of names) assert.isAtMost(Buffer.byteLength(name.split(".")[1] ?? ""), 63)
-    assert.strictEqual(ModelDiff.everything(modelOf([Team])).filter((each) => each.includes("create table")).length, 19)
+    assert.strictEqual(ModelDiff.everything(modelOf([Team])).filter((each) => each.includes("create table")).length, 22)
   })
 
   it("refuses fields that PostgreSQL has no place for", () => {
