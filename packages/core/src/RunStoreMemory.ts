@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { Actor } from "./Actor.ts"
 import type { Delivery } from "./Invocation.ts"
-import type { Operation, RunJournal, RunKey, Standing, Status } from "./RunJournal.ts"
+import { type Operation, type RunJournal, type RunKey, signalName, type Standing, type Status } from "./RunJournal.ts"
 import {
   type Claim,
   LeaseLost,
@@ -12,7 +12,6 @@ import {
   type NewRun,
   type RunStore,
   type Signal,
-  signalName,
   textOf,
   type Write
 } from "./RunStore.ts"
