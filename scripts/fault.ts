@@ -1,11 +1,20 @@
-/** `npm run fault [-- --json] [-- --strikes N]`: breaks things under load, on servers of its own, and audits the rows. */
+/**
+ * `npm run fault [-- --json] [--strikes N] [--slips N] [--only TEXT]`: breaks things under load, on servers of its own,
+ * and audits what is there afterwards. `--only` picks the scenarios whose names hold the text.
+ */
 import * as Fault from "@tenon/examples/fault/Fault"
+import * as SlipFault from "@tenon/examples/fault/SlipFault"
 import * as Effect from "effect/Effect"
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
 
 const { values } = parseArgs({
-  options: { json: { type: "boolean", default: false }, strikes: { type: "string", default: "5" } }
+  options: {
+    json: { type: "boolean", default: false },
+    strikes: { type: "string", default: "5" },
+    slips: { type: "string", default: "1000" },
+    only: { type: "string", default: "" }
+  }
 })
 const root = resolve(import.meta.dirname, "..")
 const command = [
@@ -17,10 +26,17 @@ const command = [
 ]
 const progress = (message: string) => void (values.json ? process.stderr : process.stdout).write(`${message}\n`)
 
+const strikes = Number(values.strikes)
+const mesh = { slips: Number(values.slips), steps: 10, activities: 9, replicas: 2, strikes, progress }
+const scenarios = [
+  ...Fault.scenarios.map((scenario) => ({
+    name: scenario.name,
+    run: Fault.run(scenario, { command, progress, strikes })
+  })),
+  ...SlipFault.brokers.map((broker) => ({ name: `slips over ${broker}`, run: SlipFault.run(broker, mesh) }))
+]
 const results: Array<Fault.Result> = []
-for (const scenario of Fault.scenarios) {
-  results.push(await Effect.runPromise(Fault.run(scenario, { command, progress, strikes: Number(values.strikes) })))
-}
+for (const { name, run } of scenarios) if (name.includes(values.only)) results.push(await Effect.runPromise(run))
 const ok = results.every((result) => result.ok)
 progress(ok ? "All survived." : "Something was lost, done twice or stuck.")
 if (values.json) process.stdout.write(`${JSON.stringify({ ok, results })}\n`)

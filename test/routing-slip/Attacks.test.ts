@@ -296,6 +296,17 @@ describe("a message under zero trust", () => {
       assert.deepStrictEqual(yield* newest("slip"), end)
     })
   )
+  on("that was handled long before is a replay and no redelivery", (ring) =>
+    Effect.gen(function* () {
+      const genuine = yield* afterAlpha(ring, "slip")
+      assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
+      done.length = 0
+      yield* TestClock.adjust("23 hours")
+      assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
+      yield* TestClock.adjust("2 hours")
+      refusedFor(yield* deliver(beta.queue, genuine), "replayed")
+    })
+  )
 
   it.live("is found among the dead letters of a real worker, with its reason", () =>
     Effect.gen(function* () {

@@ -327,6 +327,52 @@ describe("a slip", () => {
     )
   })
 
+  it.effect("is revised by nobody else, with nothing else, and dropped from where that is allowed", () => {
+    const did: Array<string> = []
+    const [a, b, c] = [named("a", did), named("b", did), named("c", did)]
+    const planner = (name: "planner" | "other") =>
+      Activity.make(name, {
+        arguments: { insert: Schema.Literals(["a", "b", "nothing"]), drop: Schema.Array(Schema.String) },
+        execute: Effect.fnUntraced(function* ({ drop, insert }) {
+          const context = yield* ActivityContext
+          if (insert !== "nothing") yield* context.insert(step(insert === "a" ? a : b, {}, { timeout: "1 minute" }))
+          yield* context.drop(...drop)
+        })
+      })
+    const [plans, other] = [planner("planner"), planner("other")]
+    const registry = Registry.make(a, b, c, plans, other)
+    const run = (id: string, by: typeof plans | typeof other, insert: "a" | "b" | "nothing", ...drop: Array<string>) =>
+      RoutingSlip.builder(registry, { correlationId: id }).pipe(
+        RoutingSlip.add(c, {}),
+        (builder) => RoutingSlip.add(by, { insert, drop })(builder as RoutingSlip.Builder<string>),
+        RoutingSlip.add(b, {}),
+        RoutingSlip.add(c, {}),
+        RoutingSlip.revisable({ by: [plans], insert: [a], budget: 1, drops: true }),
+        RoutingSlip.dispatch,
+        Effect.andThen(pass("1 second")),
+        Effect.andThen(Effect.sync(() => did.splice(0)))
+      )
+    const faultOf = (id: string) =>
+      Effect.flatMap(HopStore, (store) =>
+        Effect.map(store.events("default", id), (events) => events.find(({ type }) => type === "faulted")?.detail)
+      )
+    return withWorker(
+      registry,
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* run("inserts", plans, "a"), ["c", "a", "b", "c"])
+        assert.deepStrictEqual(yield* run("drops", plans, "nothing", "3"), ["c", "c"])
+        assert.deepStrictEqual(yield* run("both", plans, "a", "3", "4"), ["c", "a"])
+        const undone = ["c", "undo c"]
+        assert.deepStrictEqual(yield* run("foreign", plans, "b"), undone)
+        assert.include(yield* faultOf("foreign"), "b may not be inserted")
+        assert.deepStrictEqual(yield* run("nobody", other, "a"), undone)
+        assert.include(yield* faultOf("nobody"), "other may not revise the itinerary")
+        assert.deepStrictEqual(yield* run("done", plans, "nothing", "1"), undone)
+        assert.include(yield* faultOf("done"), "step 1 is not left to do")
+      })
+    )
+  })
+
   it.effect("gives each execution services of its own, released however it ends", () => {
     const log: Array<string> = []
     let made = 0

@@ -80,6 +80,7 @@ export const AgentRun = Resource.make("AgentRun", {
   },
   indexes: [["threadId", "status"]],
   relations: { thread: Relation.belongsTo("Thread", "threadId", { onRemove: "cascade" }) },
+  watch: { field: "status", until: RunStatus.literals.filter(isOver) },
   transitions: {
     status: {
       QUEUED: ["RUNNING", "CANCELLED"],
@@ -150,7 +151,8 @@ export const start = (run: Startable) => Outcome.startWorkflow(RunAgent, { key: 
 export const revive = (run: Startable) =>
   Outcome.startWorkflow(RunAgent, { key: run.id, input: { ...inputOf(run), revived: true } })
 
-const inputOf = ({ agent, fork, input, parent, threadId }: Startable): Workflow.InputOf<typeof RunAgent> => ({
+/** What its workflow is started with. */
+export const inputOf = ({ agent, fork, input, parent, threadId }: Startable): Workflow.InputOf<typeof RunAgent> => ({
   threadId,
   agent,
   ...(input === undefined ? {} : { input }),

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as ApiRequest from "./ApiRequest.ts"
 import * as Output from "./Output.ts"
 import { root } from "./Root.ts"
+import { record, replay, steps } from "./RunRecord.ts"
 
 const runPath = (run: string) => `/api/v1/agent-runs/${encodeURIComponent(run)}`
 const text = (value: unknown): string =>
@@ -181,6 +182,9 @@ export const agent = Command.make("agent").pipe(
     act("cancel", "Stop a run; what it is doing is interrupted", "asked to stop"),
     act("resume", "Start a run again where its runtime has lost it", "asked to go on"),
     act("retry", "Run it again, taking over what succeeded", "goes on as"),
-    fork
+    fork,
+    steps,
+    record,
+    replay
   ])
 )

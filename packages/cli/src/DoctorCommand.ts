@@ -71,7 +71,8 @@ const describeApplication = (config: string) =>
   Effect.map(ConfigFile.load(config), ({ registry }) => {
     const open = registry.notTenantScoped
     const note = open.length === 0 ? "all of a tenant" : `not of a tenant: ${open.join(", ")}`
-    return `${registry.resources.length} resources, ${note}`
+    const { length } = registry.resources
+    return `${length} ${length === 1 ? "resource" : "resources"}, ${note}`
   })
 
 /** Runs every action over drawn values: what only shows when an action runs shows here first. */
@@ -118,6 +119,8 @@ const describeMigrations = (config: string) =>
   }).pipe(Effect.provide(AdminSql.layerConfig))
 
 const describeRestate = Effect.gen(function* () {
+  const runtime = yield* Config.String("RUNTIME").pipe(Config.withDefault("restate"))
+  if (runtime === "postgres") return "not needed, as RUNTIME is postgres"
   const adminUrl = yield* Config.String("RESTATE_ADMIN_URL")
   yield* RestateAdmin.health(adminUrl)
   return `healthy at ${adminUrl}`

@@ -58,6 +58,8 @@ export interface Ended extends Omit<Write, "next"> {
   readonly _tag: "Ended"
   readonly exit: Exit.Exit<void, unknown>
   readonly offset: number
+  /** How many operations the program began. */
+  readonly begun: number
 }
 
 /** All that the program waits for are times and signals; `mail` is how much of it was read. */
@@ -97,7 +99,8 @@ interface Parked {
   fiber: Fiber.Fiber<unknown> | undefined
 }
 
-const words = (kind: Kind, name: string) => (name === "" ? `a ${kind}` : `the ${kind} "${name}"`)
+/** An operation in words. */
+export const words = (kind: Kind, name: string) => (name === "" ? `a ${kind}` : `the ${kind} "${name}"`)
 
 /** A timer of the platform ends at once where it is set for longer than 25 days. */
 const longestTimer = 24 * 60 * 60 * 1000
@@ -175,6 +178,7 @@ class Attempt<E> {
         )
         this.#turns.begin(this.#inside(), implementation.run(input))
         this.#replay()
+        if (this.#defect !== undefined) return yield* Effect.die(this.#defect.defect)
         return yield* this.#goOn()
       }),
       Deferred.await(this.#broken)
@@ -280,7 +284,11 @@ class Attempt<E> {
 
   /** Hands out what the journal holds, in its order. */
   #replay(): void {
-    for (const operation of this.#world.operations) this.#handOut(operation)
+    for (const operation of this.#world.operations) {
+      // What differs first is what is told: the rest follows from it.
+      if (this.#defect !== undefined) return
+      this.#handOut(operation)
+    }
   }
 
   /** What was interrupted before it was handed out is passed over, as it was then. */
@@ -446,6 +454,7 @@ class Attempt<E> {
       _tag: "Ended",
       exit,
       offset: this.#written,
+      begun: this.#begun,
       operations: this.#sent.map(({ operation }) => operation),
       deliveries: this.#sent
     }

@@ -9,6 +9,7 @@ import { Durable } from "./Durable.ts"
 import type { ActionFailure } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
 import { type Kind, signalName } from "./RunJournal.ts"
+import * as Undeliverable from "./Undeliverable.ts"
 
 /** What a runtime makes durable. Each is numbered when it begins. */
 export interface RunOperations {
@@ -29,8 +30,9 @@ export interface RunIdentity {
 }
 
 /** What a program of the run is given. */
-export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOperations): Durable["Service"] =>
-  Durable.of({
+export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOperations): Durable["Service"] => {
+  const deliver = (delivery: Delivery) => operations.deliver(Undeliverable.refuse(delivery))
+  return Durable.of({
     workflow,
     key,
     actor,
@@ -39,9 +41,7 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
     signal: operations.signal,
     send: (action, to, input, options) =>
       Effect.suspend(() =>
-        operations.deliver(
-          Decision.deliveryOf({ _tag: "Send", action, key: to, input: () => input, delay: options?.delay })
-        )
+        deliver(Decision.deliveryOf({ _tag: "Send", action, key: to, input: () => input, delay: options?.delay }))
       ),
     call: ((action: Action.Any, to: string, input: unknown, options) =>
       Effect.suspend(() =>
@@ -59,13 +59,11 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
       )) as Durable["Service"]["call"],
     start: (workflow, to, input, options) =>
       Effect.suspend(() =>
-        operations.deliver(
-          Decision.deliveryOf({ _tag: "StartWorkflow", workflow, key: to, input, delay: options?.delay })
-        )
+        deliver(Decision.deliveryOf({ _tag: "StartWorkflow", workflow, key: to, input, delay: options?.delay }))
       ),
     notify: (workflow, to, signal, payload, id) =>
       Effect.suspend(() =>
-        operations.deliver(
+        deliver(
           Decision.deliveryOf({
             _tag: "Signal",
             workflow,
@@ -77,6 +75,7 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
         )
       )
   })
+}
 
 /** How the journal names a delivery. */
 export const nameOf = (delivery: Delivery): readonly [Kind, string] => {

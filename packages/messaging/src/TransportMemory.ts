@@ -56,6 +56,8 @@ class MemoryQueue {
   })
 }
 
+const injected = () => new TransportError({ operation: "publish", reason: "an injected fault" })
+
 /** Queues that live and die with this layer. */
 export const layer: Layer.Layer<Transport> = Layer.effect(
   Transport,
@@ -80,12 +82,11 @@ export const layer: Layer.Layer<Transport> = Layer.effect(
 
     const publish = Effect.fnUntraced(function* (message: Outgoing) {
       const fault = faults.publish(message)
-      const failure = new TransportError({ operation: "publish", reason: "an injected fault" })
-      if (fault._tag === "Lost") return yield* failure
+      if (fault._tag === "Lost") return yield* injected()
       if (fault._tag === "Delayed") return yield* later(fault.delay, message)
       if (fault._tag === "Duplicated") yield* later(fault.delay, message)
       queueOf(message.queue).offer({ message, attempt: 0 })
-      if (fault._tag === "Unconfirmed") return yield* failure
+      if (fault._tag === "Unconfirmed") return yield* injected()
     })
 
     const settle = (queue: MemoryQueue, item: Item) =>

@@ -9,6 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
@@ -82,7 +83,8 @@ class Link {
   }
 
   static async open(url: string): Promise<Link> {
-    const model = await Amqp.connect(url, { timeout: 5_000 })
+    // Small frames that wait for each other's acknowledgement (Nagle's algorithm) cost 40 ms a hop.
+    const model = await Amqp.connect(url, { timeout: 5_000, noDelay: true })
     model.on("error", () => {})
     return new Link(model, await model.createConfirmChannel())
   }
@@ -113,21 +115,30 @@ class Link {
 
 const text = (value: unknown) => (typeof value === "string" ? value : "")
 
-const letterOf =
-  (queue: string) =>
-  ({ content, properties }: Message): DeadLetter => {
-    const headers = properties.headers ?? {}
-    return {
-      letter: text(headers["tenon-letter"]) || text(properties.messageId),
-      id: text(properties.messageId),
-      queue,
-      body: content,
-      reason: text(headers["tenon-reason"]) || "delivery-limit",
-      detail: text(headers["tenon-detail"]) || "set aside by the broker",
-      fingerprint: text(headers["tenon-fingerprint"]),
-      at: Number(headers["tenon-at"] ?? 0)
-    }
+/** When the broker itself set a message aside: its header `x-death` knows, in seconds. */
+const diedAt = (headers: { readonly [name: string]: unknown }): number => {
+  const deaths: unknown = headers["x-death"]
+  const first: unknown = Array.isArray(deaths) ? deaths[0] : undefined
+  const time = Predicate.hasProperty(first, "time") ? first.time : undefined
+  return Predicate.hasProperty(time, "value") ? Number(time.value) * 1_000 : 0
+}
+
+const letterOf = Effect.fnUntraced(function* (queue: string, { content, properties }: Message) {
+  const headers = properties.headers ?? {}
+  const reason = text(headers["tenon-reason"]) || "delivery-limit"
+  const detail = text(headers["tenon-detail"]) || "set aside by the broker"
+  const letter: DeadLetter = {
+    letter: text(headers["tenon-letter"]) || text(properties.messageId),
+    id: text(properties.messageId),
+    queue,
+    body: content,
+    reason,
+    detail,
+    fingerprint: text(headers["tenon-fingerprint"]) || (yield* DeadLetters.fingerprint(queue, reason, detail)),
+    at: Number(headers["tenon-at"] ?? diedAt(headers))
   }
+  return letter
+})
 
 /** Connects, and disconnects when the scope closes. */
 export const layer = (options: Options): Layer.Layer<Transport, TransportError> =>
@@ -260,7 +271,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
             for (let seen = 0; seen < limit; seen++) {
               const message = yield* attempt("get", () => channel.get(deadOf(named(queue))))
               if (message === false) break
-              if (!(yield* act(letterOf(queue)(message)))) continue
+              if (!(yield* act(yield* letterOf(queue, message)))) continue
               channel.ack(message)
               taken++
             }

@@ -106,6 +106,12 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
       const scope = { tenantId: null, role: options.relayRole }
       const visibility = Duration.toMillis(Duration.fromInputUnsafe(options.visibility ?? "30 seconds"))
       const poll = Duration.fromInputUnsafe(options.poll ?? "1 second")
+      /** What may be lost with the database's last moments, since the message comes again then: no wait for the disk. */
+      const sendLightly = (operation: string, statement: Statement) =>
+        sql.batch(scope, [{ sql: "select set_config('synchronous_commit', 'off', true)", params: [] }, statement]).pipe(
+          Effect.map(([, rows = []]) => rows),
+          Effect.mapError(({ message }) => new TransportError({ operation, reason: message }))
+        )
       const send = (operation: string, ...statements: ReadonlyArray<Statement>) =>
         sql.batch(scope, statements).pipe(
           Effect.map(([rows = []]) => rows),
@@ -124,7 +130,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
 
         const settle = Effect.fnUntraced(function* (id: string, token: string, ending: InFlight.Ending) {
           const mine = [id, token]
-          if (ending._tag === "Ack") return yield* send("acknowledge", { sql: finish, params: mine })
+          if (ending._tag === "Ack") return yield* sendLightly("acknowledge", { sql: finish, params: mine })
           if (ending._tag === "Requeue") return yield* send("put back", { sql: putBack, params: [...mine, 0] })
           if (ending._tag === "GiveBack") return yield* send("give back", { sql: putBack, params: [...mine, 1] })
           const [reason, detail] = [storable(ending.reason), storable(ending.detail)]
@@ -160,7 +166,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
         const look = Effect.gen(function* () {
           const places = settings.prefetch - inHand.size
           if (places <= 0) return false
-          const rows = yield* send("take", { sql: take, params: [queue, places, visibility / 1_000] })
+          const rows = yield* sendLightly("take", { sql: take, params: [queue, places, visibility / 1_000] })
           for (const row of rows) yield* start(row)
           return rows.length === places && inHand.size < settings.prefetch
         })
@@ -169,7 +175,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
           yield* Effect.sleep(visibility / 3)
           if (inHand.size === 0) return
           const held = [[...inHand.keys()], [...inHand.values()]]
-          yield* send("extend", { sql: extend, params: [...held, visibility / 1_000] })
+          yield* sendLightly("extend", { sql: extend, params: [...held, visibility / 1_000] })
         }).pipe(Effect.ignore)
 
         yield* heartbeat.pipe(Effect.forever, Effect.forkScoped)

@@ -8,6 +8,7 @@ import { newId, random, RunClock } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
 import * as StepResult from "@tenon/core/StepResult"
 import { Checkpoint } from "@tenon/core/Checkpoint"
+import * as Span from "@tenon/core/Span"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -17,10 +18,12 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import type * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
 import type * as ActionHandler from "./ActionHandler.ts"
 import * as Attempt from "./Attempt.ts"
 import * as Handler from "./Handler.ts"
 import { RunDriver } from "./RunDriver.ts"
+import * as RunTracer from "./RunTracer.ts"
 import * as SignedContext from "./SignedContext.ts"
 import type { RunMirror } from "./RunMirror.ts"
 import * as WireError from "./WireError.ts"
@@ -54,6 +57,8 @@ export const attempt = (
   )
   const draw = () => ctx.rand.random()
   const ended = ctx.request().attemptCompletedSignal
+  const tracer = RunTracer.reporting(setting.context)
+  const sendTrace = RunTracer.ofSends(claims.id, claims.trace)
   let performed: Array<string> = []
   let sends = 0
 
@@ -82,7 +87,10 @@ export const attempt = (
     context: Context.Context<R>,
     interrupted: AbortSignal
   ): Promise<StepResult.StepResult> => {
-    const plain = StepResult.encoded(name, effect, options)
+    const plain = Span.within(
+      () => ({ name: `step ${name}`, attributes: { "tenon.workflow": implementation.workflow.name } }),
+      StepResult.encoded(name, effect, options)
+    )
     const watched =
       setting.reached === undefined
         ? plain
@@ -92,12 +100,14 @@ export const attempt = (
               Effect.tap(() => reached("executed", name, claims.actor.tenantId))
             )
           )
-    const settled = await Attempt.settle(outside(context), watched, AbortSignal.any([ended, interrupted])).catch(
-      (error: unknown) => {
-        if (!interrupted.aborted) throw error
-        return undefined
-      }
-    )
+    const settled = await Attempt.settle(
+      outside(context, tracer),
+      watched,
+      AbortSignal.any([ended, interrupted])
+    ).catch((error: unknown) => {
+      if (!interrupted.aborted) throw error
+      return undefined
+    })
     if (settled === undefined) return { at: Date.now(), interrupted: true }
     if (Result.isFailure(settled)) throw new Error(settled.failure.message)
     performed.push(name)
@@ -108,7 +118,7 @@ export const attempt = (
   const following = () => ({
     id: SignedContext.follow(claims.id, sends++),
     at: clock.currentTimeMillisUnsafe(),
-    ...(claims.trace === undefined ? {} : { trace: claims.trace })
+    ...(sendTrace === undefined ? {} : { trace: sendTrace })
   })
 
   const durable = RunOperations.durable(
@@ -173,7 +183,23 @@ export const attempt = (
     Context.add(Clock.Clock, clock),
     Context.add(Random.Random, random(draw)),
     Context.add(NewId, newId(draw)),
-    Context.add(Durable, durable)
+    Context.add(Durable, durable),
+    (made) =>
+      tracer === undefined
+        ? made
+        : Context.add(
+            made,
+            Tracer.Tracer,
+            RunTracer.make(tracer, claims.id, () => !Handler.isFirst(ctx))
+          )
+  )
+  const program = Span.within(
+    () => ({
+      name: `run ${implementation.workflow.name}`,
+      kind: "server",
+      attributes: { "tenon.workflow": implementation.workflow.name, "tenon.tenant": claims.actor.tenantId }
+    }),
+    implementation.run(input)
   )
   const between = () => {
     const { reached } = setting
@@ -182,10 +208,13 @@ export const attempt = (
     performed = []
     return Promise.all(names.map((name) => reached("journaled", name, claims.actor.tenantId))).then(() => {})
   }
-  return driver.run(context, Handler.traced(claims.trace, implementation.run(input)), between)
+  return driver.run(context, Span.resume(claims.trace, program), between)
 }
 
-/** The context of a step's body: the world's scheduler, clock and chance again. */
-const outside = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId) as <R>(
+/** The context of a step's body: the world's scheduler, clock, chance and tracer again. */
+const outside = <R>(context: Context.Context<R>, tracer: Tracer.Tracer | undefined): Context.Context<R> =>
+  tracer === undefined ? omitted(context) : Context.add(omitted(context), Tracer.Tracer, tracer)
+
+const omitted = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId, Tracer.Tracer) as <R>(
   context: Context.Context<R>
 ) => Context.Context<R>

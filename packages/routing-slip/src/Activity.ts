@@ -40,6 +40,8 @@ export interface Activity<out Name extends string, in out Arguments, out R> exte
   readonly arguments: Schema.Codec<Arguments, unknown>
   readonly log: Schema.Codec<unknown, unknown>
   readonly description: string | undefined
+  /** For whom the token of the user is exchanged before it is executed; undefined where none is needed. */
+  readonly audience: string | undefined
   /** Takes decoded arguments, gives what undoing needs, decoded. */
   readonly execute: (args: unknown) => Effect.Effect<unknown, unknown, R | ActivityContext>
   readonly compensate: ((log: unknown) => Effect.Effect<void, unknown, R | ActivityContext>) | undefined
@@ -130,6 +132,7 @@ export function make(
     arguments: Schema.Struct(options.arguments) as Schema.Codec<any, unknown>,
     log: options.log === undefined ? Schema.Unknown : Schema.Struct(options.log as Fields),
     description: options.description,
+    audience: undefined,
     execute: options.execute,
     compensate: options.compensate as Any["compensate"],
     retry: retryOf(options.retry, 0),
@@ -142,11 +145,13 @@ export function make(
 /** Wraps what an activity does and how it is undone, in something that needs other services. */
 export const around = <Name extends string, Arguments, R, S>(
   self: Activity<Name, Arguments, R>,
-  wrap: <A, E>(effect: Effect.Effect<A, E, R | ActivityContext>) => Effect.Effect<A, unknown, S | ActivityContext>
+  wrap: <A, E>(effect: Effect.Effect<A, E, R | ActivityContext>) => Effect.Effect<A, unknown, S | ActivityContext>,
+  audience = self.audience
 ): Activity<Name, Arguments, S> => {
   const { compensate, execute } = self
   return build<Name, Arguments, S>({
     ...self,
+    audience,
     execute: (args) => wrap(execute(args)),
     compensate: compensate === undefined ? undefined : (log) => wrap(compensate(log))
   })

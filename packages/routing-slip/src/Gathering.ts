@@ -12,12 +12,13 @@ import { reached } from "./HopPoint.ts"
 import { type Arrival, branchKey, type Further, HopStore, keyText } from "./HopStore.ts"
 import * as PassOn from "./PassOn.ts"
 import { digestOf } from "./Security.ts"
+import * as Size from "./Size.ts"
 import type * as Slip from "./Slip.ts"
 import type * as StrictJson from "./StrictJson.ts"
 import * as Wire from "./Wire.ts"
 
 /** Begins the branches of the step at hand, to be done or undone. */
-export const scatter = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, limit: number) {
+export const scatter = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, limits: StrictJson.Limits) {
   const { activity, envelope, hop, key } = item.task
   const slip = envelope.headers.routing_slip
   const store = yield* HopStore
@@ -27,9 +28,10 @@ export const scatter = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, lim
     const begun: Slip.Transition = { type: "scattered", step: hop.step, at, branch }
     const { outgoing, slip: child } = yield* PassOn.compose(envelope, activity.name, begun)
     if (outgoing === undefined) continue
-    if (hop.phase === "execute" && outgoing.body.byteLength > limit) {
-      const message = `The message of branch ${branch} has ${outgoing.body.byteLength} bytes, more than ${limit}.`
-      const fault: Slip.Transition = { type: "faulted", step: hop.step, at, error: "SlipTooLarge", message }
+    const { byteLength } = outgoing.body
+    const limit = Size.most(limits, child)
+    if (hop.phase === "execute" && byteLength > limit) {
+      const fault: Slip.Transition = { type: "faulted", step: hop.step, at, ...Size.tooLarge(byteLength, limit) }
       return yield* PassOn.passOn(item, fault, yield* PassOn.compose(envelope, activity.name, fault))
     }
     // The timer is a branch that comes to the gather by itself, when the time is up.
@@ -71,6 +73,29 @@ const supersede = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, keep: bo
 const keeps = (trunk: Envelope.RoutingSlip, { good }: Branches.Verdict) =>
   good && trunk.itinerary[0]?.scatter?.late === "keep"
 
+/** Turns back without joining branches that are too large to be carried by one slip: each of them undoes itself. */
+const part = Effect.fnUntraced(function* <R>(
+  item: PassOn.Work<R>,
+  joined: PassOn.Joined,
+  tooLarge: { readonly error: string; readonly message: string }
+) {
+  const { activity, envelope, key } = item.task
+  const at = yield* Clock.currentTimeMillis
+  const further: Array<Further> = []
+  for (const each of joined.envelopes) {
+    const { branch } = each.headers.routing_slip
+    if (branch === undefined) continue
+    const transition: Slip.Transition = { type: "superseded", step: branch.branch, at, keep: false }
+    const { outgoing } = yield* PassOn.compose(each, activity.name, transition)
+    if (outgoing === undefined) continue
+    further.push({ key: { ...branchKey(key, branch.branch), phase: "compensate" }, message: outgoing, delay: 0 })
+  }
+  const step = joined.trunk.itinerary[0]?.step ?? ""
+  const fault: Slip.Transition = { type: "faulted", step, at, ...tooLarge }
+  const alone = yield* PassOn.compose(envelope, activity.name, fault, joined)
+  return yield* PassOn.passOn(item, fault, alone, { further, closes: `${step}.` })
+})
+
 /** Takes in a branch that has come to its end. */
 export const gather = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, limits: StrictJson.Limits) {
   const { activity, envelope, hop, key } = item.task
@@ -106,6 +131,9 @@ export const gather = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, limi
     }))
   }
   const composed = yield* PassOn.compose(envelope, activity.name, transition, joined)
+  const { byteLength } = composed.body
+  const limit = Size.most(limits, composed.slip)
+  if (hop.phase === "execute" && byteLength > limit) return yield* part(item, joined, Size.tooLarge(byteLength, limit))
   const detail = verdict.good ? "" : `${composed.slip.fault?.error}: ${composed.slip.fault?.message}`
   return yield* PassOn.passOn(item, transition, composed, {
     event: PassOn.eventOf(activity.name, transition, detail),

@@ -31,6 +31,7 @@ import * as Performance from "./Performance.ts"
 import { Refused } from "./Refused.ts"
 import type * as Registry from "./Registry.ts"
 import { Security } from "./Security.ts"
+import * as Size from "./Size.ts"
 import * as Slip from "./Slip.ts"
 import * as StrictJson from "./StrictJson.ts"
 import * as Suspension from "./Suspension.ts"
@@ -43,6 +44,11 @@ export interface Options {
   readonly lease?: Duration.Input
   /** What a message may measure. */
   readonly limits?: StrictJson.Limits
+  /**
+   * How long after a step was done its message may come once more, as brokers do, and be acknowledged. One that comes
+   * later is refused as a replay. Default one day.
+   */
+  readonly redelivery?: Duration.Input
   /** How many workers may die over one step before it counts as failed. Default 5. */
   readonly maxCrashes?: number
 }
@@ -57,6 +63,7 @@ const failing = (error: string, message: string): Decision => Result.fail({ erro
 export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   const lease = Duration.toMillis(Duration.fromInputUnsafe(options.lease ?? "30 seconds"))
   const maxCrashes = options.maxCrashes ?? 5
+  const redelivery = Duration.toMillis(Duration.fromInputUnsafe(options.redelivery ?? "1 day"))
   const limits = options.limits ?? StrictJson.defaultLimits
 
   const handle = Effect.fnUntraced(function* (
@@ -94,7 +101,9 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       case "Parked":
         return ack
       case "Done":
-        return claim.outgoing === undefined ? ack : yield* PassOn.send(key, claim.outgoing)
+        if (claim.outgoing !== undefined) return yield* PassOn.send(key, claim.outgoing)
+        if (claim.age <= redelivery) return ack
+        return yield* new Refused({ reason: "replayed", detail: `${hop.activity} was done with before` })
       case "Claimed": {
         const held = { key, token: claim.token }
         const task = { key, hop, activity, envelope, attempt: claim.claims }
@@ -113,7 +122,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const store = yield* HopStore
     if (task.hop.kind === "gather") return yield* Gathering.gather(item, limits)
     const decided = yield* decide(item)
-    if (decided === undefined && task.hop.kind === "scatter") return yield* Gathering.scatter(item, limits.maxBytes)
+    if (decided === undefined && task.hop.kind === "scatter") return yield* Gathering.scatter(item, limits)
     const answer =
       decided ??
       // Whoever loses the lease stops: the step is another worker's now.
@@ -150,8 +159,8 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     return ack
   })
 
-  /** What needs no execution to be known: a wish of an operator, a deadline, a step that kills its workers. */
-  const decide = Effect.fnUntraced(function* ({ claim, task }: Work<R>) {
+  /** What needs no execution to be known: a wish of an operator, a limit, a step that kills its workers. */
+  const decide = Effect.fnUntraced(function* ({ claim, delivery, task }: Work<R>) {
     const { envelope, hop } = task
     const at = yield* Clock.currentTimeMillis
     if (hop.phase === "compensate" && claim.skippedBy !== undefined) {
@@ -164,6 +173,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const { deadline } = envelope.headers.routing_slip
     if (hop.phase === "execute" && deadline !== null && at > deadline && !isUncertain(claim)) {
       return failing("DeadlineExceeded", `The slip was to be done by ${new Date(deadline).toISOString()}.`)
+    }
+    const { byteLength } = delivery.body
+    const limit = Size.forth(limits, envelope.headers.routing_slip)
+    if (hop.phase === "execute" && byteLength > limit && !isUncertain(claim)) {
+      const { error, message } = Size.tooLarge(byteLength, limit)
+      return failing(error, message)
     }
     const crashes = claim.claims - 1 - claim.failures
     return crashes > maxCrashes ? failing("Crashed", `${crashes} workers ended in the middle of it.`) : undefined
@@ -187,10 +202,59 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     }))
 
   /** Stores the transition with the message that follows from it, then publishes that. */
-  const passOn = (item: Work<R>, transition: Slip.Transition) =>
-    PassOn.compose(item.task.envelope, item.task.activity.name, transition).pipe(
-      Effect.flatMap((composed) => PassOn.passOn(item, transition, composed))
+  const passOn = Effect.fnUntraced(function* (item: Work<R>, transition: Slip.Transition) {
+    const { activity, envelope } = item.task
+    const composed = yield* PassOn.compose(envelope, activity.name, transition)
+    const { byteLength } = composed.body
+    if (transition.type === "executed") {
+      const limit = Size.most(limits, composed.slip)
+      if (byteLength > limit) return yield* undoHere(item, transition, Size.tooLarge(byteLength, limit))
+    }
+    if (transition.type === "compensated" && byteLength > limits.maxBytes) {
+      // It is undone, and that has to be passed on; what it would have others know is lost.
+      yield* Effect.logWarning(
+        "Variables that a compensation has set are left out",
+        Size.tooLarge(byteLength, limits.maxBytes)
+      )
+      const bare = { ...transition, set: {} }
+      return yield* PassOn.passOn(item, bare, yield* PassOn.compose(envelope, activity.name, bare))
+    }
+    return yield* PassOn.passOn(item, transition, composed)
+  })
+
+  /** Undoes a step whose outcome is too large to be carried along, at once and here, and turns the slip back. */
+  const undoHere = Effect.fnUntraced(function* (
+    item: Work<R>,
+    { at, step, undo }: Extract<Slip.Transition, { readonly type: "executed" }>,
+    fault: Performance.Failing
+  ): Effect.fn.Return<
+    Settlement,
+    Refused | Unavailable | Fenced | TransportError,
+    R | Transport | HopStore | Security
+  > {
+    const { claim, held, task } = item
+    const turnBack = (uncertain: boolean) =>
+      passOn(item, { type: "faulted", step, at, ...fault, ...(uncertain ? { uncertain } : {}) })
+    if (undo === null) return yield* turnBack(false)
+    const key: HopKey = { ...task.key, phase: "compensate" }
+    const undone = yield* Effect.raceFirst(
+      Performance.compensate({ ...task, key, hop: { ...task.hop, phase: "compensate", payload: undo } }),
+      keepLease(held)
     )
+    if (Result.isSuccess(undone)) return yield* turnBack(false)
+    const store = yield* HopStore
+    const detail = `${undone.failure.error}: ${undone.failure.message}`
+    const incoming = incomingOf(item.delivery)
+    const delay = Activity.delayAfter(task.activity.compensationRetry, claim.failures + 1)
+    if (delay !== undefined) {
+      const event = yield* eventOf(item, "retrying", detail)
+      yield* store.postpone(held, { incoming, delay: Duration.toMillis(delay), event })
+      return ack
+    }
+    if (task.activity.onCompensationFailure === "continue") return yield* turnBack(true)
+    yield* store.halt(held, { incoming, event: yield* eventOf(item, "halted", detail) })
+    return ack
+  })
 
   return (delivery: Delivery): Effect.Effect<Settlement, never, R | Transport | HopStore | Security> =>
     handle(delivery).pipe(
@@ -220,6 +284,8 @@ const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
   const parent = TraceContext.parentOf(headers.trace_context)
   return {
     kind: "consumer" as const,
+    // The same place each time, and a stack trace per message costs.
+    captureStackTrace: false,
     ...(parent === undefined ? { root: true } : { parent }),
     // OpenTelemetry semantic conventions for messaging spans.
     attributes: {

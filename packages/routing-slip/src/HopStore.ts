@@ -51,6 +51,25 @@ export interface SlipEvent {
   readonly at: number
 }
 
+/** An event as the store keeps it. `seq` names it within its store; later ones have larger numbers within one slip. */
+export interface RecordedEvent extends SlipEvent {
+  readonly seq: number
+}
+
+/** Which slips are meant. */
+export interface SlipFilter {
+  readonly status?: SlipRecord["status"] | undefined
+  /** The activity at hand, or the last one. */
+  readonly activity?: string | undefined
+  /** Changed at or after, and before; milliseconds since 1970. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  /** The slip after which the page begins. */
+  readonly after?: { readonly updatedAt: number; readonly correlationId: string } | undefined
+  /** Default 100. */
+  readonly limit?: number | undefined
+}
+
 /** How a slip stands, as its newest hop left it. */
 export interface SlipRecord {
   readonly tenantId: string
@@ -118,8 +137,8 @@ export type Claim =
    * again from `pending` if that is needed: what the broker has of it may go.
    */
   | { readonly _tag: "Parked" }
-  /** It is done. `outgoing` is what was to be sent on, if that may not have happened. */
-  | { readonly _tag: "Done"; readonly outgoing: Outgoing | undefined }
+  /** It was done `age` milliseconds ago. `outgoing` is what was to be sent on, if that may not have happened. */
+  | { readonly _tag: "Done"; readonly outgoing: Outgoing | undefined; readonly age: number }
   /** Another message for this step or this place in the log was accepted before. */
   | { readonly _tag: "Forked"; readonly detail: string }
 
@@ -226,13 +245,13 @@ export class HopStore extends Context.Service<
     /** Has a slip turn back before its next step; one that is suspended at once. */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>
-    /** The newest first. */
-    readonly slips: (
-      tenantId: string,
-      filter: { readonly status?: SlipRecord["status"]; readonly limit?: number }
-    ) => Effect.Effect<ReadonlyArray<SlipRecord>, Unavailable>
+    /** The newest first; of one instant, by correlation id, the last first. */
+    readonly slips: (tenantId: string, filter: SlipFilter) => Effect.Effect<ReadonlyArray<SlipRecord>, Unavailable>
     /** What happened, in order. */
-    readonly events: (tenantId: string, correlationId: string) => Effect.Effect<ReadonlyArray<SlipEvent>, Unavailable>
+    readonly events: (
+      tenantId: string,
+      correlationId: string
+    ) => Effect.Effect<ReadonlyArray<RecordedEvent>, Unavailable>
   }
 >()("@tenon/routing-slip/HopStore") {}
 

@@ -15,6 +15,7 @@ import {
   openingKey,
   type Pending,
   type SlipEvent,
+  type SlipFilter,
   type SlipRecord
 } from "./HopStore.ts"
 
@@ -55,6 +56,18 @@ const newRow = (key: HopKey, digest: string, status: Row["status"], due: number,
   message,
   publishedAt: message === undefined ? Number.NEGATIVE_INFINITY : due
 })
+
+type Place = Pick<SlipRecord, "updatedAt" | "correlationId">
+
+const newestFirst = (a: Place, b: Place): number =>
+  b.updatedAt - a.updatedAt || (a.correlationId < b.correlationId ? 1 : a.correlationId > b.correlationId ? -1 : 0)
+
+const fits = (slip: SlipRecord, { activity, after, since, status, until }: SlipFilter): boolean =>
+  (status === undefined || slip.status === status) &&
+  (activity === undefined || slip.activity === activity) &&
+  (since === undefined || slip.updatedAt >= since) &&
+  (until === undefined || slip.updatedAt < until) &&
+  (after === undefined || newestFirst(after, slip) < 0)
 
 /** Remembers until the layer is closed. */
 export const layer: Layer.Layer<HopStore> = Layer.effect(
@@ -134,7 +147,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             }
             heads.set(place, digest)
           }
-          if (row?.status === "done") return { _tag: "Done", outgoing: row.message }
+          if (row?.status === "done") return { _tag: "Done", outgoing: row.message, age: now - row.due }
           if (row?.status === "halted") return { _tag: "Parked" }
           if (row !== undefined && row.due > now) {
             if (row.status === "claimed") row.message = incoming
@@ -250,14 +263,17 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           for (const row of ofSlip(name, "suspended")) row.due = now
         }),
       slip: (tenantId, correlationId) => Effect.sync(() => slips.get(slipText(tenantId, correlationId))),
-      slips: (tenantId, { limit = 100, status }) =>
+      slips: (tenantId, filter) =>
         Effect.sync(() =>
           [...slips.values()]
-            .filter((slip) => slip.tenantId === tenantId && (status === undefined || slip.status === status))
-            .toSorted((a, b) => b.updatedAt - a.updatedAt)
-            .slice(0, limit)
+            .filter((slip) => slip.tenantId === tenantId && fits(slip, filter))
+            .toSorted(newestFirst)
+            .slice(0, filter.limit ?? 100)
         ),
-      events: (tenantId, correlationId) => Effect.sync(() => [...(events.get(slipText(tenantId, correlationId)) ?? [])])
+      events: (tenantId, correlationId) =>
+        Effect.sync(() =>
+          (events.get(slipText(tenantId, correlationId)) ?? []).map((event, index) => ({ ...event, seq: index + 1 }))
+        )
     })
   })
 )

@@ -22,10 +22,22 @@ import {
   NotHalted,
   openingKey,
   type Pending,
+  type RecordedEvent,
   type SlipEvent,
   type SlipRecord
 } from "./HopStore.ts"
-import { claimIn, columnsOf, Forked, keyOf, lease, messageOf, now, showAgain, where } from "./HopStoreSqlClaim.ts"
+import {
+  claimIn,
+  columnsOf,
+  Forked,
+  keyOf,
+  lease,
+  lightly,
+  messageOf,
+  now,
+  showAgain,
+  where
+} from "./HopStoreSqlClaim.ts"
 
 export { Transactions } from "@tenon/messaging/Transactions"
 
@@ -166,7 +178,8 @@ const slipOf =
     body: row["body"] instanceof Uint8Array ? row["body"] : new Uint8Array()
   })
 
-const eventOf = (row: Row): SlipEvent => ({
+const eventOf = (row: Row): RecordedEvent => ({
+  seq: Number(row["seq"]),
   type: row["type"] as SlipEvent["type"],
   step: String(row["step"]),
   activity: String(row["activity"]),
@@ -175,6 +188,12 @@ const eventOf = (row: Row): SlipEvent => ({
 })
 
 const selectSlip = "select correlation_id, status, activity, updated_at, body from tenon.slips where tenant_id = $1"
+
+/** Ids are compared byte by byte, as the other store does, whatever the database's language. */
+const pageOfSlips = `${selectSlip} and ($2::text is null or status = $2) and ($3::text is null or activity = $3)
+  and ($4::bigint is null or updated_at >= $4) and ($5::bigint is null or updated_at < $5)
+  and ($6::bigint is null or (updated_at, correlation_id collate "C") < ($6, $7::text collate "C"))
+  order by updated_at desc, correlation_id collate "C" desc limit $8`
 
 /** Whatever the database says that is not an answer: the same may succeed later, and a bug shows in the log. */
 const unavailable = (failure: { readonly _tag: string; readonly message: string }) =>
@@ -277,12 +296,16 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           return Effect.map(one(slip.tenantId, text, params), (rows) => rows.length === 1)
         },
         dispatched: (key, id) =>
-          one(
-            key.tenantId,
-            `update tenon.slip_hops set queue = null, message_id = null, body = null, pending_at = null
-              where ${where} and status = 'done' and message_id = $5`,
-            [...keyOf(key), id]
-          ).pipe(Effect.asVoid),
+          sql
+            .batch({ tenantId: key.tenantId }, [
+              lightly,
+              {
+                sql: `update tenon.slip_hops set queue = null, message_id = null, body = null, pending_at = null
+                  where ${where} and status = 'done' and message_id = $5`,
+                params: [...keyOf(key), id]
+              }
+            ])
+            .pipe(Effect.asVoid, Effect.catch(unavailable)),
         pending: (limit, grace) =>
           sql
             .batch({ tenantId: null, role: options.relayRole }, [{ sql: takePending, params: [limit, seconds(grace)] }])
@@ -316,16 +339,21 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           one(tenantId, `${selectSlip} and correlation_id = $2`, [tenantId, correlationId]).pipe(
             Effect.map(([row]) => (row === undefined ? undefined : slipOf(tenantId)(row)))
           ),
-        slips: (tenantId, { limit = 100, status }) =>
-          one(tenantId, `${selectSlip} and ($2::text is null or status = $2) order by updated_at desc limit $3`, [
+        slips: (tenantId, { activity, after, limit = 100, since, status, until }) =>
+          one(tenantId, pageOfSlips, [
             tenantId,
             status ?? null,
+            activity ?? null,
+            since ?? null,
+            until ?? null,
+            after?.updatedAt ?? null,
+            after?.correlationId ?? null,
             limit
           ]).pipe(Effect.map((rows) => rows.map(slipOf(tenantId)))),
         events: (tenantId, correlationId) =>
           one(
             tenantId,
-            `select type, step, activity, detail, at from tenon.slip_events
+            `select seq, type, step, activity, detail, at from tenon.slip_events
               where tenant_id = $1 and correlation_id = $2 order by seq`,
             [tenantId, correlationId]
           ).pipe(Effect.map((rows) => rows.map(eventOf)))

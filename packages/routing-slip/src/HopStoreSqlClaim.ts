@@ -43,6 +43,13 @@ export class Forked {
 
 const textOrNothing = (value: unknown) => (typeof value === "string" ? value : undefined)
 
+/**
+ * No wait for the disk: a claim that is lost with the database's last moments is one whose worker finds itself fenced
+ * off, and a mark that is lost has a message sent twice. What came of a step waits for the disk, and all before it then
+ * is there too.
+ */
+export const lightly = { sql: "select set_config('synchronous_commit', 'off', true)", params: [] }
+
 /** Has the relay look once the lease is over, where there is a message to publish then. */
 export const lease = (param: string) => `due_at = ${now} + make_interval(secs => ${param}),
   pending_at = case when body is null then null else ${now} + make_interval(secs => ${param}) end`
@@ -55,7 +62,8 @@ export const showAgain = `update tenon.slips set halted = halted - 1,
 export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claimant, seconds: number) =>
   Effect.fnUntraced(function* (tx: Transaction): Effect.fn.Return<Claim, SqlFailed | Forked> {
     const slip = [key.tenantId, key.correlationId]
-    const [, , [row] = [], [head] = [], [cancelled] = []] = yield* tx.run([
+    const [, , , [row] = [], [head] = [], [cancelled] = []] = yield* tx.run([
+      lightly,
       {
         sql: `insert into tenon.slip_hops
           (tenant_id, correlation_id, step, phase, digest, status, due_at, published_at)
@@ -69,6 +77,7 @@ export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claima
       },
       {
         sql: `select digest, status, due_at > ${now} as early, token::int, claims::int, failures::int, skipped_by,
+          (case when status = 'done' then extract(epoch from ${now} - due_at) * 1000 end)::float8 as age,
           queue, message_id, body from tenon.slip_hops where ${where} for update`,
         params: keyOf(key)
       },
@@ -90,7 +99,7 @@ export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claima
     if (head !== undefined && head["digest"] !== digest) {
       return yield* Effect.fail(new Forked(`another entry ${index} of this log was accepted before`))
     }
-    if (row["status"] === "done") return { _tag: "Done", outgoing: messageOf(row) }
+    if (row["status"] === "done") return { _tag: "Done", outgoing: messageOf(row), age: Number(row["age"]) }
     if (row["status"] === "halted") return { _tag: "Parked" }
     if (row["early"] === true) {
       if (row["status"] === "claimed") {

@@ -48,10 +48,13 @@ export const exchange =
   <Name extends string, Arguments, R>(
     self: Activity.Activity<Name, Arguments, R>
   ): Activity.Activity<Name, Arguments, Exclude<R, AccessToken> | TokenExchange> =>
-    Activity.around(self, (effect) =>
-      Effect.gen(function* () {
-        const access = yield* authority(target)
-        yield* access.current
-        return yield* Effect.provideService(effect, AccessToken, access)
-      })
+    Activity.around(
+      self,
+      (effect) =>
+        Effect.gen(function* () {
+          const access = yield* authority(target)
+          yield* access.current
+          return yield* Effect.provideService(effect, AccessToken, access)
+        }),
+      target.audience
     )

@@ -31,6 +31,8 @@ export const Reason = Schema.Literals([
   "expired",
   /** Another message for the same step was accepted before. */
   "forked",
+  /** The step was done so long ago that this is no redelivery of the broker's. */
+  "replayed",
   /** Encrypted for someone else, or not what was encrypted. */
   "undecryptable"
 ])

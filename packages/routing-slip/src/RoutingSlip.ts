@@ -23,7 +23,9 @@ import { HopStore, openingKey } from "./HopStore.ts"
 import * as Itinerary from "./Itinerary.ts"
 import type * as Registry from "./Registry.ts"
 import type * as ScatterGather from "./ScatterGather.ts"
+import * as Size from "./Size.ts"
 import * as Slip from "./Slip.ts"
+import * as StrictJson from "./StrictJson.ts"
 import * as TraceContext from "./TraceContext.ts"
 import * as Wire from "./Wire.ts"
 
@@ -188,7 +190,7 @@ export interface Dispatched {
   readonly correlationId: string
 }
 
-/** Makes the first message. Fails where arguments do not fit their activity, or there is no step. */
+/** Makes the first message. Fails where arguments do not fit their activity, there is no step, or it is too large. */
 export const build = Effect.fn("RoutingSlip.build")(function* <Names extends string>({ state }: Builder<Names>) {
   const { issues, itinerary } = yield* Itinerary.encode(state.steps, state.sealer)
   const [first] = itinerary
@@ -223,7 +225,12 @@ export const build = Effect.fn("RoutingSlip.build")(function* <Names extends str
     trace_context: yield* TraceContext.capture
   }
   const envelope: Envelope.Envelope = { payload: first.arguments, headers }
-  return { envelope, message: { queue: first.queue, id: names.message_id, body: Wire.encode(envelope) }, at }
+  const body = Wire.encode(envelope)
+  const limit = Size.forth(StrictJson.defaultLimits, slip)
+  if (body.byteLength > limit) {
+    return yield* new InvalidInput({ issues: [{ path: "", message: Size.tooLarge(body.byteLength, limit).message }] })
+  }
+  return { envelope, message: { queue: first.queue, id: names.message_id, body }, at }
 })
 
 /** Records the slip and sends it on its way. Once this succeeds it will be carried out, or undone. */

@@ -28,7 +28,7 @@ export interface Following {
   /** The queue it is for; null at the end of the slip. */
   readonly queue: string | null
   readonly transition: Transition
-  /** The security contexts of the branches that it joins. */
+  /** The security contexts of branches: those that it joins, or those of a trunk that goes on without them. */
   readonly joined?: ReadonlyArray<Envelope.SecurityContext> | undefined
 }
 

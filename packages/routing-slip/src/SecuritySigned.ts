@@ -53,8 +53,10 @@ export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
           if (signer === undefined) {
             return yield* new Refused({ reason: "not-authorised", detail: `no key is at hand to sign for ${activity}` })
           }
-          const place = joined === undefined ? SignedLog.after(headers.security_context) : SignedLog.joining(joined)
-          const { index, log, prev } = place
+          const { index, log, prev } =
+            joined === undefined
+              ? SignedLog.after(headers.security_context)
+              : SignedLog.onTrunk(joined, transition.type === "gathered")
           const jws = yield* signer.sign({
             index,
             prev,

@@ -403,8 +403,11 @@ const placeAfter = (log: ReadonlyArray<string>, all = log): Place => {
     : { index: (entryIn(newest)?.index ?? 0) + 1, prev: digest(newest), log: all }
 }
 
-/** The place where branches are joined: after the trunk's newest entry, with the entries of all branches before it. */
-export const joining = (contexts: ReadonlyArray<Envelope.SecurityContext>): Place => {
+/**
+ * The place after the trunk's newest entry, as the branches of a slip know it: with the entries of all branches before it
+ * where they are `joined`, without them where the trunk goes on alone.
+ */
+export const onTrunk = (contexts: ReadonlyArray<Envelope.SecurityContext>, joined: boolean): Place => {
   let trunk: ReadonlyArray<string> = []
   const branches = contexts.flatMap((context) => {
     const log = entriesOf(context)
@@ -412,7 +415,7 @@ export const joining = (contexts: ReadonlyArray<Envelope.SecurityContext>): Plac
     trunk = log.slice(0, Math.max(0, from))
     return log.slice(Math.max(0, from))
   })
-  return placeAfter(trunk, [...trunk, ...branches])
+  return placeAfter(trunk, joined ? [...trunk, ...branches] : trunk)
 }
 
 const encodeSlip = Schema.encodeSync(Envelope.RoutingSlip)

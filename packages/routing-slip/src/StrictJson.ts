@@ -17,8 +17,8 @@ export interface Limits {
   readonly maxDepth: number
 }
 
-/** A megabyte, 64 levels. */
-export const defaultLimits: Limits = { maxBytes: 1024 * 1024, maxDepth: 64 }
+/** Four megabytes, of which a slip on its way forth may use one; 64 levels. */
+export const defaultLimits: Limits = { maxBytes: 4 * 1024 * 1024, maxDepth: 64 }
 
 const quote = 0x22
 const backslash = 0x5c

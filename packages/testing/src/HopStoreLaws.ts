@@ -5,6 +5,7 @@ import {
   HopStore,
   type HopKey,
   type SlipEvent,
+  type SlipFilter,
   type SlipRecord
 } from "@tenon/routing-slip/HopStore"
 import { assert, layer as suiteOf } from "@effect/vitest"
@@ -45,6 +46,7 @@ const heldBy = (key: HopKey, claim: Claim) => {
   assert.strictEqual(claim._tag, "Claimed")
   return { key, token: claim._tag === "Claimed" ? claim.token : 0 }
 }
+const idsOf = (slips: ReadonlyArray<SlipRecord>) => slips.map(({ correlationId }) => correlationId)
 /** The messages of one slip that are due. */
 const dueOf = Effect.fnUntraced(function* ({ correlationId }: HopKey, grace = 0) {
   const store = yield* HopStore
@@ -112,7 +114,8 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
           const slip = record(key)
           yield* store.complete(held, { outgoing: message("next"), event: event("executed"), slip })
-          assert.deepStrictEqual(yield* store.events(key.tenantId, key.correlationId), [event("executed")])
+          const events = yield* store.events(key.tenantId, key.correlationId)
+          assert.deepStrictEqual(events, [{ ...event("executed"), seq: events[0]?.seq ?? 0 }])
           const found = yield* store.slip(key.tenantId, key.correlationId)
           assert.deepStrictEqual(
             { ...found, body: Array.from(found?.body ?? []) },
@@ -127,7 +130,11 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           assert.deepStrictEqual(yield* dueOf(key), ["next"], "what was dispatched was another message")
           yield* store.dispatched(key, "next")
           assert.deepStrictEqual(yield* dueOf(key), [])
-          assert.deepStrictEqual(yield* store.claim(key, incoming(), 1), { _tag: "Done", outgoing: undefined })
+          yield* Effect.sleep("50 millis")
+          const done = yield* store.claim(key, incoming(), 1)
+          assert.deepInclude(done, { _tag: "Done", outgoing: undefined })
+          assert.isAtLeast(done._tag === "Done" ? done.age : 0, 50)
+          assert.isBelow(done._tag === "Done" ? done.age : 0, 10_000)
         })
       )
 
@@ -337,6 +344,49 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           assert.deepStrictEqual(yield* store.events("tenant-b", key.correlationId), [])
           yield* store.cancel(key.tenantId, key.correlationId, "grace")
           assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", cancelledBy: "grace" })
+        })
+      )
+
+      it.effect("slips are listed the newest first, by what is asked for, page by page, each once", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const tenantId = `tenant-${newKey().correlationId}`
+          for (const index of Array.from({ length: 12 }, (_, each) => each)) {
+            const slip: SlipRecord = {
+              ...record({ ...newKey(), tenantId }, index % 2 === 0 ? "executing" : "faulted"),
+              correlationId: ["Zürich", "ähnlich", "b", "B", "10", "9"][index % 6] + String(index),
+              activity: index % 3 === 0 ? "first" : "second",
+              updatedAt: Math.floor(index / 4)
+            }
+            yield* store.open(slip, message("first"), event("dispatched"))
+          }
+          const all = yield* store.slips(tenantId, {})
+          assert.strictEqual(all.length, 12)
+          const sorted = all.toSorted(
+            (a, b) => b.updatedAt - a.updatedAt || Buffer.compare(body(b.correlationId), body(a.correlationId))
+          )
+          assert.deepStrictEqual(idsOf(all), idsOf(sorted))
+          const paged: Array<SlipRecord> = []
+          for (;;) {
+            const page = yield* store.slips(tenantId, { limit: 5, after: paged.at(-1) })
+            paged.push(...page)
+            if (page.length < 5) break
+          }
+          assert.deepStrictEqual(idsOf(paged), idsOf(all))
+          const some = (filter: SlipFilter) => Effect.map(store.slips(tenantId, filter), idsOf)
+          const where = (keep: (slip: SlipRecord) => boolean) => idsOf(all.filter(keep))
+          assert.deepStrictEqual(
+            yield* some({ status: "faulted" }),
+            where(({ status }) => status === "faulted")
+          )
+          assert.deepStrictEqual(
+            yield* some({ activity: "first", status: "executing" }),
+            where(({ activity, status }) => activity === "first" && status === "executing")
+          )
+          assert.deepStrictEqual(
+            yield* some({ since: 1, until: 2 }),
+            where(({ updatedAt }) => updatedAt === 1)
+          )
         })
       )
     }

@@ -7,7 +7,7 @@ import { activities, Ends, prefetch, type Side } from "./Side.ts"
 export const start = async (url: string, queue: (activity: string) => string): Promise<Side> => {
   const ends = new Ends()
   const seen = new Parcel.Seen()
-  const connection = await Amqp.connect(url)
+  const connection = await Amqp.connect(url, { noDelay: true })
   const publisher = await connection.createConfirmChannel()
   const publish = ({ body, queue: to }: Parcel.Sent) =>
     new Promise<void>((resolve, reject) => {

@@ -1,0 +1,69 @@
+/** Describes the queues of a registry and what may be sent to them (AsyncAPI 3.0), for workers in other languages. */
+import * as ActivitySchema from "./ActivitySchema.ts"
+import type * as Activity from "./Activity.ts"
+import type * as Registry from "./Registry.ts"
+
+/** What the document says of itself. */
+export interface Options {
+  readonly title: string
+  readonly version: string
+  readonly description?: string
+  /** Brokers by name; no credentials. */
+  readonly servers?: { readonly [name: string]: { readonly host: string; readonly protocol: string } }
+}
+
+const schemaFormat = "application/schema+json;version=draft-2020-12"
+
+/** The envelope whose payload is what the activity takes, or a JWE of it. */
+const payload = (activity: Activity.Any): ActivitySchema.Json => {
+  const envelope = ActivitySchema.envelope()
+  const properties = envelope["properties"]
+  const own = { anyOf: [ActivitySchema.argumentsOf(activity), { type: "string", description: "A compact JWE of it." }] }
+  return { ...envelope, properties: { ...(typeof properties === "object" ? properties : {}), payload: own } }
+}
+
+const byQueue = (activities: ReadonlyArray<Activity.Any>) =>
+  Map.groupBy(activities, ({ queue }) => queue)
+    .entries()
+    .map(([queue, own]) => [queue, own.map(({ name }) => name)] as const)
+
+/** The document: a channel per queue, a message and an operation per activity. */
+export const make = (registry: Registry.Any, { servers, ...info }: Options): ActivitySchema.Json => ({
+  asyncapi: "3.0.0",
+  info: { ...info },
+  defaultContentType: "application/json",
+  ...(servers === undefined ? {} : { servers }),
+  channels: Object.fromEntries(
+    byQueue(registry.activities).map(([queue, names]) => [
+      queue,
+      {
+        address: queue,
+        messages: Object.fromEntries(names.map((name) => [name, { $ref: `#/components/messages/${name}` }]))
+      }
+    ])
+  ),
+  operations: Object.fromEntries(
+    registry.activities.map(({ description, name, queue }) => [
+      `perform-${name}`,
+      {
+        action: "receive",
+        ...(description === undefined ? {} : { summary: description }),
+        channel: { $ref: `#/channels/${queue}` },
+        messages: [{ $ref: `#/channels/${queue}/messages/${name}` }]
+      }
+    ])
+  ),
+  components: {
+    messages: Object.fromEntries(
+      registry.activities.map((activity) => [
+        activity.name,
+        {
+          name: activity.name,
+          contentType: "application/json",
+          correlationId: { location: "$message.payload#/headers/correlation_id" },
+          payload: { schemaFormat, schema: payload(activity) }
+        }
+      ])
+    )
+  }
+})
