@@ -227,6 +227,7 @@ create table "tenon"."slip_hops" (
   "token" bigint not null default '0'::bigint,
   "claims" bigint not null default '0'::bigint,
   "failures" bigint not null default '0'::bigint,
+  "excused" bigint not null default '0'::bigint,
   "due_at" timestamp with time zone not null,
   "published_at" timestamp with time zone not null,
   "pending_at" timestamp with time zone,

@@ -272,7 +272,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 const incomingOf = ({ queue, id, body }: Delivery): Outgoing => ({ queue, id, body })
 
 /** Whether an attempt was begun before of which nobody knows how it ended: its worker died, or was stopped. */
-const isUncertain = ({ failures, token }: Work<never>["claim"]) => token - 1 > failures
+const isUncertain = ({ excused, failures, token }: Work<never>["claim"]) => token - 1 > failures + excused
 
 /** The branch whose log the message carries; doing and undoing one branch are two. */
 const branchOf = ({ headers }: Envelope.Envelope): string => {

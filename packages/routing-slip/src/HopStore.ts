@@ -109,6 +109,8 @@ export type Claim =
       readonly claims: number
       readonly failures: number
       /** An operator who wants the compensation skipped. */
+      /** Attempts before this one that ended without counting as failures: the step was suspended, or put off. */
+      readonly excused: number
       readonly skippedBy: string | undefined
       /** Who wants the slip cancelled. */
       readonly cancelledBy: string | undefined

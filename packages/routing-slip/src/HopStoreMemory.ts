@@ -27,6 +27,7 @@ interface Row {
   failures: number
   /** When the lease ends, the wait is over, or the message is next to be published. */
   due: number
+  excused: number
   skippedBy: string | undefined
   /** What is to be published once due, and when that was last done. */
   message: Outgoing | undefined
@@ -51,10 +52,17 @@ const newRow = (key: HopKey, digest: string, status: Row["status"], due: number,
   claims: 0,
   failures: 0,
   due,
+  excused: 0,
   skippedBy: undefined,
   message,
   publishedAt: message === undefined ? Number.NEGATIVE_INFINITY : due
 })
+
+/** What has nothing to do with the step itself counts neither as its failure nor as a crash of its worker. */
+const excuse = (row: Row) => {
+  row.claims -= 1
+  row.excused += 1
+}
 
 /** Remembers until the layer is closed. */
 export const layer: Layer.Layer<HopStore> = Layer.effect(
@@ -145,8 +153,8 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           Object.assign(next, { status: "claimed", token: next.token + 1, claims: next.claims + 1, due: now + lease })
           if (row === undefined) add(next)
           if (isWoken) show(textOf(key), now)
-          const { token, claims, failures, skippedBy } = next
-          return { _tag: "Claimed", token, claims, failures, skippedBy, cancelledBy: cancellerOf(key) }
+          const { token, claims, excused, failures, skippedBy } = next
+          return { _tag: "Claimed", token, claims, excused, failures, skippedBy, cancelledBy: cancellerOf(key) }
         }),
       renew: (claim, lease) => held(claim, (row, now) => void (row.due = now + lease)),
       release: (claim) =>
@@ -175,13 +183,14 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       postpone: (claim, { incoming, delay, event, blameless }) =>
         held(claim, (row, now) => {
           Object.assign(row, { status: "waiting", message: incoming, due: now + delay })
-          if (blameless === true) row.claims -= 1
+          if (blameless === true) excuse(row)
           else row.failures += 1
           record(claim.key, event)
         }),
       suspend: (claim, { incoming, delay = Number.POSITIVE_INFINITY, event }) =>
         held(claim, (row, now) => {
-          Object.assign(row, { status: "suspended", message: incoming, due: now + delay, claims: row.claims - 1 })
+          Object.assign(row, { status: "suspended", message: incoming, due: now + delay })
+          excuse(row)
           record(claim.key, event)
           show(textOf(claim.key), now)
         }),
@@ -239,7 +248,10 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           const name = slipText(tenantId, correlationId)
           const halted = ofSlip(name, "halted", "suspended")
           if (halted.length === 0) return Effect.fail(new NotHalted({ correlationId }))
-          for (const row of halted) Object.assign(row, { status: "waiting", due: now, failures: 0, skippedBy })
+          for (const row of halted) {
+            const failures = row.status === "halted" ? 0 : row.failures
+            Object.assign(row, { status: "waiting", due: now, failures, skippedBy })
+          }
           show(name, now)
           return Effect.void
         }),

@@ -129,7 +129,7 @@ const settingAside = (
 }
 
 /** What has nothing to do with the step itself counts neither as its failure nor as a crash of its worker. */
-const blameless = "claims = claims - 1"
+const blameless = "claims = claims - 1, excused = excused + 1"
 
 const reauthorising = (key: HopKey, { branch, digest, incoming, index }: Claimant, event: SlipEvent) => {
   const params = new Params(...keyOf(key), digest, ...columnsOf(incoming))
@@ -309,7 +309,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           const rows = yield* one(
             tenantId,
             `with resumed as (update tenon.slip_hops set status = 'waiting', due_at = ${now}, pending_at = ${now},
-              failures = 0, skipped_by = $3
+              failures = case status when 'halted' then 0 else failures end, skipped_by = $3
               where tenant_id = $1 and correlation_id = $2 and status in ('halted', 'suspended') returning 1),
             shown as (update tenon.slips set status = stands, halted = 0
               where tenant_id = $1 and correlation_id = $2 and exists (select from resumed))
