@@ -7,6 +7,7 @@ export default TenonConfig.define({
   title: "Tenon examples",
   registry,
   workflows,
+  slips: true,
   tryOut: [
     'npx tenon agent post --agent weather "Graz"     # an agent looks things up, and asks you',
     "npx tenon agent questions                       # what it asks; answer it: npx tenon agent answer QUESTION '{\"send\":true}'",

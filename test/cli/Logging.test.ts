@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import * as Tracer from "effect/Tracer"
 
 /** What a program logs as lines. */
 const linesOf = (program: Effect.Effect<void>) => {
@@ -54,6 +55,25 @@ describe("the log of a command", () => {
       const [line = ""] = yield* linesOf(Effect.annotateLogs(Effect.logInfo("request"), { ...request, path }))
       // oxlint-disable-next-line no-control-regex
       assert.notMatch(line, /[\u0000-\u001f\u007f-\u009f]/)
+    })
+  )
+
+  it.effect("is an object for machines, which names the span that it was written in", () =>
+    Effect.gen(function* () {
+      const events: Array<ReturnType<(typeof Logging.structured)["log"]>> = []
+      const kept = Logger.layer([Logger.map(Logging.structured, (event) => void events.push(event))])
+      const parent = Tracer.externalSpan({ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" })
+      const write = Effect.logInfo("hello").pipe(Effect.annotateLogs({ tenant: "acme" }))
+      yield* Effect.andThen(write, Effect.withParentSpan(write, parent)).pipe(Effect.provide(kept))
+      const [outside, inside] = events
+      assert.notProperty(outside, "trace_id")
+      assert.deepInclude(inside, {
+        level: "INFO",
+        message: "hello",
+        trace_id: parent.traceId,
+        span_id: parent.spanId,
+        annotations: { tenant: "acme" }
+      })
     })
   )
 })

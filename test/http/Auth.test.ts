@@ -1,13 +1,18 @@
 import { assert, it } from "@effect/vitest"
 import * as ApiKeys from "@tenon/core/ApiKeys"
+import { Unavailable } from "@tenon/core/Failure"
+import type * as Tenants from "@tenon/core/Tenants"
+import { ActiveTenants } from "@tenon/http/ActiveTenants"
 import type * as Auth from "@tenon/http/Auth"
 import * as Jwt from "@tenon/http/Jwt"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
 import * as Redacted from "effect/Redacted"
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from "jose"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { Api, audience, issuer, layer, secret, token } from "../support/HttpDomain.ts"
+import { Api, audience, issuer, layer, secret, statuses, token } from "../support/HttpDomain.ts"
 
 const withoutTestServices = { excludeTestServices: true }
 const shared: Jwt.Options = { keys: { secret: Redacted.make(secret) }, issuer, audience }
@@ -174,6 +179,60 @@ it.layer(layer({}, quick), withoutTestServices)("API keys", (it) => {
     })
   )
 })
+
+it.layer(layer({}, quick), withoutTestServices)("a tenant that is suspended", (it) => {
+  it.effect("has its tokens refused until it is active again, and nobody else's", () =>
+    Effect.gen(function* () {
+      const { call, other } = yield* Api
+      const status = (with_?: string) =>
+        Effect.map(call("GET", path, with_ === undefined ? {} : { token: with_ }), (answer) => answer.status)
+      assert.strictEqual(yield* status(), 200)
+      for (const [standing, expected] of [
+        ["suspended", 401],
+        ["active", 200],
+        ["erased", 401]
+      ] as const) {
+        statuses.set("tenant-a", standing)
+        yield* Effect.sleep("80 millis")
+        assert.strictEqual(yield* status(), expected, standing)
+        assert.strictEqual(yield* status(other), 200)
+      }
+      statuses.delete("tenant-a")
+    })
+  )
+})
+
+it.effect("how a tenant stands is asked for beside requests, never too late, and nobody is let in unknown", () =>
+  Effect.gen(function* () {
+    let asked = 0
+    let answer: Effect.Effect<Tenants.Status | undefined, Unavailable> = Effect.succeed("active")
+    const tenants = new ActiveTenants(
+      { status: () => Effect.suspend(() => (asked++, Effect.delay(answer, "10 millis"))) },
+      100,
+      2
+    )
+    const at = (now: number, tenantId = "t") => tenants.isActive(tenantId, now)
+    const cold = yield* Effect.forkChild(at(0))
+    yield* TestClock.adjust("10 millis")
+    assert.isTrue(yield* Fiber.join(cold))
+    // Known: answered at once, at any rate of requests; halfway there one of them has it looked up again.
+    for (const now of [1, 49, 60, 61, 99]) assert.isTrue(yield* at(now))
+    assert.strictEqual(asked, 1)
+    yield* TestClock.adjust("1 millis")
+    assert.strictEqual(asked, 2)
+    yield* TestClock.adjust("10 millis")
+    assert.isTrue(yield* at(150))
+    yield* TestClock.adjust("1 millis")
+    assert.strictEqual(asked, 3)
+    answer = Effect.fail(new Unavailable({ what: "The database" }))
+    yield* TestClock.adjust("10 millis")
+    // What was known when the store went away counts until it is too old, and then nobody gets in.
+    assert.isTrue(yield* at(200))
+    const late = yield* Effect.forkChild(Effect.flip(at(250)))
+    yield* TestClock.adjust("10 millis")
+    assert.strictEqual((yield* Fiber.join(late))._tag, "Unavailable")
+  })
+)
 
 const issuerKeys = async (kid: string) => {
   const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true })

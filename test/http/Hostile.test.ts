@@ -22,6 +22,7 @@ const cases: ReadonlyArray<Case> = [
   { name: "no body", status: 400, tag: "InvalidInput" },
   { name: "empty body", raw: "", status: 400, tag: "InvalidInput" },
   { name: "half an object", raw: '{"name":', status: 400, tag: "MalformedBody" },
+  { name: "a member twice", raw: '{"name":"a","name":"b"}', status: 400, tag: "MalformedBody" },
   { name: "two values", raw: '{"name":"a"}{}', status: 400, tag: "MalformedBody" },
   { name: "single quotes", raw: "{'name':'a'}", status: 400, tag: "MalformedBody" },
   { name: "bad UTF-8", raw: Uint8Array.from([0x22, 0xff, 0xfe, 0x22]), status: 400, tag: "MalformedBody" },

@@ -226,7 +226,7 @@ it.layer(layer().pipe(Layer.provideMerge(Layer.succeed(Tracer.Tracer, recorder))
         })
         const names = spans.filter((span) => span.traceId === traceId).map((span) => span.name)
         assert.include(names, `POST ${path}`)
-        assert.include(names, "Executor.execute")
+        assert.include(names, "Widget.create")
         const attributes = JSON.stringify(spans.map((span) => [...span.attributes]))
         assert.notInclude(attributes, admin)
         const count = spans.length

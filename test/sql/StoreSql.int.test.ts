@@ -5,6 +5,7 @@ import { Unavailable } from "@tenon/core/Failure"
 import * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
 import { RowStore } from "@tenon/core/RowStore"
+import { Tenants } from "@tenon/core/Tenants"
 import { Outbox, type Pending } from "@tenon/core/UnitOfWork"
 import * as ApiKeysSql from "@tenon/sql/ApiKeysSql"
 import * as AuditLogSql from "@tenon/sql/AuditLogSql"
@@ -372,11 +373,15 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
         const keys = yield* ApiKeys.ApiKeys
         const { key, secret } = yield* ApiKeys.create({ tenantId: "keyed", name: "k", roles: ["admin"] })
         const find = Effect.flatMap(ApiKeys.hashOf(Redacted.value(secret)), keys.find)
+        const tenants = yield* Tenants
+        assert.isUndefined(yield* tenants.status("keyed"))
         assert.strictEqual((yield* find)?.id, key.id)
         yield* StoreDatabase.admin("insert into tenon.tenants (id, name) values ('keyed', 'Keyed')")
         assert.strictEqual((yield* find)?.id, key.id)
         yield* StoreDatabase.admin("update tenon.tenants set status = 'suspended' where id = 'keyed'")
         assert.isUndefined(yield* find)
+        assert.strictEqual(yield* tenants.status("keyed"), "suspended")
+        assert.isUndefined(yield* tenants.status("another"))
         yield* StoreDatabase.admin("update tenon.tenants set status = 'active' where id = 'keyed'")
         assert.isUndefined((yield* find)?.revokedAt)
         assert.isFalse(yield* keys.revoke("another", key.id, 1))

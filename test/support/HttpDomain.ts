@@ -9,6 +9,8 @@ import * as Policy from "@tenon/core/Policy"
 import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import * as Registry from "@tenon/core/Registry"
 import * as Resource from "@tenon/core/Resource"
+import type { RunEvents } from "@tenon/core/RunEvents"
+import * as Tenants from "@tenon/core/Tenants"
 import * as Workflow from "@tenon/core/Workflow"
 import { AgentRun, ChannelBinding, ChannelDelivery, Message, Participant, Thread } from "@tenon/examples/thread/Thread"
 import { Widget } from "@tenon/examples/widget/Widget"
@@ -191,11 +193,14 @@ const layerApi = Layer.effect(
   })
 )
 
+/** How this file's tenants stand; for tests to change. */
+export const statuses = new Map<string, Tenants.Status>()
+
 export const workflows = Workflow.layer(Workflow.implement(AgentRun, () => Effect.void))
 
 /** A domain behind the door, on whatever it runs. */
 export const layerOver = <R>(
-  infrastructure: Layer.Layer<Interpreter | R>,
+  infrastructure: Layer.Layer<Interpreter | RunEvents | R>,
   options: HttpApp.Options = {},
   auth: Auth.Options = { jwt: { keys: { secret: Redacted.make(secret) }, issuer, audience } },
   server: NodeServer.Options = {}
@@ -204,7 +209,7 @@ export const layerOver = <R>(
     Layer.provideMerge(NodeHttpServer.layerServer(() => NodeServer.make(server), { port: 0, host: "127.0.0.1" })),
     Layer.provideMerge(infrastructure),
     Layer.provideMerge(Auth.layer(auth)),
-    Layer.provideMerge(Layer.mergeAll(ApiKeys.layerMemory, ReadinessChecks.layer)),
+    Layer.provideMerge(Layer.mergeAll(ApiKeys.layerMemory, Tenants.layerOf(statuses), ReadinessChecks.layer)),
     Layer.orDie
   )
 

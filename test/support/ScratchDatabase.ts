@@ -18,6 +18,9 @@ export type Scratch = TestDatabase.TestDatabase
 export const urlOf = (database: string, user?: string): string =>
   Redacted.value(TestDatabase.urlOf(server, database, user))
 
+/** A client on the database at a URL. */
+export const clientAt = (url: string) => PgClient.layer({ url: Redacted.make(url), maxConnections: 3 })
+
 export const clientOf = (database: string, user?: string) =>
   PgClient.layer({ url: TestDatabase.urlOf(server, database, user), maxConnections: 3 })
 

@@ -50,7 +50,8 @@ export interface AgentContext<out Input = undefined> {
   readonly call: <T extends Action.Any>(
     action: T,
     key: string,
-    input: Action.InputOf<T>
+    input: Action.InputOf<T>,
+    options?: Durable.CallOptions
   ) => Effect.Effect<Action.OutputOf<T>, Action.FailureOf<T> | Failure.Failure>
   /** Calls an action, once, and goes on. */
   readonly send: <T extends Action.Any>(action: T, key: string, input: Action.InputOf<T>) => Effect.Effect<void>

@@ -1,6 +1,8 @@
 /** The workflow behind every run: it runs the agent's program, waits for a stop meanwhile, and says how it ended. */
 import { Durable } from "@tenon/core/Durable"
+import { type RunEventData, RunEvents } from "@tenon/core/RunEvents"
 import * as Workflow from "@tenon/core/Workflow"
+import * as AiError from "effect/ai/AiError"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,6 +11,8 @@ import type * as Agent from "./Agent.ts"
 import * as AgentJson from "./AgentJson.ts"
 import { CurrentRun } from "./AgentContext.ts"
 import { RunAgent } from "./AgentRun.ts"
+import * as DurableModel from "./DurableModel.ts"
+import * as ModelFailure from "./ModelFailure.ts"
 import * as RunContext from "./RunContext.ts"
 import { Thread } from "./Thread.ts"
 
@@ -31,13 +35,13 @@ const decodeStop = Schema.decodeUnknownSync(Schema.Struct({ reason: Schema.Strin
 /** The program of `RunAgent`, for the agents of an application. Put it into `Workflow.layer`. */
 export const implement = <A extends ReadonlyArray<Agent.Any>>(
   ...agents: A
-): Effect.Effect<Workflow.Implementation, never, Agent.Services<A[number]>> => {
+): Effect.Effect<Workflow.Implementation, never, Agent.Services<A[number]> | RunEvents> => {
   const byName = new Map(agents.map((agent) => [agent.name, agent]))
   const program = (input: Workflow.InputOf<typeof RunAgent>) => run(byName, input)
   return Workflow.implement(RunAgent, program) as Effect.Effect<
     Workflow.Implementation,
     never,
-    Agent.Services<A[number]>
+    Agent.Services<A[number]> | RunEvents
   >
 }
 
@@ -46,6 +50,14 @@ const run = Effect.fnUntraced(function* (
   { agent: name, input, parent, threadId }: Workflow.InputOf<typeof RunAgent>
 ) {
   const durable = yield* Durable
+  const events = yield* RunEvents
+  const tell = (status: string, over: boolean, more: RunEventData = {}) =>
+    events.publish(durable.actor, durable.key, {
+      type: "status",
+      data: { status, over, ...more },
+      key: over ? "over" : "begun"
+    })
+  yield* tell("RUNNING", false)
   const agent = agents.get(name)
   const ending: Ending =
     agent === undefined
@@ -53,6 +65,7 @@ const run = Effect.fnUntraced(function* (
       : yield* attempt(agent, threadId, input)
   // A thread that was removed meanwhile has nothing to be told.
   yield* Effect.ignore(durable.call(Thread.actions.endRun, threadId, { runId: durable.key, ...ending }))
+  yield* tell(ending.status, true, ending.problem === undefined ? {} : { problem: ending.problem })
   if (parent !== undefined) yield* durable.notify(RunAgent, parent.run, "child", { ...ending }, parent.child)
 })
 
@@ -65,7 +78,8 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
     Effect.fail(new Stopped(decodeStop(payload).reason))
   )
   const program = agent.program(context as never) as Effect.Effect<unknown, unknown>
-  const exit = yield* Effect.exit(Effect.raceFirst(Effect.provideService(program, CurrentRun, context), stopped))
+  const provided = Effect.provideService(DurableModel.provide(program, durable, context), CurrentRun, context)
+  const exit = yield* Effect.exit(Effect.raceFirst(provided, stopped))
   if (Exit.isSuccess(exit)) {
     const output = yield* Effect.exit(AgentJson.encode(agent.output, exit.value))
     if (Exit.isFailure(output)) return failed("Its output does not fit.")
@@ -80,7 +94,12 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
     )
     return failed("Something unexpected happened; the log of the application says what.")
   }
-  return failed(problem instanceof Error ? problem.message : String(problem))
+  return failed(wordsFor(problem))
 })
+
+const wordsFor = (problem: unknown): string => {
+  if (AiError.isAiError(problem)) return ModelFailure.fromAi(problem).message
+  return problem instanceof Error ? problem.message : String(problem)
+}
 
 const failed = (problem: string): Ending => ({ status: "FAILED", problem })

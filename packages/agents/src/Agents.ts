@@ -1,15 +1,36 @@
 /** All that an application with agents adds to its registry. */
 import { AgentRun, RunAgent } from "./AgentRun.ts"
-import { ChannelBinding, ChannelDelivery } from "./Channel.ts"
+import { Channel, ChannelSecret } from "./Channel.ts"
+import { ChannelBinding } from "./ChannelBinding.ts"
+import { ChannelDelivery } from "./ChannelDelivery.ts"
+import { DeliverMessages, WakeChannel } from "./ChannelWorkflow.ts"
 import { Message } from "./Message.ts"
+import { ModelBudget } from "./ModelBudget.ts"
+import { ModelUsage } from "./ModelUsage.ts"
 import { Participant } from "./Participant.ts"
 import { Question } from "./Question.ts"
 import { Thread } from "./Thread.ts"
 
 export { implement } from "./AgentProgram.ts"
 
-/** Threads and what belongs to them. */
-export const resources = [Thread, Participant, Message, AgentRun, Question, ChannelBinding, ChannelDelivery] as const
+/** Threads and what belongs to them. A host with kinds of channels of its own gives what `Channel.make` makes of them. */
+export const resourcesWith = (channel: typeof Channel) =>
+  [
+    Thread,
+    Participant,
+    Message,
+    AgentRun,
+    Question,
+    channel,
+    ChannelSecret,
+    ChannelBinding,
+    ChannelDelivery,
+    ModelUsage,
+    ModelBudget
+  ] as const
 
-/** The workflow that runs agents. */
-export const workflows = [RunAgent] as const
+/** Threads and what belongs to them. */
+export const resources = resourcesWith(Channel)
+
+/** The workflows that run agents and deliver to channels. */
+export const workflows = [RunAgent, DeliverMessages, WakeChannel] as const

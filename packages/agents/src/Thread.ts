@@ -10,7 +10,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { MessageKeyReused, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
 import { AgentRun, isOver, revive, RunAgent, start } from "./AgentRun.ts"
-import { ChannelBinding, ChannelDelivery } from "./Channel.ts"
+import { ChannelBinding, deliverTo, passes } from "./ChannelBinding.ts"
+import { ChannelDelivery } from "./ChannelDelivery.ts"
 import { Content, Posted } from "./Content.ts"
 import { Message } from "./Message.ts"
 import { ofAgent, Participant } from "./Participant.ts"
@@ -25,21 +26,24 @@ const maxHistory = 1000
 /** For the run's own program, which calls without a door. */
 const internal = Policy.nobody
 
+const withKey = (threadId: string, idempotencyKey: string) =>
+  Load.many(Message, { threadId, idempotencyKey }, { limit: 1 })
 const channelsOf = (threadId: string) => Load.many(ChannelBinding, { threadId })
 const waitingIn = (threadId: string) => Load.many(AgentRun, { threadId, status: "QUEUED" }, { limit: maxWaiting + 1 })
 
-/** Saves a message and tells every channel of it, with the position that it was given. */
+/** The idempotency key of what a run says. */
+const saidKey = ({ key, runId }: { readonly runId: string; readonly key: string }) => `${runId}/${key}`
+
+/** Saves a message and, for every channel that it goes to, a delivery that waits. */
 const post = (
   draft: Resource.Draft<typeof Message>,
+  from: Resource.Row<typeof Participant>["kind"],
   channels: ReadonlyArray<Resource.Row<typeof ChannelBinding>>
 ): Outcome.Outcome<Resource.Row<typeof Message>> =>
   Outcome.save(Message, draft).pipe(
-    Outcome.forEach(channels, (binding) =>
-      Outcome.sendAfter(ChannelDelivery.actions.deliver, binding.channelId, (saved) => ({
-        threadId: saved.threadId,
-        position: saved.position,
-        content: saved.content
-      }))
+    Outcome.forEach(
+      channels.filter(({ filter }) => passes(filter, draft.content.type, from)),
+      (binding) => deliverTo(binding, draft.idempotencyKey)
     )
   )
 
@@ -50,10 +54,10 @@ const postAs = (
   channels: ReadonlyArray<Resource.Row<typeof ChannelBinding>>
 ) =>
   Outcome.save(Participant, ofAgent(agent)).pipe(
-    Outcome.andThen(post({ ...draft, participantId: ofAgent(agent).id }, channels))
+    Outcome.andThen(post({ ...draft, participantId: ofAgent(agent).id }, "AGENT", channels))
   )
 
-const touchedByPost = [Message, Participant, ChannelDelivery.actions.deliver]
+const touchedByPost = [Message, Participant, ChannelDelivery, ChannelBinding.actions.wake]
 
 const refuseOver = (run: Run) => Result.fail(new RunOver({ run: run.id, status: run.status }))
 
@@ -115,13 +119,13 @@ export const Thread = Resource.make("Thread", {
           errors: [MessageKeyReused, ThreadBusy, QueueFull],
           load: ({ self, input }) => ({
             participant: Load.one(Participant, input.participantId),
-            earlier: Load.many(Message, { threadId: self.id, idempotencyKey: input.idempotencyKey }, { limit: 1 }),
+            earlier: withKey(self.id, input.idempotencyKey),
             active: Load.many(AgentRun, { id: self.activeRun ?? "" }, { limit: 1 }),
             waiting: waitingIn(self.id),
             channels: channelsOf(self.id)
           }),
           output: Message.schema,
-          touches: [Message, ChannelDelivery.actions.deliver, AgentRun, RunAgent]
+          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent]
         },
         ({ input, loaded, self }, context) => {
           const [earlier] = loaded.earlier
@@ -130,8 +134,9 @@ export const Thread = Resource.make("Thread", {
             return same ? Outcome.succeed(earlier) : Result.fail(new MessageKeyReused(input))
           }
           const messageId = context.newId()
-          const posted = post({ id: messageId, threadId: self.id, ...input }, loaded.channels)
-          if (self.agent === undefined || loaded.participant.kind !== "HUMAN") return posted
+          const { kind } = loaded.participant
+          const posted = post({ id: messageId, threadId: self.id, ...input }, kind, loaded.channels)
+          if (self.agent === undefined || kind !== "HUMAN") return posted
           const admitted = admit(self.policy, self.activeRun, loaded.waiting.length)
           if (Result.isFailure(admitted)) return Result.fail(admitted.failure)
           const run: Run = {
@@ -180,14 +185,22 @@ export const Thread = Resource.make("Thread", {
           policy: internal,
           input: { runId: Schema.String, key: Schema.String, content: Content },
           errors: [RunOver],
-          load: ({ self, input }) => ({ run: Load.one(AgentRun, input.runId), channels: channelsOf(self.id) }),
+          load: ({ self, input }) => ({
+            run: Load.one(AgentRun, input.runId),
+            earlier: withKey(self.id, saidKey(input)),
+            channels: channelsOf(self.id)
+          }),
           output: Message.schema,
           touches: touchedByPost
         },
-        ({ input: { content, key, runId }, loaded: { channels, run }, self }) =>
-          isOver(run.status)
-            ? refuseOver(run)
-            : postAs(run.agent, { threadId: self.id, idempotencyKey: `${runId}/${key}`, content }, channels)
+        ({ input, loaded: { channels, earlier, run }, self }) => {
+          if (isOver(run.status)) return refuseOver(run)
+          // A run that its runtime has lost says again what it said.
+          const [said] = earlier
+          return said === undefined
+            ? postAs(run.agent, { threadId: self.id, idempotencyKey: saidKey(input), content: input.content }, channels)
+            : Outcome.succeed(said)
+        }
       ),
 
       /** Puts a run's question to the thread; once, so an answer that came before is found again. */
@@ -251,6 +264,7 @@ export const Thread = Resource.make("Thread", {
                   idempotencyKey: `answer/${questionId}`,
                   content: { type: "answer", questionId, answer }
                 },
+                "HUMAN",
                 channels
               )
             ),

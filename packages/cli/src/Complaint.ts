@@ -11,10 +11,15 @@ export const sentence = (failure: { readonly message: string }): string => {
 /** What a failure says, with what the system said underneath: a port that is taken, a server that is not there. */
 export const wordsFor = (failure: unknown): string => {
   const own = Predicate.hasProperty(failure, "message") ? sentence({ message: String(failure.message) }) : ""
-  const told = systemErrorUnder(failure)?.message ?? ""
+  const system = systemErrorUnder(failure)
+  const mend = own === "" && system !== undefined && Reflect.get(system, "code") === "EADDRINUSE" ? inUse : ""
+  const told = system === undefined ? "" : `${system.message}${mend}`
   const words = own.includes(told) ? own : own === "" ? told : `${own}: ${told}`
   return words === "" ? String(failure) : words
 }
+
+/** Only the API's own door has nothing more to say of a port that is taken. */
+const inUse = ". PORT and HOST name another place."
 
 /** The system's own error among the causes of a failure. Others may quote what is nobody's business. */
 const systemErrorUnder = (failure: unknown, depth = 0): Error | undefined => {
@@ -23,6 +28,9 @@ const systemErrorUnder = (failure: unknown, depth = 0): Error | undefined => {
   const { cause, reason } = failure as { readonly cause?: unknown; readonly reason?: unknown }
   return systemErrorUnder(cause, depth + 1) ?? systemErrorUnder(reason, depth + 1)
 }
+
+/** What this process ends with, once it has said what it has to say. */
+export const exitCode = (code: number): Effect.Effect<void> => Effect.sync(() => void (process.exitCode = code))
 
 /** Prints the failure of a command. What the command line itself found wrong is printed already. */
 export const report = (failure: unknown): Effect.Effect<void> =>

@@ -4,8 +4,6 @@ import * as AdminSql from "@tenon/sql/AdminSql"
 import { DatabaseDiffers } from "@tenon/sql/MigrationFailure"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
-import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -23,15 +21,9 @@ import * as Server from "./Server.ts"
 import type { TenonConfig } from "./TenonConfig.ts"
 import * as Welcome from "./Welcome.ts"
 
-const state = Flag.String("state").pipe(
-  Flag.withDescription("Where the embedded servers keep their data, and development its keys"),
-  Flag.withFallbackConfig(Config.String("TENON_STATE")),
-  Flag.withDefault(".tenon/dev")
-)
-
 export const dev = Command.make(
   "dev",
-  { state },
+  { state: Environment.state },
   Effect.fn(function* (options) {
     const { config, json } = yield* root
     const application = yield* ConfigFile.load(config)
@@ -39,7 +31,7 @@ export const dev = Command.make(
     const directory = resolve(options.state)
     const settings = yield* Infrastructure.start(directory, process.env, say)
     yield* Environment.publish(directory, settings)
-    const provider = ConfigProvider.fromEnv({ env: { ...definedIn(process.env), ...settings } })
+    const provider = Environment.withSettings(settings)
     return yield* serve(application, directory, say, { json, settings }).pipe(
       Effect.provide(Layer.provideMerge(Logging.layer(json), ConfigProvider.layer(provider)))
     )
@@ -48,9 +40,6 @@ export const dev = Command.make(
   Command.withDescription("Serve on this machine; starts PostgreSQL and Restate where the environment names none"),
   Command.withExamples([{ command: "tenon dev", description: "Start everything and print what to open" }])
 )
-
-const definedIn = (environment: NodeJS.ProcessEnv): { [name: string]: string } =>
-  Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined))
 
 interface Speech {
   readonly json: boolean
@@ -117,9 +106,9 @@ Where it was set up from earlier declarations: remove ${this.directory}/postgres
 const migrate = Effect.fnUntraced(function* ({ migrations, registry }: TenonConfig) {
   const files = yield* Migrations.status({ directory: migrations })
   if (files.length === 0) return (yield* Migrations.ensure({ registry })).length === 0 ? 0 : 1
-  const ahead = yield* Migrations.generate({ registry, directory: migrations, dryRun: true })
-  if (ahead.files.length > 0) return yield* new DeclarationsAhead({ count: ahead.files.length })
   // A database that was set up before there were any files.
   yield* Migrations.adopt({ directory: migrations })
-  return (yield* Migrations.up({ directory: migrations })).length
+  const applied = yield* Migrations.up({ directory: migrations })
+  const ahead = yield* Migrations.generate({ registry, directory: migrations, dryRun: true })
+  return ahead.files.length === 0 ? applied.length : yield* new DeclarationsAhead({ count: ahead.files.length })
 }, Effect.provide(AdminSql.layerConfig))

@@ -71,7 +71,8 @@ const describeApplication = (config: string) =>
   Effect.map(ConfigFile.load(config), ({ registry }) => {
     const open = registry.notTenantScoped
     const note = open.length === 0 ? "all of a tenant" : `not of a tenant: ${open.join(", ")}`
-    return `${registry.resources.length} resources, ${note}`
+    const { length } = registry.resources
+    return `${length} ${length === 1 ? "resource" : "resources"}, ${note}`
   })
 
 /** Runs every action over drawn values: what only shows when an action runs shows here first. */

@@ -2,6 +2,8 @@
  * Where the servers of a running `tenon dev` are, for the other commands in the same folder: a file that only its owner
  * can read, there for as long as `tenon dev` runs. What the environment itself names comes first.
  */
+import * as Flag from "effect/cli/Flag"
+import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -20,11 +22,23 @@ export const publish = (directory: string, settings: Settings) =>
     () => Effect.sync(() => rmSync(fileIn(directory), { force: true }))
   )
 
+/** Where the commands that start servers keep them. */
+export const state = Flag.String("state").pipe(
+  Flag.withDescription("Where the embedded servers keep their data, and development its keys"),
+  Flag.withFallbackConfig(Config.String("TENON_STATE")),
+  Flag.withDefault(".tenon/dev")
+)
+
+const named = (): Settings =>
+  Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+
+/** The environment, with settings that come before it. */
+export const withSettings = (settings: Settings) => ConfigProvider.fromEnv({ env: { ...named(), ...settings } })
+
 /** The environment, and behind it what a running `tenon dev` has published. */
 export const provider = Effect.sync(() => {
   const file = fileIn(process.env["TENON_STATE"] ?? ".tenon/dev")
   const published = existsSync(file) ? Schema.decodeUnknownOption(Contents)(readFileSync(file, "utf8")) : Option.none()
-  const named = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined)
-  const env = { ...Option.getOrElse(published, (): Settings => ({})), ...Object.fromEntries(named) }
+  const env = { ...Option.getOrElse(published, (): Settings => ({})), ...named() }
   return ConfigProvider.fromEnv({ env })
 })

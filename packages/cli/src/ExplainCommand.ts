@@ -9,6 +9,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Complaint from "./Complaint.ts"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as Output from "./Output.ts"
 import { root } from "./Root.ts"
@@ -60,6 +61,8 @@ export const explain = Command.make(
       input: options.input
     }).pipe(Effect.provideService(CurrentActor, actor), Effect.provide(Server.storeLayer(registry)))
     yield* Output.print(json, explained, explanationText(explained))
+    // What an action would refuse is an answer; a store that cannot be asked is none.
+    if (explained.failure !== undefined && explained.failure.status >= 500) yield* Complaint.exitCode(1)
   })
 ).pipe(
   Command.withDescription("Show what an action would do, without doing it"),

@@ -6,6 +6,7 @@ import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -37,7 +38,8 @@ export const start = Effect.fn("Infrastructure.start")(function* (
   return settings
 })
 
-const startPostgres = Effect.fnUntraced(function* (
+/** A database where the environment names none. */
+export const startPostgres = Effect.fnUntraced(function* (
   directory: string,
   environment: { readonly [name: string]: string | undefined },
   progress: Progress
@@ -47,7 +49,9 @@ const startPostgres = Effect.fnUntraced(function* (
     return {}
   }
   yield* progress("PostgreSQL: starting an embedded server …")
-  const server = yield* EmbeddedPostgres.start({ dataDir: join(directory, "postgres") })
+  const server = yield* EmbeddedPostgres.start({ dataDir: join(directory, "postgres") }).pipe(
+    Effect.mapError(elsewhere)
+  )
   yield* progress(`PostgreSQL: ready on port ${server.port}`)
   return { DATABASE_URL: Redacted.value(server.url) }
 })
@@ -62,7 +66,7 @@ const startRestate = Effect.fnUntraced(function* (
     return {}
   }
   yield* progress("Restate: starting an embedded server …")
-  const server = yield* EmbeddedRestate.start({ baseDir: join(directory, "restate") })
+  const server = yield* EmbeddedRestate.start({ baseDir: join(directory, "restate") }).pipe(Effect.mapError(elsewhere))
   yield* progress(`Restate: ready, ingress at ${server.ingressUrl}`)
   return {
     RESTATE_INGRESS_URL: server.ingressUrl,
@@ -70,6 +74,19 @@ const startRestate = Effect.fnUntraced(function* (
     RESTATE_IDENTITY_KEY: server.identityKey
   }
 })
+
+/** An embedded server did not start. */
+export class ServerNotStarted extends Schema.TaggedError<ServerNotStarted>()("ServerNotStarted", {
+  message: Schema.String
+}) {}
+
+/** What an embedded server calls its directory is a flag here. */
+const elsewhere = ({ message }: { readonly message: string }) =>
+  new ServerNotStarted({
+    message: / already (runs|serves) /.test(message)
+      ? `${message.split(": stop it")[0]}: is another \`tenon dev\` running here? Stop it, or name another folder with --state.`
+      : message
+  })
 
 /** A random secret, made once and kept where only its owner can read it. */
 export const secret = (directory: string, name: string): string => {

@@ -49,6 +49,16 @@ export const line: Logger.Logger<unknown, string> = Logger.make(({ cause, date, 
   return [first, ...causes.map((each) => `    ${printable(each)}`)].join("\n")
 })
 
+/**
+ * An event as an object. One that belongs to a trace names it by the fields that OpenTelemetry gives to logs in other
+ * formats than its own, `trace_id` and `span_id`.
+ */
+export const structured = Logger.make((options) => {
+  const { fiberId: _, ...event } = Logger.formatStructured.log(options)
+  const { span } = options.fiber.cache
+  return span === undefined ? event : { ...event, trace_id: span.traceId.padStart(32, "0"), span_id: span.spanId }
+})
+
 const Format = Config.option(Config.Literals(["line", "json"], "LOG_FORMAT"))
 
 /** The loggers of a command. */
@@ -57,7 +67,7 @@ export const layer = (json: boolean) =>
     Effect.gen(function* () {
       const given = Option.getOrUndefined(yield* Format)
       const format = given ?? (json || !process.stderr.isTTY ? "json" : "line")
-      const logger = format === "json" ? Logger.formatJson : line
+      const logger = format === "json" ? Logger.map(structured, Formatter.formatJson) : line
       return Logger.layer([Logger.map(logger, (text) => void process.stderr.write(`${text}\n`)), Logger.tracerLogger])
     })
   )

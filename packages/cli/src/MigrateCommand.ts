@@ -78,7 +78,11 @@ const status = Command.make(
     const { directory, json } = yield* application
     const files = yield* Migrations.status({ directory }).pipe(Effect.provide(AdminSql.layerConfig))
     const rows = files.map((each) => [each.state, each.name, each.appliedAt ?? ""])
-    yield* Output.print(json, files, Output.table(["STATE", "MIGRATION", "APPLIED"], rows))
+    const text =
+      files.length === 0
+        ? "There are no migrations yet; `tenon migrate generate` writes the first."
+        : Output.table(["STATE", "MIGRATION", "APPLIED"], rows)
+    yield* Output.print(json, files, text)
   })
 ).pipe(Command.withDescription("List the migrations and which are applied"))
 

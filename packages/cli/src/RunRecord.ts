@@ -3,6 +3,7 @@ import { AgentRun, inputOf, RunAgent } from "@tenon/agents/AgentRun"
 import { type Actor, CurrentActor } from "@tenon/core/Actor"
 import * as Repository from "@tenon/core/Repository"
 import { type Operation, RunJournal } from "@tenon/core/RunJournal"
+import * as RunEventsMemory from "@tenon/core/RunEventsMemory"
 import * as RunReplay from "@tenon/core/RunReplay"
 import { Workflows } from "@tenon/core/Workflow"
 import * as RunJournalSql from "@tenon/sql/RunJournalSql"
@@ -134,7 +135,7 @@ export const replay = Command.make(
   Effect.fn(function* ({ files }) {
     const { config, json } = yield* root
     const { workflows } = yield* ConfigFile.load(config)
-    const programs = yield* Effect.provide(Workflows, workflows)
+    const programs = yield* Effect.provide(Workflows, Layer.provide(workflows, RunEventsMemory.layer))
     const replays: Array<{ readonly file: string } & RunReplay.Replayed> = []
     for (const file of files) {
       const recording = yield* read(file)

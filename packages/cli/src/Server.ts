@@ -8,6 +8,7 @@ import * as Interpreter from "@tenon/core/Interpreter"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import type * as Registry from "@tenon/core/Registry"
+import * as Receipts from "@tenon/core/Receipts"
 import * as Repository from "@tenon/core/Repository"
 import * as Auth from "@tenon/http/Auth"
 import * as HttpApp from "@tenon/http/HttpApp"
@@ -15,19 +16,22 @@ import type * as Jwt from "@tenon/http/Jwt"
 import * as NodeServer from "@tenon/http/NodeServer"
 import * as RestateEndpoint from "@tenon/restate/RestateEndpoint"
 import * as RuntimeRestate from "@tenon/restate/RuntimeRestate"
+import * as SlipRepository from "@tenon/routing-slip/SlipRepository"
 import * as ApiKeysSql from "@tenon/sql/ApiKeysSql"
 import * as SchemaGuard from "@tenon/sql/SchemaGuard"
 import * as StoreSql from "@tenon/sql/StoreSql"
 import * as TenantSql from "@tenon/sql/TenantSql"
 import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as OtlpSerialization from "effect/observability/OtlpSerialization"
-import * as OtlpTracer from "effect/observability/OtlpTracer"
 import * as Option from "effect/Option"
-import * as References from "effect/References"
+import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as MeshBackend from "./MeshBackend.ts"
+import * as SlipRoutes from "./SlipRoutes.ts"
 import type { TenonConfig } from "./TenonConfig.ts"
+import * as Tracing from "./Tracing.ts"
 
 /** The store of a registry, from `DATABASE_URL` and its like. */
 export const storeLayer = (registry: Registry.Registry) =>
@@ -60,13 +64,35 @@ const httpServerLayer = NodeHttpServer.layerConfig(() => NodeServer.make(), {
   port: Config.Int("PORT").pipe(Config.withDefault(3000))
 })
 
-const httpLayer = (title: string) =>
+const slipsLayer = SlipRepository.layer.pipe(Layer.provide(MeshBackend.storeOver))
+
+const httpLayer = ({ slips, title }: TenonConfig) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const accessLog = yield* Config.Boolean("ACCESS_LOG").pipe(Config.withDefault(true))
-      return HttpApp.layer({ info: { title, version: "1" }, accessLog })
+      const ofSlips = slips ? yield* Effect.provide(SlipRoutes.make, slipsLayer) : {}
+      return HttpApp.layer({ info: { title, version: "1" }, accessLog, ...ofSlips })
     })
   )
+
+/** `RECEIPT_RETENTION`, as "7 days": a day at least, since receipts answer for work that an outage has held up. */
+const retentionLayer = Layer.effect(
+  Receipts.Retention,
+  Config.Duration("RECEIPT_RETENTION").pipe(
+    Config.withDefault(Duration.days(7)),
+    Effect.filterOrFail(
+      (retention) => Duration.isGreaterThanOrEqualTo(retention, Duration.days(1)),
+      () => new RetentionTooShort()
+    )
+  )
+)
+
+/** Receipts would be gone before the work that they answer for. */
+class RetentionTooShort extends Schema.TaggedError<RetentionTooShort>()("RetentionTooShort", {}) {
+  override get message() {
+    return "RECEIPT_RETENTION must be a day at least."
+  }
+}
 
 /** Says whether the database answers. */
 const databaseCheck = Layer.effectDiscard(
@@ -77,25 +103,10 @@ const databaseCheck = Layer.effectDiscard(
   })
 )
 
-/**
- * Traces go where `OTEL_EXPORTER_OTLP_ENDPOINT` says (OTLP over HTTP, as JSON). Without it no spans are made at all,
- * which saves some of every request.
- */
-const tracingLayer = (title: string) =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const baseUrl = yield* Config.option(Config.NonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT"))
-      if (Option.isNone(baseUrl)) return Layer.succeed(References.TracerEnabled, false)
-      const serviceName = yield* Config.String("OTEL_SERVICE_NAME").pipe(Config.withDefault(title))
-      return OtlpTracer.layer({ url: `${baseUrl.value}/v1/traces`, resource: { serviceName } }).pipe(
-        Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
-      )
-    })
-  )
-
 /** The application: everything that serves, until its scope closes. */
-export const layer = ({ registry, title, workflows }: TenonConfig) =>
-  Layer.mergeAll(httpLayer(title), OutboxRelay.layer, databaseCheck).pipe(
+export const layer = (config: TenonConfig) => {
+  const { registry, title, workflows } = config
+  return Layer.mergeAll(httpLayer(config), Layer.provide(OutboxRelay.layer, retentionLayer), databaseCheck).pipe(
     Layer.provideMerge(httpServerLayer),
     Layer.provideMerge(Interpreter.layer),
     Layer.provide(authLayer),
@@ -105,5 +116,6 @@ export const layer = ({ registry, title, workflows }: TenonConfig) =>
     Layer.provideMerge(Repository.layer),
     Layer.provideMerge(ReadinessChecks.layer),
     Layer.provideMerge(storeLayer(registry)),
-    Layer.provideMerge(tracingLayer(title))
+    Layer.provideMerge(Tracing.layer(title))
   )
+}

@@ -1,5 +1,6 @@
 /** What an application tells the command line about itself, in `tenon.config.ts`. */
 import type * as Registry from "@tenon/core/Registry"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Workflow from "@tenon/core/Workflow"
 import * as Layer from "effect/Layer"
 
@@ -15,7 +16,9 @@ export interface TenonConfig {
   readonly title: string
   readonly registry: Registry.Registry
   /** The programs of the registry's workflows. */
-  readonly workflows: Layer.Layer<Workflow.Workflows>
+  readonly workflows: Layer.Layer<Workflow.Workflows, never, RunEvents>
+  /** Whether the tenant's routing slips are served under `/api/v1/slips`. */
+  readonly slips: boolean
   /** The folder of the migration files. */
   readonly migrations: string
   /** Tenants for development; never made outside of `tenon dev`. */
@@ -30,7 +33,9 @@ export interface Options {
   readonly directory: string
   readonly registry: Registry.Registry
   readonly title?: string
-  readonly workflows?: Layer.Layer<Workflow.Workflows>
+  readonly workflows?: Layer.Layer<Workflow.Workflows, never, RunEvents>
+  /** Whether the tenant's routing slips are served under `/api/v1/slips`. Default false. */
+  readonly slips?: boolean
   /** Default `migrations`. */
   readonly migrations?: string
   /** Default: `acme` and `globex`. */
@@ -44,6 +49,7 @@ export const define = (options: Options): TenonConfig => ({
   title: options.title ?? "Tenon",
   registry: options.registry,
   workflows: options.workflows ?? Layer.succeed(Workflow.Workflows, new Map<string, Workflow.Implementation>()),
+  slips: options.slips ?? false,
   migrations: `${options.directory}/${options.migrations ?? "migrations"}`,
   tenants: options.tenants ?? [
     { id: "acme", name: "Acme" },

@@ -14,6 +14,7 @@ import {
   InvalidInput,
   InvalidOutcome,
   InvalidTransition,
+  type Issue,
   NotFound,
   UnknownAction,
   VersionConflict
@@ -27,6 +28,7 @@ import * as Policy from "./Policy.ts"
 import type * as Registry from "./Registry.ts"
 import type * as Resource from "./Resource.ts"
 import * as RowCodec from "./RowCodec.ts"
+import * as Undeliverable from "./Undeliverable.ts"
 import type {
   Change,
   Conclusion,
@@ -64,18 +66,25 @@ export interface Surroundings {
   readonly now: number
   readonly newId: Generate
   readonly receiptKey: string | undefined
+  /** The span that the work is done in, as `traceparent`. */
+  readonly trace: string | undefined
   /** True where a durable resource's deliveries go to the outbox too, as nobody journals them. */
   readonly deliverByOutbox?: boolean | undefined
 }
 
-/** The work of an invocation, or the fault in its input. */
+/** The work of an invocation, or the fault in its input. `source` stands in for the rows of a stream. */
 export const work = (
   registry: Registry.Registry,
   found: Found,
   invocation: Invocation,
-  surroundings: Surroundings
+  surroundings: Surroundings,
+  source: Action.SourceFunction | undefined = found.action.source
 ): Result.Result<Work, ActionFailure> => {
   const { action, resource } = found
+  // Before the row: who may not do this at all is not told whether there is one.
+  const early = invocation.origin === "door" ? Policy.decideEarly(action.policy, invocation.actor) : undefined
+  if (early !== undefined && !early.allowed)
+    return Result.fail(new Forbidden({ action: `${resource.name}.${action.name}`, reason: early.reason }))
   const decoded = decodeInput(action)(invocation.input)
   if (Result.isFailure(decoded)) return Result.fail(new InvalidInput({ issues: Issues.fromSchema(decoded.failure) }))
   const input: unknown = decoded.success
@@ -89,7 +98,7 @@ export const work = (
   const codec = RowCodec.of(resource)
   const writes = !isRead(action)
   const receipt = receiptOf(invocation, surroundings.receiptKey)
-  const load = loadsOf(action)
+  const load = loadsOf(action, source)
   const decodeSelf = (self: EncodedRow | undefined) => (self === undefined ? undefined : codec.decode(self))
   const checkSelf = (self: EncodedRow | undefined): Result.Result<void, ActionFailure> => {
     if (self === undefined && action.self === "required") {
@@ -106,6 +115,7 @@ export const work = (
     self: { resource, key: invocation.key, lock: writes, read: action.self !== "none" },
     receipt: writes ? receipt : undefined,
     deliverByOutbox: !resource.durable || surroundings.deliverByOutbox === true,
+    trace: surroundings.trace,
     loads:
       load === undefined
         ? undefined
@@ -140,16 +150,17 @@ interface Arguments {
   readonly loaded: { readonly [name: string]: unknown }
 }
 
-/** A stream's rows are loaded like any others when it is run as a whole. */
-const loadsOf = (action: Action.Any): Action.LoadFunction | undefined => {
-  const { source } = action
-  return source === undefined ? action.load : (args) => ({ rows: source(args) })
-}
+/** A stream's rows are loaded like any others. */
+const loadsOf = (action: Action.Any, source: Action.SourceFunction | undefined): Action.LoadFunction | undefined =>
+  source === undefined ? action.load : (args) => ({ [streamRows]: source(args) })
+
+/** The name under which a stream's rows are loaded. */
+export const streamRows = "rows"
 
 const decide = (action: Action.Any, args: Arguments, context: Action.ActionContext) =>
   action.kind === "stream"
     ? Result.succeed(
-        Outcome.succeed(mapRows(action, args, (args.loaded["rows"] ?? []) as ReadonlyArray<object>, context))
+        Outcome.succeed(mapRows(action, args, (args.loaded[streamRows] ?? []) as ReadonlyArray<object>, context))
       )
     : action.decide(args as never, context)
 
@@ -304,29 +315,37 @@ const conclude = (
   { encodedSelf, found: { action, resource }, registry }: Setting,
   outcome: Outcome.Outcome<unknown>,
   standing: ReadonlyArray<Standing | undefined>
-): Conclusion => {
+): Result.Result<Conclusion, InvalidOutcome> => {
   const saved = needsRows(outcome) ? decodeStanding(outcome, standing) : []
   const repeated = standing.some((each) => each?.fresh === false)
   const deliveries: Array<Delivery> = []
   const events: Array<OutboxEvent> = []
+  const issues: Array<Issue> = []
   for (const directive of repeated ? [] : outcome.directives) {
     if (directive._tag === "Emit") {
       const { name, payload } = directive.event
-      events.push({ name, payload: encodeJson(payload, directive.payload, name) })
-    } else deliveries.push(toDelivery(registry, directive, saved))
+      const event = { name, payload: encodeJson(payload, directive.payload, name) }
+      issues.push(...Undeliverable.inEvent(event))
+      events.push(event)
+    } else {
+      const delivery = toDelivery(registry, directive, saved)
+      issues.push(...Undeliverable.inDelivery(delivery))
+      deliveries.push(delivery)
+    }
   }
   const field = versionField(resource)
   const own = outcome.rows.findIndex((change) => change.resource.name === resource.name)
   const version = field === undefined ? undefined : (own >= 0 ? standing[own]?.row : encodedSelf)?.[field]
   const output = action.kind === "stream" ? arrayOf(action.output) : action.output
-  return {
-    executed: {
-      result: encodeKept(outcome, output, standing) ?? encodeJson(output, outcome.result(saved), action),
-      ...(typeof version === "number" ? { version } : {}),
-      deliveries
-    },
+  const kept = encodeKept(outcome, output, standing)
+  const result = kept ?? encodeJson(output, outcome.result(saved), action)
+  // A write's result is kept in its receipt; a row as such has been accepted by the store already.
+  if (kept === undefined && !isRead(action)) issues.push(...Undeliverable.inResult(result))
+  if (issues.length > 0) return Result.fail(new InvalidOutcome({ resource: resource.name, issues }))
+  return Result.succeed({
+    executed: { result, ...(typeof version === "number" ? { version } : {}), deliveries },
     events
-  }
+  })
 }
 
 /** Whether anything looks into the saved rows: a result that is one of them as such does not. */

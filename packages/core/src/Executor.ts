@@ -6,12 +6,17 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import { AuditLog } from "./AuditLog.ts"
 import * as Decision from "./Decision.ts"
+import * as ErrorBoundary from "./ErrorBoundary.ts"
 import { type ActionFailure, Forbidden } from "./Failure.ts"
 import type { Executed, Invocation } from "./Invocation.ts"
 import { NewId } from "./NewId.ts"
 import type * as Registry from "./Registry.ts"
+import * as Span from "./Span.ts"
+import * as StreamPages from "./StreamPages.ts"
 import { UnitOfWork } from "./UnitOfWork.ts"
 
 /** Runs invocations of a registry's actions. */
@@ -29,6 +34,11 @@ export class Executor extends Context.Service<
       receiptKey?: string,
       options?: { readonly deliverByOutbox: boolean }
     ) => Effect.Effect<Executed, ActionFailure>
+    /**
+     * Opens a stream action: its outputs in their JSON encoding, read in pages as they are asked for. Fails at once with
+     * what an execution would be refused with.
+     */
+    readonly stream: (invocation: Invocation) => Effect.Effect<Stream.Stream<Schema.Json, ActionFailure>, ActionFailure>
   }
 >()("@tenon/core/Executor") {}
 
@@ -39,31 +49,59 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
     Effect.gen(function* () {
       const unitOfWork = yield* UnitOfWork
       const audit = yield* AuditLog
+
+      const surroundings = Effect.fnUntraced(function* (receiptKey?: string, deliverByOutbox?: boolean) {
+        return {
+          now: yield* Clock.currentTimeMillis,
+          newId: yield* NewId,
+          receiptKey,
+          deliverByOutbox,
+          trace: yield* Span.current
+        }
+      })
+
+      /** Records a denial, and shows the action in the trace. */
+      const observed = <A>(
+        effect: Effect.Effect<A, ActionFailure>,
+        { action, actor, key, resource }: Invocation
+      ): Effect.Effect<A, ActionFailure> =>
+        Span.within(
+          () => ({
+            name: `${resource}.${action}`,
+            attributes: { "tenon.action": `${resource}.${action}`, "tenon.tenant": actor.tenantId },
+            isAnswer
+          }),
+          Effect.tapError(effect, (failure) =>
+            failure instanceof Forbidden
+              ? audit.denied({ actor, action: failure.action, key, reason: failure.reason })
+              : Effect.void
+          )
+        )
+
       return Executor.of({
         registry,
-        execute: Effect.fnUntraced(
-          function* (invocation, receiptKey, options) {
-            const found = yield* Decision.lookUp(registry, invocation.resource, invocation.action)
-            const now = yield* Clock.currentTimeMillis
-            const newId = yield* NewId
-            const work = yield* Effect.fromResult(
-              Decision.work(registry, found, invocation, {
-                now,
-                newId,
-                receiptKey,
-                deliverByOutbox: options?.deliverByOutbox
-              })
-            )
-            return yield* unitOfWork.run(work)
-          },
-          (effect, { actor, key }) =>
-            Effect.tapError(effect, (failure) =>
-              failure instanceof Forbidden
-                ? audit.denied({ actor, action: failure.action, key, reason: failure.reason })
-                : Effect.void
-            ),
-          (effect) => Effect.withSpan(effect, "Executor.execute", { captureStackTrace: false })
-        )
+        execute: Effect.fnUntraced(function* (invocation, receiptKey, options) {
+          const found = yield* Decision.lookUp(registry, invocation.resource, invocation.action)
+          const given = yield* surroundings(receiptKey, options?.deliverByOutbox)
+          const work = yield* Effect.fromResult(Decision.work(registry, found, invocation, given))
+          return yield* unitOfWork.run(work)
+        }, observed),
+        stream: Effect.fnUntraced(function* (invocation) {
+          const found = yield* Decision.lookUp(registry, invocation.resource, invocation.action)
+          const trace = yield* Span.current
+          return yield* StreamPages.open(
+            unitOfWork,
+            registry,
+            found,
+            invocation,
+            surroundings(),
+            // Later pages are asked for when the span that the stream was opened in is over.
+            (page) => Span.resume(trace, observed(page, invocation))
+          )
+        })
       })
     })
   )
+
+/** What an action refuses is its answer; only what it could not do at all is an error of its span. */
+const isAnswer = (failure: unknown): boolean => !ErrorBoundary.isInfrastructure(failure)

@@ -118,7 +118,7 @@ export const explain = Effect.fn("Explain.explain")(function* (
     origin: "door"
   }
   const work = yield* Effect.fromResult(
-    Decision.work(registry, found, invocation, { now, newId, receiptKey: undefined })
+    Decision.work(registry, found, invocation, { now, newId, receiptKey: undefined, trace: undefined })
   )
   let self: EncodedRow | undefined
   let plan: Plan | undefined
@@ -134,13 +134,13 @@ export const explain = Effect.fn("Explain.explain")(function* (
       }
     })
     .pipe(Effect.flip, Effect.orDie)
-  const planned = failure._tag === "Explained" ? plan : undefined
+  const planned = failure._tag === "Explained" ? describePlan(registry, plan) : Result.fail(failure)
   return {
     ...analyseAction(registry, found.action),
     decision: decisionOf(found.action.policy, failure, actor),
     self: self === undefined ? undefined : hide(found.resource.schema, self),
-    failure: planned === undefined ? ErrorBoundary.show(failure, found.action.errors) : undefined,
-    ...describePlan(registry, planned)
+    failure: Result.isFailure(planned) ? ErrorBoundary.show(planned.failure, found.action.errors) : undefined,
+    ...(Result.isSuccess(planned) ? planned.success : { changes: [], deliveries: [], events: [] })
   }
 })
 
@@ -152,18 +152,17 @@ const decisionOf = (policy: Policy.Policy, failure: ActionFailure, actor: Curren
 const describePlan = (
   registry: Registry.Registry,
   plan: Plan | undefined
-): Pick<Explanation, "changes" | "deliveries" | "events"> => {
-  if (plan === undefined) return { changes: [], deliveries: [], events: [] }
+): Result.Result<Pick<Explanation, "changes" | "deliveries" | "events">, ActionFailure> => {
+  if (plan === undefined) return Result.succeed({ changes: [], deliveries: [], events: [] })
   const standing = plan.changes.map((change) => (change._tag === "Save" ? { row: change.row, fresh: true } : undefined))
-  const { events, executed } = plan.conclude(standing)
-  return {
+  return Result.map(plan.conclude(standing), ({ events, executed }) => ({
     changes: plan.changes.map(describeChange),
     deliveries: executed.deliveries.map((each) => describeDelivery(registry, each)),
     events: events.map(({ name, payload }) => {
       const event = registry.events.find((each) => each.name === name)
       return { name, payload: hidden(event?.payload, payload) }
     })
-  }
+  }))
 }
 
 const describeChange = (change: Change): ExplainedChange =>

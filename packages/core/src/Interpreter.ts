@@ -7,6 +7,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import type * as Action from "./Action.ts"
 import { type Actor, CurrentActor } from "./Actor.ts"
 import { AuditLog } from "./AuditLog.ts"
@@ -34,6 +36,10 @@ export class Interpreter extends Context.Service<
     readonly registry: Registry.Registry
     /** Answers a door: checks the request, then runs it, on the runtime if the resource is durable. */
     readonly perform: (request: Request) => Effect.Effect<Executed, ActionFailure, CurrentActor>
+    /** Opens a stream action: checks the request, then reads its outputs page by page as they are asked for. */
+    readonly stream: (
+      request: Request
+    ) => Effect.Effect<Stream.Stream<Schema.Json, ActionFailure>, ActionFailure, CurrentActor>
     /** Reads a page of a resource's rows, sensitive fields left out. */
     readonly list: (
       resource: Resource.Any,
@@ -48,7 +54,7 @@ export class Interpreter extends Context.Service<
 export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtime | AuditLog> = Layer.effect(
   Interpreter,
   Effect.gen(function* () {
-    const { execute, registry } = yield* Executor
+    const { execute, registry, stream } = yield* Executor
     const rows = yield* RowStore
     const runtime = yield* Runtime
     const audit = yield* AuditLog
@@ -56,13 +62,18 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
     const deny = (actor: Actor, action: string, key: string | undefined, reason: string) =>
       Effect.andThen(audit.denied({ actor, action, key, reason }), Effect.fail(new Forbidden({ action, reason })))
 
-    const perform = Effect.fnUntraced(function* (request: Request) {
+    /** What is known to be wrong before any row is read. */
+    const check = Effect.fnUntraced(function* (request: Request) {
       const found = yield* Decision.lookUp(registry, request.resource, request.action)
       const actor = yield* CurrentActor
       const early = Policy.decideEarly(found.action.policy, actor)
       if (!early.allowed) return yield* deny(actor, nameOf(found.action), request.key, early.reason)
       yield* Effect.fromResult(Storable.checkRequest(request))
-      const invocation = yield* toInvocation(found, request, actor)
+      return { found, actor, invocation: yield* toInvocation(found, request, actor) }
+    })
+
+    const perform = Effect.fnUntraced(function* (request: Request) {
+      const { actor, found, invocation } = yield* check(request)
       const onRuntime = found.resource.durable && !Decision.isRead(found.action)
       // What runs here decodes its input anyway; what runs elsewhere is refused before it goes there.
       if (onRuntime) yield* Effect.fromResult(checkInput(found.action, invocation.input))
@@ -86,6 +97,12 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
     return Interpreter.of({
       registry,
       perform,
+      stream: Effect.fnUntraced(function* (request) {
+        const { actor, found, invocation } = yield* check(request)
+        const outputs = yield* stream(invocation)
+        const hide = request.reveal === true ? undefined : Sensitive.hider(found.action.output, actor.roles)
+        return hide === undefined ? outputs : Stream.map(outputs, hide)
+      }),
       list: Effect.fnUntraced(function* (resource, query) {
         const actor = yield* mayRead(resource, "list", undefined)
         const page = yield* rows.page(actor, resource, query)

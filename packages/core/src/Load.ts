@@ -16,12 +16,17 @@ export interface Load<out A> {
   readonly key: string | undefined
   /** Equality, for `Many` and `Count`. */
   readonly where: object
-  /** Rows at most, for `Many`. */
-  readonly limit: number
+  /** Rows at most, for `Many`. Where it is not said, `defaultLimit` for an action, and all of them for a stream. */
+  readonly limit: number | undefined
   /** The field by whose value the last rows are taken, for `Many`. */
   readonly last: string | undefined
+  /** For `Many`: only rows whose keys come after this one. */
+  readonly after: string | number | undefined
   readonly _A?: (_: never) => A
 }
+
+/** How many rows an action is given at most, unless it says otherwise: what it decides on has to fit in memory. */
+export const defaultLimit = 1000
 
 /** Loads by the name under which an action receives their answers. */
 export type Loads = { readonly [name: string]: Load<unknown> }
@@ -38,8 +43,9 @@ const load = <A>(
   resource: erase(resource),
   key: options.key,
   where: options.where ?? {},
-  limit: options.limit ?? 1000,
-  last: options.last
+  limit: options.limit,
+  last: options.last,
+  after: undefined
 })
 
 /** The row with this key. The action fails with `NotFound` where there is none. */
@@ -51,8 +57,8 @@ export const optional = <R extends Resource.Typed>(resource: R, key: string): Lo
   load("Optional", resource, { key })
 
 /**
- * The rows that match, in the order of their keys; 1,000 at most unless `limit` says otherwise. With `last`, the rows
- * with the highest values in that field, in ascending order: the last messages of a thread, by position.
+ * The rows that match, in the order of their keys; `defaultLimit` at most, unless `limit` says otherwise. With `last`,
+ * the rows with the highest values in that field, in ascending order: the last messages of a thread, by position.
  */
 export const many = <R extends Resource.Typed>(
   resource: R,

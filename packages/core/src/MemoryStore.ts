@@ -1,9 +1,10 @@
 /**
- * The store in memory: `UnitOfWork`, `RowStore` and `Outbox` over maps. For tests and for trying a domain out; it
+ * The store in memory: the ports that keep rows, receipts and events of runs, over maps. For tests and for trying a domain out; it
  * keeps nothing when the process ends. A transaction is atomic because all of it runs synchronously, and what it keeps
  * apart, conflicts on and numbers is what PostgreSQL would, as the repository laws check.
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
@@ -13,12 +14,16 @@ import type { Actor } from "./Actor.ts"
 import type { ActionFailure } from "./Failure.ts"
 import { IdempotencyKeyReused } from "./Failure.ts"
 import type { Delivery, Executed } from "./Invocation.ts"
-import type { Load } from "./Load.ts"
+import { defaultLimit, type Load } from "./Load.ts"
 import * as MemoryTables from "./MemoryTables.ts"
 import type { Page, Query } from "./Query.ts"
 import { cursorAfter } from "./Query.ts"
 import type * as Registry from "./Registry.ts"
+import { Receipts } from "./Receipts.ts"
 import { RowStore } from "./RowStore.ts"
+import { Tenants } from "./Tenants.ts"
+import type { RunEvents } from "./RunEvents.ts"
+import * as RunEventsMemory from "./RunEventsMemory.ts"
 import {
   type EncodedRow,
   type LoadAnswer,
@@ -41,10 +46,17 @@ export class MemoryStore extends Context.Service<
 interface Receipt {
   readonly fingerprint: string
   readonly executed: Executed
+  /** Milliseconds since 1970. */
+  readonly at: number
 }
 
 /** A store with nothing in it, for the resources of a registry. */
-export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | UnitOfWork | RowStore | Outbox> =>
+export const layer = (
+  registry: Registry.Registry
+): Layer.Layer<MemoryStore | UnitOfWork | RowStore | Outbox | Receipts | RunEvents | Tenants> =>
+  Layer.merge(rowsLayer(registry), RunEventsMemory.layer)
+
+const rowsLayer = (registry: Registry.Registry) =>
   Layer.effectContext(
     Effect.gen(function* () {
       const tables = new MemoryTables.Tables(registry.resources)
@@ -54,12 +66,12 @@ export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | Un
       const added = yield* Latch.make(false)
       let deliveries = 0
 
-      const enqueue = (actor: Actor, delivery: Delivery) => {
-        pending.push({ id: `memory-${++deliveries}`, actor, delivery })
+      const enqueue = ({ actor, trace }: Work, delivery: Delivery) => {
+        pending.push({ id: `memory-${++deliveries}`, actor, delivery, trace })
         added.openUnsafe()
       }
 
-      const run = (work: Work): Result.Result<Executed, ActionFailure> => {
+      const run = (work: Work, now: number): Result.Result<Executed, ActionFailure> => {
         const { actor, receipt, self } = work
         const receiptId = receipt === undefined ? undefined : JSON.stringify([actor.tenantId, receipt.key])
         const existing = receiptId === undefined ? undefined : receipts.get(receiptId)
@@ -75,22 +87,24 @@ export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | Un
         if (Result.isFailure(plan)) return Result.fail(plan.failure)
         const standing = tables.apply(actor.tenantId, plan.success.changes)
         if (Result.isFailure(standing)) return Result.fail(standing.failure)
-        const { executed, events: emitted } = plan.success.conclude(standing.success)
+        const conclusion = plan.success.conclude(standing.success)
+        if (Result.isFailure(conclusion)) return Result.fail(conclusion.failure)
+        const { executed, events: emitted } = conclusion.success
         events.push(...emitted.map((event) => ({ ...event, tenantId: actor.tenantId })))
-        if (work.deliverByOutbox) for (const delivery of executed.deliveries) enqueue(actor, delivery)
+        if (work.deliverByOutbox) for (const delivery of executed.deliveries) enqueue(work, delivery)
         const answered = work.deliverByOutbox ? { ...executed, deliveries: [] } : executed
         if (receiptId !== undefined && receipt !== undefined) {
-          receipts.set(receiptId, { fingerprint: receipt.fingerprint, executed: answered })
+          receipts.set(receiptId, { fingerprint: receipt.fingerprint, executed: answered, at: now })
         }
         return Result.succeed(answered)
       }
 
       /** A defect in an action or in `conclude` must leave nothing behind, as a rolled back transaction would not. */
-      const runAtomically = (work: Work) => {
+      const runAtomically = (work: Work, now: number) => {
         const before = tables.snapshot()
         const count = events.length
         try {
-          const result = run(work)
+          const result = run(work, now)
           if (Result.isFailure(result)) tables.restore(before)
           return result
         } catch (defect) {
@@ -115,7 +129,24 @@ export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | Un
       }
 
       return Context.make(MemoryStore, { tables, events }).pipe(
-        Context.add(UnitOfWork, { run: (work) => Effect.suspend(() => Effect.fromResult(runAtomically(work))) }),
+        Context.add(UnitOfWork, {
+          run: (work) =>
+            Effect.clockWith((clock) => Effect.fromResult(runAtomically(work, clock.currentTimeMillisUnsafe())))
+        }),
+        // None is entered, so that none is kept out.
+        Context.add(Tenants, { status: () => Effect.undefined }),
+        Context.add(Receipts, {
+          purge: (age, limit) =>
+            Effect.clockWith((clock) =>
+              Effect.sync(() => {
+                const before = clock.currentTimeMillisUnsafe() - Duration.toMillis(age)
+                // In the order in which they were kept, so the oldest first.
+                const old = [...receipts].filter(([, { at }]) => at < before).slice(0, limit)
+                for (const [id] of old) receipts.delete(id)
+                return old.length
+              })
+            )
+        }),
         Context.add(RowStore, {
           find: (actor, resource, key) => Effect.sync(() => tables.find(actor.tenantId, resource, key)),
           findMany: (actor, resource, keys) =>
@@ -158,7 +189,8 @@ export const layer = (registry: Registry.Registry): Layer.Layer<MemoryStore | Un
             if (pending.length === 0) added.closeUnsafe()
             return count
           }),
-          awaitWork: added.await
+          awaitWork: added.await,
+          depth: Effect.sync(() => pending.length)
         })
       )
     })
@@ -171,10 +203,10 @@ const answer = (
 ): { readonly [name: string]: LoadAnswer } =>
   Object.fromEntries(
     Object.entries(loads).map(([name, load]): readonly [string, LoadAnswer] => {
-      const { _tag, key, last, limit, resource } = load
+      const { _tag, after, key, last, limit = defaultLimit, resource } = load
       if (_tag === "One" || _tag === "Optional") return [name, tables.find(tenantId, resource, key ?? "")]
       const where = load.where as { readonly [field: string]: Schema.Json | undefined }
-      const rows = tables.where(tenantId, resource, where, last)
+      const rows = tables.where(tenantId, resource, where, { by: last, after })
       if (_tag === "Count") return [name, rows.length]
       return [name, last === undefined ? rows.slice(0, limit) : rows.slice(-limit)]
     })

@@ -44,10 +44,14 @@ export class Tables {
     tenantId: string,
     resource: Resource.Any,
     where: { readonly [field: string]: Schema.Json | undefined },
-    by: string = resource.key
+    {
+      after,
+      by = resource.key
+    }: { readonly by?: string | undefined; readonly after?: string | number | undefined } = {}
   ): ReadonlyArray<EncodedRow> {
     const conditions = Object.entries(where)
     return [...this.#of(tenantId, resource).values()]
+      .filter((row) => after === undefined || compare(row[resource.key], after) > 0)
       .filter((row) => conditions.every(([field, value]) => same(row[field] ?? null, value ?? null)))
       .toSorted((a, b) => compare(a[by], b[by]) || compare(a[resource.key], b[resource.key]))
   }

@@ -134,13 +134,16 @@ const decideOnce = (
     }
     const plan = decided.success
     const concluded = PurityWatch.watch(() => plan.conclude(standingAfter(plan)), ledger.took)
+    // Values are drawn without regard to what they are used for, so a key that they lead to may be none.
+    if (Result.isFailure(concluded)) return JSON.stringify(ErrorBoundary.encode(concluded.failure, watched.errors))
+    const { events, executed } = concluded.success
     ledger.decided(
       plan,
-      concluded.events.map(({ name }) => name),
-      concluded.executed.deliveries
+      events.map(({ name }) => name),
+      executed.deliveries
     )
     const changes = plan.changes.map((change) => ({ ...change, resource: change.resource.name }))
-    return JSON.stringify([changes, concluded])
+    return JSON.stringify([changes, concluded.success])
   })
 }
 
@@ -164,7 +167,12 @@ const workOf = (subject: Subject, watched: Action.Any, question: Question): Work
       actor: admin,
       origin: question.run % 2 === 0 ? "door" : "internal"
     },
-    { now: DateTime.toEpochMillis(DateTime.makeUnsafe(now + question.run)), newId, receiptKey: undefined }
+    {
+      now: DateTime.toEpochMillis(DateTime.makeUnsafe(now + question.run)),
+      newId,
+      receiptKey: undefined,
+      trace: undefined
+    }
   )
   return Result.isSuccess(work) ? work.success : undefined
 }

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Action from "./Action.ts"
-import type { Load } from "./Load.ts"
+import { defaultLimit, type Load } from "./Load.ts"
 import type * as Resource from "./Resource.ts"
 import * as Storable from "./Storable.ts"
 import type { EncodedRow, LoadAnswer } from "./UnitOfWork.ts"
@@ -84,7 +84,7 @@ const isRecord = (value: Schema.Json): value is { readonly [field: string]: Sche
 
 /** An answer to a load: the row that has the key, rows that match, a number of them. */
 export const answer = (load: Load<unknown>, from: Pool, chance: Random): LoadAnswer => {
-  const { _tag, key, limit, resource } = load
+  const { _tag, key, limit = defaultLimit, resource } = load
   switch (_tag) {
     case "One":
       return rowFrom(resource, from, { [resource.key]: key })

@@ -22,6 +22,12 @@ export interface Conflict<Field extends string = string> {
 /** Allowed transitions of a status field: from each value to the listed ones. Staying is always allowed. */
 export type Transitions = { readonly [field: string]: { readonly [from: string]: ReadonlyArray<string> } }
 
+/** When there is nothing more to watch of what a row stands for. */
+export interface Watch<Field extends string = string> {
+  readonly field: Field
+  readonly until: ReadonlyArray<string>
+}
+
 /** The actions of a resource, by name. */
 export type Actions = { readonly [name: string]: Action.Any }
 
@@ -51,6 +57,7 @@ export interface Resource<out Name extends string, in out F extends Fields, out 
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
   readonly relations: { readonly [name: string]: Relation }
   readonly transitions: Transitions
+  readonly watch: Watch | undefined
   readonly actions: A
 }
 
@@ -79,6 +86,7 @@ export interface Any extends Typed {
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
   readonly relations: { readonly [name: string]: Relation }
   readonly transitions: Transitions
+  readonly watch: Watch | undefined
   readonly actions: Actions
 }
 
@@ -114,6 +122,11 @@ export interface Options<F extends Fields, A extends Actions> {
   /** Further indexes, each a list of fields. */
   readonly indexes?: ReadonlyArray<ReadonlyArray<keyof F & string>>
   readonly relations?: { readonly [name: string]: Relation }
+  /**
+   * Where runs under the keys of rows have events (`RunEvents`): a door offers them to whoever may read the row, until
+   * the field has one of the values. Default: they have none.
+   */
+  readonly watch?: Watch<keyof F & string>
   readonly transitions?: { readonly [K in keyof F & string]?: { readonly [from: string]: ReadonlyArray<string> } }
 }
 
@@ -141,6 +154,7 @@ export const make = <const Name extends string, const F extends Fields, A extend
     indexes: options.indexes ?? [],
     relations: options.relations ?? {},
     transitions: (options.transitions ?? {}) as Transitions,
+    watch: options.watch,
     actions: undefined as never
   }
   const made = resource as Resource<Name, F, A>

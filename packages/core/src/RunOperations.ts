@@ -8,6 +8,7 @@ import * as Decision from "./Decision.ts"
 import { Durable } from "./Durable.ts"
 import type { ActionFailure } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
+import * as Undeliverable from "./Undeliverable.ts"
 
 /** What a runtime makes durable. Each is numbered when it begins. */
 export interface RunOperations {
@@ -28,8 +29,9 @@ export interface RunIdentity {
 }
 
 /** What a program of the run is given. */
-export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOperations): Durable["Service"] =>
-  Durable.of({
+export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOperations): Durable["Service"] => {
+  const deliver = (delivery: Delivery) => operations.deliver(Undeliverable.refuse(delivery))
+  return Durable.of({
     workflow,
     key,
     actor,
@@ -38,9 +40,7 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
     signal: operations.signal,
     send: (action, to, input, options) =>
       Effect.suspend(() =>
-        operations.deliver(
-          Decision.deliveryOf({ _tag: "Send", action, key: to, input: () => input, delay: options?.delay })
-        )
+        deliver(Decision.deliveryOf({ _tag: "Send", action, key: to, input: () => input, delay: options?.delay }))
       ),
     call: ((action: Action.Any, to: string, input: unknown, options) =>
       Effect.suspend(() =>
@@ -58,13 +58,11 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
       )) as Durable["Service"]["call"],
     start: (workflow, to, input, options) =>
       Effect.suspend(() =>
-        operations.deliver(
-          Decision.deliveryOf({ _tag: "StartWorkflow", workflow, key: to, input, delay: options?.delay })
-        )
+        deliver(Decision.deliveryOf({ _tag: "StartWorkflow", workflow, key: to, input, delay: options?.delay }))
       ),
     notify: (workflow, to, signal, payload, id) =>
       Effect.suspend(() =>
-        operations.deliver(
+        deliver(
           Decision.deliveryOf({
             _tag: "Signal",
             workflow,
@@ -76,3 +74,4 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
         )
       )
   })
+}

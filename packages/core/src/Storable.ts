@@ -51,7 +51,8 @@ const note = (issues: Array<Issue>, path: string, message: string | undefined): 
 
 const isIdentifier = Schema.is(Field.Identifier)
 
-const faultOfKey = (key: string): string | undefined =>
+/** Why no object can have a key, or `undefined`. */
+export const faultOfKey = (key: string): string | undefined =>
   isIdentifier(key) ? faultOf(key) : "must be 1 to 200 characters without control characters"
 
 /** The key of an object, as a door was given it. */

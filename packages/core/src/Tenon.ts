@@ -1,5 +1,7 @@
 /** The typed door for code in the same process: call an action and get its output or its declared failure. */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import type * as Action from "./Action.ts"
 import type { CurrentActor } from "./Actor.ts"
 import * as Decision from "./Decision.ts"
@@ -40,6 +42,36 @@ export const invoke: {
 } = (action: Action.Any, ...args: ReadonlyArray<unknown>): Answer<Action.Any> => {
   const [key, input = {}, options = {}] = action.kind === "create" ? [undefined, ...args] : args
   return call(action, key as string | undefined, input, options as CallOptions)
+}
+
+/** An action that answers with a stream. */
+export type Streaming = Action.Action<"stream", any, any, unknown, never>
+
+/** Calls a stream action: its outputs, read page by page as they are asked for. */
+export const stream = <A extends Streaming>(
+  action: A,
+  key: string,
+  ...[input]: {} extends Action.InputOf<A> ? [input?: Action.InputOf<A>] : [input: Action.InputOf<A>]
+): Stream.Stream<Action.OutputOf<A>, Action.FailureOf<A> | Failure.Failure, Interpreter | CurrentActor> => {
+  const decode = Schema.decodeUnknownEffect(
+    Schema.toCodecJson(action.output as Schema.Codec<Action.OutputOf<A>, unknown>)
+  )
+  return Stream.unwrap(
+    Effect.gen(function* () {
+      const interpreter = yield* Interpreter
+      return yield* interpreter.stream({
+        resource: action.resource,
+        action: action.name,
+        key,
+        input: Decision.encodeJson(action.input, input ?? {}, `${action.resource}.${action.name}`),
+        reveal: true
+      })
+    })
+  ).pipe(Stream.mapEffect((output) => Effect.orDie(decode(output)))) as Stream.Stream<
+    Action.OutputOf<A>,
+    Action.FailureOf<A> | Failure.Failure,
+    Interpreter | CurrentActor
+  >
 }
 
 const call = Effect.fnUntraced(function* (

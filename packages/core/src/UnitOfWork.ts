@@ -46,9 +46,9 @@ export interface Plan {
   readonly changes: ReadonlyArray<Change>
   /**
    * Called once with the rows as they stand after the save, in the order of `changes` (`undefined` for a removal).
-   * Pure and synchronous.
+   * Pure and synchronous. Fails where something follows that could never be carried out or kept: then nothing is saved.
    */
-  readonly conclude: (standing: ReadonlyArray<Standing | undefined>) => Conclusion
+  readonly conclude: (standing: ReadonlyArray<Standing | undefined>) => Result.Result<Conclusion, ActionFailure>
   /** True where `conclude` does not look at the rows, so that it can be called before they are saved. */
   readonly fixed: boolean
 }
@@ -84,6 +84,8 @@ export interface Work {
   readonly receipt: ReceiptKey | undefined
   /** Where true, deliveries go to the outbox with the rows; where false, the caller journals them. */
   readonly deliverByOutbox: boolean
+  /** The span that the work is done in (`traceparent`), which what waits in the outbox goes on from. */
+  readonly trace: string | undefined
   /** What else to read, given the row; `undefined` where the action declares no loads. */
   readonly loads:
     | ((self: EncodedRow | undefined) => Result.Result<{ readonly [name: string]: Load<unknown> }, ActionFailure>)
@@ -99,6 +101,8 @@ export interface Pending {
   readonly id: string
   readonly actor: Actor
   readonly delivery: Delivery
+  /** The span that it comes from, as `traceparent`. */
+  readonly trace: string | undefined
 }
 
 /** Runs the work of an action in one transaction. */
@@ -125,5 +129,7 @@ export class Outbox extends Context.Service<
     ) => Effect.Effect<number, ActionFailure>
     /** Completes when there may be something to drain. */
     readonly awaitWork: Effect.Effect<void>
+    /** How many deliveries there are, those that wait for a later time included; counted to 10,000 at most. */
+    readonly depth: Effect.Effect<number, ActionFailure>
   }
 >()("@tenon/core/Outbox") {}

@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
 import type { Durable } from "./Durable.ts"
 import type { Fields } from "./Field.ts"
 import { NewId } from "./NewId.ts"
@@ -57,8 +58,8 @@ export class Workflows extends Context.Service<Workflows, ReadonlyMap<string, Im
   "@tenon/core/Workflows"
 ) {}
 
-/** Time, chance and the order of fibers are the run's: what the layer was built with must not stand in for them. */
-const ofRun = Context.omit(Clock.Clock, NewId, Random.Random, Scheduler.Scheduler)
+/** Time, chance, the order of fibers and spans are the run's: what the layer was built with must not stand in for them. */
+const ofRun = Context.omit(Clock.Clock, NewId, Random.Random, Scheduler.Scheduler, Tracer.Tracer, Tracer.ParentSpan)
 
 /** Says what a workflow does: an Effect program over `Durable` and whatever services `layer` is given. */
 export const implement = <W extends Any, E, R>(

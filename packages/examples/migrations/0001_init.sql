@@ -160,6 +160,77 @@ create policy "relay" on "tenon"."outbox" to "tenon_relay"
 grant select, insert on "tenon"."outbox" to "tenon_app";
 grant select, update, delete on "tenon"."outbox" to "tenon_relay";
 
+-- New table tenon.runs
+create table "tenon"."runs" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "workflow" text collate "C" not null,
+  "key" text collate "C" not null,
+  "id" text collate "C",
+  "actor" jsonb,
+  "input" text collate "C",
+  "status" text collate "C" not null default 'waiting'::text,
+  "problem" text collate "C",
+  "token" bigint not null default '0'::bigint,
+  "due_at" timestamp with time zone not null default now(),
+  "began_at" timestamp with time zone,
+  "failures" bigint not null default '0'::bigint,
+  "mail" bigint not null default '0'::bigint,
+  "cancelled" boolean not null default false,
+  "mirrored" boolean not null default false,
+  "created_at" timestamp with time zone not null default now(),
+  constraint "runs__pkey" primary key ("tenant_id", "workflow", "key"),
+  constraint "runs__status__check" check ("status" = any (array['waiting'::text, 'running'::text, 'paused'::text, 'done'::text, 'failed'::text, 'cancelled'::text]))
+);
+create index "runs__due_at__idx" on "tenon"."runs" ("due_at");
+alter table "tenon"."runs" enable row level security;
+alter table "tenon"."runs" force row level security;
+create policy "tenant_isolation" on "tenon"."runs" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+create policy "relay" on "tenon"."runs" to "tenon_relay"
+  using (true)
+  with check (true);
+grant select, insert, update on "tenon"."runs" to "tenon_app";
+grant select, update on "tenon"."runs" to "tenon_relay";
+
+-- New table tenon.run_journal
+create table "tenon"."run_journal" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "workflow" text collate "C" not null,
+  "key" text collate "C" not null,
+  "seq" bigint not null,
+  "operation" bigint not null,
+  "kind" text collate "C" not null,
+  "name" text collate "C" not null,
+  "started_at" timestamp with time zone not null,
+  "ended_at" timestamp with time zone not null,
+  "outcome" text collate "C" not null,
+  constraint "run_journal__pkey" primary key ("tenant_id", "workflow", "key", "seq")
+);
+alter table "tenon"."run_journal" enable row level security;
+alter table "tenon"."run_journal" force row level security;
+create policy "tenant_isolation" on "tenon"."run_journal" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert on "tenon"."run_journal" to "tenon_app";
+
+-- New table tenon.run_signals
+create table "tenon"."run_signals" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "workflow" text collate "C" not null,
+  "key" text collate "C" not null,
+  "name" text collate "C" not null,
+  "payload" text collate "C" not null,
+  "created_at" timestamp with time zone not null default now(),
+  constraint "run_signals__pkey" primary key ("tenant_id", "workflow", "key", "name")
+);
+alter table "tenon"."run_signals" enable row level security;
+alter table "tenon"."run_signals" force row level security;
+create policy "tenant_isolation" on "tenon"."run_signals" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert on "tenon"."run_signals" to "tenon_app";
+
 -- New table tenon.audit_log
 create table "tenon"."audit_log" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
@@ -196,6 +267,41 @@ create policy "tenant_isolation" on "tenon"."removed_values" to "tenon_app"
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
 grant select on "tenon"."removed_values" to "tenon_app";
 
+-- New table tenon.run_event_logs
+create table "tenon"."run_event_logs" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "run" text collate "C" not null,
+  "last_seq" bigint not null,
+  "updated_at" timestamp with time zone not null default now(),
+  constraint "run_event_logs__pkey" primary key ("tenant_id", "run")
+);
+create index "run_event_logs__tenant_id__updated_at__idx" on "tenon"."run_event_logs" ("tenant_id", "updated_at");
+alter table "tenon"."run_event_logs" enable row level security;
+alter table "tenon"."run_event_logs" force row level security;
+create policy "tenant_isolation" on "tenon"."run_event_logs" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "tenon"."run_event_logs" to "tenon_app";
+
+-- New table tenon.run_events
+create table "tenon"."run_events" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "run" text collate "C" not null,
+  "seq" bigint not null,
+  "key" text collate "C",
+  "type" text collate "C" not null,
+  "data" jsonb not null,
+  "created_at" timestamp with time zone not null default now(),
+  constraint "run_events__pkey" primary key ("tenant_id", "run", "seq")
+);
+create unique index "run_events__tenant_id__run__key__key" on "tenon"."run_events" ("tenant_id", "run", "key");
+alter table "tenon"."run_events" enable row level security;
+alter table "tenon"."run_events" force row level security;
+create policy "tenant_isolation" on "tenon"."run_events" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, delete on "tenon"."run_events" to "tenon_app";
+
 -- New table tenon.slips
 create table "tenon"."slips" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
@@ -227,7 +333,7 @@ create table "tenon"."slip_hops" (
   "token" bigint not null default '0'::bigint,
   "claims" bigint not null default '0'::bigint,
   "failures" bigint not null default '0'::bigint,
-  "excused" bigint not null default '0'::bigint,
+  "uncertain" boolean not null default false,
   "due_at" timestamp with time zone not null,
   "published_at" timestamp with time zone not null,
   "pending_at" timestamp with time zone,
@@ -347,20 +453,92 @@ create table "tenon"."dead_letters" (
 create index "dead_letters__queue__id__idx" on "tenon"."dead_letters" ("queue", "id");
 grant select, insert, delete on "tenon"."dead_letters" to "tenon_relay";
 
--- New table channel_deliveries
-create table "public"."channel_deliveries" (
+-- New table channels
+create table "public"."channels" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
   "id" text collate "C" not null,
-  "delivered" bigint not null default '0'::bigint,
-  "last_position" bigint not null default '0'::bigint,
-  constraint "channel_deliveries__pkey" primary key ("tenant_id", "id")
+  "kind" text collate "C" not null,
+  "config" jsonb not null,
+  "retry" jsonb not null default '{"attempts":8,"firstMillis":1000,"maxMillis":60000}'::jsonb,
+  "status" text collate "C" not null default 'ACTIVE'::text,
+  "problem" text collate "C",
+  "created_at" timestamp with time zone not null,
+  "updated_at" timestamp with time zone not null,
+  constraint "channels__pkey" primary key ("tenant_id", "id"),
+  constraint "channels__status__check" check ("status" = any (array['ACTIVE'::text, 'PAUSED'::text]))
 );
-alter table "public"."channel_deliveries" enable row level security;
-alter table "public"."channel_deliveries" force row level security;
-create policy "tenant_isolation" on "public"."channel_deliveries" to "tenon_app"
+alter table "public"."channels" enable row level security;
+alter table "public"."channels" force row level security;
+create policy "tenant_isolation" on "public"."channels" to "tenon_app"
   using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
-grant select, insert, update, delete on "public"."channel_deliveries" to "tenon_app";
+grant select, insert, update, delete on "public"."channels" to "tenon_app";
+
+-- New table channel_secrets
+create table "public"."channel_secrets" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "channel_id" text collate "C" not null,
+  "secret" text collate "C" not null,
+  "expires_at" timestamp with time zone,
+  "created_at" timestamp with time zone not null,
+  constraint "channel_secrets__pkey" primary key ("tenant_id", "id"),
+  constraint "channel_secrets__channel_id__fk" foreign key ("tenant_id", "channel_id") references "public"."channels" ("tenant_id", "id") on delete cascade deferrable initially immediate
+);
+create index "channel_secrets__channel_id__idx" on "public"."channel_secrets" ("tenant_id", "channel_id");
+alter table "public"."channel_secrets" enable row level security;
+alter table "public"."channel_secrets" force row level security;
+create policy "tenant_isolation" on "public"."channel_secrets" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."channel_secrets" to "tenon_app";
+
+-- New table model_budgets
+create table "public"."model_budgets" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "period" text collate "C" not null default 'month'::text,
+  "token_limit" bigint,
+  "cost_limit" bigint,
+  "since" timestamp with time zone not null,
+  "tokens" bigint not null default '0'::bigint,
+  "cost" bigint not null default '0'::bigint,
+  "updated_at" timestamp with time zone not null,
+  constraint "model_budgets__pkey" primary key ("tenant_id", "id"),
+  constraint "model_budgets__period__check" check ("period" = any (array['day'::text, 'month'::text]))
+);
+alter table "public"."model_budgets" enable row level security;
+alter table "public"."model_budgets" force row level security;
+create policy "tenant_isolation" on "public"."model_budgets" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."model_budgets" to "tenon_app";
+
+-- New table model_usage
+create table "public"."model_usage" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "status" text collate "C" not null default 'OPEN'::text,
+  "model" text collate "C" not null default ''::text,
+  "input_tokens" bigint not null default '0'::bigint,
+  "output_tokens" bigint not null default '0'::bigint,
+  "cost" bigint not null default '0'::bigint,
+  "reserved_tokens" bigint not null default '0'::bigint,
+  "reserved_cost" bigint not null default '0'::bigint,
+  "created_at" timestamp with time zone not null,
+  "updated_at" timestamp with time zone not null,
+  constraint "model_usage__pkey" primary key ("tenant_id", "id"),
+  constraint "model_usage__status__check" check ("status" = any (array['OPEN'::text, 'DONE'::text, 'FAILED'::text, 'LOST'::text]))
+);
+create index "model_usage__run_id__idx" on "public"."model_usage" ("tenant_id", "run_id");
+create index "model_usage__status__idx" on "public"."model_usage" ("tenant_id", "status");
+alter table "public"."model_usage" enable row level security;
+alter table "public"."model_usage" force row level security;
+create policy "tenant_isolation" on "public"."model_usage" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."model_usage" to "tenon_app";
 
 -- New table participants
 create table "public"."participants" (
@@ -449,9 +627,14 @@ create table "public"."channel_bindings" (
   "id" text collate "C" not null,
   "thread_id" text collate "C" not null,
   "channel_id" text collate "C" not null,
+  "filter" jsonb,
+  "pump" text collate "C",
+  "pump_until" timestamp with time zone,
   constraint "channel_bindings__pkey" primary key ("tenant_id", "id"),
+  constraint "channel_bindings__channel_id__fk" foreign key ("tenant_id", "channel_id") references "public"."channels" ("tenant_id", "id") on delete cascade deferrable initially immediate,
   constraint "channel_bindings__thread_id__fk" foreign key ("tenant_id", "thread_id") references "public"."threads" ("tenant_id", "id") on delete cascade deferrable initially immediate
 );
+create index "channel_bindings__channel_id__idx" on "public"."channel_bindings" ("tenant_id", "channel_id");
 create unique index "channel_bindings__thread_id__channel_id__key" on "public"."channel_bindings" ("tenant_id", "thread_id", "channel_id");
 alter table "public"."channel_bindings" enable row level security;
 alter table "public"."channel_bindings" force row level security;
@@ -459,6 +642,36 @@ create policy "tenant_isolation" on "public"."channel_bindings" to "tenon_app"
   using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
 grant select, insert, update, delete on "public"."channel_bindings" to "tenon_app";
+
+-- New table channel_deliveries
+create table "public"."channel_deliveries" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "binding_id" text collate "C" not null,
+  "channel_id" text collate "C" not null,
+  "thread_id" text collate "C" not null,
+  "message_key" text collate "C" not null,
+  "position" bigint not null,
+  "status" text collate "C" not null default 'PENDING'::text,
+  "attempts" bigint not null default '0'::bigint,
+  "problem" text collate "C",
+  "next_attempt_at" timestamp with time zone,
+  "delivered_at" timestamp with time zone,
+  "created_at" timestamp with time zone not null,
+  "updated_at" timestamp with time zone not null,
+  constraint "channel_deliveries__pkey" primary key ("tenant_id", "id"),
+  constraint "channel_deliveries__status__check" check ("status" = any (array['PENDING'::text, 'DELIVERED'::text, 'DEAD'::text, 'DISCARDED'::text])),
+  constraint "channel_deliveries__binding_id__fk" foreign key ("tenant_id", "binding_id") references "public"."channel_bindings" ("tenant_id", "id") on delete cascade deferrable initially immediate
+);
+create index "channel_deliveries__binding_id__idx" on "public"."channel_deliveries" ("tenant_id", "binding_id");
+create index "channel_deliveries__binding_id__status__position__idx" on "public"."channel_deliveries" ("tenant_id", "binding_id", "status", "position");
+create index "channel_deliveries__channel_id__status__idx" on "public"."channel_deliveries" ("tenant_id", "channel_id", "status");
+alter table "public"."channel_deliveries" enable row level security;
+alter table "public"."channel_deliveries" force row level security;
+create policy "tenant_isolation" on "public"."channel_deliveries" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."channel_deliveries" to "tenon_app";
 
 -- New table messages
 create table "public"."messages" (
@@ -535,7 +748,11 @@ insert into "tenon"."_schema_versions" ("resource", "version") values
   ('AgentRun', 1),
   ('ChannelBinding', 1),
   ('ChannelDelivery', 1),
+  ('ChannelSecret', 1),
+  ('Channel', 1),
   ('Message', 1),
+  ('ModelBudget', 1),
+  ('ModelUsage', 1),
   ('Participant', 1),
   ('Payment', 1),
   ('Question', 1),

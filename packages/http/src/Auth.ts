@@ -2,12 +2,14 @@
 import type { Actor } from "@tenon/core/Actor"
 import * as ApiKeys from "@tenon/core/ApiKeys"
 import { type ActionFailure, Unauthenticated } from "@tenon/core/Failure"
+import { Tenants } from "@tenon/core/Tenants"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Headers from "effect/http/Headers"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { hash, timingSafeEqual } from "node:crypto"
+import { ActiveTenants } from "./ActiveTenants.ts"
 import * as Jwt from "./Jwt.ts"
 import { noCredentials } from "./Problem.ts"
 import * as TokenCache from "./TokenCache.ts"
@@ -21,23 +23,31 @@ export class Auth extends Context.Service<
 /** Which credentials are accepted. API keys always are; an `ApiKeys` without keys lets none in. */
 export interface Options {
   readonly jwt?: Jwt.Options | undefined
-  /** Milliseconds that a finding is remembered, which is how late a revocation may be seen. Default 5 seconds. */
+  /**
+   * Milliseconds that a finding is remembered, which is how late a revoked key or a suspended tenant may still be let
+   * in, at most. Default 5 seconds.
+   */
   readonly rememberMillis?: number
-  /** Tokens that are remembered, at most. Default 10,000. */
+  /** Tokens, and tenants, that are remembered, at most. Default 10,000. */
   readonly rememberCount?: number
 }
 
 /** Longer credentials are refused unread. */
 const maxLength = 8_192
 
-/** Checks credentials with the port `ApiKeys` and, where so configured, as JSON Web Tokens. */
-export const layer = (options: Options): Layer.Layer<Auth, never, ApiKeys.ApiKeys> =>
+/**
+ * Checks credentials with the port `ApiKeys` and, where so configured, as JSON Web Tokens. Neither lets anyone in for a
+ * tenant that is suspended: of keys their store sees to that, of tokens the port `Tenants` is asked.
+ */
+export const layer = (options: Options): Layer.Layer<Auth, never, ApiKeys.ApiKeys | Tenants> =>
   Layer.effect(
     Auth,
     Effect.gen(function* () {
       const keys = yield* ApiKeys.ApiKeys
-      const cache = new TokenCache.TokenCache(options.rememberCount ?? 10_000)
+      const count = options.rememberCount ?? 10_000
       const remember = options.rememberMillis ?? 5_000
+      const cache = new TokenCache.TokenCache(count)
+      const tenants = new ActiveTenants(yield* Tenants, remember, count)
       const verifyJwt = options.jwt === undefined ? undefined : Jwt.make(options.jwt)
 
       const verifyKey = Effect.fnUntraced(function* (secret: string, now: number) {
@@ -54,6 +64,14 @@ export const layer = (options: Options): Layer.Layer<Auth, never, ApiKeys.ApiKey
         return verifyJwt === undefined ? notAccepted : verifyJwt(token, now)
       }
 
+      /** A token outlives the suspension of its tenant, which its issuer may know nothing of. */
+      const admit = (actor: Actor, now: number): Effect.Effect<Actor, ActionFailure> =>
+        actor.kind === "api-key"
+          ? Effect.succeed(actor)
+          : Effect.flatMap(tenants.isActive(actor.tenantId, now), (active) =>
+              active ? Effect.succeed(actor) : notActive
+            )
+
       return Auth.of({
         authenticate: (headers) => {
           const token = tokenIn(headers)
@@ -62,10 +80,10 @@ export const layer = (options: Options): Layer.Layer<Auth, never, ApiKeys.ApiKey
             const now = clock.currentTimeMillisUnsafe()
             const name = TokenCache.nameOf(token)
             const known = cache.get(name, now)
-            if (known !== undefined) return Effect.succeed(known)
-            return Effect.map(verify(token, now), ({ actor, until }) => {
+            if (known !== undefined) return admit(known, now)
+            return Effect.flatMap(verify(token, now), ({ actor, until }) => {
               cache.set(name, actor, Math.min(until, now + remember))
-              return actor
+              return admit(actor, now)
             })
           })
         }
@@ -74,6 +92,7 @@ export const layer = (options: Options): Layer.Layer<Auth, never, ApiKeys.ApiKey
   )
 
 const unknownKey = Effect.fail(new Unauthenticated({ reason: "the API key is not known" }))
+const notActive = Effect.fail(new Unauthenticated({ reason: "the tenant is not active" }))
 const notAccepted = Effect.fail(new Unauthenticated({ reason: "only API keys are accepted here" }))
 
 /** In constant time, though whoever can steer a SHA-256 byte by byte knows the secret already. */

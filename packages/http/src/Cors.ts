@@ -11,7 +11,7 @@ export interface Options {
 }
 
 const allowedHeaders =
-  "authorization, content-type, idempotency-key, if-match, if-none-match, x-api-key, x-request-id, traceparent"
+  "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, x-api-key, x-request-id, traceparent"
 const exposedHeaders = "etag, link, location, retry-after, www-authenticate, x-request-id"
 
 /** The headers for an answer to a page of another origin; `undefined` where nothing need be said. */

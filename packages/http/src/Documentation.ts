@@ -14,12 +14,16 @@ import * as Reply from "./Reply.ts"
 import type { Handler, Route } from "./Routes.ts"
 
 /** `/openapi.json`, `/docs` and `/problems/{type}`, all without a token: they tell of the API, not of its data. */
-export const routes = (registry: Registry.Registry, info: OpenApi.Info | undefined): ReadonlyArray<Route> => {
+export const routes = (
+  registry: Registry.Registry,
+  info: OpenApi.Info | undefined,
+  further: ReadonlyArray<Route> = []
+): ReadonlyArray<Route> => {
   const document = once(() => {
-    const text = JSON.stringify(OpenApi.make(registry, info))
+    const text = JSON.stringify(OpenApi.make(registry, info, further))
     return { text, etag: `"${hash("sha256", text, "base64url").slice(0, 22)}"` }
   })
-  const problems = once(() => describeProblems(registry))
+  const problems = once(() => describeProblems(registry, further))
   return [
     open("/openapi.json", (exchange) =>
       Effect.sync(() => {
@@ -53,9 +57,10 @@ const once = <A>(make: () => A): (() => A) => {
   return () => (made ??= { value: make() }).value
 }
 
-const describeProblems = (registry: Registry.Registry): ReadonlyMap<string, unknown> => {
+const describeProblems = (registry: Registry.Registry, further: ReadonlyArray<Route>): ReadonlyMap<string, unknown> => {
   const actions = registry.resources.flatMap((resource) => Object.values(resource.actions))
-  const classes = new Set<Action.ErrorClass>([...Problem.common, ...actions.flatMap((action) => action.errors)])
+  const own = [...actions, ...further].flatMap(({ errors }) => errors)
+  const classes = new Set<Action.ErrorClass>([...Problem.common, ...own])
   return new Map(
     [...classes].map((errorClass) => {
       const tag = ErrorBoundary.tagOf(errorClass)

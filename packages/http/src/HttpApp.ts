@@ -4,6 +4,7 @@ import { Unavailable } from "@tenon/core/Failure"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { Interpreter } from "@tenon/core/Interpreter"
 import { ReadinessChecks } from "@tenon/core/ReadinessChecks"
+import { RunEvents } from "@tenon/core/RunEvents"
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -26,6 +27,7 @@ import * as Health from "./Health.ts"
 import { MethodNotAllowed, Timeout, UnknownRoute } from "./HttpFailure.ts"
 import * as HomePage from "./HomePage.ts"
 import * as HttpMetrics from "./HttpMetrics.ts"
+import * as HttpSpan from "./HttpSpan.ts"
 import type * as OpenApi from "./OpenApi.ts"
 import * as Problem from "./Problem.ts"
 import * as Reply from "./Reply.ts"
@@ -49,12 +51,14 @@ export interface Options {
   readonly cors?: Cors.Options
   /** Further routes of the host; its own `/` takes the place of the page there. */
   readonly routes?: ReadonlyArray<Routes.Route>
+  /** Run once the door begins to close: what answers without end has to end, or it keeps the server from closing. */
+  readonly onClosing?: Effect.Effect<void>
 }
 
 /** Serves the interpreter's registry. */
 export const layer = (
   options: Options = {}
-): Layer.Layer<never, never, HttpServer.HttpServer | Interpreter | Auth | ReadinessChecks> =>
+): Layer.Layer<never, never, HttpServer.HttpServer | Interpreter | Auth | ReadinessChecks | RunEvents> =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       let draining = false
@@ -62,14 +66,15 @@ export const layer = (
       const interpreter = yield* Interpreter
       const auth = yield* Auth
       const checks = yield* ReadinessChecks
+      const events = yield* RunEvents
       const timeoutMillis = options.timeoutMillis ?? 30_000
       const deadlines = yield* Deadlines.make(timeoutMillis)
       const { metrics = true, routes = [] } = options
       const home = HomePage.route({ info: options.info, metrics })
       const find = Routes.make([
-        ...Rest.routes({ interpreter, bodyLimit }),
+        ...Rest.routes({ interpreter, bodyLimit, events, draining: () => draining }),
         ...Health.routes({ checks, draining: () => draining, metrics }),
-        ...Documentation.routes(interpreter.registry, options.info),
+        ...Documentation.routes(interpreter.registry, options.info, routes),
         ...(routes.some(({ method, path }) => method === "GET" && path === "/") ? [] : [home]),
         ...routes
       ])
@@ -84,26 +89,17 @@ export const layer = (
       })
       yield* HttpServer.serveEffect(app).pipe(
         Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(bodyLimit)),
-        Effect.provideService(HttpMiddleware.SpanNameGenerator, spanName(find)),
-        Effect.provideService(HttpMiddleware.TracerDisabledWhen, isProbe)
+        // Effect's own span would show the query, and not the route.
+        Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true)
       )
       yield* Effect.addFinalizer(() =>
         Effect.andThen(
           Effect.sync(() => void (draining = true)),
-          Effect.sleep(options.drainMillis ?? 0)
+          Effect.andThen(Effect.sleep(options.drainMillis ?? 0), options.onClosing ?? Effect.void)
         )
       )
     })
   )
-
-/** Probes come every few seconds and say nothing in a trace. */
-const isProbe = ({ url }: HttpServerRequest) => url === "/metrics" || url.startsWith("/health/")
-
-const spanName = (find: Find) => (request: HttpServerRequest) => {
-  const path = request.url.split("?", 1)[0] ?? ""
-  const route = find(path)?.methods[request.method]
-  return route === undefined ? request.method : `${request.method} ${route.path}`
-}
 
 type Find = (path: string) => Routes.Found | undefined
 
@@ -142,10 +138,13 @@ const makeApp = (setting: Setting): Effect.Effect<HttpServerResponse.HttpServerR
         : Effect.succeed(answer)
     }
     const answered = route === undefined ? unrouted(exchange, found) : routed(setting.auth, exchange, route)
-    return Effect.matchCauseEffect(Effect.interruptible(answered), {
-      onSuccess: finish,
-      onFailure: (cause) => Effect.flatMap(recover(setting, exchange, route, cause as Cause.Cause<unknown>), finish)
-    })
+    return HttpSpan.around(
+      exchange,
+      Effect.matchCauseEffect(Effect.interruptible(answered), {
+        onSuccess: finish,
+        onFailure: (cause) => Effect.flatMap(recover(setting, exchange, route, cause as Cause.Cause<unknown>), finish)
+      })
+    )
   })
 
 const routed = (auth: Auth["Service"], exchange: Exchange.Exchange, route: Routes.Route) =>

@@ -7,13 +7,16 @@ import type * as Policy from "@tenon/core/Policy"
 import * as Query from "@tenon/core/Query"
 import type * as Registry from "@tenon/core/Registry"
 import type * as Resource from "@tenon/core/Resource"
+import { RunEventType } from "@tenon/core/RunEvents"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as EventStream from "./EventStream.ts"
 import * as HttpFailure from "./HttpFailure.ts"
 import * as OpenApiExample from "./OpenApiExample.ts"
 import { type JsonSchema, Schemas } from "./OpenApiSchemas.ts"
 import * as Problem from "./Problem.ts"
 import * as RestEndpoint from "./RestEndpoint.ts"
+import type { Description, Route } from "./Routes.ts"
 
 /** What the document says of the API as a whole. */
 export interface Info {
@@ -27,14 +30,23 @@ export const defaultInfo: Info = { title: "Tenon", version: "1" }
 /** A part of the document. */
 export type Json = { readonly [member: string]: unknown }
 
-/** The document of a registry. */
-export const make = (registry: Registry.Registry, info: Info = defaultInfo): Json => {
+/** The document of a registry, and of further routes as they describe themselves. */
+export const make = (
+  registry: Registry.Registry,
+  info: Info = defaultInfo,
+  further: ReadonlyArray<Route> = []
+): Json => {
   const schemas = new Schemas()
   const problems = new Problems(schemas)
   const paths: { [path: string]: { [method: string]: Json } } = {}
   for (const endpoint of RestEndpoint.all(registry)) {
     const path = (paths[endpoint.path] ??= {})
     path[endpoint.method.toLowerCase()] = operation(endpoint, schemas, problems)
+  }
+  for (const route of further) {
+    if (route.description === undefined) continue
+    const path = (paths[route.path] ??= {})
+    path[route.method.toLowerCase()] = described(route, route.description, schemas, problems)
   }
   return {
     openapi: "3.1.1",
@@ -60,9 +72,32 @@ export const make = (registry: Registry.Registry, info: Info = defaultInfo): Jso
   }
 }
 
+const described = (route: Route, description: Description, schemas: Schemas, problems: Problems): Json => {
+  const { success, tag, ...rest } = description
+  const { contentType = "application/json", schema, status } = success
+  return {
+    ...rest,
+    tags: [tag],
+    ...(route.open ? { security: [] } : {}),
+    responses: {
+      [status]: {
+        description: success.description,
+        ...(schema === undefined ? {} : { content: { [contentType]: { schema: schemas.output(schema) } } })
+      },
+      ...problems.responses([
+        Failure.InvalidInput,
+        ...(route.open ? [] : [Failure.Unauthenticated, Failure.Forbidden]),
+        Failure.Unavailable,
+        HttpFailure.Timeout,
+        ...route.errors
+      ])
+    }
+  }
+}
+
 const operation = (endpoint: RestEndpoint.Endpoint, schemas: Schemas, problems: Problems): Json => {
   const { action, operation, resource } = endpoint
-  const name = action?.name ?? (operation === "find" ? "get" : operation)
+  const name = action?.name ?? (operation === "find" ? "get" : operation === "watch" ? "events" : operation)
   return {
     operationId: `${resource.name}_${name}`,
     tags: [resource.name],
@@ -75,6 +110,8 @@ const operation = (endpoint: RestEndpoint.Endpoint, schemas: Schemas, problems: 
 }
 
 const describe = ({ action, operation, resource }: RestEndpoint.Endpoint): string => {
+  if (operation === "watch")
+    return `What happens in a run of ${resource.name} while it goes on, and what has happened. A client that was cut off comes back with \`Last-Event-ID\`; after \`truncate\` it forgets the tokens of that step, after \`reset\` everything.`
   if (action === undefined)
     return operation === "list"
       ? `A page of ${resource.name} rows. Filter by field: \`?field=value\` or \`?field[operator]=value\`, with the operators ${Query.operators.join(", ")}.`
@@ -99,6 +136,8 @@ const inWords = (policy: Policy.Policy): string => {
   }
 }
 
+const eventTypes = ["reset", ...RunEventType.literals].map((each) => `\`${each}\``).join(", ")
+
 const text: JsonSchema = { type: "string" }
 
 const parameters = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): ReadonlyArray<Json> => {
@@ -107,6 +146,11 @@ const parameters = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Readonly
     ? [{ name: "id", in: "path", required: true, schema: { type: "string", minLength: 1, maxLength: 200 } }]
     : []
   if (endpoint.operation === "list") return listParameters(resource)
+  if (endpoint.operation === "watch")
+    return [
+      ...key,
+      { name: "Last-Event-ID", in: "header", description: "The last event that the caller has.", schema: text }
+    ]
   const versioned = Decision.versionField(resource) !== undefined
   if (action === undefined || Decision.isRead(action))
     return [
@@ -195,6 +239,14 @@ const success = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Json => {
   const etag = Decision.versionField(resource) === undefined ? {} : { ETag: { schema: text } }
   const notModified = "ETag" in etag ? { 304: { description: "The caller has this version." } } : {}
   if (operation === "list") return { 200: page(resource, schemas) }
+  if (operation === "watch")
+    return {
+      200: {
+        description: `Server-sent events: ${eventTypes}; the id of each is its number.`,
+        content: { [EventStream.contentType]: { schema: text } }
+      },
+      204: { description: "The caller has all there is." }
+    }
   if (action === undefined)
     return {
       200: { description: "The row.", headers: etag, content: json(rowOf(resource, schemas), schemas) },

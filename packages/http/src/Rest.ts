@@ -1,19 +1,22 @@
 /** Serves the derived routes: each reads its request, calls the interpreter, and lays out the answer. */
 import type * as Action from "@tenon/core/Action"
 import * as Decision from "@tenon/core/Decision"
-import { InvalidInput } from "@tenon/core/Failure"
+import { type ActionFailure, InvalidInput } from "@tenon/core/Failure"
 import * as Field from "@tenon/core/Field"
 import type { Interpreter } from "@tenon/core/Interpreter"
 import type { Executed, Request } from "@tenon/core/Invocation"
 import type * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
+import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as EventStream from "./EventStream.ts"
 import type { Exchange } from "./Exchange.ts"
 import * as HttpMetrics from "./HttpMetrics.ts"
 import * as Preconditions from "./Preconditions.ts"
@@ -28,6 +31,9 @@ export interface Options {
   readonly interpreter: Interpreter["Service"]
   /** Bytes of a body, at most. */
   readonly bodyLimit: number
+  readonly events: RunEvents["Service"]
+  /** Whether the server is about to close. */
+  readonly draining: () => boolean
 }
 
 /** The routes of the interpreter's registry. */
@@ -42,7 +48,9 @@ export const routes = (options: Options): ReadonlyArray<Route> =>
 
 const handlerOf = (options: Options, endpoint: RestEndpoint.Endpoint): Handler => {
   const { action, operation, resource } = endpoint
+  if (operation === "watch") return watch(options, resource)
   if (action === undefined) return operation === "list" ? list(options, resource) : find(options, resource)
+  if (action.kind === "stream") return stream(options, resource, action)
   return Decision.isRead(action) ? read(options, resource, action) : write(options, endpoint, action)
 }
 
@@ -94,6 +102,18 @@ const find = ({ interpreter }: Options, resource: Resource.Any): Handler => {
   }
 }
 
+const watch = (options: Options, resource: Resource.Any): Handler => {
+  const { field = "", until = [] } = resource.watch ?? {}
+  const isOver = (row: EncodedRow) => until.includes(String(row[field]))
+  return (exchange) => {
+    const key = keyOf(exchange)
+    if (Result.isFailure(key)) return Effect.fail(key.failure)
+    if (exchange.query !== "") return Effect.fail(noParameters(exchange))
+    const over = Effect.map(options.interpreter.find(resource, key.success), isOver)
+    return EventStream.respond(exchange, { run: key.success, over, ...options })
+  }
+}
+
 const noParameters = (exchange: Exchange) =>
   new InvalidInput({
     issues: exchange.query
@@ -126,31 +146,34 @@ const read = ({ interpreter }: Options, resource: Resource.Any, action: Action.A
     const input = readInput(exchange.query)
     if (Result.isFailure(input)) return Effect.fail(input.failure)
     const request = { resource: resource.name, action: action.name, key: key.success, input: input.success }
-    return Effect.map(perform(request), ({ result, version }) =>
-      action.kind === "stream" ? lines(exchange, result) : versioned(exchange, 200, result, version)
-    )
+    return Effect.map(perform(request), ({ result, version }) => versioned(exchange, 200, result, version))
   }
 }
 
-const linesPerChunk = 100
 const utf8 = new TextEncoder()
 
-/** Newline-delimited JSON, written as fast as the caller reads. The interpreter has run the stream as a whole. */
-const lines = (exchange: Exchange, result: Schema.Json) => {
-  const rows = Array.isArray(result) ? result : [result]
-  const chunks = function* () {
-    for (let at = 0; at < rows.length; at += linesPerChunk)
-      yield utf8.encode(
-        rows
-          .slice(at, at + linesPerChunk)
-          .map((row) => `${JSON.stringify(row)}\n`)
-          .join("")
+/**
+ * Newline-delimited JSON, a page at a time, as fast as the caller reads. What is refused is refused before the first
+ * line; where a later page fails, the answer breaks off, so that nobody takes it for the whole.
+ */
+const stream = ({ interpreter }: Options, resource: Resource.Any, action: Action.Any): Handler => {
+  const readInput = QueryString.inputReader(action)
+  const counted = counter(action)
+  return (exchange) => {
+    const key = keyOf(exchange)
+    if (Result.isFailure(key)) return Effect.fail(key.failure)
+    const input = readInput(exchange.query)
+    if (Result.isFailure(input)) return Effect.fail(input.failure)
+    const request = { resource: resource.name, action: action.name, key: key.success, input: input.success }
+    return Effect.map(counted(interpreter.stream(request)), (outputs) =>
+      HttpServerResponse.stream(
+        Stream.mapArray(outputs, (page) =>
+          Array.of(utf8.encode(page.map((row) => `${JSON.stringify(row)}\n`).join("")))
+        ),
+        { contentType: "application/x-ndjson", headers: Reply.headersOf(exchange) }
       )
+    )
   }
-  return HttpServerResponse.stream(Stream.fromIterable({ [Symbol.iterator]: chunks }), {
-    contentType: "application/x-ndjson",
-    headers: Reply.headersOf(exchange)
-  })
 }
 
 const write = ({ bodyLimit, interpreter }: Options, endpoint: RestEndpoint.Endpoint, action: Action.Any): Handler => {
@@ -206,10 +229,16 @@ const unhurt = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
 
 /** Performs an action and counts what came of it. */
 const performer = (interpreter: Interpreter["Service"], action: Action.Any) => {
+  const counted = counter(action)
+  return (request: Request) => counted(interpreter.perform(request))
+}
+
+/** Counts what comes of an action. */
+const counter = (action: Action.Any) => {
   const count = HttpMetrics.actions(`${action.resource}.${action.name}`)
-  return (request: Request) =>
-    Effect.matchEffect(interpreter.perform(request), {
+  return <A, R>(effect: Effect.Effect<A, ActionFailure, R>): Effect.Effect<A, ActionFailure, R> =>
+    Effect.matchEffect(effect, {
       onFailure: (failure) => Effect.andThen(count(failure._tag), Effect.fail(failure)),
-      onSuccess: (executed) => Effect.as(count("ok"), executed)
+      onSuccess: (value) => Effect.as(count("ok"), value)
     })
 }

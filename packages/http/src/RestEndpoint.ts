@@ -14,12 +14,12 @@ import { kebab } from "./Problem.ts"
 /** Where the derived routes begin. */
 export const base = "/api/v1"
 
-/** One derived route. `find` and `list` are the interpreter's own reads; `perform` runs the action. */
+/** One derived route. `find` and `list` are the interpreter's own reads, `watch` gives a run's events; `perform` runs the action. */
 export interface Endpoint {
   readonly method: "GET" | "POST" | "DELETE"
   readonly path: string
   readonly resource: Resource.Any
-  readonly operation: "list" | "find" | "perform"
+  readonly operation: "list" | "find" | "watch" | "perform"
   /** The action of `perform`. */
   readonly action: Action.Any | undefined
 }
@@ -51,7 +51,11 @@ const ofResource = (resource: Resource.Any): ReadonlyArray<Endpoint> => {
     const { method, path: at } = place(path, action, action === destroy)
     return { method, path: at, resource, operation: "perform", action }
   })
-  return [list, ...find, ...actions]
+  const watch: ReadonlyArray<Endpoint> =
+    resource.watch === undefined
+      ? []
+      : [{ method: "GET", path: `${path}/{id}/events`, resource, operation: "watch", action: undefined }]
+  return [list, ...find, ...watch, ...actions]
 }
 
 const place = (path: string, action: Action.Any, isDestroy: boolean): Pick<Endpoint, "method" | "path"> => {

@@ -3,10 +3,30 @@ import type * as Action from "@tenon/core/Action"
 import type { CurrentActor } from "@tenon/core/Actor"
 import type * as Effect from "effect/Effect"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import type * as Schema from "effect/Schema"
 import type { Exchange } from "./Exchange.ts"
 
 /** Answers a request. Every failure becomes a problem; one that nobody declares becomes a 500. */
 export type Handler = (exchange: Exchange) => Effect.Effect<HttpServerResponse, unknown, CurrentActor>
+
+/** What the description of the API says of a route that no resource is the source of. */
+export interface Description {
+  readonly operationId: string
+  /** Under which heading it stands. */
+  readonly tag: string
+  readonly summary: string
+  readonly description?: string
+  /** OpenAPI parameter objects, those of the path included. */
+  readonly parameters?: ReadonlyArray<{ readonly [member: string]: unknown }>
+  readonly success: {
+    readonly status: number
+    readonly description: string
+    /** Nothing where there is no body. */
+    readonly schema?: Schema.Constraint
+    /** Default `application/json`. */
+    readonly contentType?: string
+  }
+}
 
 /** Something that is served. */
 export interface Route {
@@ -17,6 +37,8 @@ export interface Route {
   readonly errors: ReadonlyArray<Action.ErrorClass>
   /** Whether it is served without a token, in which case the actor is nobody. */
   readonly open: boolean
+  /** Without one the description of the API leaves it out. */
+  readonly description?: Description
   readonly handle: Handler
 }
 

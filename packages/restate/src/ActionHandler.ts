@@ -8,6 +8,7 @@ import { Checkpoint } from "@tenon/core/Checkpoint"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { SchemaMismatch, Unauthenticated } from "@tenon/core/Failure"
 import type { Executed, Invocation } from "@tenon/core/Invocation"
+import * as Span from "@tenon/core/Span"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -18,9 +19,13 @@ import * as SignedContext from "./SignedContext.ts"
 import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
 
-/** What the step leaves in the journal: what the action came to, and when, where something follows. */
+/**
+ * What the step leaves in the journal: what the action came to, and, where something follows, when, and the span that it
+ * was done in (`traceparent`). Sends are signed with both, and a replay must sign the same.
+ */
 interface Step extends Executed {
   readonly at?: number
+  readonly trace?: string
 }
 
 /** What a handler answers. */
@@ -57,7 +62,8 @@ export const make =
     // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
     const id =
       idempotencyKey === undefined ? claims.id : SignedContext.named("caller", actor.tenantId, actor.id, idempotencyKey)
-    const from = { at: step.at ?? 0, ...(claims.trace === undefined ? {} : { trace: claims.trace }) }
+    const trace = step.trace ?? claims.trace
+    const from = { at: step.at ?? 0, ...(trace === undefined ? {} : { trace }) }
     for (const [index, delivery] of step.deliveries.entries()) {
       Handler.send(setting, ctx, actor, delivery, { id: SignedContext.follow(id, index), ...from }, keyId)
     }
@@ -97,13 +103,27 @@ const execute = async (
   claims: SignedContext.Claims,
   ctx: restate.Context
 ): Promise<Step> => {
-  const plain = Handler.traced(claims.trace, setting.executor.execute(invocation, claims.id))
-  const effect =
-    setting.reached === undefined ? plain : watched(plain, `${action.resource}.${action.name}`, claims.actor.tenantId)
+  const what = `${action.resource}.${action.name}`
+  const plain = Span.resume(
+    claims.trace,
+    Span.within(
+      () => ({
+        name: `handle ${what}`,
+        kind: "server",
+        attributes: { "rpc.system.name": "restate", "rpc.method": what },
+        isAnswer: (failure) => !ErrorBoundary.isInfrastructure(failure)
+      }),
+      Effect.flatMap(Span.current, (trace) =>
+        Effect.map(setting.executor.execute(invocation, claims.id), (executed) => ({ executed, trace }))
+      )
+    )
+  )
+  const effect = setting.reached === undefined ? plain : watched(plain, what, claims.actor.tenantId)
   const settled = await Attempt.settle(setting.context, effect, ctx.request().attemptCompletedSignal)
   if (Result.isSuccess(settled)) {
-    const executed = settled.success
-    return executed.deliveries.length === 0 ? executed : { ...executed, at: Date.now() }
+    const { executed, trace } = settled.success
+    if (executed.deliveries.length === 0) return executed
+    return { ...executed, at: Date.now(), ...(trace === undefined ? {} : { trace }) }
   }
   const { failure } = settled
   // A door's caller is told of a release that does not match; what was sent waits until one does.

@@ -6,6 +6,7 @@ import { newId, random, RunClock } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
 import * as StepResult from "@tenon/core/StepResult"
 import { Checkpoint } from "@tenon/core/Checkpoint"
+import * as Span from "@tenon/core/Span"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -15,10 +16,12 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import type * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
 import type * as ActionHandler from "./ActionHandler.ts"
 import * as Attempt from "./Attempt.ts"
 import * as Handler from "./Handler.ts"
 import { RunDriver } from "./RunDriver.ts"
+import * as RunTracer from "./RunTracer.ts"
 import * as SignedContext from "./SignedContext.ts"
 import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
@@ -44,6 +47,8 @@ export const attempt = (
   const clock = new RunClock(claims.at, (_, millis) => driver.await(() => ctx.sleep(millis)))
   const draw = () => ctx.rand.random()
   const ended = ctx.request().attemptCompletedSignal
+  const tracer = RunTracer.reporting(setting.context)
+  const sendTrace = RunTracer.ofSends(claims.id, claims.trace)
   let performed: Array<string> = []
   let sends = 0
 
@@ -54,7 +59,10 @@ export const attempt = (
     context: Context.Context<R>,
     interrupted: AbortSignal
   ): Promise<StepResult.StepResult> => {
-    const plain = StepResult.encoded(name, effect, options)
+    const plain = Span.within(
+      () => ({ name: `step ${name}`, attributes: { "tenon.workflow": implementation.workflow.name } }),
+      StepResult.encoded(name, effect, options)
+    )
     const watched =
       setting.reached === undefined
         ? plain
@@ -64,12 +72,14 @@ export const attempt = (
               Effect.tap(() => reached("executed", name, claims.actor.tenantId))
             )
           )
-    const settled = await Attempt.settle(outside(context), watched, AbortSignal.any([ended, interrupted])).catch(
-      (error: unknown) => {
-        if (!interrupted.aborted) throw error
-        return undefined
-      }
-    )
+    const settled = await Attempt.settle(
+      outside(context, tracer),
+      watched,
+      AbortSignal.any([ended, interrupted])
+    ).catch((error: unknown) => {
+      if (!interrupted.aborted) throw error
+      return undefined
+    })
     if (settled === undefined) return { at: Date.now(), interrupted: true }
     if (Result.isFailure(settled)) throw new Error(settled.failure.message)
     performed.push(name)
@@ -80,7 +90,7 @@ export const attempt = (
   const following = () => ({
     id: SignedContext.follow(claims.id, sends++),
     at: clock.currentTimeMillisUnsafe(),
-    ...(claims.trace === undefined ? {} : { trace: claims.trace })
+    ...(sendTrace === undefined ? {} : { trace: sendTrace })
   })
 
   const durable = RunOperations.durable(
@@ -125,7 +135,23 @@ export const attempt = (
     Context.add(Clock.Clock, clock),
     Context.add(Random.Random, random(draw)),
     Context.add(NewId, newId(draw)),
-    Context.add(Durable, durable)
+    Context.add(Durable, durable),
+    (made) =>
+      tracer === undefined
+        ? made
+        : Context.add(
+            made,
+            Tracer.Tracer,
+            RunTracer.make(tracer, claims.id, () => !Handler.isFirst(ctx))
+          )
+  )
+  const program = Span.within(
+    () => ({
+      name: `run ${implementation.workflow.name}`,
+      kind: "server",
+      attributes: { "tenon.workflow": implementation.workflow.name, "tenon.tenant": claims.actor.tenantId }
+    }),
+    implementation.run(input)
   )
   const between = () => {
     const { reached } = setting
@@ -134,10 +160,13 @@ export const attempt = (
     performed = []
     return Promise.all(names.map((name) => reached("journaled", name, claims.actor.tenantId))).then(() => {})
   }
-  return driver.run(context, Handler.traced(claims.trace, implementation.run(input)), between)
+  return driver.run(context, Span.resume(claims.trace, program), between)
 }
 
-/** The context of a step's body: the world's scheduler, clock and chance again. */
-const outside = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId) as <R>(
+/** The context of a step's body: the world's scheduler, clock, chance and tracer again. */
+const outside = <R>(context: Context.Context<R>, tracer: Tracer.Tracer | undefined): Context.Context<R> =>
+  tracer === undefined ? omitted(context) : Context.add(omitted(context), Tracer.Tracer, tracer)
+
+const omitted = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId, Tracer.Tracer) as <R>(
   context: Context.Context<R>
 ) => Context.Context<R>

@@ -8,7 +8,6 @@ import type { Workflows } from "@tenon/core/Workflow"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Tracer from "effect/Tracer"
 import * as Call from "./Call.ts"
 import type { ContextKeys } from "./ContextKeys.ts"
 import * as SignedContext from "./SignedContext.ts"
@@ -33,7 +32,8 @@ export const listener = (context: Context.Context<never>): Setting["reached"] =>
     : (point, what, tenantId) => Effect.runPromiseWith(context)(listen(point, what, tenantId))
 }
 
-const isFirst = (ctx: restate.Context) => (ctx as restate.internal.ContextInternal).isProcessing()
+/** Whether a handler is past everything that its journal held when the attempt began. */
+export const isFirst = (ctx: restate.Context): boolean => (ctx as restate.internal.ContextInternal).isProcessing()
 
 /** The context that came with an invocation, or a terminal 401 before anything is journaled. */
 export const verified = (setting: Setting, ctx: restate.Context, body: Uint8Array): SignedContext.Verified => {
@@ -85,15 +85,4 @@ export const call = (
     parameter: call.body,
     headers: { [SignedContext.header]: SignedContext.sign(setting.keys, call.claims, call.target, call.body, keyId) }
   })
-}
-
-/** Makes an effect part of the trace that its call belongs to (W3C Trace Context, `traceparent`). */
-export const traced = <A, E, R>(trace: string | undefined, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-  const [, traceId, spanId, flags] = trace?.split("-") ?? []
-  return traceId === undefined || spanId === undefined
-    ? effect
-    : (Effect.withParentSpan(
-        effect,
-        Tracer.externalSpan({ traceId, spanId, sampled: flags === "01" })
-      ) as Effect.Effect<A, E, R>)
 }

@@ -69,7 +69,9 @@ const listen = (server: NodeHttp2.Http2Server, host: string, port: number) =>
     server.once("error", (error) =>
       resume(
         Effect.fail(
-          new RestateEndpointError({ message: `No endpoint for Restate on ${host}:${port}: ${error.message}` })
+          new RestateEndpointError({
+            message: `No endpoint for Restate on ${host}:${port}: ${error.message}. RESTATE_ENDPOINT_PORT names another port.`
+          })
         )
       )
     )

@@ -2,9 +2,10 @@
 import type * as Action from "@tenon/core/Action"
 import { Executor } from "@tenon/core/Executor"
 import { type ActionFailure, Unavailable } from "@tenon/core/Failure"
-import type { Executed, Invocation } from "@tenon/core/Invocation"
+import type { Delivery, Executed, Invocation } from "@tenon/core/Invocation"
 import type { RunKey } from "@tenon/core/RunJournal"
 import { Runtime } from "@tenon/core/Runtime"
+import * as Span from "@tenon/core/Span"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
@@ -35,11 +36,17 @@ export interface Options {
 
 const nothing: ReadonlyArray<Action.ErrorClass> = []
 
-const traceParent = Effect.withFiber((fiber) => {
-  const span = fiber.cache.span
-  return Effect.succeed(
-    span === undefined ? {} : { trace: `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}` }
-  )
+const nameOf = (delivery: Delivery): string =>
+  delivery._tag === "Send" ? `${delivery.resource}.${delivery.action}` : delivery.workflow
+
+const traced = Effect.map(Span.current, (trace) => (trace === undefined ? {} : { trace }))
+
+/** A call's own span, from the door's side: the time in Restate's queue is a part of it. */
+const spanOf = (kind: "client" | "producer", what: string) => (): Span.Options => ({
+  name: kind === "client" ? `call ${what}` : `send ${what}`,
+  kind,
+  attributes: { "rpc.system.name": "restate", "rpc.method": what },
+  isAnswer: (failure) => !(failure instanceof Unavailable)
 })
 
 /** An answer that no handler gave, such as that of a service which nobody has registered. */
@@ -80,47 +87,56 @@ export const layer = (options: Options): Layer.Layer<Runtime, never, Executor | 
         )
 
       return Runtime.of({
-        invoke: Effect.fnUntraced(function* (invocation: Invocation): Effect.fn.Return<Executed, ActionFailure> {
-          const { action, actor, fingerprint, idempotencyKey, resource } = invocation
-          const at = yield* Clock.currentTimeMillis
-          const trace = yield* traceParent
-          const call = Call.ofInvocation(invocation, {
-            id: SignedContext.newId(),
-            at,
-            expires: at + lifetime,
-            ...trace
-          })
-          const { status, text } = yield* ingress.call(call, {
-            oneWay: false,
-            // With the fingerprint, so that a reuse for another request reaches the receipt and is told so.
-            idempotencyKey:
-              idempotencyKey === undefined
-                ? undefined
-                : SignedContext.named(actor.tenantId, actor.id, idempotencyKey, fingerprint ?? "")
-          })
-          if (status === 200) {
-            const answer = JSON.parse(text) as ActionHandler.Answer
-            return { ...answer, deliveries: [] }
-          }
-          const { failure, message } = WireError.fromAnswer(text, registry.action(resource, action)?.errors ?? nothing)
-          return yield* failure === undefined
-            ? unexpected(`${resource}.${action}`, status, message)
-            : Effect.fail(failure)
-        }),
-        deliver: Effect.fnUntraced(function* (actor, delivery, id): Effect.fn.Return<void, ActionFailure> {
-          const at = yield* Clock.currentTimeMillis
-          const trace = yield* traceParent
-          const once = SignedContext.named("delivery", actor.tenantId, id)
-          const call = Call.ofDelivery(actor, delivery, { id: once, at, ...trace })
-          const { status, text } = yield* ingress.call(call, {
-            oneWay: true,
-            // A workflow's own key makes it unique, and Restate takes no other for it.
-            idempotencyKey: delivery._tag === "StartWorkflow" ? undefined : once
-          })
-          if (status >= 300) {
-            return yield* unexpected(call.target.service, status, WireError.fromAnswer(text, nothing).message)
-          }
-        }),
+        invoke: Effect.fnUntraced(
+          function* (invocation: Invocation): Effect.fn.Return<Executed, ActionFailure> {
+            const { action, actor, fingerprint, idempotencyKey, resource } = invocation
+            const at = yield* Clock.currentTimeMillis
+            const trace = yield* traced
+            const call = Call.ofInvocation(invocation, {
+              id: SignedContext.newId(),
+              at,
+              expires: at + lifetime,
+              ...trace
+            })
+            const { status, text } = yield* ingress.call(call, {
+              oneWay: false,
+              // With the fingerprint, so that a reuse for another request reaches the receipt and is told so.
+              idempotencyKey:
+                idempotencyKey === undefined
+                  ? undefined
+                  : SignedContext.named(actor.tenantId, actor.id, idempotencyKey, fingerprint ?? "")
+            })
+            if (status === 200) {
+              const answer = JSON.parse(text) as ActionHandler.Answer
+              return { ...answer, deliveries: [] }
+            }
+            const { failure, message } = WireError.fromAnswer(
+              text,
+              registry.action(resource, action)?.errors ?? nothing
+            )
+            return yield* failure === undefined
+              ? unexpected(`${resource}.${action}`, status, message)
+              : Effect.fail(failure)
+          },
+          (effect, { action, resource }) => Span.within(spanOf("client", `${resource}.${action}`), effect)
+        ),
+        deliver: Effect.fnUntraced(
+          function* (actor, delivery, id): Effect.fn.Return<void, ActionFailure> {
+            const at = yield* Clock.currentTimeMillis
+            const trace = yield* traced
+            const once = SignedContext.named("delivery", actor.tenantId, id)
+            const call = Call.ofDelivery(actor, delivery, { id: once, at, ...trace })
+            const { status, text } = yield* ingress.call(call, {
+              oneWay: true,
+              // A workflow's own key makes it unique, and Restate takes no other for it.
+              idempotencyKey: delivery._tag === "StartWorkflow" ? undefined : once
+            })
+            if (status >= 300) {
+              return yield* unexpected(call.target.service, status, WireError.fromAnswer(text, nothing).message)
+            }
+          },
+          (effect, _, delivery) => Span.within(spanOf("producer", nameOf(delivery)), effect)
+        ),
         isAlive: (run) => ingress.isRunning(Target.ofRun(run)),
         cancel: (run) => onRun(run, RestateAdmin.cancel),
         resume: (run) => onRun(run, RestateAdmin.resume)

@@ -51,6 +51,25 @@ export interface SlipEvent {
   readonly at: number
 }
 
+/** An event as the store keeps it. `seq` names it within its store; later ones have larger numbers within one slip. */
+export interface RecordedEvent extends SlipEvent {
+  readonly seq: number
+}
+
+/** Which slips are meant. */
+export interface SlipFilter {
+  readonly status?: SlipRecord["status"] | undefined
+  /** The activity at hand, or the last one. */
+  readonly activity?: string | undefined
+  /** Changed at or after, and before; milliseconds since 1970. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  /** The slip after which the page begins. */
+  readonly after?: { readonly updatedAt: number; readonly correlationId: string } | undefined
+  /** Default 100. */
+  readonly limit?: number | undefined
+}
+
 /** How a slip stands, as its newest hop left it. */
 export interface SlipRecord {
   readonly tenantId: string
@@ -108,9 +127,9 @@ export type Claim =
       /** How often it was claimed, this time included, and how often it has failed. */
       readonly claims: number
       readonly failures: number
+      /** Whether a worker was stopped or died in the middle of it, so that nobody knows what it has done. */
+      readonly uncertain: boolean
       /** An operator who wants the compensation skipped. */
-      /** Attempts before this one that ended without counting as failures: the step was suspended, or put off. */
-      readonly excused: number
       readonly skippedBy: string | undefined
       /** Who wants the slip cancelled. */
       readonly cancelledBy: string | undefined
@@ -228,13 +247,13 @@ export class HopStore extends Context.Service<
     /** Has a slip turn back before its next step; one that is suspended at once. */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>
-    /** The newest first. */
-    readonly slips: (
-      tenantId: string,
-      filter: { readonly status?: SlipRecord["status"]; readonly limit?: number }
-    ) => Effect.Effect<ReadonlyArray<SlipRecord>, Unavailable>
+    /** The newest first; of one instant, by correlation id, the last first. */
+    readonly slips: (tenantId: string, filter: SlipFilter) => Effect.Effect<ReadonlyArray<SlipRecord>, Unavailable>
     /** What happened, in order. */
-    readonly events: (tenantId: string, correlationId: string) => Effect.Effect<ReadonlyArray<SlipEvent>, Unavailable>
+    readonly events: (
+      tenantId: string,
+      correlationId: string
+    ) => Effect.Effect<ReadonlyArray<RecordedEvent>, Unavailable>
   }
 >()("@tenon/routing-slip/HopStore") {}
 

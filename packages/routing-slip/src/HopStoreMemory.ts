@@ -15,6 +15,7 @@ import {
   openingKey,
   type Pending,
   type SlipEvent,
+  type SlipFilter,
   type SlipRecord
 } from "./HopStore.ts"
 
@@ -25,9 +26,9 @@ interface Row {
   token: number
   claims: number
   failures: number
+  uncertain: boolean
   /** When the lease ends, the wait is over, or the message is next to be published. */
   due: number
-  excused: number
   skippedBy: string | undefined
   /** What is to be published once due, and when that was last done. */
   message: Outgoing | undefined
@@ -51,18 +52,24 @@ const newRow = (key: HopKey, digest: string, status: Row["status"], due: number,
   token: 0,
   claims: 0,
   failures: 0,
+  uncertain: false,
   due,
-  excused: 0,
   skippedBy: undefined,
   message,
   publishedAt: message === undefined ? Number.NEGATIVE_INFINITY : due
 })
 
-/** What has nothing to do with the step itself counts neither as its failure nor as a crash of its worker. */
-const excuse = (row: Row) => {
-  row.claims -= 1
-  row.excused += 1
-}
+type Place = Pick<SlipRecord, "updatedAt" | "correlationId">
+
+const newestFirst = (a: Place, b: Place): number =>
+  b.updatedAt - a.updatedAt || (a.correlationId < b.correlationId ? 1 : a.correlationId > b.correlationId ? -1 : 0)
+
+const fits = (slip: SlipRecord, { activity, after, since, status, until }: SlipFilter): boolean =>
+  (status === undefined || slip.status === status) &&
+  (activity === undefined || slip.activity === activity) &&
+  (since === undefined || slip.updatedAt >= since) &&
+  (until === undefined || slip.updatedAt < until) &&
+  (after === undefined || newestFirst(after, slip) < 0)
 
 /** Remembers until the layer is closed. */
 export const layer: Layer.Layer<HopStore> = Layer.effect(
@@ -150,11 +157,12 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           }
           const isWoken = row?.status === "suspended"
           const next = row ?? newRow(key, digest, "claimed", 0)
+          if (next.status === "claimed" && next.token > 0) next.uncertain = true
           Object.assign(next, { status: "claimed", token: next.token + 1, claims: next.claims + 1, due: now + lease })
           if (row === undefined) add(next)
           if (isWoken) show(textOf(key), now)
-          const { token, claims, excused, failures, skippedBy } = next
-          return { _tag: "Claimed", token, claims, excused, failures, skippedBy, cancelledBy: cancellerOf(key) }
+          const { token, claims, failures, skippedBy, uncertain } = next
+          return { _tag: "Claimed", token, claims, failures, uncertain, skippedBy, cancelledBy: cancellerOf(key) }
         }),
       renew: (claim, lease) => held(claim, (row, now) => void (row.due = now + lease)),
       release: (claim) =>
@@ -183,14 +191,13 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       postpone: (claim, { incoming, delay, event, blameless }) =>
         held(claim, (row, now) => {
           Object.assign(row, { status: "waiting", message: incoming, due: now + delay })
-          if (blameless === true) excuse(row)
+          if (blameless === true) row.claims -= 1
           else row.failures += 1
           record(claim.key, event)
         }),
       suspend: (claim, { incoming, delay = Number.POSITIVE_INFINITY, event }) =>
         held(claim, (row, now) => {
-          Object.assign(row, { status: "suspended", message: incoming, due: now + delay })
-          excuse(row)
+          Object.assign(row, { status: "suspended", message: incoming, due: now + delay, claims: row.claims - 1 })
           record(claim.key, event)
           show(textOf(claim.key), now)
         }),
@@ -248,10 +255,8 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           const name = slipText(tenantId, correlationId)
           const halted = ofSlip(name, "halted", "suspended")
           if (halted.length === 0) return Effect.fail(new NotHalted({ correlationId }))
-          for (const row of halted) {
-            const failures = row.status === "halted" ? 0 : row.failures
-            Object.assign(row, { status: "waiting", due: now, failures, skippedBy })
-          }
+          for (const row of halted)
+            Object.assign(row, { status: "waiting", due: now, claims: 0, failures: 0, skippedBy })
           show(name, now)
           return Effect.void
         }),
@@ -262,14 +267,17 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           for (const row of ofSlip(name, "suspended")) row.due = now
         }),
       slip: (tenantId, correlationId) => Effect.sync(() => slips.get(slipText(tenantId, correlationId))),
-      slips: (tenantId, { limit = 100, status }) =>
+      slips: (tenantId, filter) =>
         Effect.sync(() =>
           [...slips.values()]
-            .filter((slip) => slip.tenantId === tenantId && (status === undefined || slip.status === status))
-            .toSorted((a, b) => b.updatedAt - a.updatedAt)
-            .slice(0, limit)
+            .filter((slip) => slip.tenantId === tenantId && fits(slip, filter))
+            .toSorted(newestFirst)
+            .slice(0, filter.limit ?? 100)
         ),
-      events: (tenantId, correlationId) => Effect.sync(() => [...(events.get(slipText(tenantId, correlationId)) ?? [])])
+      events: (tenantId, correlationId) =>
+        Effect.sync(() =>
+          (events.get(slipText(tenantId, correlationId)) ?? []).map((event, index) => ({ ...event, seq: index + 1 }))
+        )
     })
   })
 )

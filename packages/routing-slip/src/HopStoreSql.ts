@@ -22,6 +22,7 @@ import {
   NotHalted,
   openingKey,
   type Pending,
+  type RecordedEvent,
   type SlipEvent,
   type SlipRecord
 } from "./HopStore.ts"
@@ -129,7 +130,7 @@ const settingAside = (
 }
 
 /** What has nothing to do with the step itself counts neither as its failure nor as a crash of its worker. */
-const blameless = "claims = claims - 1, excused = excused + 1"
+const blameless = "claims = claims - 1"
 
 const reauthorising = (key: HopKey, { branch, digest, incoming, index }: Claimant, event: SlipEvent) => {
   const params = new Params(...keyOf(key), digest, ...columnsOf(incoming))
@@ -177,7 +178,8 @@ const slipOf =
     body: row["body"] instanceof Uint8Array ? row["body"] : new Uint8Array()
   })
 
-const eventOf = (row: Row): SlipEvent => ({
+const eventOf = (row: Row): RecordedEvent => ({
+  seq: Number(row["seq"]),
   type: row["type"] as SlipEvent["type"],
   step: String(row["step"]),
   activity: String(row["activity"]),
@@ -186,6 +188,12 @@ const eventOf = (row: Row): SlipEvent => ({
 })
 
 const selectSlip = "select correlation_id, status, activity, updated_at, body from tenon.slips where tenant_id = $1"
+
+/** Ids are compared byte by byte, as the other store does, whatever the database's language. */
+const pageOfSlips = `${selectSlip} and ($2::text is null or status = $2) and ($3::text is null or activity = $3)
+  and ($4::bigint is null or updated_at >= $4) and ($5::bigint is null or updated_at < $5)
+  and ($6::bigint is null or (updated_at, correlation_id collate "C") < ($6, $7::text collate "C"))
+  order by updated_at desc, correlation_id collate "C" desc limit $8`
 
 /** Whatever the database says that is not an answer: the same may succeed later, and a bug shows in the log. */
 const unavailable = (failure: { readonly _tag: string; readonly message: string }) =>
@@ -309,7 +317,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           const rows = yield* one(
             tenantId,
             `with resumed as (update tenon.slip_hops set status = 'waiting', due_at = ${now}, pending_at = ${now},
-              failures = case status when 'halted' then 0 else failures end, skipped_by = $3
+              claims = 0, failures = 0, skipped_by = $3
               where tenant_id = $1 and correlation_id = $2 and status in ('halted', 'suspended') returning 1),
             shown as (update tenon.slips set status = stands, halted = 0
               where tenant_id = $1 and correlation_id = $2 and exists (select from resumed))
@@ -331,16 +339,21 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           one(tenantId, `${selectSlip} and correlation_id = $2`, [tenantId, correlationId]).pipe(
             Effect.map(([row]) => (row === undefined ? undefined : slipOf(tenantId)(row)))
           ),
-        slips: (tenantId, { limit = 100, status }) =>
-          one(tenantId, `${selectSlip} and ($2::text is null or status = $2) order by updated_at desc limit $3`, [
+        slips: (tenantId, { activity, after, limit = 100, since, status, until }) =>
+          one(tenantId, pageOfSlips, [
             tenantId,
             status ?? null,
+            activity ?? null,
+            since ?? null,
+            until ?? null,
+            after?.updatedAt ?? null,
+            after?.correlationId ?? null,
             limit
           ]).pipe(Effect.map((rows) => rows.map(slipOf(tenantId)))),
         events: (tenantId, correlationId) =>
           one(
             tenantId,
-            `select type, step, activity, detail, at from tenon.slip_events
+            `select seq, type, step, activity, detail, at from tenon.slip_events
               where tenant_id = $1 and correlation_id = $2 order by seq`,
             [tenantId, correlationId]
           ).pipe(Effect.map((rows) => rows.map(eventOf)))

@@ -73,7 +73,7 @@ export const compose = Effect.fnUntraced(function* (
       transition,
       joined: joined?.envelopes.map(({ headers: { security_context } }) => security_context)
     }),
-    trace_context: yield* TraceContext.capture
+    trace_context: yield* TraceContext.follow(envelope.headers.trace_context)
   }
   const body = Wire.encode({ payload: next?.payload.data ?? null, headers })
   const composed: Composed = {
@@ -100,12 +100,20 @@ const recordOf = (key: HopKey, activity: string, at: number, { body, next, slip 
       }
     : undefined
 
+/** What went wrong, or who wanted it. */
+const detailOf = (transition: Slip.Transition): string =>
+  "message" in transition
+    ? `${transition.error}: ${transition.message}`
+    : "by" in transition
+      ? `by ${transition.by}`
+      : ""
+
 /** The event that a transition is told as. */
 export const eventOf = (activity: string, transition: Slip.Transition, detail?: string): SlipEvent => ({
   type: transition.type,
   step: transition.step,
   activity,
-  detail: detail ?? ("message" in transition ? `${transition.error}: ${transition.message}` : ""),
+  detail: detail ?? detailOf(transition),
   at: transition.at
 })
 

@@ -13,6 +13,7 @@
  * - `api_keys`: hashes only. The relay sees the one row whose hash it presents in `app.api_key_hash`.
  * - `tenants`: who there is; the application sees its own tenant, the relay keeps all.
  * - `removed_values`: what a removed field held, kept when its column is nulled (E2).
+ * - `run_event_logs`, `run_events`: what may be watched of a run, numbered per run.
  * - Those of routing slips and queues: `MeshTables`.
  * - `_schema_versions`, `migrations`: what the database is at (E1, E3).
  */
@@ -227,6 +228,30 @@ export const tables: ReadonlyArray<Table> = [
     ],
     key: ["resource", "field", "key", "removed_at"],
     grants: [{ role: "app", privileges: ["select"] }]
+  }),
+  ofTenant("run_event_logs", {
+    columns: [
+      required("run", "text"),
+      required("last_seq", "bigint"),
+      required("updated_at", "timestamp with time zone", now)
+    ],
+    key: ["run"],
+    indexes: [["tenant_id", "updated_at"]],
+    grants: [{ role: "app", privileges: ["select", "insert", "update", "delete"] }]
+  }),
+  ofTenant("run_events", {
+    columns: [
+      required("run", "text"),
+      required("seq", "bigint"),
+      // An event with a key is kept once per run.
+      optional("key", "text"),
+      required("type", "text"),
+      required("data", "jsonb"),
+      createdAt
+    ],
+    key: ["run", "seq"],
+    uniques: [["tenant_id", "run", "key"]],
+    grants: [{ role: "app", privileges: ["select", "insert", "delete"] }]
   }),
   ...MeshTables.tables
 ]

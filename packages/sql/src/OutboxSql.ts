@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as SqlValue from "./SqlValue.ts"
 import type * as StoreTables from "./StoreTables.ts"
@@ -30,11 +31,15 @@ export interface Added {
   readonly delayMillis: number
 }
 
-/** A delivery as a row; in order among those to the same object. The outbox keeps its delay. */
-export const delivery = (of: Delivery): Added => ({
+/** A delivery as a row; in order among those to the same object. The outbox keeps its delay, and where it comes from. */
+export const delivery = (of: Delivery, trace: string | undefined): Added => ({
   kind: "delivery",
   object: `${of._tag === "Send" ? of.resource : of.workflow}/${of.key}`,
-  body: of._tag === "Signal" ? of : { ...of, delayMillis: 0 },
+  body: {
+    ...of,
+    ...(of._tag === "Signal" ? {} : { delayMillis: 0 }),
+    ...(trace === undefined ? {} : { trace })
+  },
   delayMillis: of._tag === "Signal" ? 0 : of.delayMillis
 })
 
@@ -67,8 +72,8 @@ export const add = (actor: Actor, rows: ReadonlyArray<Added>): Statement => ({
 })
 
 /** Adds one delivery, once for its id. */
-export const accept = (actor: Actor, of: Delivery, id: string): Statement => {
-  const { body, delayMillis, kind, object } = delivery(of)
+export const accept = (actor: Actor, of: Delivery, id: string, trace: string | undefined): Statement => {
+  const { body, delayMillis, kind, object } = delivery(of, trace)
   return {
     sql:
       "with fresh as (insert into tenon.receipts (tenant_id, key, action, fingerprint, outcome) " +
@@ -135,6 +140,8 @@ const postpone =
 
 const setAside = "update tenon.outbox set due_at = 'infinity', last_failure = $3 where tenant_id = $1 and id = $2"
 
+const depth = "select count(*)::int as n from (select from tenon.outbox where kind = 'delivery' limit 10000) as o"
+
 const decodePending = Schema.decodeUnknownEffect(Schema.Struct({ actor: Actor, delivery: Delivery }))
 
 interface Claimed {
@@ -193,7 +200,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
           Effect.exit(
             Effect.flatMap(
               Effect.orDie(decodePending({ actor: each.row["actor"], delivery: each.row["body"] })),
-              (pending) => deliver({ id: each.id, ...pending })
+              (pending) => deliver({ id: each.id, trace: traceOf(each.row["body"]), ...pending })
             )
           )
         const settle = Effect.suspend(() =>
@@ -238,10 +245,14 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
 
       return Outbox.of({
         drain,
-        awaitWork: Effect.suspend(() => Effect.raceFirst(added.await, Effect.sleep(nextMillis)))
+        awaitWork: Effect.suspend(() => Effect.raceFirst(added.await, Effect.sleep(nextMillis))),
+        depth: Effect.map(batch([{ sql: depth, params: [] }]), ([rows = []]) => Number(rows[0]?.["n"] ?? 0))
       })
     })
   )
+
+const traceOf = (body: unknown): string | undefined =>
+  Predicate.hasProperty(body, "trace") && typeof body.trace === "string" ? body.trace : undefined
 
 const byObject = (rows: ReadonlyArray<Claimed>): ReadonlyArray<ReadonlyArray<Claimed>> => [
   ...Map.groupBy(rows, ({ object, tenantId }) => JSON.stringify([tenantId, object])).values()

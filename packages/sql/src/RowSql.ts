@@ -37,7 +37,9 @@ export interface RowSql {
   readonly where: (
     tenantId: string,
     where: { readonly [field: string]: unknown },
-    what: "count" | { readonly limit: number; readonly last: string | undefined }
+    what:
+      | "count"
+      | { readonly limit: number; readonly last: string | undefined; readonly after: string | number | undefined }
   ) => Statement
   readonly page: (tenantId: string, query: Query.Query) => Statement
   readonly count: (tenantId: string, filters: ReadonlyArray<Query.Filter>) => Statement
@@ -104,6 +106,7 @@ export const make = (resource: Resource.Any, schema: string): RowSql => {
       }
       if (what === "count")
         return { sql: `select count(*)::int as n from ${table} as t${to.where()}`, params: to.params }
+      if (what.after !== undefined) to.and(`${compared(key)} > ${to.param(param(key, what.after))}`)
       const by = what.last === undefined ? undefined : compared(columnOf(resource, what.last))
       const order = by === undefined ? compared(key) : `${by} desc, ${compared(key)} desc`
       const end = ` order by ${order} limit ${to.param(what.limit)}`

@@ -136,7 +136,7 @@ const writeOf = (claim: Claim, offset: number, { deliveries, next, operations }:
   }
   if (deliveries.length > 0) {
     const at = first()
-    const rows = deliveries.map(({ delivery }) => OutboxSql.delivery(delivery))
+    const rows = deliveries.map(({ delivery }) => OutboxSql.delivery(delivery, undefined))
     parts.push(
       `sent as (insert into tenon.outbox (tenant_id, kind, object, actor, body, due_at) ` +
         `select $1, 'delivery', r.object, held.actor, r.body, ${OutboxSql.dueAt} ` +

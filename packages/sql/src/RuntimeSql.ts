@@ -14,6 +14,7 @@ import * as RunEngine from "@tenon/core/RunEngine"
 import * as RunJournal from "@tenon/core/RunJournal"
 import { RunStore } from "@tenon/core/RunStore"
 import { Runtime } from "@tenon/core/Runtime"
+import * as Span from "@tenon/core/Span"
 import { Workflows } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -56,7 +57,9 @@ export const layer = (
 
       /** Accepts a delivery for later. */
       const accept = (actor: Actor, delivery: Delivery, id: string) =>
-        sql.batch({ tenantId: actor.tenantId, actorId: actor.id }, [OutboxSql.accept(actor, delivery, id)]).pipe(
+        Effect.flatMap(Span.current, (trace) =>
+          sql.batch({ tenantId: actor.tenantId, actorId: actor.id }, [OutboxSql.accept(actor, delivery, id, trace)])
+        ).pipe(
           Effect.mapError(() => new Unavailable({ what: "The database" })),
           Effect.map(() => OutboxSql.signalOf(sql).openUnsafe())
         )

@@ -19,7 +19,9 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Semaphore from "effect/Semaphore"
 import type { ConnectionOptions as TlsOptions } from "node:tls"
+import * as PoolMetrics from "./PoolMetrics.ts"
 import * as SqlFailure from "./SqlFailure.ts"
+import * as SqlSpan from "./SqlSpan.ts"
 import * as Connect from "./TenantSqlConnect.ts"
 import { begin, commit, type Connection, type Rows, type Statement } from "./TenantSqlConnection.ts"
 import { abandonGrace, Pool, type PoolStats } from "./TenantSqlPool.ts"
@@ -325,6 +327,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   if (address === null)
     return yield* new SqlFailure.Unavailable({ message: "the database URL is not a postgres:// URL" })
   const statementTimeout = millis(options.statementTimeout, 15_000)
+  const observer = PoolMetrics.make(yield* Effect.context<never>())
   const pool = yield* Effect.acquireRelease(
     Effect.sync(
       () =>
@@ -347,20 +350,30 @@ export const make = Effect.fnUntraced(function* (options: Options) {
           acquireTimeout: millis(options.acquireTimeout, 5_000),
           idleTimeout: millis(options.idleTimeout, 60_000),
           maxLifetime: millis(options.maxLifetime, 30 * 60_000),
-          rollbackTimeout: answerGrace
+          rollbackTimeout: answerGrace,
+          observer
         })
     ),
     (pool) => Effect.sync(() => pool.close())
   )
   const wire = new Wire(pool, options.role === undefined ? "tenon_app" : options.role, statementTimeout)
 
+  const attributes = SqlSpan.attributesOf(address)
+
   return TenantSql.of({
-    batch: (scope, statements) => Effect.callback((resume) => wire.batch(scope, statements, resume)),
+    batch: (scope, statements) =>
+      SqlSpan.ofBatch(
+        attributes,
+        statements,
+        Effect.callback<Rows, SqlFailure.SqlFailure>((resume) => wire.batch(scope, statements, resume))
+      ),
     transaction: (scope, body) =>
-      Effect.uninterruptibleMask((restore) => {
-        const tx = new OpenTransaction(wire, scope)
-        return Effect.flatMap(Effect.exit(restore(Effect.suspend(() => body(tx)))), tx.end)
-      }),
+      SqlSpan.ofTransaction(attributes, (seen) =>
+        Effect.uninterruptibleMask((restore) => {
+          const tx = new OpenTransaction(wire, scope)
+          return Effect.flatMap(Effect.exit(restore(Effect.suspend(() => body(seen(tx))))), tx.end)
+        })
+      ),
     stats: Effect.sync(() => pool.stats)
   })
 })

@@ -5,6 +5,7 @@
  * without a turn of the event loop. Every wait has an end: for a session, for
  * connecting and for an answer.
  */
+import type { PoolObserver } from "./PoolMetrics.ts"
 import * as SqlFailure from "./SqlFailure.ts"
 import * as Connect from "./TenantSqlConnect.ts"
 import { type Connection, rollback } from "./TenantSqlConnection.ts"
@@ -19,10 +20,12 @@ export interface PoolOptions {
   readonly idleTimeout: number
   readonly maxLifetime: number
   readonly rollbackTimeout: number
+  readonly observer: PoolObserver
 }
 
 interface Waiter {
   readonly resume: (result: Connection | SqlFailure.SqlFailure) => void
+  readonly since: number
   readonly expiresAt: number
 }
 
@@ -35,6 +38,8 @@ export interface PoolStats {
 }
 
 const sweepEvery = 50
+/** Every so many sweeps the observer is told how the pool stands. */
+const standsEvery = 20
 /** Milliseconds that a flight nobody waits for may take to land before its session is given up. */
 export const abandonGrace = 100
 
@@ -48,6 +53,7 @@ export class Pool {
   private readonly waiters = new Set<Waiter>()
   private readonly timer: NodeJS.Timeout
   private closed = false
+  private sweeps = 0
 
   constructor(options: PoolOptions) {
     this.options = options
@@ -71,6 +77,7 @@ export class Pool {
   acquire(resume: (result: Connection | SqlFailure.SqlFailure) => void): () => void {
     const connection = this.idle.pop()
     if (connection !== undefined) {
+      this.options.observer.acquired(0)
       resume(connection)
       return nothing
     }
@@ -82,7 +89,8 @@ export class Pool {
       resume(unavailable(`${this.waiters.size} transactions wait for a connection already`))
       return nothing
     }
-    const waiter: Waiter = { resume, expiresAt: performance.now() + this.options.acquireTimeout }
+    const since = performance.now()
+    const waiter: Waiter = { resume, since, expiresAt: since + this.options.acquireTimeout }
     this.waiters.add(waiter)
     this.open()
     return () => {
@@ -114,6 +122,7 @@ export class Pool {
   private next(): Waiter | undefined {
     for (const waiter of this.waiters) {
       this.waiters.delete(waiter)
+      this.options.observer.acquired((performance.now() - waiter.since) / 1000)
       return waiter
     }
     return undefined
@@ -163,11 +172,13 @@ export class Pool {
 
   private readonly sweep = (): void => {
     const now = performance.now()
+    if (this.sweeps++ % standsEvery === 0) this.options.observer.stands(this.stats)
     for (const connection of this.all) connection.expire(now)
     for (const waiter of this.waiters) {
       // In order of arrival, so of expiry.
       if (waiter.expiresAt > now) break
       this.waiters.delete(waiter)
+      this.options.observer.acquired((now - waiter.since) / 1000)
       waiter.resume(unavailable(`no connection was free within ${this.options.acquireTimeout} ms`))
     }
     // The longest idle are at the front: the last returned is lent first.

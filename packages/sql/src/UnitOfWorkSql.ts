@@ -11,7 +11,7 @@
  */
 import * as Failure from "@tenon/core/Failure"
 import type { Executed } from "@tenon/core/Invocation"
-import type { Load } from "@tenon/core/Load"
+import { defaultLimit, type Load } from "@tenon/core/Load"
 import type { Registry } from "@tenon/core/Registry"
 import {
   type Conclusion,
@@ -107,11 +107,12 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
         const plan = work.decide(undefined, {})
         if (Result.isFailure(plan)) return Effect.fail(new Refused(plan.failure))
         const prepared = prepare(work, plan.success, foresee)
-        if (prepared.final === undefined) return transact(work, (tx) => finish(tx, work, prepared))
-        if (prepared.final.statements.length === 0) return Effect.succeed(prepared.final.executed)
-        return Effect.map(sqlOf(sql.batch(scopeOf(work), prepared.final.statements), plan.success), () =>
-          committed(prepared.final?.adds, prepared.final?.executed as Executed)
-        )
+        const { final } = prepared
+        if (final === undefined) return transact(work, (tx) => finish(tx, work, prepared))
+        if (Result.isFailure(final)) return Effect.fail(new Refused(final.failure))
+        const { adds, executed, statements } = final.success
+        if (statements.length === 0) return Effect.succeed(executed)
+        return Effect.map(sqlOf(sql.batch(scopeOf(work), statements), plan.success), () => committed(adds, executed))
       }
 
       const decideInside = Effect.fnUntraced(function* (
@@ -155,13 +156,13 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
                 )
         const plan = work.decide(row, answersOf(loads, loaded))
         if (Result.isFailure(plan)) return yield* Effect.fail(new Refused(plan.failure))
-        if (!self.lock && self.read) return plan.success.conclude([]).executed
+        if (!self.lock && self.read) return yield* concludeOnly(plan)
         return yield* finish(tx, work, prepare(work, plan.success, foresee))
       })
 
       const loadStatement = (
         tenantId: string,
-        { _tag, key = "", last, limit, resource, where }: Load<unknown>
+        { _tag, after, key = "", last, limit = defaultLimit, resource, where }: Load<unknown>
       ): Statement => {
         const { rows } = tables.of(resource)
         switch (_tag) {
@@ -169,7 +170,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
           case "Optional":
             return RowSql.isStorable(key) ? rows.find(tenantId, key) : rows.findMany(tenantId, [])
           case "Many":
-            return rows.where(tenantId, where as { readonly [field: string]: unknown }, { limit, last })
+            return rows.where(tenantId, where as { readonly [field: string]: unknown }, { limit, last, after })
           case "Count":
             return rows.where(tenantId, where as { readonly [field: string]: unknown }, "count")
         }
@@ -201,13 +202,12 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
           else if (saving.foreseen === undefined) return { plan, savings, final: undefined }
           else foreseen.push(saving.foreseen)
         }
-        const { adds, executed, receipt, outbox } = endOf(work, plan.conclude(foreseen))
-        // The receipt first, so that a twin waits for it and not for one of the rows.
-        return {
-          plan,
-          savings,
-          final: { executed, adds, statements: [...receipt, ...statementsOf(savings), ...outbox] }
-        }
+        const final = Result.map(plan.conclude(foreseen), (conclusion) => {
+          const { adds, executed, receipt, outbox } = endOf(work, conclusion)
+          // The receipt first, so that a twin waits for it and not for one of the rows.
+          return { executed, adds, statements: [...receipt, ...statementsOf(savings), ...outbox] }
+        })
+        return { plan, savings, final }
       }
 
       const finish = (
@@ -216,21 +216,25 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
         { final, plan, savings }: Prepared
       ): Effect.Effect<Executed, Stopped> => {
         if (final !== undefined) {
-          return Effect.map(sqlOf(tx.commit(final.statements), plan), () => committed(final.adds, final.executed))
+          if (Result.isFailure(final)) return Effect.fail(new Refused(final.failure))
+          const { adds, executed, statements } = final.success
+          return Effect.map(sqlOf(tx.commit(statements), plan), () => committed(adds, executed))
         }
         return Effect.flatMap(
           sqlOf(tx.run(statementsOf(savings)), plan),
           (answers): Effect.Effect<Executed, Stopped> => {
             const standing = standingOf(plan, savings, answers)
             if (!Array.isArray(standing)) return Effect.fail(standing as Refused | Collided)
-            const { adds, executed, outbox, receipt } = endOf(work, plan.conclude(standing))
+            const conclusion = plan.conclude(standing)
+            if (Result.isFailure(conclusion)) return Effect.fail(new Refused(conclusion.failure))
+            const { adds, executed, outbox, receipt } = endOf(work, conclusion.success)
             return Effect.map(sqlOf(tx.commit([...receipt, ...outbox]), plan), () => committed(adds, executed))
           }
         )
       }
 
-      const committed = (adds: boolean | undefined, executed: Executed): Executed => {
-        if (adds === true) added.openUnsafe()
+      const committed = (adds: boolean, executed: Executed): Executed => {
+        if (adds) added.openUnsafe()
         return executed
       }
 
@@ -316,13 +320,22 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
 interface Prepared {
   readonly plan: Plan
   readonly savings: ReadonlyArray<SaveSql.Saving | Statement>
-  readonly final:
-    | { readonly executed: Executed; readonly adds: boolean; readonly statements: ReadonlyArray<Statement> }
-    | undefined
+  /** What is left to send, or why the work is refused; `undefined` where only the rows as saved can tell. */
+  readonly final: Result.Result<Final, Failure.ActionFailure> | undefined
 }
 
-const concludeOnly = (plan: Result.Result<Plan, Failure.ActionFailure>): Effect.Effect<Executed, Refused> =>
-  Result.isFailure(plan) ? Effect.fail(new Refused(plan.failure)) : Effect.succeed(plan.success.conclude([]).executed)
+interface Final {
+  readonly executed: Executed
+  readonly adds: boolean
+  readonly statements: ReadonlyArray<Statement>
+}
+
+const concludeOnly = (plan: Result.Result<Plan, Failure.ActionFailure>): Effect.Effect<Executed, Refused> => {
+  const concluded = Result.flatMap(plan, ({ conclude }) => conclude([]))
+  return Result.isFailure(concluded)
+    ? Effect.fail(new Refused(concluded.failure))
+    : Effect.succeed(concluded.success.executed)
+}
 
 /** A refusal that needs no lock on the missing row, since it would be the same with it: most often, not found. */
 const refusalOf = (work: Work): Refused | undefined => {
@@ -398,7 +411,7 @@ const endOf = (work: Work, { events, executed }: Conclusion) => {
   const { actor, deliverByOutbox, receipt } = work
   const answered = deliverByOutbox && executed.deliveries.length > 0 ? { ...executed, deliveries: [] } : executed
   const rows = [
-    ...(deliverByOutbox ? executed.deliveries.map(OutboxSql.delivery) : []),
+    ...(deliverByOutbox ? executed.deliveries.map((each) => OutboxSql.delivery(each, work.trace)) : []),
     ...events.map((event) => OutboxSql.event(work, event))
   ]
   return {

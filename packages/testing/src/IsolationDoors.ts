@@ -298,12 +298,24 @@ const callers = (world: World, resource: Resource.Any, action: Action.Any): Read
       ({ receipt: _, ...call }, party = world.a) =>
         as(party)(world.interpreter.perform({ ...call, resource: resource.name, action: action.name, reveal: true }))
     ],
+    ...(action.kind === "stream" ? [["interpreter", streamed(world, resource, action)] as const] : []),
     ["executor", (call, party = world.a) => world.executor.execute(invocation(call, party), call.receipt)],
     ...(resource.durable && writes
       ? [["runtime", (call: Call, party = world.a) => world.runtime.invoke(invocation(call, party))] as const]
       : [])
   ]
 }
+
+/** A stream to its end, as what it came to. */
+const streamed =
+  (world: World, resource: Resource.Any, action: Action.Any): Caller =>
+  ({ input, key }, party = world.a) =>
+    as(party)(
+      Effect.flatMap(
+        world.interpreter.stream({ resource: resource.name, action: action.name, key, input, reveal: true }),
+        Stream.runCollect
+      )
+    ).pipe(Effect.map((outputs) => ({ result: outputs, deliveries: [] })))
 
 /** A key that B has used, at a door. */
 interface Used {

@@ -1,5 +1,5 @@
 /**
- * What every store keeps, whatever it is made of: the laws of `UnitOfWork`, `RowStore` and `Outbox`, as tests.
+ * What every store keeps, whatever it is made of: the laws of `UnitOfWork`, `RowStore`, `Outbox` and `Receipts`, as tests.
  *
  * `repositoryLaws("mine", layer)` declares them with vitest. The layer is made for `registry` and starts empty.
  */
@@ -7,6 +7,7 @@ import { CurrentActor } from "@tenon/core/Actor"
 import * as AuditLog from "@tenon/core/AuditLog"
 import * as Executor from "@tenon/core/Executor"
 import * as Repository from "@tenon/core/Repository"
+import type { Receipts } from "@tenon/core/Receipts"
 import type { RowStore } from "@tenon/core/RowStore"
 import type { Outbox, UnitOfWork } from "@tenon/core/UnitOfWork"
 import { describe, layer as suite } from "@effect/vitest"
@@ -14,9 +15,11 @@ import * as Layer from "effect/Layer"
 import { a } from "./RepositoryLawsCalls.ts"
 import { registry } from "./RepositoryLawsDomain.ts"
 import * as Numbers from "./RepositoryLawsNumbers.ts"
+import * as Kept from "./RepositoryLawsKept.ts"
 import * as Once from "./RepositoryLawsOnce.ts"
 import * as Queries from "./RepositoryLawsQueries.ts"
 import * as Rows from "./RepositoryLawsRows.ts"
+import * as Streams from "./RepositoryLawsStreams.ts"
 import * as Tenants from "./RepositoryLawsTenants.ts"
 
 export { registry } from "./RepositoryLawsDomain.ts"
@@ -24,7 +27,7 @@ export { registry } from "./RepositoryLawsDomain.ts"
 /** Declares the laws for a store. They share its rows, so each uses keys of its own. */
 export const repositoryLaws = <E>(
   name: string,
-  store: Layer.Layer<UnitOfWork | RowStore | Outbox, E>,
+  store: Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts, E>,
   options: { readonly timeout?: number } = {}
 ): void => {
   const services = Layer.mergeAll(Executor.layer(registry), Repository.layer).pipe(
@@ -35,7 +38,7 @@ export const repositoryLaws = <E>(
 
   describe(`the repository laws: ${name}`, () => {
     suite(services, { timeout, excludeTestServices: true })((it) => {
-      for (const { declare } of [Rows, Numbers, Once, Tenants, Queries]) declare(it)
+      for (const { declare } of [Rows, Numbers, Once, Kept, Tenants, Queries, Streams]) declare(it)
     })
   })
 }

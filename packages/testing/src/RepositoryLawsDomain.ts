@@ -69,6 +69,18 @@ export const Account = Resource.make("LawAccount", {
         .pipe(Outcome.as(undefined))
     ),
     get: on.read({ output: Schema.Int }, ({ self }) => self.balance),
+    cards: on.stream(
+      { output: Schema.String, from: ({ self }) => Load.many(Card_, { accountId: self.id }) },
+      ({ row }) => row.id
+    ),
+    someCards: on.stream(
+      {
+        input: { limit: Schema.Int },
+        output: Schema.String,
+        from: ({ self, input }) => Load.many(Card_, { accountId: self.id }, { limit: input.limit })
+      },
+      ({ row }) => row.id
+    ),
     dieDeciding: on.update({}, () => {
       throw new Error("decide dies")
     }),
@@ -110,6 +122,9 @@ export const Tally = Resource.make("LawTally", {
   actions: (on) => ({
     tick: on.action({ self: "optional", output: Schema.Int }, ({ self }, context) =>
       on.save({ id: context.key, n: (self?.n ?? 0) + 1 }).pipe(Outcome.map(({ n }) => n))
+    ),
+    hear: on.action({ self: "optional", input: { text: Schema.String } }, ({ self }, context) =>
+      on.save({ id: context.key, n: (self?.n ?? 0) + 1 }).pipe(Outcome.as(undefined))
     )
   })
 })
@@ -133,6 +148,21 @@ export const Topic = Resource.make("LawTopic", {
           Outcome.emit(Happened, { id: self.id }),
           Outcome.map(({ position }) => position)
         )
+    ),
+    /** Says anything to anyone, and answers with anything: at once, or with what the save has come to. */
+    say: on.action(
+      {
+        input: { to: Schema.String, text: Schema.String, answer: Schema.String, late: Schema.Boolean },
+        output: Schema.String,
+        touches: () => [Tally.actions.hear, Happened]
+      },
+      ({ self, input }) => {
+        const saved = on.save({ ...self, title: "said" })
+        const told = input.late
+          ? saved.pipe(Outcome.sendAfter(Tally.actions.hear, input.to, () => ({ text: input.text })))
+          : saved.pipe(Outcome.send(Tally.actions.hear, input.to, { text: input.text }))
+        return told.pipe(Outcome.emit(Happened, { id: self.id }), Outcome.as(input.answer))
+      }
     ),
     remove: on.destroy({})
   })

@@ -8,6 +8,7 @@ import * as Executor from "@tenon/core/Executor"
 import * as MemoryStore from "@tenon/core/MemoryStore"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import * as Registry from "@tenon/core/Registry"
+import type { Receipts } from "@tenon/core/Receipts"
 import type { RowStore } from "@tenon/core/RowStore"
 import { seeded } from "@tenon/core/RunClock"
 import { Runtime } from "@tenon/core/Runtime"
@@ -27,7 +28,7 @@ export const registry = Registry.make({ resources: [], workflows: [RunPrograms.G
 export interface Options<E, E2, S = never> {
   readonly runtime: Layer.Layer<Runtime, E, Executor.Executor | Workflow.Workflows | S>
   /** Default: in memory. It gives what else the runtime needs of a store. */
-  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox | S, E2>
+  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts | S, E2>
   /** Which seeds. Default: 0 to 29. */
   readonly seeds?: { readonly from: number; readonly count: number }
   /** How many programs run side by side. Default: 30. */
@@ -74,7 +75,7 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
     Layer.provideMerge(
       Layer.mergeAll(
         (options.store?.(registry) ?? MemoryStore.layer(registry)) as Layer.Layer<
-          UnitOfWork | RowStore | Outbox | S,
+          UnitOfWork | RowStore | Outbox | Receipts | S,
           E2
         >,
         AuditLog.layerLog

@@ -17,6 +17,7 @@ import * as Outcome from "@tenon/core/Outcome"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import * as Registry from "@tenon/core/Registry"
 import * as Resource from "@tenon/core/Resource"
+import type { Receipts } from "@tenon/core/Receipts"
 import type { RowStore } from "@tenon/core/RowStore"
 import type { Runtime } from "@tenon/core/Runtime"
 import * as Tenon from "@tenon/core/Tenon"
@@ -208,8 +209,8 @@ const words = (plan: Plan) =>
 /** Notes what the store commits. A receipt that is found again commits nothing. */
 const watched = <E, S>(
   commits: Map<string, Array<string>>,
-  store: Layer.Layer<UnitOfWork | RowStore | Outbox | S, E>
-): Layer.Layer<UnitOfWork | RowStore | Outbox | S, E> =>
+  store: Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts | S, E>
+): Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts | S, E> =>
   Layer.effect(
     UnitOfWork,
     Effect.map(UnitOfWork, (inner) =>
@@ -297,7 +298,7 @@ const programs: { readonly [name: string]: Program } = {
 export interface Options<E, E2, S = never> {
   readonly runtime: Layer.Layer<Runtime, E, Executor.Executor | Workflow.Workflows | S>
   /** Default: in memory. Give one that holds nothing, and what else the runtime needs of a store. */
-  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox | S, E2>
+  readonly store?: (registry: Registry.Registry) => Layer.Layer<UnitOfWork | RowStore | Outbox | Receipts | S, E2>
   /** How long nothing must happen for a program to have ended, in milliseconds: longer than a retry. Default: 150. */
   readonly quiet?: number
   /** `test` for a runtime that takes its time from the test clock. Default: `live`. */
@@ -309,7 +310,7 @@ export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Opt
   const points = new Map<string, CrashPoints>()
   const commits = new Map<string, Array<string>>()
   const store = (options.store?.(registry) ?? MemoryStore.layer(registry)) as Layer.Layer<
-    UnitOfWork | RowStore | Outbox | S,
+    UnitOfWork | RowStore | Outbox | Receipts | S,
     E2
   >
   const layer = Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(

@@ -11,6 +11,7 @@ import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import type * as Registry from "@tenon/core/Registry"
 import * as RuntimeMemory from "@tenon/core/RuntimeMemory"
 import * as DateTime from "effect/DateTime"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { actor, type Options, type ServerOptions, services } from "./TestingServices.ts"
@@ -33,7 +34,7 @@ export const context = (options?: Partial<ActionContext> & { readonly seed?: num
 }
 
 /** The whole domain in memory, called by `actor()` unless another is provided. */
-export const layer = <R = never>(registry: Registry.Registry, options: Options<R> = {}) =>
+export const layer = <R = RunEvents>(registry: Registry.Registry, options: Options<R> = {}) =>
   Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(
     Layer.provideMerge(RuntimeMemory.layer),
     Layer.provideMerge(services(registry, options)),
@@ -41,11 +42,11 @@ export const layer = <R = never>(registry: Registry.Registry, options: Options<R
   )
 
 /** The same over a real PostgreSQL, in a database of its own, on which durable actions and workflows run too. */
-export const layerPostgres = <R = never>(registry: Registry.Registry, options: Options<R> & ServerOptions = {}) =>
+export const layerPostgres = <R = RunEvents>(registry: Registry.Registry, options: Options<R> & ServerOptions = {}) =>
   Layer.unwrap(Effect.map(overServers, ({ layer }) => layer(registry, options)))
 
 /** The same over a real PostgreSQL and a Restate server of its own: all that production has, but for the door. */
-export const layerRestate = <R = never>(registry: Registry.Registry, options: Options<R> & ServerOptions = {}) =>
+export const layerRestate = <R = RunEvents>(registry: Registry.Registry, options: Options<R> & ServerOptions = {}) =>
   Layer.unwrap(Effect.map(overServers, ({ layerRestate }) => layerRestate(registry, options)))
 
 /** Loaded where it is used, so that tests in memory do not wait for drivers and SDKs. */

@@ -9,6 +9,7 @@ import * as RuntimeSql from "@tenon/sql/RuntimeSql"
 import * as StoreSql from "@tenon/sql/StoreSql"
 import * as TenantSql from "@tenon/sql/TenantSql"
 import * as Context from "effect/Context"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestDatabase from "./TestDatabase.ts"
@@ -34,7 +35,7 @@ export const layerStore = (registry: Registry.Registry, options: ServerOptions =
   ).pipe(Layer.orDie)
 
 /** As `Testing.layer`, over PostgreSQL alone: durable actions and workflows run on it too. */
-export const layer = <R = never>(registry: Registry.Registry, options: Options<R> & ServerOptions) =>
+export const layer = <R = RunEvents>(registry: Registry.Registry, options: Options<R> & ServerOptions) =>
   Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(
     Layer.provideMerge(RuntimeSql.layer()),
     Layer.provideMerge(services(registry, options)),
@@ -42,7 +43,7 @@ export const layer = <R = never>(registry: Registry.Registry, options: Options<R
   )
 
 /** As `Testing.layer`, over PostgreSQL and Restate. */
-export const layerRestate = <R = never>(registry: Registry.Registry, options: Options<R> & ServerOptions) =>
+export const layerRestate = <R = RunEvents>(registry: Registry.Registry, options: Options<R> & ServerOptions) =>
   Layer.mergeAll(Interpreter.layer, OutboxRelay.layer).pipe(
     Layer.provideMerge(TestingRestate.layerRuntime()),
     Layer.provideMerge(services(registry, options)),

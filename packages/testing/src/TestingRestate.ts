@@ -13,6 +13,7 @@ import * as ContextKeys from "@tenon/restate/ContextKeys"
 import * as RestateEndpoint from "@tenon/restate/RestateEndpoint"
 import * as RuntimeRestate from "@tenon/restate/RuntimeRestate"
 import * as Context from "effect/Context"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -44,7 +45,7 @@ export const layerRuntime = (options?: Partial<RestateEndpoint.Options>) =>
   ).pipe(Layer.provide(FetchHttpClient.layer))
 
 /** As `Testing.layer`, on the Restate at hand instead of in memory. */
-export const layer = <R = never>(
+export const layer = <R = RunEvents>(
   registry: Registry.Registry,
   workflows: Layer.Layer<Workflow.Workflows, never, R> = Layer.succeed(Workflow.Workflows, new Map()),
   options?: Partial<RestateEndpoint.Options>

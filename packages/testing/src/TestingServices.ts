@@ -5,6 +5,7 @@ import * as Executor from "@tenon/core/Executor"
 import type * as Registry from "@tenon/core/Registry"
 import * as Repository from "@tenon/core/Repository"
 import * as Workflow from "@tenon/core/Workflow"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
@@ -19,7 +20,7 @@ export const actor = (options?: Partial<Actor>): Actor => ({
 })
 
 /** What a test may put in the place of a default. */
-export interface Options<R = never> {
+export interface Options<R = RunEvents> {
   /** The programs of the registry's workflows. Default: none. */
   readonly workflows?: Layer.Layer<Workflow.Workflows, never, R>
   /** Where denials go. Default: the log in memory, a table in PostgreSQL. */
@@ -33,7 +34,7 @@ export interface ServerOptions {
 }
 
 /** Everything between a store and the doors, but for the runtime. */
-export const services = <R = never>(registry: Registry.Registry, options: Options<R>) =>
+export const services = <R = RunEvents>(registry: Registry.Registry, options: Options<R>) =>
   Layer.mergeAll(Executor.layer(registry), Repository.layer, options.workflows ?? noWorkflows).pipe(
     Layer.provideMerge(options.audit ?? givenAudit),
     Layer.provideMerge(Layer.succeed(CurrentActor, actor()))

@@ -1,0 +1,225 @@
+/**
+ * The slips of a mesh over HTTP, beside the routes that are derived from resources and under the same credentials, roles
+ * and problems: mount them with `HttpApp.layer({ routes, onClosing })`.
+ *
+ * A slip is no resource: its rows are the workers' ledger, changed by hops alone, so only what `SlipRepository` allows is
+ * served. The package of the door does not know slips and theirs does not know the door; they meet here.
+ */
+import { CurrentActor } from "@tenon/core/Actor"
+import { AuditLog } from "@tenon/core/AuditLog"
+import type * as Action from "@tenon/core/Action"
+import { Forbidden, InvalidInput, NotFound } from "@tenon/core/Failure"
+import * as Issues from "@tenon/core/Issues"
+import * as Policy from "@tenon/core/Policy"
+import type { Exchange } from "@tenon/http/Exchange"
+import * as Reply from "@tenon/http/Reply"
+import type { Description, Handler, Route } from "@tenon/http/Routes"
+import * as Envelope from "@tenon/routing-slip/Envelope"
+import { NotHalted, type RecordedEvent } from "@tenon/routing-slip/HopStore"
+import { maxLimit, NotCancellable, SlipRepository } from "@tenon/routing-slip/SlipRepository"
+import * as SlipView from "@tenon/routing-slip/SlipView"
+import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+
+const base = "/api/v1/slips"
+const tag = "Slip"
+
+const Count = Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: maxLimit }))
+const Instant = Schema.DateTimeUtcFromString
+
+/** What a list may be asked for. */
+const ListInput = Schema.Struct({
+  status: Schema.optionalKey(SlipView.Status),
+  activity: Schema.optionalKey(Envelope.ActivityName),
+  since: Schema.optionalKey(Instant),
+  until: Schema.optionalKey(Instant),
+  limit: Schema.optionalKey(Count),
+  after: Schema.optionalKey(Schema.String)
+})
+const decodeList = Schema.decodeUnknownEffect(ListInput)
+
+/** A page. */
+const Page = Schema.Struct({ items: Schema.Array(SlipView.Summary), next: Schema.NullOr(Schema.String) })
+
+const id = { name: "id", in: "path", required: true, schema: { type: "string", minLength: 1, maxLength: 100 } }
+const text = { type: "string" }
+const instant = { type: "string", format: "date-time" }
+const inQuery = (name: string, description: string, schema: { readonly [keyword: string]: unknown }) => ({
+  name,
+  in: "query",
+  description,
+  schema
+})
+
+const listParameters = [
+  inQuery("status", "Slips that stand so.", { ...text, enum: SlipView.Status.literals }),
+  inQuery("activity", "Slips whose activity at hand, or whose last one, is this.", text),
+  inQuery("since", "Slips that changed at or after this instant.", instant),
+  inQuery("until", "Slips that changed before this instant.", instant),
+  inQuery("limit", "How many, at most.", { type: "integer", minimum: 1, maximum: maxLimit, default: 50 }),
+  inQuery("after", "`next` of the page before.", text)
+]
+
+/** The parameters of a query string; one that comes twice is a fault. */
+const parametersOf = (query: string): Effect.Effect<{ readonly [name: string]: string }, InvalidInput> => {
+  const found = new URLSearchParams(query)
+  const names = [...found.keys()]
+  const twice = names.filter((name, index) => names.indexOf(name) !== index)
+  return twice.length === 0
+    ? Effect.succeed(Object.fromEntries(found))
+    : Effect.fail(new InvalidInput({ issues: twice.map((path) => ({ path, message: "is given more than once" })) }))
+}
+
+const millisOf = DateTime.toEpochMillis
+
+const noParameters = (exchange: Exchange) =>
+  exchange.query === ""
+    ? Effect.void
+    : Effect.fail(new InvalidInput({ issues: [{ path: "", message: "this route takes no parameters" }] }))
+
+/** The correlation id of the path. */
+const correlationIdOf = ({ params: [given = ""] }: Exchange): Effect.Effect<string, NotFound> => {
+  try {
+    return Effect.succeed(decodeURIComponent(given))
+  } catch {
+    return Effect.fail(new NotFound({ resource: "Slip", key: given.slice(0, 100) }))
+  }
+}
+
+const utf8 = new TextEncoder()
+
+/** Server-sent events (HTML Standard, 9.2). A line that is only a comment shows proxies that the answer is alive. */
+const frameOf = (event: RecordedEvent) =>
+  utf8.encode(`id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+const end = utf8.encode("event: end\ndata: {}\n\n")
+const heartbeat = Stream.tick("15 seconds").pipe(Stream.map(() => utf8.encode(":\n\n")))
+
+/** The routes, and what to run once the door closes. */
+export const make = Effect.gen(function* () {
+  const slips = yield* SlipRepository
+  const audit = yield* AuditLog
+  const closing = yield* Deferred.make<void>()
+
+  /** Only for those whom the default for the kind of action allows. */
+  const guarded =
+    (action: string, kind: Policy.Kind, handle: Handler): Handler =>
+    (exchange) =>
+      Effect.gen(function* () {
+        const actor = yield* CurrentActor
+        const { allowed, reason } = Policy.decideEarly(Policy.defaultFor(kind), actor)
+        if (allowed) return yield* handle(exchange)
+        const [key] = exchange.params
+        yield* audit.denied({ actor, action: `${tag}.${action}`, key, reason })
+        return yield* new Forbidden({ action: `${tag}.${action}`, reason })
+      })
+
+  const read = (path: string, handle: Handler, description: Omit<Description, "tag">): Route => ({
+    method: "GET",
+    path: `${base}${path}`,
+    errors: path === "" ? [] : [NotFound],
+    open: false,
+    description: { ...description, tag },
+    handle: guarded(description.operationId.replace("Slip_", ""), "read", handle)
+  })
+
+  const steer = (
+    name: "resume" | "skip" | "cancel",
+    summary: string,
+    description: string,
+    error: Action.ErrorClass
+  ): Route => ({
+    method: "POST",
+    path: `${base}/{id}/${name}`,
+    errors: [NotFound, error],
+    open: false,
+    description: {
+      operationId: `Slip_${name}`,
+      tag,
+      summary,
+      description,
+      parameters: [id],
+      success: { status: 204, description: "It is noted; the workers carry it out." }
+    },
+    handle: guarded(name, "action", (exchange) =>
+      Effect.gen(function* () {
+        yield* noParameters(exchange)
+        yield* slips[name](yield* correlationIdOf(exchange))
+        return Reply.empty(exchange, 204)
+      })
+    )
+  })
+
+  const list: Handler = (exchange) =>
+    Effect.gen(function* () {
+      const given = yield* parametersOf(exchange.query)
+      const { since, until, ...rest } = yield* decodeList(given, { errors: "all", onExcessProperty: "error" }).pipe(
+        Effect.mapError((error) => new InvalidInput({ issues: Issues.fromSchema(error) }))
+      )
+      const page = yield* slips.list({ ...rest, since: since && millisOf(since), until: until && millisOf(until) })
+      return Reply.json(exchange, 200, page)
+    })
+
+  const show: Handler = (exchange) =>
+    Effect.gen(function* () {
+      yield* noParameters(exchange)
+      return Reply.json(exchange, 200, yield* slips.show(yield* correlationIdOf(exchange)))
+    })
+
+  const events: Handler = (exchange) =>
+    Effect.gen(function* () {
+      yield* noParameters(exchange)
+      const actor = yield* CurrentActor
+      const correlationId = yield* correlationIdOf(exchange)
+      // A slip that is not there is a problem, not a stream that breaks off.
+      yield* slips.show(correlationId)
+      const happened = slips
+        .watch(correlationId)
+        .pipe(Stream.provideService(CurrentActor, actor), Stream.map(frameOf), Stream.concat(Stream.make(end)))
+      const body = happened.pipe(
+        Stream.merge(heartbeat, { haltStrategy: "left" }),
+        Stream.interruptWhen(Deferred.await(closing))
+      )
+      return HttpServerResponse.stream(body, {
+        contentType: "text/event-stream",
+        headers: Reply.headersOf(exchange, { "cache-control": "no-store", "x-accel-buffering": "no" })
+      })
+    })
+
+  const routes: ReadonlyArray<Route> = [
+    read("", list, {
+      operationId: "Slip_list",
+      summary: "List slips",
+      description: "A page of the tenant's slips, the newest first.",
+      parameters: listParameters,
+      success: { status: 200, description: "A page.", schema: Page }
+    }),
+    read("/{id}", show, {
+      operationId: "Slip_get",
+      summary: "Get a slip",
+      description: "A slip by its correlation id: its path with times, its faults and compensations.",
+      parameters: [id],
+      success: { status: 200, description: "The slip.", schema: SlipView.View }
+    }),
+    read("/{id}/events", events, {
+      operationId: "Slip_events",
+      summary: "Watch a slip",
+      description:
+        "What happened and what happens to a slip, as server-sent events until its end, which the event `end` tells. It begins with the first event each time.",
+      parameters: [id],
+      success: {
+        status: 200,
+        description: "Events.",
+        schema: SlipView.Event,
+        contentType: "text/event-stream"
+      }
+    }),
+    steer("resume", "Resume a slip", "Has a halted compensation, or a suspended step, tried again.", NotHalted),
+    steer("skip", "Skip a compensation", "Gives up a halted compensation; the rest is undone.", NotHalted),
+    steer("cancel", "Cancel a slip", "Has a slip turn back before its next step.", NotCancellable)
+  ]
+  return { routes, onClosing: Effect.asVoid(Deferred.succeed(closing, undefined)) }
+})

@@ -1,0 +1,66 @@
+/** One activity in this process, until a signal: what `tenon run` starts for each activity, and what a container runs. */
+import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as MeshBackend from "./MeshBackend.ts"
+import type { MeshConfig } from "./MeshConfig.ts"
+import * as Tracing from "./Tracing.ts"
+import * as WorkerHealth from "./WorkerHealth.ts"
+
+/** How the process works. */
+export interface Options {
+  readonly activity: string
+  /** How long steps in hand may take once the process is to stop. */
+  readonly grace: Duration.Input
+  /** How many messages it has in hand at once, at most. */
+  readonly prefetch: number | undefined
+  /** Where probes are answered; nowhere without it. */
+  readonly health: { readonly host: string; readonly port: number } | undefined
+}
+
+/** The worker and all it needs. */
+export const layer = (mesh: MeshConfig, { activity, grace, health, prefetch }: Options) => {
+  let state: "starting" | "ready" | "draining" = "starting"
+  const starting = Layer.effectDiscard(
+    Effect.gen(function* () {
+      const checks = yield* ReadinessChecks.ReadinessChecks
+      yield* checks.add(
+        "worker",
+        Effect.suspend(() => (state === "starting" ? Effect.fail("not listening yet") : Effect.void))
+      )
+    })
+  )
+  // Built last, so it is the first to be closed: probes hear of the end before the worker begins to drain.
+  const listening = Layer.effectDiscard(
+    Effect.andThen(
+      Effect.sync(() => void (state = "ready")),
+      Effect.addFinalizer(() =>
+        Effect.andThen(
+          Effect.sync(() => void (state = "draining")),
+          Effect.logInfo("draining")
+        )
+      )
+    )
+  )
+  const worker = mesh.worker(activity, { drain: grace, ...(prefetch === undefined ? {} : { prefetch }) })
+  const probes =
+    health === undefined ? Layer.empty : WorkerHealth.layer({ ...health, draining: () => state === "draining" })
+  return listening.pipe(
+    Layer.provideMerge(worker),
+    Layer.provideMerge(Layer.merge(starting, probes)),
+    Layer.provide([MeshBackend.transport, MeshBackend.store]),
+    Layer.provideMerge(ReadinessChecks.layer),
+    Layer.provideMerge(Tracing.layer(`${mesh.title}/${activity}`))
+  )
+}
+
+/** Performs the activity until it is interrupted, then drains. */
+export const run = (mesh: MeshConfig, options: Options) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      yield* Layer.build(layer(mesh, options))
+      yield* Effect.logInfo("ready")
+      return yield* Effect.never
+    })
+  )

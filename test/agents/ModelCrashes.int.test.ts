@@ -1,0 +1,5 @@
+import * as Testing from "@tenon/testing/Testing"
+import { modelCrashes } from "../support/modelCrashes.ts"
+import { server } from "../support/ScratchDatabase.ts"
+
+modelCrashes("over PostgreSQL", (registry, options) => Testing.layerPostgres(registry, { ...options, server }))

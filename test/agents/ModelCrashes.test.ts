@@ -1,0 +1,4 @@
+import * as Testing from "@tenon/testing/Testing"
+import { modelCrashes } from "../support/modelCrashes.ts"
+
+modelCrashes("in memory", Testing.layer)

@@ -1,0 +1,136 @@
+import * as Field from "@tenon/core/Field"
+import * as Load from "@tenon/core/Load"
+import * as Outcome from "@tenon/core/Outcome"
+import * as Registry from "@tenon/core/Registry"
+import * as Resource from "@tenon/core/Resource"
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
+import { type IncomingMessage, request } from "node:http"
+import { createInterface } from "node:readline"
+import { Api, layerOf } from "../support/HttpDomain.ts"
+
+const Page = Resource.make("Page", {
+  fields: { id: Field.Id, book: Schema.String },
+  actions: () => ({})
+})
+
+const pages = 1_450
+const numbers = Array.from({ length: pages }, (_, index) => index)
+
+/** Each output is so large that few pages fit into the buffers between here and the caller. */
+const Book = Resource.make("Book", {
+  fields: { id: Field.Id },
+  actions: (on) => ({
+    create: on.create({ input: {} }),
+    write: on.action({ touches: [Page] }, ({ self }) =>
+      Outcome.nothing.pipe(
+        Outcome.forEach(numbers, (index) =>
+          Outcome.also(Outcome.save(Page, { id: `${self.id}-${String(index).padStart(5, "0")}`, book: self.id }))
+        )
+      )
+    ),
+    read: on.stream(
+      { output: Schema.String, from: ({ self }) => Load.many(Page, { book: self.id }) },
+      ({ row }) => `${row.id} ${"x".repeat(50_000)}`
+    ),
+    remove: on.destroy({})
+  })
+})
+const registry = Registry.make({ resources: [Book, Page] })
+
+let read = 0
+const counting = Tracer.make({
+  span: (options) => {
+    if (options.name === "Book.read") read++
+    return new Tracer.NativeSpan(options)
+  }
+})
+
+const open = (url: string, token: string) =>
+  Effect.promise(
+    () =>
+      new Promise<IncomingMessage>((resolve, reject) =>
+        request(url, { headers: { authorization: `Bearer ${token}` } }, resolve)
+          .on("error", reject)
+          .end()
+      )
+  )
+
+/** The book with so many pages, which the first who asks for it writes. */
+let written: string | undefined
+
+const book = Effect.gen(function* () {
+  const { admin, call, url } = yield* Api
+  if (written === undefined) {
+    written = String((yield* call("POST", "/api/v1/books", { body: {} })).json.id)
+    assert.strictEqual((yield* call("POST", `/api/v1/books/${written}/write`, { body: {} })).status, 204)
+  }
+  read = 0
+  const path = `/api/v1/books/${written}`
+  return { path, response: open(`${url}${path}/read`, admin) }
+})
+
+/** Waits until no more pages are read. */
+const settled = Effect.gen(function* () {
+  let before = -1
+  while (before !== read) {
+    before = read
+    yield* Effect.sleep(150)
+  }
+  return read
+})
+
+it.layer(layerOf(registry).pipe(Layer.provideMerge(Layer.succeed(Tracer.Tracer, counting))), {
+  excludeTestServices: true
+})("a stream", (it) => {
+  it.effect("waits for a caller that does not read, goes on with one that does, and gives all rows in order", () =>
+    Effect.gen(function* () {
+      const { response } = yield* book
+      const answer = yield* response
+      assert.strictEqual(answer.headers["content-type"], "application/x-ndjson")
+      assert.isBelow(yield* settled, 4)
+      const lines = yield* Effect.promise(async () => {
+        const beginnings: Array<string> = []
+        for await (const line of createInterface({ input: answer })) beginnings.push(line.slice(0, 60))
+        return beginnings
+      })
+      assert.strictEqual(lines.length, pages)
+      assert.deepStrictEqual(lines, lines.toSorted())
+      assert.strictEqual(read, Math.ceil(pages / 200))
+    })
+  )
+
+  it.effect("stops where the caller hangs up", () =>
+    Effect.gen(function* () {
+      const { response } = yield* book
+      const answer = yield* response
+      answer.destroy()
+      assert.isBelow(yield* settled, 4)
+    })
+  )
+
+  it.effect("breaks off where a later page is refused, and is refused as a problem where the first is", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Api
+      const { path, response } = yield* book
+      const answer = yield* response
+      assert.isBelow(yield* settled, 4)
+      assert.strictEqual((yield* call("DELETE", path)).status, 204)
+      const ended = yield* Effect.promise(async () => {
+        try {
+          for await (const _ of answer);
+          return "complete"
+        } catch (error) {
+          return (error as NodeJS.ErrnoException).code
+        }
+      })
+      assert.strictEqual(ended, "ECONNRESET")
+      const refused = yield* call("GET", `${path}/read`)
+      assert.strictEqual(refused.status, 404)
+      assert.strictEqual(refused.json.tag, "NotFound")
+    })
+  )
+})
