@@ -119,6 +119,8 @@ const describeMigrations = (config: string) =>
   }).pipe(Effect.provide(AdminSql.layerConfig))
 
 const describeRestate = Effect.gen(function* () {
+  const runtime = yield* Config.String("RUNTIME").pipe(Config.withDefault("restate"))
+  if (runtime === "postgres") return "not needed, as RUNTIME is postgres"
   const adminUrl = yield* Config.String("RESTATE_ADMIN_URL")
   yield* RestateAdmin.health(adminUrl)
   return `healthy at ${adminUrl}`

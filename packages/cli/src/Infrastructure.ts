@@ -61,6 +61,10 @@ const startRestate = Effect.fnUntraced(function* (
   environment: { readonly [name: string]: string | undefined },
   progress: Progress
 ) {
+  if (environment["RUNTIME"] === "postgres") {
+    yield* progress("Restate: not needed, as RUNTIME is postgres")
+    return {}
+  }
   if (environment["RESTATE_INGRESS_URL"] !== undefined) {
     yield* progress("Restate: the one that RESTATE_INGRESS_URL names")
     return {}

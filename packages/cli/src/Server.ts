@@ -1,5 +1,5 @@
 /**
- * Where a whole application is put together, from configuration: the store over PostgreSQL, the runtime over Restate,
+ * Where a whole application is put together, from configuration: the store over PostgreSQL, the runtime over Restate or PostgreSQL,
  * and HTTP in front. This file and its like in a host app are the only places that provide layers.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -10,6 +10,7 @@ import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import type * as Registry from "@tenon/core/Registry"
 import * as Receipts from "@tenon/core/Receipts"
 import * as Repository from "@tenon/core/Repository"
+import type { Runtime } from "@tenon/core/Runtime"
 import * as Auth from "@tenon/http/Auth"
 import * as HttpApp from "@tenon/http/HttpApp"
 import type * as Jwt from "@tenon/http/Jwt"
@@ -18,6 +19,7 @@ import * as RestateEndpoint from "@tenon/restate/RestateEndpoint"
 import * as RuntimeRestate from "@tenon/restate/RuntimeRestate"
 import * as SlipRepository from "@tenon/routing-slip/SlipRepository"
 import * as ApiKeysSql from "@tenon/sql/ApiKeysSql"
+import * as RuntimeSql from "@tenon/sql/RuntimeSql"
 import * as SchemaGuard from "@tenon/sql/SchemaGuard"
 import * as StoreSql from "@tenon/sql/StoreSql"
 import * as TenantSql from "@tenon/sql/TenantSql"
@@ -103,6 +105,31 @@ const databaseCheck = Layer.effectDiscard(
   })
 )
 
+const onRestate = Layer.merge(RuntimeRestate.layerConfig, RestateEndpoint.layerConfig)
+
+const onPostgres = Layer.unwrap(
+  Effect.gen(function* () {
+    return RuntimeSql.layer({
+      concurrency: yield* Config.Int("RUNTIME_CONCURRENCY").pipe(Config.withDefault(100))
+    })
+  })
+)
+
+type RuntimeLayer = Layer.Layer<
+  Runtime,
+  Layer.Error<typeof onRestate | typeof onPostgres>,
+  Layer.Services<typeof onRestate | typeof onPostgres>
+>
+
+/** Where durable actions and workflows run, as `RUNTIME` says: `restate`, or `postgres` for a host without Restate. */
+const runtimeLayer = Layer.unwrap(
+  Effect.gen(function* () {
+    const runtime = yield* Config.Literals(["restate", "postgres"], "RUNTIME").pipe(Config.withDefault("restate"))
+    const layer: RuntimeLayer = runtime === "restate" ? onRestate : onPostgres
+    return layer
+  })
+)
+
 /** The application: everything that serves, until its scope closes. */
 export const layer = (config: TenonConfig) => {
   const { registry, title, workflows } = config
@@ -110,8 +137,7 @@ export const layer = (config: TenonConfig) => {
     Layer.provideMerge(httpServerLayer),
     Layer.provideMerge(Interpreter.layer),
     Layer.provide(authLayer),
-    Layer.provide(RuntimeRestate.layerConfig),
-    Layer.provideMerge(RestateEndpoint.layerConfig),
+    Layer.provide(runtimeLayer),
     Layer.provide([Executor.layer(registry), workflows, FetchHttpClient.layer]),
     Layer.provideMerge(Repository.layer),
     Layer.provideMerge(ReadinessChecks.layer),

@@ -2,7 +2,8 @@
  * What a long-running program can do that survives a crash: every step is done once and its result kept; a program
  * that starts again finds the results of what it has done and goes on from there.
  *
- * Implementations: `RuntimeMemory` (a journal in this process) and `DurableRestate` of `@tenon/restate`.
+ * Implementations: `RunAttempt`, over the journal of a `RunStore` (in memory or PostgreSQL), and `DurableRestate` of
+ * `@tenon/restate`.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"

@@ -26,7 +26,8 @@ import * as RunBody from "./RunBody.ts"
 import { newId, random, RunClock, seeded } from "./RunClock.ts"
 import type { Kind, Operation } from "./RunJournal.ts"
 import * as RunOperations from "./RunOperations.ts"
-import { type ClaimedRun, type Mail, signalName, type Write } from "./RunStore.ts"
+import type { ClaimedRun, Mail, Write } from "./RunStore.ts"
+import { signalName } from "./RunJournal.ts"
 import { foreign, RunTurns } from "./RunTurns.ts"
 import * as StepResult from "./StepResult.ts"
 import type { Implementation } from "./Workflow.ts"
@@ -272,7 +273,7 @@ class Attempt<E> {
 
   #deliver(delivery: Delivery): Effect.Effect<void> {
     return this.#turns.now(() => {
-      const [kind, name] = describe(delivery)
+      const [kind, name] = RunOperations.nameOf(delivery)
       const index = this.#begin(kind, name)
       if (this.#known.has(index)) return
       const at = this.#clock.currentTimeMillisUnsafe()
@@ -457,16 +458,5 @@ class Attempt<E> {
       operations: this.#sent.map(({ operation }) => operation),
       deliveries: this.#sent
     }
-  }
-}
-
-const describe = (delivery: Delivery): readonly [Kind, string] => {
-  switch (delivery._tag) {
-    case "Send":
-      return ["send", `${delivery.resource}.${delivery.action}`]
-    case "StartWorkflow":
-      return ["start", delivery.workflow]
-    case "Signal":
-      return ["notify", `${delivery.workflow}.${signalName(delivery.signal, delivery.id)}`]
   }
 }

@@ -71,3 +71,6 @@ export class RunJournal extends Context.Service<
     ) => Effect.Effect<void, Unavailable>
   }
 >()("@tenon/core/RunJournal") {}
+
+/** A signal's name in the journal: no name of a signal has a slash, so no two signals share one. */
+export const signalName = (name: string, id: string | undefined): string => (id === undefined ? name : `${name}/${id}`)

@@ -8,6 +8,7 @@ import * as Decision from "./Decision.ts"
 import { Durable } from "./Durable.ts"
 import type { ActionFailure } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
+import { type Kind, signalName } from "./RunJournal.ts"
 import * as Undeliverable from "./Undeliverable.ts"
 
 /** What a runtime makes durable. Each is numbered when it begins. */
@@ -74,4 +75,16 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
         )
       )
   })
+}
+
+/** How the journal names a delivery. */
+export const nameOf = (delivery: Delivery): readonly [Kind, string] => {
+  switch (delivery._tag) {
+    case "Send":
+      return ["send", `${delivery.resource}.${delivery.action}`]
+    case "StartWorkflow":
+      return ["start", delivery.workflow]
+    case "Signal":
+      return ["notify", `${delivery.workflow}.${signalName(delivery.signal, delivery.id)}`]
+  }
 }

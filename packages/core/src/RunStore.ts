@@ -144,6 +144,3 @@ export interface Held {
 
 /** A run's identity as one text. */
 export const textOf = ({ key, tenantId, workflow }: RunKey): string => JSON.stringify([tenantId, workflow, key])
-
-/** A signal's name in the journal: no name of a signal has a slash, so no two signals share one. */
-export const signalName = (name: string, id: string | undefined): string => (id === undefined ? name : `${name}/${id}`)

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { Actor } from "./Actor.ts"
 import type { Delivery } from "./Invocation.ts"
-import type { Operation, RunJournal, RunKey, Standing, Status } from "./RunJournal.ts"
+import { type Operation, type RunJournal, type RunKey, signalName, type Standing, type Status } from "./RunJournal.ts"
 import {
   type Claim,
   LeaseLost,
@@ -12,7 +12,6 @@ import {
   type NewRun,
   type RunStore,
   type Signal,
-  signalName,
   textOf,
   type Write
 } from "./RunStore.ts"
@@ -27,6 +26,8 @@ interface Kept {
   beganAt: number | undefined
   failures: number
   cancelled: boolean
+  /** The newest write, which may be asked for again. */
+  last: Write | undefined
   readonly operations: Array<Operation>
 }
 
@@ -128,6 +129,7 @@ export const make = (
           beganAt: undefined,
           failures: 0,
           cancelled: false,
+          last: undefined,
           operations: []
         }
         runs.set(textOf(run), kept)
@@ -184,9 +186,11 @@ export const make = (
     write: (claim, offset, write) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const kept = heldBy(claim)
+        if (runs.get(textOf(claim))?.last === write) return Effect.void
         if (kept === undefined || (write.operations.length > 0 && kept.operations.length !== offset)) {
           return Effect.fail(new LeaseLost({ run: textOf(claim) }))
         }
+        kept.last = write
         apply(kept, write, now)
         return Effect.forEach(write.deliveries, ({ delivery, id }) => deliver(kept.run.actor, delivery, id), {
           discard: true

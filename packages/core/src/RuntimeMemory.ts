@@ -95,20 +95,17 @@ export const layerWith = (
           : lockOf(invocation.actor.tenantId, invocation.resource, invocation.key).withPermits(1)(attempt)
       }
 
-      const carryOut = (actor: Actor, delivery: Delivery, id: string): Effect.Effect<void, unknown> => {
-        switch (delivery._tag) {
-          case "Send": {
-            const { action, delayMillis, input, key, resource } = delivery
-            return Effect.delay(
-              runObject(id, { resource, action, key, input, actor, origin: "internal" }),
-              delayMillis
-            ).pipe(Effect.asVoid)
-          }
-          case "StartWorkflow":
-            return engine.start(actor, delivery)
-          case "Signal":
-            return engine.signal(actor, delivery)
-        }
+      const performLater = (actor: Actor, send: Extract<Delivery, { readonly _tag: "Send" }>, id: string) => {
+        const { action, delayMillis, input, key, resource } = send
+        return runObject(id, { resource, action, key, input, actor, origin: "internal" }).pipe(
+          Effect.delay(delayMillis),
+          Effect.tapCause((cause) =>
+            Effect.logError("A delivery failed for good", `${resource}.${action}`, Cause.pretty(cause))
+          ),
+          Effect.ignore,
+          Effect.forkIn(scope),
+          Effect.asVoid
+        )
       }
 
       const deliver = (actor: Actor, delivery: Delivery, id: string): Effect.Effect<void> =>
@@ -116,14 +113,14 @@ export const layerWith = (
           const unique = JSON.stringify([actor.tenantId, id])
           if (accepted.has(unique)) return Effect.void
           accepted.add(unique)
-          return carryOut(actor, delivery, id).pipe(
-            Effect.tapCause((cause) =>
-              Effect.logError("A delivery failed for good", delivery._tag, Cause.pretty(cause))
-            ),
-            Effect.ignore,
-            Effect.forkIn(scope),
-            Effect.asVoid
-          )
+          switch (delivery._tag) {
+            case "Send":
+              return performLater(actor, delivery, id)
+            case "StartWorkflow":
+              return Effect.orDie(engine.start(actor, delivery))
+            case "Signal":
+              return Effect.orDie(engine.signal(actor, delivery))
+          }
         })
 
       const { journal, store } = RunStoreMemory.make(deliver)

@@ -1,7 +1,9 @@
 /** `Durable` over a Restate workflow: what a run of a program can do that survives a crash. */
 import type * as restate from "@restatedev/restate-sdk"
 import { Durable, type StepOptions } from "@tenon/core/Durable"
+import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { NewId } from "@tenon/core/NewId"
+import { type Kind, signalName } from "@tenon/core/RunJournal"
 import { newId, random, RunClock } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
 import * as StepResult from "@tenon/core/StepResult"
@@ -23,7 +25,7 @@ import * as Handler from "./Handler.ts"
 import { RunDriver } from "./RunDriver.ts"
 import * as RunTracer from "./RunTracer.ts"
 import * as SignedContext from "./SignedContext.ts"
-import * as Target from "./Target.ts"
+import type { RunMirror } from "./RunMirror.ts"
 import * as WireError from "./WireError.ts"
 
 const decoder = new TextDecoder()
@@ -34,23 +36,49 @@ export interface Run {
   readonly verified: SignedContext.Verified
   readonly key: string
   readonly input: unknown
+  readonly mirror: RunMirror
 }
 
 /** One attempt of a run: the program from its start, over what the journal already holds. */
 export const attempt = (
   setting: Handler.Setting,
   implementation: Implementation,
-  { ctx, input, key, verified }: Run
+  { ctx, input, key, mirror, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
   const driver = new RunDriver<void, unknown>()
-  const clock = new RunClock(claims.at, (_, millis) => driver.await(() => ctx.sleep(millis)))
+  const clock = new RunClock(claims.at, (until, millis) =>
+    told(
+      "sleep",
+      "",
+      () => driver.await(() => ctx.sleep(millis)),
+      () => ({ at: until, outcome: null })
+    )
+  )
   const draw = () => ctx.rand.random()
   const ended = ctx.request().attemptCompletedSignal
   const tracer = RunTracer.reporting(setting.context)
   const sendTrace = RunTracer.ofSends(claims.id, claims.trace)
   let performed: Array<string> = []
   let sends = 0
+
+  /** Tells of an operation that comes to a result. */
+  const told = <A, E>(
+    kind: Kind,
+    name: string,
+    operation: () => Effect.Effect<A, E>,
+    ending: (value: A) => { readonly at: number; readonly outcome: Schema.Json }
+  ): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      const begun = mirror.begin(kind, name, clock.currentTimeMillisUnsafe())
+      return Effect.tap(operation(), (value) =>
+        Effect.sync(() => {
+          const { at, outcome } = ending(value)
+          mirror.end(begun, at, outcome)
+        })
+      )
+    })
+  const now = (outcome: Schema.Json) => ({ at: clock.currentTimeMillisUnsafe(), outcome })
 
   const perform = async <A, E, R>(
     name: string,
@@ -100,33 +128,53 @@ export const attempt = (
         Effect.contextWith((context: Context.Context<Effect.Services<typeof effect>>) =>
           Effect.suspend(() => {
             const interruption = new AbortController()
-            return driver
-              .await(() =>
+            const run = () =>
+              driver.await(() =>
                 ctx.run(name, () => perform(name, effect, options, context, interruption.signal), Attempt.retry)
               )
-              .pipe(
-                Effect.onInterrupt(() => Effect.sync(() => interruption.abort())),
-                Effect.flatMap((result) => {
-                  clock.advance(result.at)
-                  return StepResult.decode(result, options)
-                })
-              )
+            return told("step", name, run, ({ at, ...outcome }) => ({ at, outcome: outcome as Schema.Json })).pipe(
+              Effect.onInterrupt(() => Effect.sync(() => interruption.abort())),
+              Effect.flatMap((result) => {
+                clock.advance(result.at)
+                return StepResult.decode(result, options)
+              })
+            )
           })
         ),
       sleep: (duration) => clock.sleep(duration),
-      signal: (name, id) => driver.await(() => ctx.promise<Schema.Json>(Target.promiseOf(name, id)).get()),
+      signal: (name, id) => {
+        const both = signalName(name, id)
+        return told("signal", both, () => driver.await(() => ctx.promise<Schema.Json>(both).get()), now)
+      },
       deliver: (delivery) =>
-        driver.turns.now(() => Handler.send(setting, ctx, claims.actor, delivery, following(), keyId)),
-      call: (action, invocation) =>
-        driver
-          .await(
-            () => Handler.call(setting, ctx, invocation, following(), keyId),
-            (terminal) => {
-              const failure = WireError.fromTerminal(terminal, action.errors)
-              return failure === undefined ? Effect.die(terminal) : Effect.fail(failure)
-            }
+        driver.turns.now(() => {
+          const [kind, name] = RunOperations.nameOf(delivery)
+          const at = clock.currentTimeMillisUnsafe()
+          mirror.end(mirror.begin(kind, name, at), at, null)
+          Handler.send(setting, ctx, claims.actor, delivery, following(), keyId)
+        }),
+      call: (action, invocation) => {
+        const answered = () =>
+          driver
+            .await(
+              () => Handler.call(setting, ctx, invocation, following(), keyId),
+              (terminal) => {
+                const failure = WireError.fromTerminal(terminal, action.errors)
+                return failure === undefined ? Effect.die(terminal) : Effect.fail(failure)
+              }
+            )
+            .pipe(
+              Effect.map((bytes) => (JSON.parse(decoder.decode(bytes)) as ActionHandler.Answer).result),
+              Effect.result
+            )
+        return told("call", `${action.resource}.${action.name}`, answered, (result) =>
+          now(
+            Result.isSuccess(result)
+              ? { value: result.success }
+              : { refused: ErrorBoundary.encode(result.failure, action.errors) as unknown as Schema.Json }
           )
-          .pipe(Effect.map((bytes) => (JSON.parse(decoder.decode(bytes)) as ActionHandler.Answer).result))
+        ).pipe(Effect.flatMap(Effect.fromResult))
+      }
     }
   )
 

@@ -4,6 +4,7 @@ import type { Actor } from "@tenon/core/Actor"
 import { Checkpoint, type Point } from "@tenon/core/Checkpoint"
 import type { Executor } from "@tenon/core/Executor"
 import type { Delivery, Invocation } from "@tenon/core/Invocation"
+import type { RunJournal } from "@tenon/core/RunJournal"
 import type { Workflows } from "@tenon/core/Workflow"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -18,6 +19,8 @@ export interface Setting {
   readonly keys: ContextKeys
   readonly executor: Executor["Service"]
   readonly workflows: Workflows["Service"]
+  /** Where runs are told of; `undefined` where nobody keeps that. */
+  readonly journal: RunJournal["Service"] | undefined
   /** The context of the layer that serves the handlers; steps run in it. */
   readonly context: Context.Context<never>
   /** Called at a checkpoint; `undefined` where nobody listens, so that it costs nothing. */

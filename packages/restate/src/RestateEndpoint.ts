@@ -6,6 +6,7 @@ import * as NodeHttp2 from "node:http2"
 import type * as NodeNet from "node:net"
 import * as restate from "@restatedev/restate-sdk"
 import { Executor } from "@tenon/core/Executor"
+import { RunJournal } from "@tenon/core/RunJournal"
 import { Workflows } from "@tenon/core/Workflow"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -154,7 +155,10 @@ const keepRegistered = Effect.fnUntraced(function* (
   return register
 })
 
-/** Serves the executor's resources and the programs of workflows, and registers them with Restate. */
+/**
+ * Serves the executor's resources and the programs of workflows, and registers them with Restate. Where there is a
+ * `RunJournal`, runs are told of there.
+ */
 export const layer = (
   options: Options
 ): Layer.Layer<
@@ -172,6 +176,7 @@ export const layer = (
         keys: options.keys,
         executor,
         workflows,
+        journal: Option.getOrUndefined(yield* Effect.serviceOption(RunJournal)),
         context,
         reached: Handler.listener(context)
       }

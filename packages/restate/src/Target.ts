@@ -36,10 +36,6 @@ export const ofAction = (
   key: keyOf(tenantId, action.key)
 })
 
-/** The durable promise of a signal. No handler's name has a slash, so no two signals share one. */
-export const promiseOf = (signal: string, id: string | undefined): string =>
-  id === undefined ? signal : `${signal}/${id}`
-
 /** A workflow's run. */
 export const ofRun = ({ key, tenantId, workflow }: RunKey): Target => ({
   service: workflow,

@@ -1,6 +1,8 @@
 /** What Restate serves for a workflow: `run`, which runs its program once per key, and a handler for each signal. */
 import * as restate from "@restatedev/restate-sdk"
 import { isCrash } from "@tenon/core/Checkpoint"
+import * as RunBody from "@tenon/core/RunBody"
+import { signalName, type Status } from "@tenon/core/RunJournal"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
@@ -9,6 +11,7 @@ import * as Schema from "effect/Schema"
 import * as DurableRestate from "./DurableRestate.ts"
 import * as Handler from "./Handler.ts"
 import * as JsonSerde from "./JsonSerde.ts"
+import { RunMirror } from "./RunMirror.ts"
 import * as ServiceOptions from "./ServiceOptions.ts"
 import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
@@ -36,40 +39,58 @@ export const make = (
     const input = decodeInput(JSON.parse(decoder.decode(body)))
     if (Option.isNone(input))
       throw new restate.TerminalError(`The input of ${workflow.name} does not fit`, { errorCode: 400 })
-    const { id } = ctx.request()
+    const { attemptCompletedSignal, id } = ctx.request()
+    const { tenantId } = verified.claims.actor
+    const mirror = new RunMirror(setting.journal, setting.context, { tenantId, workflow: workflow.name, key })
+    const suspended = () => mirror.stand({ status: "waiting", problem: undefined })
+    attemptCompletedSignal.addEventListener("abort", suspended, { once: true })
     const exit = await DurableRestate.attempt(setting, implementation, {
       ctx,
       verified,
       key,
-      input: input.value
+      input: input.value,
+      mirror
     }).catch((defect: unknown) => Exit.die(defect))
+    attemptCompletedSignal.removeEventListener("abort", suspended)
     if (Exit.isSuccess(exit)) {
       defects.delete(id)
+      mirror.stand({ status: "done", problem: undefined })
       return null
     }
     const problem = Cause.squash(exit.cause)
-    if (problem instanceof restate.TerminalError) throw problem
+    const failed = (status: Status) => mirror.stand({ status, problem: RunBody.wordsOf(problem) })
+    if (problem instanceof restate.TerminalError) {
+      failed(problem instanceof restate.CancelledError ? "cancelled" : "failed")
+      throw problem
+    }
     if (Cause.hasDies(exit.cause)) {
-      if (!isCrash(problem)) await onDefect(id)
+      const paused = !isCrash(problem) && (await onDefect(id))
+      failed(paused || problem instanceof restate.PauseError ? "paused" : "waiting")
       throw problem instanceof Error ? problem : new Error(String(problem))
     }
-    if (Cause.hasFails(exit.cause)) throw WireError.toTerminal(problem)
+    if (Cause.hasFails(exit.cause)) {
+      failed("failed")
+      throw WireError.toTerminal(problem)
+    }
+    mirror.stand({ status: "cancelled", problem: undefined })
     throw new restate.CancelledError()
   }
 
-  const onDefect = async (id: string): Promise<void> => {
+  /** Whether the run was paused. */
+  const onDefect = async (id: string): Promise<boolean> => {
     const count = (defects.get(id) ?? 0) + 1
     if (defects.size > 10_000) defects.clear()
     defects.set(id, count)
-    if (count < defectAttempts) return
+    if (count < defectAttempts) return false
     defects.delete(id)
     await pause(id)
+    return true
   }
 
   const signal = (name: string) => async (ctx: restate.WorkflowSharedContext, body: Uint8Array) => {
     const { claims } = Handler.verified(setting, ctx, body)
     try {
-      await ctx.promise<Schema.Json>(Target.promiseOf(name, claims.signal)).resolve(JSON.parse(decoder.decode(body)))
+      await ctx.promise<Schema.Json>(signalName(name, claims.signal)).resolve(JSON.parse(decoder.decode(body)))
     } catch (error) {
       // The first of a name and id counts; what came after it, Restate refuses.
       if (!(error instanceof restate.TerminalError) || error instanceof restate.CancelledError) throw error

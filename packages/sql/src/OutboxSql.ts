@@ -96,7 +96,7 @@ export const signalOf = (sql: TenantSql["Service"]): Latch.Latch => {
 /** How often other processes' deliveries are looked for. */
 const pollMillis = 1000
 
-/** Deliveries to how many objects are carried out at once. */
+/** How many deliveries that have nothing to do with each other are carried out at once. */
 const concurrency = 8
 
 /** How long a claimed delivery is hidden from other relays. */
@@ -120,7 +120,7 @@ with due as materialized (
 )
 update tenon.outbox as o set due_at = clock_timestamp() + make_interval(secs => $2), attempts = o.attempts + 1
 from ready as r where o.tenant_id = r.tenant_id and o.id = r.id
-returning o.id::text as id, o.tenant_id, o.object, o.actor, o.body, o.attempts::int as attempts`
+returning o.id::text as id, o.tenant_id, o.object, o.actor, o.body, o.attempts::int as attempts, o.created_at::text as committed`
 
 /** In how many milliseconds the next one is due. */
 const nextDue =
@@ -149,6 +149,8 @@ interface Claimed {
   readonly tenantId: string
   readonly object: string
   readonly attempts: number
+  /** The beginning of the transaction that wrote it, to the microsecond. */
+  readonly committed: string
   readonly row: Row
 }
 
@@ -179,6 +181,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
                 tenantId: String(row["tenant_id"]),
                 object: String(row["object"]),
                 attempts: Number(row["attempts"]),
+                committed: String(row["committed"]),
                 row
               }))
               .toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1))
@@ -212,30 +215,29 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
                 ...(left.size > 0 ? [over(release, [...left])] : [])
               ])
         )
-        /** Those to one object, in order, until one fails. */
         const deliverSome = Effect.fnUntraced(function* (some: ReadonlyArray<Claimed>) {
+          const failedObjects = new Set<string>()
           for (const each of some) {
+            if (failedObjects.has(objectOf(each))) continue
             const exit = yield* one(each)
-            if (Exit.isSuccess(exit)) {
-              delivered.push(each)
-              left.delete(each)
-              continue
+            if (Exit.isSuccess(exit)) delivered.push(each)
+            else {
+              if (Cause.hasInterrupts(exit.cause)) return yield* Effect.interrupt
+              failedObjects.add(objectOf(each))
+              const cause = Cause.squash(exit.cause)
+              const why = asFailure(cause)
+              failure = why
+              const forGood = !(cause instanceof Failure.Unavailable) && each.attempts >= maxAttempts
+              ends.push({ sql: forGood ? setAside : postpone, params: [each.tenantId, each.id, wordsFor(why)] })
+              yield* (forGood ? Effect.logError : Effect.logWarning)(
+                forGood ? "A delivery is set aside" : "A delivery failed and waits",
+                why.message
+              ).pipe(Effect.annotateLogs({ outbox: each.id, object: each.object, attempts: each.attempts }))
             }
-            if (Cause.hasInterrupts(exit.cause)) return yield* Effect.interrupt
-            const cause = Cause.squash(exit.cause)
-            const why = asFailure(cause)
-            failure = why
-            const forGood = !(cause instanceof Failure.Unavailable) && each.attempts >= maxAttempts
-            ends.push({ sql: forGood ? setAside : postpone, params: [each.tenantId, each.id, wordsFor(why)] })
             left.delete(each)
-            yield* (forGood ? Effect.logError : Effect.logWarning)(
-              forGood ? "A delivery is set aside" : "A delivery failed and waits",
-              why.message
-            ).pipe(Effect.annotateLogs({ outbox: each.id, object: each.object, attempts: each.attempts }))
-            return
           }
         })
-        const deliverAll = Effect.forEach(byObject(rows), deliverSome, { concurrency, discard: true })
+        const deliverAll = Effect.forEach(related(rows), deliverSome, { concurrency, discard: true })
         yield* Effect.onInterrupt(deliverAll, () => Effect.ignore(settle))
         yield* settle
         if (rows.length === limit) added.openUnsafe()
@@ -251,12 +253,28 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
     })
   )
 
+const objectOf = ({ object, tenantId }: Claimed) => JSON.stringify([tenantId, object])
+
+/**
+ * Deliveries that must stay in order, together: those to one object, and those of one commit, as the first may be what
+ * the second's receiver builds on.
+ */
+const related = (rows: ReadonlyArray<Claimed>): ReadonlyArray<ReadonlyArray<Claimed>> => {
+  const groups = new Map<string, Array<Claimed>>()
+  for (const row of rows) {
+    const names = [objectOf(row), JSON.stringify([row.tenantId, "", row.committed])]
+    const before = names.flatMap((name) => groups.get(name) ?? [])
+    const joined = [...new Set([...before, row])].toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1))
+    const members = new Set(
+      joined.flatMap((each) => [objectOf(each), JSON.stringify([each.tenantId, "", each.committed])])
+    )
+    for (const name of members) groups.set(name, joined)
+  }
+  return [...new Set(groups.values())]
+}
+
 const traceOf = (body: unknown): string | undefined =>
   Predicate.hasProperty(body, "trace") && typeof body.trace === "string" ? body.trace : undefined
-
-const byObject = (rows: ReadonlyArray<Claimed>): ReadonlyArray<ReadonlyArray<Claimed>> => [
-  ...Map.groupBy(rows, ({ object, tenantId }) => JSON.stringify([tenantId, object])).values()
-]
 
 // Both keys: ids are unique by themselves, and the tenant comes first in the index.
 const over = (sql: string, rows: ReadonlyArray<Claimed>): Statement => ({

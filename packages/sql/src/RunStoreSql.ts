@@ -8,7 +8,7 @@
  */
 import type { Actor } from "@tenon/core/Actor"
 import { Unavailable } from "@tenon/core/Failure"
-import type { RunKey } from "@tenon/core/RunJournal"
+import { type RunKey, signalName } from "@tenon/core/RunJournal"
 import {
   type Claim,
   type ClaimedRun,
@@ -17,7 +17,6 @@ import {
   type Mail,
   type Next,
   RunStore,
-  signalName,
   textOf,
   type Write
 } from "@tenon/core/RunStore"

@@ -10,6 +10,7 @@ import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import * as Registry from "@tenon/core/Registry"
 import type { Receipts } from "@tenon/core/Receipts"
 import type { RowStore } from "@tenon/core/RowStore"
+import { RunJournal } from "@tenon/core/RunJournal"
 import { seeded } from "@tenon/core/RunClock"
 import { Runtime } from "@tenon/core/Runtime"
 import type { Outbox, UnitOfWork } from "@tenon/core/UnitOfWork"
@@ -17,6 +18,7 @@ import * as Workflow from "@tenon/core/Workflow"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 import * as RunPrograms from "./RunPrograms.ts"
 import * as Testing from "./Testing.ts"
@@ -85,28 +87,78 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
   )
   const pass = (millis: number) => (test ? TestClock.adjust(millis) : Effect.sleep(millis))
 
-  const run = Effect.fnUntraced(function* (seed: number) {
-    const runtime = yield* Runtime
-    const actor = Testing.actor({ tenantId: "law programs" })
-    const key = `${name} ${seed}`
-    const workflow = RunPrograms.Generated.name
-    RunPrograms.notes.set(key, { attempts: [], end: undefined })
-    const unit = test ? 10 : 4
-    const input = { seed: String(seed), unit }
-    yield* runtime.deliver(actor, { _tag: "StartWorkflow", workflow, key, input, delayMillis: 0 }, `start ${key}`)
-    for (const id of RunPrograms.given) {
-      yield* pass(3 * unit)
-      yield* runtime.deliver(
+  const actor = Testing.actor({ tenantId: "law programs" })
+  const workflow = RunPrograms.Generated.name
+  const unit = test ? 10 : 4
+
+  const start = (key: string, seed: string) =>
+    Effect.flatMap(Runtime, (runtime) => {
+      RunPrograms.notes.set(key, { attempts: [], end: undefined })
+      const input = { seed, unit }
+      return runtime.deliver(actor, { _tag: "StartWorkflow", workflow, key, input, delayMillis: 0 }, `start ${key}`)
+    })
+
+  const give = (key: string, id: string) =>
+    Effect.flatMap(Runtime, (runtime) =>
+      runtime.deliver(
         actor,
         { _tag: "Signal", workflow, key, signal: "given", id, payload: `word ${id}` },
         `give ${key} ${id}`
       )
+    )
+
+  /** Looks until it holds, and gives what was seen last. */
+  const eventually = Effect.fnUntraced(function* <A, E3, R>(
+    look: Effect.Effect<A, E3, R>,
+    holds: (seen: A) => boolean
+  ) {
+    let seen = yield* look
+    for (let times = 0; !holds(seen) && times < 1500; times++) {
+      yield* pass(test ? 20 : 10)
+      seen = yield* look
     }
-    const written = RunPrograms.notes.get(key)
-    for (let waited = 0; written?.end === undefined && waited < 1500; waited++) yield* pass(test ? 20 : 10)
+    return seen
+  })
+
+  /** The journal tells of every operation once, and of the end. */
+  const isTold = Effect.fnUntraced(function* (key: string) {
+    const journal = yield* Effect.serviceOption(RunJournal)
+    assert.isTrue(Option.isSome(journal), "the runtime or its store must give a RunJournal")
+    if (Option.isNone(journal)) return
+    const id = { tenantId: actor.tenantId, workflow, key }
+    const standing = yield* eventually(journal.value.standing(id), (now) => now?.status === "done")
+    assert.deepStrictEqual(standing, { status: "done", problem: undefined }, key)
+    const operations = yield* journal.value.operations(id)
+    const indexes = operations.map(({ index }) => index)
+    assert.deepStrictEqual(
+      indexes,
+      [...new Set(indexes)].toSorted((a, b) => a - b),
+      key
+    )
+    assert.strictEqual(operations.at(-1)?.name, `${key}:end`)
+    const names = new Set(operations.filter(({ kind }) => kind === "step").map(({ name }) => name))
+    for (const line of RunPrograms.notes.get(key)?.end ?? []) {
+      const [path = "", what] = line.split(" ")
+      if (what === "step") assert.isTrue(names.has(`${key}:${path}`), `${key}: no entry for ${line}`)
+    }
+    for (const { endedAt, startedAt } of operations) assert.isAtLeast(endedAt, startedAt)
+  })
+
+  const run = Effect.fnUntraced(function* (seed: number) {
+    const key = `${name} ${seed}`
+    yield* start(key, String(seed))
+    for (const id of RunPrograms.given) {
+      yield* pass(3 * unit)
+      yield* give(key, id)
+    }
+    const written = yield* eventually(
+      Effect.sync(() => RunPrograms.notes.get(key)),
+      (now) => now?.end !== undefined
+    )
     const wrong = written === undefined ? "it never began" : complaint(written)
     const handed = JSON.stringify(written, undefined, 1)
     assert.isUndefined(wrong, `seed ${seed}: ${wrong}\n${handed}`)
+    yield* isTold(key)
     return written?.attempts.length ?? 0
   })
 
@@ -119,6 +171,22 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
   })
 
   it.layer(layer, { timeout: 120_000, excludeTestServices: !test })(`generated programs on ${name}`, (it) => {
+    it.effect("a run is alive from its start to its end, and one that never was is not", () =>
+      Effect.gen(function* () {
+        const runtime = yield* Runtime
+        const key = `${name} alive`
+        const alive = runtime.isAlive({ tenantId: actor.tenantId, workflow, key })
+        assert.isFalse(yield* alive)
+        yield* start(key, RunPrograms.waiting)
+        assert.isTrue(yield* alive)
+        yield* pass(200)
+        assert.isTrue(yield* alive)
+        yield* give(key, RunPrograms.given[0])
+        assert.isFalse(yield* eventually(alive, (now) => !now))
+        assert.isFalse(yield* runtime.isAlive({ tenantId: "another", workflow, key }))
+      })
+    )
+
     it.effect(`${count} of them are handed the same results in the same order at every replay`, () => body, 600_000)
   })
 }

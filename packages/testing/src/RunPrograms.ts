@@ -34,6 +34,9 @@ export const notes = new Map<string, Written>()
 /** The ids under which the driver of a generated run gives it the signal `given`. */
 export const given = ["0", "1", "2"] as const
 
+/** The seed of a program that only waits for the first of those signals. */
+export const waiting = "waiting"
+
 class Refused extends Schema.TaggedError<Refused>()("LawRefused", { path: Schema.String, turn: Schema.Int }) {}
 
 interface World {
@@ -161,7 +164,7 @@ export const implementation = Workflow.implement(
     written.attempts.push(mine)
     const note = (what: string) => Effect.sync(() => void mine.push(what))
     const draw = seeded(seed)
-    yield* branch({ durable, draw, note, unit }, "p", 4)
+    yield* seed === waiting ? durable.signal("given", given[0]) : branch({ durable, draw, note, unit }, "p", 4)
     yield* durable.step(
       `${durable.key}:end`,
       Effect.sync(() => void (written.end = [...mine]))

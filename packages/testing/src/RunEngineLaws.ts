@@ -1,0 +1,399 @@
+/**
+ * What runs owe whoever depends on them, over every store: no worker that lost its lease writes, no run is lost with its
+ * worker, waiting costs nothing, bugs pause, and what is cancelled stops. Engines are made and stopped here at will.
+ */
+import * as Durable from "@tenon/core/Durable"
+import { Unavailable } from "@tenon/core/Failure"
+import * as RunEngine from "@tenon/core/RunEngine"
+import { isAlive, RunJournal, type Status } from "@tenon/core/RunJournal"
+import { type Held, RunStore } from "@tenon/core/RunStore"
+import * as Workflow from "@tenon/core/Workflow"
+import { assert, layer as suiteOf } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Testing from "./Testing.ts"
+
+const Job = Workflow.make("LawJob", { input: {}, signals: { go: Schema.String } })
+
+class Refused extends Schema.TaggedError<Refused>()("LawJobRefused", { why: Schema.String }) {}
+
+type Program = Effect.Effect<unknown, unknown, Durable.Durable>
+
+const actor = Testing.actor({ tenantId: "law jobs" })
+let keys = 0
+
+/** A run of a program of its own. */
+const newRun = () => ({ tenantId: actor.tenantId, workflow: Job.name, key: `job ${++keys}` })
+type Run = ReturnType<typeof newRun>
+
+/** An engine that runs a program until it is stopped, on the store at hand or on one that a test has spoilt. */
+const engine = Effect.fnUntraced(function* (
+  run: Run,
+  program: Program,
+  options: RunEngine.Options = {},
+  spoil: (store: RunStore["Service"]) => RunStore["Service"] = (store) => store
+) {
+  const store = spoil(yield* RunStore)
+  const scope = yield* Scope.make()
+  // Under the run's name, as other tests' engines work from the same store.
+  const workflow = { ...Job, name: run.workflow }
+  const implementation = yield* Workflow.implement(workflow, () => Effect.asVoid(program))
+  const made = yield* RunEngine.make(
+    { store, workflows: new Map([[run.workflow, implementation]]), perform: () => Effect.succeed(null) },
+    { poll: "20 millis", idle: "20 millis", ...options }
+  ).pipe(Scope.provide(scope))
+  yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+  return { ...made, stop: Scope.close(scope, Exit.void) }
+})
+
+const begin = (made: RunEngine.RunEngine, { key, workflow }: Run) =>
+  made.start(actor, { _tag: "StartWorkflow", workflow, key, input: {}, delayMillis: 0 })
+
+const go = (made: RunEngine.RunEngine, { key, workflow }: Run, payload: string) =>
+  made.signal(actor, { _tag: "Signal", workflow, key, signal: "go", payload })
+
+const until = (what: string, holds: () => boolean) =>
+  Effect.suspend(() => (holds() ? Effect.void : Effect.fail("not yet" as const))).pipe(
+    Effect.retry({ times: 1000, schedule: Schedule.spaced("5 millis") }),
+    Effect.catch(() => Effect.die(new Error(`It never came to: ${what}`)))
+  )
+
+const standing = (run: Run) => Effect.flatMap(RunJournal, (journal) => journal.standing(run))
+
+const becomes = Effect.fnUntraced(function* (run: Run, status: Status) {
+  const now = yield* standing(run).pipe(
+    Effect.filterOrFail((each) => each?.status === status, String),
+    Effect.retry({ times: 1000, schedule: Schedule.spaced("5 millis") }),
+    Effect.catch(() => standing(run))
+  )
+  assert.strictEqual(now?.status, status, JSON.stringify(now))
+  return now?.problem
+})
+
+const outcomes = (run: Run) =>
+  Effect.map(
+    Effect.flatMap(RunJournal, (journal) => journal.operations(run)),
+    (operations) => operations.map(({ kind, name, outcome }) => [kind, name, outcome] as const)
+  )
+
+const own = (): Run => {
+  const run = newRun()
+  return { ...run, workflow: `${run.workflow}${keys}` }
+}
+
+const step = (name: string, effect: Effect.Effect<unknown>) =>
+  Effect.flatMap(Durable.Durable, (durable) => durable.step(name, effect as Effect.Effect<Schema.Json>))
+
+/** Declares the tests of an engine over a store. */
+export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | RunJournal, E>): void =>
+  suiteOf(layer, { excludeTestServices: true, timeout: 60_000 })(`runs over ${name}`, (it) => {
+    it.effect("a worker that stalls for longer than its lease writes nothing after another has taken over", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const executed: Array<string> = []
+        const stalled = Promise.withResolvers<void>()
+        const program = (who: string, wait: Effect.Effect<unknown>) =>
+          step(
+            "work",
+            Effect.as(
+              Effect.tap(wait, () => Effect.sync(() => executed.push(who))),
+              who
+            )
+          )
+        // It gives no sign of life, and its own looks at the store never come back.
+        const slow = yield* engine(
+          run,
+          program(
+            "slow",
+            Effect.promise(() => stalled.promise)
+          ),
+          { lease: "150 millis" },
+          (store) => ({
+            ...store,
+            renew: () => Effect.never,
+            look: (): Effect.Effect<ReadonlyArray<Held>> => Effect.never
+          })
+        )
+        yield* begin(slow, run)
+        yield* becomes(run, "running")
+        yield* engine(run, program("quick", Effect.void))
+        yield* becomes(run, "done")
+        stalled.resolve()
+        yield* until("the slow one has done its work", () => executed.length === 2)
+        yield* Effect.sleep(100)
+        assert.deepStrictEqual(executed, ["quick", "slow"])
+        assert.deepStrictEqual(yield* outcomes(run), [["step", "work", { value: "quick" }]])
+        assert.strictEqual((yield* standing(run))?.status, "done")
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a worker that learns that it lost its run aborts what it is in the middle of", () =>
+      Effect.gen(function* () {
+        const run = own()
+        let aborted = false
+        const endless = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (aborted = true)))
+        const slow = yield* engine(run, step("work", endless), { lease: "100 millis" }, (store) => ({
+          ...store,
+          renew: () => Effect.never
+        }))
+        yield* begin(slow, run)
+        yield* becomes(run, "running")
+        yield* engine(run, step("work", Effect.succeed("done")))
+        yield* becomes(run, "done")
+        yield* until("aborted", () => aborted)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a worker that stops gives its runs back at once, and the next goes on where it was", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const executed: Array<string> = []
+        const program = Effect.gen(function* () {
+          yield* step(
+            "first",
+            Effect.sync(() => executed.push("first"))
+          )
+          yield* step(
+            "second",
+            executed.length < 2
+              ? Effect.andThen(
+                  Effect.sync(() => executed.push("cut")),
+                  Effect.never
+                )
+              : Effect.void
+          )
+        })
+        const one = yield* engine(run, program, { lease: "1 hour" })
+        yield* begin(one, run)
+        yield* until("in the second step", () => executed.length === 2)
+        yield* one.stop
+        yield* engine(run, program, { lease: "1 hour" })
+        yield* becomes(run, "done")
+        assert.deepStrictEqual(executed, ["first", "cut"])
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a run that only waits is nobody's, and a signal from elsewhere wakes it", () =>
+      Effect.gen(function* () {
+        const run = own()
+        let attempts = 0
+        const program = Effect.gen(function* () {
+          attempts++
+          const durable = yield* Durable.Durable
+          const word = yield* durable.signal("go")
+          yield* step("heard", Effect.succeed(word))
+        })
+        const made = yield* engine(run, program)
+        yield* begin(made, run)
+        yield* becomes(run, "waiting")
+        yield* until("begun", () => attempts === 1)
+        yield* becomes(run, "waiting")
+        // As another process would: the engine is not told.
+        const store = yield* RunStore
+        yield* store.signal(run, { name: "go", id: undefined, payload: "on" })
+        yield* becomes(run, "done")
+        assert.deepStrictEqual(yield* outcomes(run), [
+          ["signal", "go", "on"],
+          ["step", "heard", { value: "on" }]
+        ])
+        assert.strictEqual(attempts, 2)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a signal that came before its run is not lost, and the first counts", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const program = Effect.flatMap(Durable.Durable, (durable) =>
+          Effect.flatMap(durable.signal("go"), (word) => step("heard", Effect.succeed(word)))
+        )
+        const made = yield* engine(run, program)
+        yield* go(made, run, "early")
+        yield* go(made, run, "late")
+        yield* begin(made, run)
+        yield* begin(made, run)
+        yield* becomes(run, "done")
+        assert.deepStrictEqual((yield* outcomes(run))[1], ["step", "heard", { value: "early" }])
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("more runs than places all come to their end", () =>
+      Effect.gen(function* () {
+        const first = own()
+        let most = 0
+        let now = 0
+        const program = step(
+          "work",
+          Effect.sync(() => void (most = Math.max(most, ++now))).pipe(
+            Effect.andThen(Effect.sleep(5)),
+            Effect.andThen(Effect.sync(() => void now--))
+          )
+        )
+        const made = yield* engine(first, program, { concurrency: 3 })
+        const runs = Array.from({ length: 20 }, (_, index) => ({ ...first, key: `${first.key}/${index}` }))
+        yield* Effect.forEach(runs, (run) => begin(made, run))
+        yield* Effect.forEach(runs, (run) => becomes(run, "done"))
+        assert.isAtMost(most, 3)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a bug is tried a few times and then pauses the run, which goes on when it is resumed", () =>
+      Effect.gen(function* () {
+        for (const where of ["program", "step"]) {
+          const run = own()
+          let tried = 0
+          let buggy = true
+          const bug = Effect.sync(() => {
+            tried++
+            if (buggy) throw new Error("a bug in the job")
+            return "mended"
+          })
+          const made = yield* engine(run, where === "step" ? step("work", bug) : bug)
+          yield* begin(made, run)
+          assert.include(yield* becomes(run, "paused"), "a bug in the job")
+          assert.strictEqual(tried, 3, where)
+          assert.isTrue(isAlive((yield* standing(run))?.status))
+          buggy = false
+          yield* made.resume(run)
+          yield* becomes(run, "done")
+        }
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a program that waits for what is not durable is paused and told so", () =>
+      Effect.gen(function* () {
+        const timer = Effect.promise(() => new Promise((done) => setTimeout(done, 10)))
+        const sleep = Effect.flatMap(Durable.Durable, (durable) => durable.sleep("1 minute"))
+        const programs: ReadonlyArray<Program> = [
+          timer,
+          Effect.all([sleep, timer], { concurrency: "unbounded" }),
+          Effect.flatMap(Durable.Durable, (durable) => durable.step("outer", durable.sleep(1)))
+        ]
+        for (const program of programs) {
+          const run = own()
+          yield* begin(yield* engine(run, program), run)
+          assert.include(yield* becomes(run, "paused"), "something that is not durable")
+        }
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("code that does not fit a run's journal pauses it, naming the first difference", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const wait = Effect.flatMap(Durable.Durable, (durable) => durable.signal("go"))
+        const old = yield* engine(run, Effect.andThen(step("one", Effect.succeed(1)), wait))
+        yield* begin(old, run)
+        yield* Effect.sleep(50)
+        yield* becomes(run, "waiting")
+        yield* old.stop
+        const changed = yield* engine(run, Effect.andThen(step("another", Effect.succeed(1)), wait))
+        yield* go(changed, run, "on")
+        const problem = yield* becomes(run, "paused")
+        assert.include(problem, 'Operation 0 is the step "one" in the journal and the step "another" in the program')
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a cancelled run is interrupted in the middle of a step or a wait, and its finalizers take steps", () =>
+      Effect.gen(function* () {
+        for (const wait of ["step", "signal"]) {
+          const run = own()
+          let aborted = false
+          const body = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (aborted = true)))
+          const program = Effect.onInterrupt(
+            wait === "step"
+              ? step("endless", body)
+              : Effect.flatMap(Durable.Durable, (durable) => durable.signal("go")),
+            () => step("clean up", Effect.succeed("clean"))
+          )
+          const made = yield* engine(run, program)
+          yield* begin(made, run)
+          yield* becomes(run, wait === "step" ? "running" : "waiting")
+          yield* Effect.sleep(50)
+          yield* made.cancel(run)
+          yield* becomes(run, "cancelled")
+          assert.strictEqual(aborted, wait === "step")
+          assert.deepStrictEqual((yield* outcomes(run)).at(-1), ["step", "clean up", { value: "clean" }])
+          assert.isFalse(isAlive((yield* standing(run))?.status))
+        }
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a failure of the program ends its run, and a step's typed failure survives a replay", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const seen: Array<string> = []
+        const program = Effect.gen(function* () {
+          const durable = yield* Durable.Durable
+          const refused = yield* Effect.flip(
+            durable.step("refuse", Effect.fail(new Refused({ why: "no" })), { failure: Refused })
+          )
+          seen.push(refused instanceof Refused ? refused.why : "another class")
+          yield* durable.signal("go")
+          return yield* refused
+        })
+        const made = yield* engine(run, program)
+        yield* begin(made, run)
+        yield* until("refused", () => seen.length === 1)
+        yield* becomes(run, "waiting")
+        yield* go(made, run, "on")
+        assert.include(yield* becomes(run, "failed"), "LawJobRefused")
+        assert.deepStrictEqual(seen, ["no", "no"])
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a store that does not answer for a while is waited for", () =>
+      Effect.gen(function* () {
+        const run = own()
+        let calls = 0
+        const flaky = <A, E2>(effect: Effect.Effect<A, E2>) =>
+          Effect.suspend((): Effect.Effect<A, E2 | Unavailable> =>
+            ++calls % 3 === 0 ? effect : Effect.fail(new Unavailable({ what: "The store" }))
+          )
+        const made = yield* engine(
+          run,
+          Effect.all(
+            [1, 2, 3].map((each) => step(`step ${each}`, Effect.succeed(each))),
+            { concurrency: "unbounded" }
+          ),
+          {},
+          (store) => ({
+            ...store,
+            claim: (asked) => flaky(store.claim(asked)),
+            read: (claim) => flaky(store.read(claim)),
+            write: (claim, offset, write) => flaky(store.write(claim, offset, write))
+          })
+        )
+        yield* begin(made, run)
+        yield* becomes(run, "done")
+        assert.lengthOf(yield* outcomes(run), 3)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a write whose answer was lost is made once", () =>
+      Effect.gen(function* () {
+        const run = own()
+        let lost = 0
+        const made = yield* engine(
+          run,
+          Effect.andThen(step("one", Effect.succeed(1)), step("two", Effect.succeed(2))),
+          {},
+          (store) => ({
+            ...store,
+            write: (claim, offset, write) =>
+              Effect.flatMap(store.write(claim, offset, write), () =>
+                lost++ % 2 === 0 ? Effect.fail(new Unavailable({ what: "The store" })) : Effect.void
+              )
+          })
+        )
+        yield* begin(made, run)
+        yield* becomes(run, "done")
+        assert.deepStrictEqual(yield* outcomes(run), [
+          ["step", "one", { value: 1 }],
+          ["step", "two", { value: 2 }]
+        ])
+      }).pipe(Effect.scoped)
+    )
+  })
