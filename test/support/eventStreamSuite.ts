@@ -42,7 +42,9 @@ export const eventStreams = (name: string, infrastructure: Watched) => {
   const model = ModelScripted.layer(() => ({ text: pieces, delay: "20 millis" }))
   const workflows = Workflow.layer(Agents.implement(reader)).pipe(Layer.provide(model))
   const layer = layerOver(
-    infrastructure(registry, { workflows }).pipe(Layer.provideMerge(Layer.succeed(Checkpoint, points.listen)))
+    infrastructure(registry, { workflows }).pipe(Layer.provideMerge(Layer.succeed(Checkpoint, points.listen))),
+    // Shorter than any of the runs: who watches is not timed.
+    { timeoutMillis: 400 }
   )
   suite(layer, { timeout: 60_000, excludeTestServices: true })(`watching a run ${name}`, (it) => {
     const begin = Effect.gen(function* () {

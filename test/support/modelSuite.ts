@@ -2,7 +2,7 @@
 import * as ActionTool from "@tenon/agents/ActionTool"
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
-import type { AgentRun } from "@tenon/agents/AgentRun"
+import { AgentRun } from "@tenon/agents/AgentRun"
 import * as Conversation from "@tenon/agents/Conversation"
 import { budgetKey, ModelBudget } from "@tenon/agents/ModelBudget"
 import * as ModelScripted from "@tenon/agents/ModelScripted"
@@ -111,6 +111,8 @@ const script: ModelScripted.Script = (about) => {
       return ModelScripted.say('{"when":"2026-11-21T00:00:00.000Z"}')
     case "hang":
       return { text: ["I "], hangs: true }
+    case "long":
+      return { text: Array.from({ length: 1000 }, (_, index) => `${index} `), delay: "10 millis" }
     case "flaky":
       return repeated === 0
         ? { text: ["half "], failure: new AiError.InternalProviderError({ description: "down" }) }
@@ -256,6 +258,24 @@ export const models = (name: string, infrastructure: Watched) => {
           assert.strictEqual(last, "! The language model did not answer: nothing came within 500ms.")
           const [usage] = yield* usageOf(run?.id ?? "")
           assert.strictEqual(usage?.status, "FAILED")
+        })
+      )
+
+      it.effect("a run that is cancelled while its model speaks stops at once, and its call is closed", () =>
+        Effect.gen(function* () {
+          const { post, runs } = yield* conversation("talker")
+          yield* post("1", "long")
+          const [run] = yield* eventually(runs, (rows) => rows[0]?.status === "RUNNING")
+          const id = run?.id ?? ""
+          const actor = yield* CurrentActor
+          yield* watch(actor, id, 0).pipe(
+            Stream.takeUntil(({ type }) => type === "token"),
+            Stream.runDrain
+          )
+          yield* Tenon.invoke(AgentRun.actions.cancel, id)
+          yield* eventually(runs, (rows) => rows[0]?.status === "CANCELLED")
+          yield* eventually(usageOf(id), (rows) => rows[0]?.status === "FAILED")
+          assert.deepInclude((yield* eventsOf(id)).at(-1)?.data, { status: "CANCELLED", over: true })
         })
       )
 

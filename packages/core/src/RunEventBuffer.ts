@@ -2,7 +2,11 @@
  * What every implementation of `RunEvents` has in common: events wait here for a moment, so that the tokens of a model
  * are kept a few dozen at a time, behind the step that they come from; and watchers in this process are woken up.
  */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import type { Actor } from "./Actor.ts"
@@ -14,6 +18,9 @@ const gather = 40
 
 /** How long to wait before another attempt to keep events, in milliseconds; after the last, they are given up. */
 const patience = [100, 300, 1_000, 3_000, 10_000]
+
+/** How long the end of the process waits for what is not kept yet. */
+const parting = "2 seconds"
 
 /** How long a watcher waits before it looks for what other processes have added. */
 const poll = "250 millis"
@@ -60,7 +67,6 @@ const add = (drafts: Array<Draft>, draft: Draft): void => {
     before?.type === "token" &&
     draft.type === "token" &&
     before.data["step"] === draft.data["step"] &&
-    before.data["part"] === draft.data["part"] &&
     typeof text === "string" &&
     typeof earlier === "string"
   if (joins) drafts[drafts.length - 1] = { ...before, data: { ...before.data, text: earlier + text } }
@@ -70,7 +76,8 @@ const add = (drafts: Array<Draft>, draft: Draft): void => {
 /** All but `read`, over a way to keep events. What waits is kept before the scope closes. */
 export const make = (append: Append): Effect.Effect<Part, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const context = yield* Effect.context<never>()
+    // The time of day goes on whatever clock a test or a run has.
+    const context = Context.omit(Clock.Clock)(yield* Effect.context<never>())
     const waiting = new Map<string, Waiting>()
     const watchers = new Map<string, Set<Watcher>>()
     let closed = false
@@ -80,13 +87,10 @@ export const make = (append: Append): Effect.Effect<Part, never, Scope.Scope> =>
       for (const again of [...patience, undefined]) {
         const drafts = entry.drafts
         entry.drafts = []
-        const problem = yield* Effect.match(append(entry.actor, entry.run, drafts), {
-          onSuccess: () => undefined,
-          onFailure: (failure) => failure
-        })
-        if (problem === undefined) break
+        const kept = yield* Effect.exit(append(entry.actor, entry.run, drafts))
+        if (Exit.isSuccess(kept)) break
         if (again === undefined || closed) {
-          yield* Effect.logWarning("Events of a run could not be kept", problem.message).pipe(
+          yield* Effect.logWarning("Events of a run could not be kept", Cause.pretty(kept.cause)).pipe(
             Effect.annotateLogs({ run: entry.run, events: drafts.length })
           )
           break
@@ -107,7 +111,7 @@ export const make = (append: Append): Effect.Effect<Part, never, Scope.Scope> =>
         Effect.ensuring(
           Effect.sync(() => {
             entry.flushing = false
-            if (entry.drafts.length > 0 && !closed) return begin(id, entry)
+            if (entry.drafts.length > 0) return begin(id, entry)
             waiting.delete(id)
             for (const done of entry.settled.splice(0)) done()
           })
@@ -120,29 +124,32 @@ export const make = (append: Append): Effect.Effect<Part, never, Scope.Scope> =>
       setTimeout(() => Effect.runForkWith(context)(flush(id, entry)), gather)
     }
 
+    const settled = (id: string) =>
+      Effect.callback<void>((resume) => {
+        const entry = waiting.get(id)
+        if (entry === undefined) return resume(Effect.void)
+        entry.settled.push(() => resume(Effect.void))
+      })
+
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         closed = true
-        const left = [...waiting.entries()].filter(([, { drafts }]) => drafts.length > 0)
-        return Effect.forEach(left, ([id, entry]) => keep(id, entry), { concurrency: 10, discard: true })
-      }).pipe(Effect.timeout("2 seconds"), Effect.ignore)
+        return Effect.forEach([...waiting.keys()], settled, { concurrency: "unbounded", discard: true })
+      }).pipe(Effect.timeout(parting), Effect.ignore)
     )
 
     return identity<Part>({
       publish: (actor, run, draft) =>
         Effect.sync(() => {
+          // A run that goes on while this process ends is replayed elsewhere, and publishes it there.
+          if (closed) return
           const id = idOf(actor, run)
           const entry = waiting.get(id) ?? { actor, run, drafts: [], flushing: false, settled: [] }
           waiting.set(id, entry)
           add(entry.drafts, draft)
           if (!entry.flushing) begin(id, entry)
         }),
-      settled: (actor, run) =>
-        Effect.callback<void>((resume) => {
-          const entry = waiting.get(idOf(actor, run))
-          if (entry === undefined) return resume(Effect.void)
-          entry.settled.push(() => resume(Effect.void))
-        }),
+      settled: (actor, run) => Effect.suspend(() => settled(idOf(actor, run))),
       changes: (actor, run) =>
         Effect.gen(function* () {
           const id = idOf(actor, run)

@@ -64,7 +64,12 @@ export const respond = Effect.fnUntraced(function* (exchange: Exchange, options:
   )
   return HttpServerResponse.stream(lines, {
     contentType,
-    headers: Reply.headersOf(exchange, { "cache-control": "no-store", "x-accel-buffering": "no" })
+    headers: Reply.headersOf(exchange, {
+      "cache-control": "no-store",
+      "x-accel-buffering": "no",
+      // One that is kept after the last event would keep a server from closing.
+      connection: "close"
+    })
   })
 })
 

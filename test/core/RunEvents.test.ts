@@ -1,0 +1,4 @@
+import * as RunEventsMemory from "@tenon/core/RunEventsMemory"
+import { runEvents } from "../support/runEventSuite.ts"
+
+runEvents("in memory", RunEventsMemory.layer)

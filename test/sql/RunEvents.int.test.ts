@@ -1,0 +1,40 @@
+import * as Registry from "@tenon/core/Registry"
+import { RunEvents } from "@tenon/core/RunEvents"
+import * as RunEventsSql from "@tenon/sql/RunEventsSql"
+import * as TestingPostgres from "@tenon/testing/TestingPostgres"
+import * as Testing from "@tenon/testing/Testing"
+import { assert, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { runEvents } from "../support/runEventSuite.ts"
+import { server } from "../support/ScratchDatabase.ts"
+
+const store = TestingPostgres.layerStore(Registry.make({ resources: [] }), { server })
+
+runEvents("over PostgreSQL", store)
+
+it.layer(store, { excludeTestServices: true })("two processes", (it) => {
+  it.effect("that publish for one run leave no gap, and each sees what the other adds", () =>
+    Effect.gen(function* () {
+      const here = yield* RunEvents
+      const elsewhere = Context.get(yield* Layer.build(Layer.fresh(RunEventsSql.layer)), RunEvents)
+      const actor = Testing.actor()
+      yield* Effect.forEach(
+        Array.from({ length: 60 }, (_, index) => index),
+        (index) =>
+          (index % 2 === 0 ? here : elsewhere)
+            .publish(actor, "shared", { type: "message", data: { index }, key: `m${index % 40}` })
+            .pipe(Effect.delay(index * 5)),
+        { concurrency: "unbounded" }
+      )
+      yield* Effect.all([here.settled(actor, "shared"), elsewhere.settled(actor, "shared")])
+      const { events } = yield* here.read(actor, "shared", 0, 200)
+      assert.deepStrictEqual(
+        events.map(({ seq }) => seq),
+        Array.from({ length: 40 }, (_, index) => index + 1)
+      )
+      assert.deepStrictEqual(yield* elsewhere.read(actor, "shared", 0, 200), yield* here.read(actor, "shared", 0, 200))
+    })
+  )
+})
