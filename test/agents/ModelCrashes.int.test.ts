@@ -1,5 +1,9 @@
 import * as Testing from "@tenon/testing/Testing"
-import { modelCrashes } from "../support/modelCrashes.ts"
+import { aroundModels, modelCrashes } from "../support/modelCrashes.ts"
 import { server } from "../support/ScratchDatabase.ts"
 
-modelCrashes("over PostgreSQL", (registry, options) => Testing.layerPostgres(registry, { ...options, server }))
+modelCrashes(
+  "over PostgreSQL",
+  (registry, options) => Testing.layerPostgres(registry, { ...options, server }),
+  aroundModels
+)

@@ -1,4 +1,4 @@
 import * as Testing from "@tenon/testing/Testing"
-import { modelCrashes } from "../support/modelCrashes.ts"
+import { aroundModels, modelCrashes } from "../support/modelCrashes.ts"
 
-modelCrashes("over PostgreSQL and Restate", Testing.layerRestate)
+modelCrashes("over PostgreSQL and Restate", Testing.layerRestate, aroundModels)

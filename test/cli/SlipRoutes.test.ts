@@ -32,7 +32,7 @@ it.layer(layer, { excludeTestServices: true })("slips over HTTP", (it) => {
       assert.strictEqual(first.json.items.length, 2)
       const second = yield* call("GET", `${path}?status=faulted&limit=2&after=${first.json.next}`, { token: viewer })
       const ids = [...first.json.items, ...second.json.items].map(({ correlationId }) => correlationId)
-      assert.deepStrictEqual(ids.sort(), sent.map(({ correlationId }) => correlationId).sort())
+      assert.deepStrictEqual(ids.toSorted(), sent.map(({ correlationId }) => correlationId).toSorted())
 
       const shown = yield* call("GET", `${path}/${ids[0]}`, { token: viewer })
       assert.strictEqual(shown.status, 200)
@@ -99,7 +99,7 @@ it.layer(layer, { excludeTestServices: true })("slips over HTTP", (it) => {
       const bad = yield* call("GET", `${path}?status=gone&since=yesterday&limit=0&color=red`)
       assert.strictEqual(bad.status, 400)
       const faults: ReadonlyArray<{ readonly path: string }> = bad.json.errors
-      assert.deepStrictEqual(faults.map((fault) => fault.path).sort(), ["color", "limit", "since", "status"])
+      assert.deepStrictEqual(faults.map((fault) => fault.path).toSorted(), ["color", "limit", "since", "status"])
       const forged = Buffer.from(JSON.stringify({ updatedAt: 1, correlationId: "\0" })).toString("base64url")
       for (const query of [
         "limit=1e9",
@@ -127,7 +127,7 @@ it.layer(layer, { excludeTestServices: true })("slips over HTTP", (it) => {
       const validated = yield* Effect.promise(() => new Validator().validate(structuredClone(json)))
       assert.isTrue(validated.valid, JSON.stringify(validated.errors))
       const described = Object.keys(json.paths).filter((each) => each.startsWith(path))
-      assert.deepStrictEqual(described.sort(), [
+      assert.deepStrictEqual(described.toSorted(), [
         path,
         `${path}/{id}`,
         `${path}/{id}/cancel`,

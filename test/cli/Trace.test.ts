@@ -1,13 +1,14 @@
 import * as ApiKeys from "@tenon/core/ApiKeys"
 import { Durable } from "@tenon/core/Durable"
 import { Unavailable } from "@tenon/core/Failure"
+import * as Registry from "@tenon/core/Registry"
 import * as Workflow from "@tenon/core/Workflow"
 import * as Server from "@tenon/cli/Server"
 import * as TenonConfig from "@tenon/cli/TenonConfig"
 import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
-import { registry } from "@tenon/examples/app/App"
-import { AgentRun, ChannelDelivery } from "@tenon/examples/thread/Thread"
+import { AgentRun, ChannelBinding, ChannelDelivery, Message, Participant, Thread } from "@tenon/examples/thread/Thread"
+import { Widget } from "@tenon/examples/widget/Widget"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as Migrations from "@tenon/sql/Migrations"
 import { assert, it } from "@effect/vitest"
@@ -19,6 +20,11 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { type AddressInfo, createServer } from "node:net"
 import * as Collector from "../support/Collector.ts"
+
+const registry = Registry.make({
+  resources: [Widget, Thread, Participant, Message, ChannelBinding, ChannelDelivery],
+  workflows: [AgentRun]
+})
 
 /** Real servers, shared by the applications of this file. */
 class Servers extends Context.Service<Servers, { readonly environment: { readonly [name: string]: string } }>()(
@@ -105,7 +111,7 @@ const application = Effect.fnUntraced(function* (endpoint: string) {
       })
       return { status: answer.status, body: await answer.json() }
     })
-  return { call, key }
+  return { call, key, url }
 })
 
 const traceId = "0af7651916cd43dd8448eb211c80319c"
@@ -222,11 +228,23 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
       Effect.gen(function* () {
         const silent = yield* Collector.make({ answer: false })
         for (const endpoint of ["http://127.0.0.1:1", silent.url]) {
-          const { call } = yield* application(endpoint)
+          const { call, url } = yield* application(endpoint)
           for (let round = 0; round < 20; round++) {
             assert.strictEqual((yield* call("POST", "/api/v1/widgets", { name: "bolt" })).status, 201)
             yield* Effect.sleep(10)
           }
+          const lines = [
+            /^tenon_db_connections\{state="idle"\} [1-9]/m,
+            /^tenon_db_pending_requests 0$/m,
+            /^tenon_db_connection_wait_seconds_count [1-9]/m,
+            /^tenon_outbox_pending 0$/m
+          ]
+          // How the pool stands is noted about once a second.
+          const metrics = yield* Effect.promise(() => fetch(`${url}/metrics`).then((answer) => answer.text())).pipe(
+            Effect.delay(100),
+            Effect.repeat({ until: (text) => lines.every((line) => line.test(text)), times: 50 })
+          )
+          for (const line of lines) assert.match(metrics, line)
         }
       }).pipe(Effect.scoped),
     60_000

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { join } from "node:path"
 import { deleteQueues, deleteStreams, listens, rabbitUrl, redisUrl } from "../support/Brokers.ts"
+import * as OtlpCollector from "../support/OtlpCollector.ts"
 import { isAlive } from "../support/Processes.ts"
 import * as Scratch from "../support/ScratchDatabase.ts"
 import * as SlipDatabase from "../support/SlipDatabase.ts"
@@ -20,7 +21,7 @@ import * as TenonProcess from "../support/TenonProcess.ts"
 
 const prefix = `tenon-processes-${process.pid}-`
 const queues = Order.registry.activities.map(({ queue }) => queue)
-const order = { customerId: "ada", cardToken: "tok", amount: 100, itemId: "bolt", quantity: 2 }
+const order = { customerId: "ada", cardToken: "card-token", amount: 100, itemId: "bolt", quantity: 2 }
 const mesh = join(TenonProcess.packages, "examples/src/order/OrderMesh.ts")
 
 interface Broker {
@@ -50,6 +51,18 @@ const brokers: ReadonlyArray<Broker> = [
 const pidOf = (activity: string, said: string) =>
   Array.from(said.matchAll(new RegExp(`^${activity} \\| started as process (\\d+)$`, "gm")), ([, pid]) => Number(pid))
 
+/** The spans from the shop's to the one that no other has as its parent, those that only call something left out. */
+const pathOf = (spans: ReadonlyArray<OtlpCollector.Span>): ReadonlyArray<string> => {
+  const [root] = spans.filter(({ name }) => name === "shop")
+  const trace = spans.filter(({ traceId }) => traceId === root?.traceId)
+  const last = trace.find(({ name }) => name === "notify-customer execute")
+  const path: Array<OtlpCollector.Span> = []
+  for (let span = last; span !== undefined; span = trace.find(({ spanId }) => spanId === span?.parentSpanId)) {
+    path.unshift(span)
+  }
+  return path.filter(({ name }) => !name.includes(".")).map(({ name, service }) => `${service}: ${name}`)
+}
+
 for (const { env, name, runs, transport } of brokers) {
   describe.skipIf(!runs)(`tenon run over ${name}`, () => {
     it.live(
@@ -57,18 +70,21 @@ for (const { env, name, runs, transport } of brokers) {
       () =>
         Effect.gen(function* () {
           const database = yield* SlipDatabase.make
+          const collector = yield* OtlpCollector.start
           yield* Effect.provide(ServicesSql.prepare, Scratch.clientAt(database.url))
           const query = (text: string) =>
             Scratch.run(text).pipe(Effect.provide(Scratch.clientAt(database.url)), Effect.orDie)
           yield* query("insert into order_example.stock values ('bolt', 5)")
           const run = yield* TenonProcess.start(["run", mesh, "--grace", "10 seconds"], {
             ...env,
+            LOG_FORMAT: "line",
             TRANSPORT_PREFIX: prefix,
+            OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
             DATABASE_URL: database.url,
             DATABASE_ROLE: database.roles.appRole,
             DATABASE_RELAY_ROLE: database.roles.relayRole
           })
-          yield* run.says(/message=ready/, 3)
+          yield* run.says(/INFO +ready/, 3)
 
           yield* Effect.gen(function* () {
             // The happy path.
@@ -90,7 +106,11 @@ for (const { env, name, runs, transport } of brokers) {
 
             // The notifier is down for a while.
             yield* query("insert into order_example.outages values ('notifier', 2)")
-            const late = yield* Order.fulfil(order).pipe(RoutingSlip.dispatch)
+            const late = yield* Order.fulfil(order).pipe(
+              RoutingSlip.dispatch,
+              Effect.withSpan("shop"),
+              Effect.provide(OtlpCollector.tracer(collector.url, "shop"))
+            )
             assert.strictEqual((yield* settled(late))?.status, "completed")
             assert.deepStrictEqual((yield* story(late)).slice(2), [
               "executed 2",
@@ -113,14 +133,23 @@ for (const { env, name, runs, transport } of brokers) {
 
           const pids = queues.flatMap((queue) => pidOf(queue.replace("tenon.", ""), run.said.stderr))
           run.child.kill("SIGTERM")
-          const { code, stdout } = yield* run.ended
+          const { code, stderr } = yield* run.ended
           assert.strictEqual(code, 0)
-          assert.strictEqual(stdout.match(/message=draining/g)?.length, 3)
+          assert.strictEqual(stderr.match(/INFO +draining/g)?.length, 3)
           assert.deepStrictEqual(pids.filter(isAlive), [])
-          for (const line of stdout.trim().split("\n"))
-            assert.match(line, /^(charge-card|update-inventory|notify-customer) \| /)
+          // What was left to send is sent at the end.
+          assert.deepStrictEqual(pathOf(collector.spans), [
+            "shop: shop",
+            "orders/charge-card: charge-card execute",
+            "orders/update-inventory: update-inventory execute",
+            "orders/notify-customer: notify-customer execute"
+          ])
+          assert.notInclude(JSON.stringify(collector.spans), order.cardToken)
+
+          for (const line of stderr.trim().split("\n"))
+            assert.match(line, /^(orders|charge-card|update-inventory|notify-customer) \| /)
         }),
-      60_000
+      120_000
     )
   })
 }

@@ -566,6 +566,18 @@ describe("Migrations", () => {
     })
   )
 
+  live("though more was generated before it was started again", () =>
+    Effect.gen(function* () {
+      const { asOwner, check, database, directory, generate, up } = yield* fixture({ owner: true })
+      yield* asOwner(Migrations.ensure({ registry: first, ...database.names }))
+      yield* generate(first)
+      yield* generate(second)
+      assert.deepStrictEqual(yield* asOwner(Migrations.adopt({ directory })), ["0001_init.sql"])
+      assert.lengthOf(yield* asOwner(up()), 3)
+      assert.deepStrictEqual(yield* asOwner(check(second)), [])
+    })
+  )
+
   live("only what is as it was generated, over a database that is as it says, is adopted", () =>
     Effect.gen(function* () {
       const { asOwner, database, directory, generate, up } = yield* fixture()

@@ -17,10 +17,15 @@ interface Environment {
 }
 
 /** Starts a command; the scope kills it. */
-export const start = (args: ReadonlyArray<string>, env: Environment = {}) =>
+export const start = (args: ReadonlyArray<string>, env?: Environment, cwd?: string) =>
+  node([join(packages, "cli/src/main.ts"), ...args], env, cwd)
+
+/** Starts a script; the scope kills it. */
+export const node = (args: ReadonlyArray<string>, env: Environment = {}, cwd: string = process.cwd()) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(process.execPath, [join(packages, "cli/src/main.ts"), ...args], {
+      const child = spawn(process.execPath, args, {
+        cwd,
         env: { ...process.env, ...env },
         stdio: ["ignore", "pipe", "pipe"]
       })
@@ -48,5 +53,5 @@ export const start = (args: ReadonlyArray<string>, env: Environment = {}) =>
   )
 
 /** Runs a command to its end. */
-export const tenon = (args: ReadonlyArray<string>, env: Environment = {}): Effect.Effect<Answer> =>
-  Effect.scoped(Effect.flatMap(start(args, env), ({ ended }) => ended))
+export const tenon = (args: ReadonlyArray<string>, env?: Environment, cwd?: string): Effect.Effect<Answer> =>
+  Effect.scoped(Effect.flatMap(start(args, env, cwd), ({ ended }) => ended))

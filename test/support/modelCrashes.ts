@@ -33,6 +33,10 @@ const worker = Agent.make("worker", (ctx) =>
   })
 )
 
+/** The places right after something of the model's and the tools' was done or kept: what servers are worth the time for. */
+export const aroundModels = (place: string): boolean =>
+  /^(executed|journaled) (call )?(model\d|tool|Widget)/.test(place)
+
 /** Declares the test for an infrastructure. */
 export const modelCrashes = (
   name: string,
@@ -92,7 +96,7 @@ export const modelCrashes = (
           assert.deepStrictEqual([asked, rolled], [2, 1])
           assert.strictEqual(calm.end.widgets, 1)
           const places = [...new Set(points.passed)].filter(chosen)
-          assert.isAbove(places.length, 10)
+          assert.isAbove(places.length, 7, points.passed.join())
           for (const place of places) {
             points.begin(place)
             const disturbed = yield* talk

@@ -2,7 +2,7 @@
 import * as ActionTool from "@tenon/agents/ActionTool"
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
-import { AgentRun } from "@tenon/agents/AgentRun"
+import type { AgentRun } from "@tenon/agents/AgentRun"
 import * as Conversation from "@tenon/agents/Conversation"
 import { budgetKey, ModelBudget } from "@tenon/agents/ModelBudget"
 import * as ModelScripted from "@tenon/agents/ModelScripted"

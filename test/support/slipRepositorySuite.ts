@@ -209,7 +209,7 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
             after = page.next ?? undefined
           } while (after !== undefined)
           assert.strictEqual(found.length, 7)
-          assert.deepStrictEqual([...found].sort(), sent.map(({ correlationId }) => correlationId).sort())
+          assert.deepStrictEqual([...found].toSorted(), sent.map(({ correlationId }) => correlationId).toSorted())
           const faulted = yield* inTenant(tenant)(repository.list({ status: "faulted" }))
           assert.strictEqual(faulted.items.length, 3)
           assert.isNull(faulted.next)

@@ -73,7 +73,7 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
   const durable = yield* Durable
   const decoded = yield* Effect.exit(AgentJson.decode(agent.input, input))
   if (Exit.isFailure(decoded)) return failed("Its input does not fit.")
-  const context = RunContext.make(durable, { agent: agent.name, threadId, input: decoded.value })
+  const context = RunContext.make(durable, yield* RunEvents, { agent: agent.name, threadId, input: decoded.value })
   const stopped = Effect.flatMap(durable.signal("stop"), (payload) =>
     Effect.fail(new Stopped(decodeStop(payload).reason))
   )

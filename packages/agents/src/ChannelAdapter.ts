@@ -64,7 +64,7 @@ export class ChannelAdapters extends Context.Service<ChannelAdapters, ReadonlyMa
 ) {}
 
 /** Provides adapters, each made by an effect. */
-export const layer = <T extends ReadonlyArray<Effect.Effect<ChannelAdapter, any, any>>>(
+export const layer = <T extends ReadonlyArray<Effect.Effect<ChannelAdapter, unknown, unknown>>>(
   ...adapters: T
 ): Layer.Layer<ChannelAdapters, Effect.Error<T[number]>, Exclude<Effect.Services<T[number]>, Scope.Scope>> =>
   Layer.effect(

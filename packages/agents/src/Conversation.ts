@@ -149,20 +149,19 @@ const resultOf = (call: AnyCall, isFailure: boolean, result: unknown) =>
     encodedResult: result
   }) as Response.ToolResultPart<string, unknown, unknown>
 
-/** Several toolkits as one; of tools with one name the last counts. */
-export const merge = <Tools extends ReadonlyArray<Effect.Effect<Toolkit.WithHandler<any>, never, any>>>(
-  ...toolkits: Tools
-): Effect.Effect<Toolkit.WithHandler<Record<string, Tool.Any>>, never, Effect.Services<Tools[number]>> =>
-  Effect.map(
-    Effect.all(toolkits as unknown as ReadonlyArray<Effect.Effect<DurableToolkit.Any>>),
-    (all): DurableToolkit.Any => ({
-      tools: Object.assign({}, ...all.map(({ tools }) => tools)) as Record<string, Tool.Any>,
-      handle: (name, params, id) => {
-        const owner = all.findLast(({ tools }) => Object.hasOwn(tools, name))
-        return owner === undefined ? Effect.die(new Error(`There is no tool ${name}`)) : owner.handle(name, params, id)
-      }
-    })
-  ) as Effect.Effect<DurableToolkit.Any, never, Effect.Services<Tools[number]>>
+/** Two toolkits as one; of tools with one name the second's counts. */
+export const merge = <A extends Record<string, Tool.Any>, R1, B extends Record<string, Tool.Any>, R2>(
+  one: Effect.Effect<Toolkit.WithHandler<A>, never, R1>,
+  other: Effect.Effect<Toolkit.WithHandler<B>, never, R2>
+): Effect.Effect<Toolkit.WithHandler<A & B>, never, R1 | R2> =>
+  Effect.zipWith(one, other, (first, second) => {
+    const handle = (name: string, params: never, id?: string) =>
+      Object.hasOwn(second.tools, name) ? second.handle(name, params, id) : first.handle(name, params, id)
+    return {
+      tools: { ...first.tools, ...second.tools },
+      handle: handle as unknown as Toolkit.WithHandler<A & B>["handle"]
+    }
+  })
 
 /** Messages of a thread as a prompt: what agents wrote is the assistant's, all else the user's. */
 export const fromHistory = (messages: ReadonlyArray<Resource.Row<typeof Message>>): Prompt.Prompt =>

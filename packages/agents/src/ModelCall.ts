@@ -40,8 +40,9 @@ export const perform = (
   const attempt: Effect.Effect<ModelAnswer.ModelAnswer, ModelFailure.ModelFailed> = Effect.suspend(() => {
     begun++
     return Effect.catch(bounded(setting, once(setting, method, options)), ({ error, failed }) => {
-      if (error?.isRetryable !== true || begun >= attempts) return Effect.fail(failed)
-      const wait = error.retryAfter ?? Duration.millis(250 * 2 ** begun)
+      const wait = error?.retryAfter ?? Duration.millis(250 * 2 ** begun)
+      const hopeless = begun >= attempts || Duration.isGreaterThan(wait, Duration.fromInputUnsafe(deadline))
+      if (error?.isRetryable !== true || hopeless) return Effect.fail(failed)
       return Effect.andThen(Effect.sleep(wait), attempt)
     })
   })

@@ -3,7 +3,7 @@
  * addresses that a name resolved to, so that no second answer of a name server gets past it.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type { HttpClient } from "effect/http/HttpClient"
 import { lookup, type LookupAddress, type LookupOptions } from "node:dns"
 import { isIP } from "node:net"

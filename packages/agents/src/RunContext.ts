@@ -1,6 +1,7 @@
 /** `AgentContext` over `Durable`. Keys of what a run makes follow from its own key, so a repeated run makes the same. */
 import type { Durable } from "@tenon/core/Durable"
 import { NewId } from "@tenon/core/NewId"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -20,7 +21,11 @@ export interface About {
 }
 
 /** The context of one attempt of a run. */
-export const make = (durable: Durable["Service"], { input, threadId }: About): AgentContext<unknown> => {
+export const make = (
+  durable: Durable["Service"],
+  events: RunEvents["Service"],
+  { input, threadId }: About
+): AgentContext<unknown> => {
   const made = new Map<string, number>()
   const nextKey = (kind: string) => {
     const count = (made.get(kind) ?? 0) + 1
@@ -36,15 +41,15 @@ export const make = (durable: Durable["Service"], { input, threadId }: About): A
     step: durable.step,
     history: Effect.orDie(durable.call(Thread.actions.history, threadId, { last: 100 })),
     writeMessage: (content) =>
-      Effect.suspend(() =>
-        settled(
-          durable.call(Thread.actions.say, threadId, {
-            runId: durable.key,
-            key: nextKey("message"),
-            content: typeof content === "string" ? Content.text(content) : content
-          })
+      Effect.suspend(() => {
+        const key = nextKey("message")
+        const words = typeof content === "string" ? Content.text(content) : content
+        return Effect.tap(
+          settled(durable.call(Thread.actions.say, threadId, { runId: durable.key, key, content: words })),
+          ({ id, position }) =>
+            events.publish(durable.actor, durable.key, { type: "message", data: { messageId: id, position }, key })
         )
-      ),
+      }),
     ask: (prompt, answer, options) => Ask.ask(run, prompt, answer, options?.expires),
     sleep: durable.sleep,
     now: Effect.map(Clock.currentTimeMillis, DateTime.makeUnsafe),

@@ -16,6 +16,10 @@ export const bytesOf = (secret: string): Uint8Array | undefined => {
 
 /** `whsec_` and 24 to 64 bytes in base64. Faults are told without the value. */
 export const WebhookSecret = Schema.String.check(
+  // By itself the next check would do; this one lets values be drawn.
+  Schema.isPattern(/^whsec_(?:[A-Za-z0-9+/]{4}){8,20}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, {
+    expected: "whsec_ and 24 to 64 bytes in base64"
+  }),
   Schema.makeFilter((secret: string) =>
     bytesOf(secret) === undefined ? `must be ${prefix} and 24 to 64 bytes in base64` : undefined
   )

@@ -3,7 +3,7 @@
  * belongs to it says where that is; `DATABASE_URL` names the store, and carries the queues where nothing else does.
  */
 import { Transactions } from "@tenon/messaging/Transactions"
-import { Transport, type TransportError } from "@tenon/messaging/Transport"
+import type { Transport, TransportError } from "@tenon/messaging/Transport"
 import * as HopStoreMemory from "@tenon/routing-slip/HopStoreMemory"
 import * as HopStoreSql from "@tenon/routing-slip/HopStoreSql"
 import type { HopStore } from "@tenon/routing-slip/HopStore"

@@ -5,12 +5,12 @@ import * as Flag from "effect/cli/Flag"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as Environment from "./Environment.ts"
 import type * as Infrastructure from "./Infrastructure.ts"
+import * as Logging from "./Logging.ts"
 import * as MeshBackend from "./MeshBackend.ts"
 import type { MeshConfig } from "./MeshConfig.ts"
 import * as ParentWatch from "./ParentWatch.ts"
@@ -131,7 +131,7 @@ const one = Effect.fnUntraced(function* (activity: string, options: Options) {
     grace: options.grace,
     prefetch: Option.getOrUndefined(options.prefetch),
     health: Option.getOrUndefined(Option.map(options.healthPort, (port) => ({ host: options.healthHost, port })))
-  }).pipe(stopsWell, Effect.annotateLogs({ activity }), Effect.provide(Logger.layer([Logger.consoleLogFmt])))
+  }).pipe(stopsWell, Effect.annotateLogs({ activity }), Effect.provide(Logging.layer(options.json)))
 })
 
 /** What a process may need besides draining: to close its connections, to start. */
@@ -177,6 +177,8 @@ const tasksOf = (options: Options, settings: Infrastructure.Settings): ReadonlyA
   const names = mesh.activities.flatMap(({ name }) =>
     Array.from({ length: replicas }, (_, index) => ({ name, label: replicas === 1 ? name : `${name}.${index + 1}` }))
   )
+  // Their standard error is a pipe; who reads it in the end is known here.
+  const logFormat = process.env["LOG_FORMAT"] ?? (options.json || !process.stderr.isTTY ? "json" : "line")
   return names.map(({ label, name }, index) => ({
     name: label,
     file: process.execPath,
@@ -195,6 +197,6 @@ const tasksOf = (options: Options, settings: Infrastructure.Settings): ReadonlyA
         onSome: (port) => ["--health-port", String(port + index), "--health-host", options.healthHost]
       })
     ],
-    env: { ...process.env, HEALTH_PORT: undefined, ...settings }
+    env: { ...process.env, LOG_FORMAT: logFormat, HEALTH_PORT: undefined, ...settings }
   }))
 }

@@ -1,6 +1,7 @@
 /** `tenon agent steps | record | replay`: what a run has done, from its journal, and what today's program would do. */
 import { AgentRun, inputOf, RunAgent } from "@tenon/agents/AgentRun"
 import { type Actor, CurrentActor } from "@tenon/core/Actor"
+import * as MemoryStore from "@tenon/core/MemoryStore"
 import * as Repository from "@tenon/core/Repository"
 import { type Operation, RunJournal } from "@tenon/core/RunJournal"
 import * as RunEventsMemory from "@tenon/core/RunEventsMemory"
@@ -134,8 +135,10 @@ export const replay = Command.make(
   { files: Argument.String("file").pipe(Argument.withDescription("What `record` printed"), Argument.atLeast(1)) },
   Effect.fn(function* ({ files }) {
     const { config, json } = yield* root
-    const { workflows } = yield* ConfigFile.load(config)
-    const programs = yield* Effect.provide(Workflows, Layer.provide(workflows, RunEventsMemory.layer))
+    const { registry, workflows } = yield* ConfigFile.load(config)
+    // A replay runs no step, so nothing is read of this store.
+    const unused = Layer.merge(MemoryStore.layer(registry), RunEventsMemory.layer)
+    const programs = yield* Effect.provide(Workflows, Layer.provide(workflows, unused))
     const replays: Array<{ readonly file: string } & RunReplay.Replayed> = []
     for (const file of files) {
       const recording = yield* read(file)

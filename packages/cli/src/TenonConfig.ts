@@ -1,5 +1,6 @@
 /** What an application tells the command line about itself, in `tenon.config.ts`. */
 import type * as Registry from "@tenon/core/Registry"
+import type { RowStore } from "@tenon/core/RowStore"
 import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Workflow from "@tenon/core/Workflow"
 import * as Layer from "effect/Layer"
@@ -15,8 +16,8 @@ export interface TenonConfig {
   /** Shown in the documentation of the API. */
   readonly title: string
   readonly registry: Registry.Registry
-  /** The programs of the registry's workflows. */
-  readonly workflows: Layer.Layer<Workflow.Workflows, never, RunEvents>
+  /** The programs of the registry's workflows; they may read rows of the application's store. */
+  readonly workflows: Layer.Layer<Workflow.Workflows, never, RunEvents | RowStore>
   /** Whether the tenant's routing slips are served under `/api/v1/slips`. */
   readonly slips: boolean
   /** The folder of the migration files. */
@@ -33,7 +34,7 @@ export interface Options {
   readonly directory: string
   readonly registry: Registry.Registry
   readonly title?: string
-  readonly workflows?: Layer.Layer<Workflow.Workflows, never, RunEvents>
+  readonly workflows?: Layer.Layer<Workflow.Workflows, never, RunEvents | RowStore>
   /** Whether the tenant's routing slips are served under `/api/v1/slips`. Default false. */
   readonly slips?: boolean
   /** Default `migrations`. */

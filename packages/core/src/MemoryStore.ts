@@ -21,6 +21,7 @@ import { cursorAfter } from "./Query.ts"
 import type * as Registry from "./Registry.ts"
 import { Receipts } from "./Receipts.ts"
 import { RowStore } from "./RowStore.ts"
+import { Tenants } from "./Tenants.ts"
 import type { RunEvents } from "./RunEvents.ts"
 import * as RunEventsMemory from "./RunEventsMemory.ts"
 import {
@@ -52,7 +53,7 @@ interface Receipt {
 /** A store with nothing in it, for the resources of a registry. */
 export const layer = (
   registry: Registry.Registry
-): Layer.Layer<MemoryStore | UnitOfWork | RowStore | Outbox | Receipts | RunEvents> =>
+): Layer.Layer<MemoryStore | UnitOfWork | RowStore | Outbox | Receipts | RunEvents | Tenants> =>
   Layer.merge(rowsLayer(registry), RunEventsMemory.layer)
 
 const rowsLayer = (registry: Registry.Registry) =>
@@ -132,6 +133,8 @@ const rowsLayer = (registry: Registry.Registry) =>
           run: (work) =>
             Effect.clockWith((clock) => Effect.fromResult(runAtomically(work, clock.currentTimeMillisUnsafe())))
         }),
+        // None is entered, so that none is kept out.
+        Context.add(Tenants, { status: () => Effect.undefined }),
         Context.add(Receipts, {
           purge: (age, limit) =>
             Effect.clockWith((clock) =>

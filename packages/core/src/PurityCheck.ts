@@ -134,10 +134,8 @@ const decideOnce = (
     }
     const plan = decided.success
     const concluded = PurityWatch.watch(() => plan.conclude(standingAfter(plan)), ledger.took)
-    if (Result.isFailure(concluded)) {
-      ledger.failure(concluded.failure, resource)
-      return JSON.stringify(ErrorBoundary.encode(concluded.failure, watched.errors))
-    }
+    // Values are drawn without regard to what they are used for, so a key that they lead to may be none.
+    if (Result.isFailure(concluded)) return JSON.stringify(ErrorBoundary.encode(concluded.failure, watched.errors))
     const { events, executed } = concluded.success
     ledger.decided(
       plan,

@@ -39,6 +39,9 @@ export interface Looked {
   readonly unseen: ReadonlyArray<string>
 }
 
+/** An issue may also be with the key of something that is sent, which its path says in words. */
+const fieldName = /^\w+$/
+
 /** What is known of one action so far. */
 export class Ledger {
   readonly faults = new Map<string, Fault>()
@@ -98,8 +101,8 @@ export class Ledger {
   #outcome(failure: Failure.InvalidOutcome, resource: Resource.Any): void {
     this.#invalid = failure.issues
     if (failure.resource !== resource.name) return
-    const unknown = failure.issues.find(({ path }) => !Object.hasOwn(resource.fields, path.split(/[.[]/)[0] ?? ""))
-    if (unknown !== undefined && unknown.path !== "") {
+    const unknown = failure.issues.find(({ path }) => fieldName.test(path) && !Object.hasOwn(resource.fields, path))
+    if (unknown !== undefined) {
       this.fault(
         `makes a ${failure.resource} with "${unknown.path}", which is no field of it`,
         `Use one of ${Object.keys(resource.fields).join(", ")}`

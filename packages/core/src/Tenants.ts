@@ -1,7 +1,7 @@
 /**
  * How tenants stand. A door asks before it lets a tenant's people in.
  *
- * Implementations: `layerMemory`, and `TenantsSql` of `@tenon/sql` (the table `tenon.tenants`). Whoever keeps tenants
+ * Implementations: `layerOf` and `MemoryStore`, where none is entered, and `TenantsSql` of `@tenon/sql` (the table `tenon.tenants`). Whoever keeps tenants
  * elsewhere need not enter them: only one that is entered as something else than active is kept out.
  */
 import * as Context from "effect/Context"
@@ -26,6 +26,3 @@ export class Tenants extends Context.Service<
 /** Tenants in a map, which may change. */
 export const layerOf = (statuses: ReadonlyMap<string, Status>): Layer.Layer<Tenants> =>
   Layer.succeed(Tenants, { status: (tenantId) => Effect.sync(() => statuses.get(tenantId)) })
-
-/** No tenant is entered, so that none is kept out. */
-export const layerMemory: Layer.Layer<Tenants> = layerOf(new Map())

@@ -333,6 +333,7 @@ create table "tenon"."slip_hops" (
   "token" bigint not null default '0'::bigint,
   "claims" bigint not null default '0'::bigint,
   "failures" bigint not null default '0'::bigint,
+  "uncertain" boolean not null default false,
   "due_at" timestamp with time zone not null,
   "published_at" timestamp with time zone not null,
   "pending_at" timestamp with time zone,

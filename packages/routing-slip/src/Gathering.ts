@@ -15,6 +15,7 @@ import { digestOf } from "./Security.ts"
 import * as Size from "./Size.ts"
 import type * as Slip from "./Slip.ts"
 import type * as StrictJson from "./StrictJson.ts"
+import * as TraceContext from "./TraceContext.ts"
 import * as Wire from "./Wire.ts"
 
 /** Begins the branches of the step at hand, to be done or undone. */
@@ -130,6 +131,8 @@ export const gather = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, limi
       digest
     }))
   }
+  const others = joined.envelopes.filter((each) => each.headers.message_id !== envelope.headers.message_id)
+  yield* TraceContext.linkTo(others.map(({ headers }) => headers.trace_context))
   const composed = yield* PassOn.compose(envelope, activity.name, transition, joined)
   const { byteLength } = composed.body
   const limit = Size.most(limits, composed.slip)

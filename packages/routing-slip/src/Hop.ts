@@ -110,7 +110,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         yield* reached("claimed", keyText(key))
         return yield* work({ delivery, task, held, claim }).pipe(
           Effect.onInterrupt(() => Effect.ignore(store.release(held))),
-          Effect.withSpan(`${hop.activity} ${hop.phase}`, spanOf(delivery, envelope))
+          Effect.withSpan(`${hop.activity} ${hop.phase}`, spanOf(task, delivery.queue))
         )
       }
     }
@@ -123,18 +123,14 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     if (task.hop.kind === "gather") return yield* Gathering.gather(item, limits)
     const decided = yield* decide(item)
     if (decided === undefined && task.hop.kind === "scatter") return yield* Gathering.scatter(item, limits)
-    const answer =
-      decided ??
-      // Whoever loses the lease stops: the step is another worker's now.
-      (yield* Effect.raceFirst(
-        task.hop.phase === "execute" ? Performance.execute(task) : Performance.compensate(task),
-        keepLease(held)
-      ))
+    const answer = decided ?? (yield* attempt(item))
     yield* reached("executed", keyText(task.key))
     if (Result.isSuccess(answer)) return yield* passOn(item, answer.success)
 
     const { activity, hop } = task
     const { error, message, waitsFor } = answer.failure
+    // Its name only: what it says may hold what is nobody's business.
+    yield* Effect.annotateCurrentSpan("error.type", error)
     const incoming = incomingOf(item.delivery)
     if (hop.phase === "execute" && waitsFor !== undefined) {
       const event = yield* eventOf(item, waitsFor === "authority" ? "suspended" : "retrying", `${error}: ${message}`)
@@ -149,8 +145,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     }
     const at = yield* Clock.currentTimeMillis
     if (hop.phase === "execute") {
-      const uncertain = isUncertain(claim) ? { uncertain: true } : {}
-      return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message, ...uncertain })
+      return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message, ...uncertainty(claim) })
     }
     if (activity.onCompensationFailure === "continue") {
       return yield* passOn(item, { type: "abandoned", step: hop.step, at, error, message })
@@ -159,30 +154,48 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     return ack
   })
 
+  /** Does or undoes the step. Whoever loses the lease stops: the step is another worker's now. */
+  const attempt = Effect.fnUntraced(function* (item: Work<R>) {
+    const { held, task } = item
+    const answer = yield* Effect.raceFirst(
+      task.hop.phase === "execute" ? Performance.execute(task) : Performance.compensate(task),
+      keepLease(held)
+    )
+    // What may have been done, and cannot be tried again for want of authority, must not wait for ever.
+    const waits = Result.isFailure(answer) && answer.failure.waitsFor !== undefined
+    return (waits ? whyBack(item, yield* Clock.currentTimeMillis) : undefined) ?? answer
+  })
+
   /** What needs no execution to be known: a wish of an operator, a limit, a step that kills its workers. */
-  const decide = Effect.fnUntraced(function* ({ claim, delivery, task }: Work<R>) {
-    const { envelope, hop } = task
+  const decide = Effect.fnUntraced(function* (item: Work<R>) {
+    const { claim, task } = item
+    const { hop } = task
     const at = yield* Clock.currentTimeMillis
     if (hop.phase === "compensate" && claim.skippedBy !== undefined) {
       return transition({ type: "skipped", step: hop.step, at, by: claim.skippedBy })
     }
     // What may have been done by a worker that died has to be done again, to be known and undone.
-    if (hop.phase === "execute" && claim.cancelledBy !== undefined && !isUncertain(claim)) {
-      return transition({ type: "cancelled", step: hop.step, at, by: claim.cancelledBy })
+    const turnsBack = claim.uncertain ? undefined : whyBack(item, at)
+    if (turnsBack !== undefined) return turnsBack
+    const crashes = claim.claims - 1 - claim.failures
+    return crashes > maxCrashes ? failing("Crashed", `${crashes} workers ended in the middle of it.`) : undefined
+  })
+
+  /** Why a step is not to be begun any more. */
+  const whyBack = ({ claim, delivery, task }: Work<R>, at: number): Decision | undefined => {
+    const { envelope, hop } = task
+    if (hop.phase !== "execute") return undefined
+    if (claim.cancelledBy !== undefined) {
+      return transition({ type: "cancelled", step: hop.step, at, by: claim.cancelledBy, ...uncertainty(claim) })
     }
     const { deadline } = envelope.headers.routing_slip
-    if (hop.phase === "execute" && deadline !== null && at > deadline && !isUncertain(claim)) {
+    if (deadline !== null && at > deadline) {
       return failing("DeadlineExceeded", `The slip was to be done by ${new Date(deadline).toISOString()}.`)
     }
     const { byteLength } = delivery.body
     const limit = Size.forth(limits, envelope.headers.routing_slip)
-    if (hop.phase === "execute" && byteLength > limit && !isUncertain(claim)) {
-      const { error, message } = Size.tooLarge(byteLength, limit)
-      return failing(error, message)
-    }
-    const crashes = claim.claims - 1 - claim.failures
-    return crashes > maxCrashes ? failing("Crashed", `${crashes} workers ended in the middle of it.`) : undefined
-  })
+    return byteLength > limit ? Result.fail(Size.tooLarge(byteLength, limit)) : undefined
+  }
 
   const keepLease = (held: Held): Effect.Effect<never, Fenced, HopStore> =>
     Effect.gen(function* () {
@@ -271,8 +284,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 /** The message as it is published again. */
 const incomingOf = ({ queue, id, body }: Delivery): Outgoing => ({ queue, id, body })
 
-/** Whether an attempt was begun before of which nobody knows how it ended: its worker died, or was stopped. */
-const isUncertain = ({ failures, token }: Work<never>["claim"]) => token - 1 > failures
+const uncertainty = ({ uncertain }: Work<never>["claim"]) => (uncertain ? { uncertain } : {})
 
 /** The branch whose log the message carries; doing and undoing one branch are two. */
 const branchOf = ({ headers }: Envelope.Envelope): string => {
@@ -280,7 +292,7 @@ const branchOf = ({ headers }: Envelope.Envelope): string => {
   return branch === undefined ? "" : `${branch.branch}${branch.phase === "execute" ? "" : "/undo"}`
 }
 
-const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
+const spanOf = <R>({ attempt, envelope: { headers }, hop }: Performance.Task<R>, queue: string) => {
   const parent = TraceContext.parentOf(headers.trace_context)
   return {
     kind: "consumer" as const,
@@ -293,7 +305,9 @@ const spanOf = ({ queue }: Delivery, { headers }: Envelope.Envelope) => {
       "messaging.destination.name": queue,
       "messaging.message.id": headers.message_id,
       "messaging.message.conversation_id": headers.correlation_id,
-      "tenon.tenant_id": headers.tenant_id
+      "tenon.tenant_id": headers.tenant_id,
+      "tenon.step": hop.step,
+      "tenon.attempt": attempt
     }
   }
 }

@@ -127,6 +127,8 @@ export type Claim =
       /** How often it was claimed, this time included, and how often it has failed. */
       readonly claims: number
       readonly failures: number
+      /** Whether a worker was stopped or died in the middle of it, so that nobody knows what it has done. */
+      readonly uncertain: boolean
       /** An operator who wants the compensation skipped. */
       readonly skippedBy: string | undefined
       /** Who wants the slip cancelled. */

@@ -26,6 +26,7 @@ interface Row {
   token: number
   claims: number
   failures: number
+  uncertain: boolean
   /** When the lease ends, the wait is over, or the message is next to be published. */
   due: number
   skippedBy: string | undefined
@@ -51,6 +52,7 @@ const newRow = (key: HopKey, digest: string, status: Row["status"], due: number,
   token: 0,
   claims: 0,
   failures: 0,
+  uncertain: false,
   due,
   skippedBy: undefined,
   message,
@@ -155,11 +157,12 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           }
           const isWoken = row?.status === "suspended"
           const next = row ?? newRow(key, digest, "claimed", 0)
+          if (next.status === "claimed" && next.token > 0) next.uncertain = true
           Object.assign(next, { status: "claimed", token: next.token + 1, claims: next.claims + 1, due: now + lease })
           if (row === undefined) add(next)
           if (isWoken) show(textOf(key), now)
-          const { token, claims, failures, skippedBy } = next
-          return { _tag: "Claimed", token, claims, failures, skippedBy, cancelledBy: cancellerOf(key) }
+          const { token, claims, failures, skippedBy, uncertain } = next
+          return { _tag: "Claimed", token, claims, failures, uncertain, skippedBy, cancelledBy: cancellerOf(key) }
         }),
       renew: (claim, lease) => held(claim, (row, now) => void (row.due = now + lease)),
       release: (claim) =>
@@ -252,7 +255,8 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           const name = slipText(tenantId, correlationId)
           const halted = ofSlip(name, "halted", "suspended")
           if (halted.length === 0) return Effect.fail(new NotHalted({ correlationId }))
-          for (const row of halted) Object.assign(row, { status: "waiting", due: now, failures: 0, skippedBy })
+          for (const row of halted)
+            Object.assign(row, { status: "waiting", due: now, claims: 0, failures: 0, skippedBy })
           show(name, now)
           return Effect.void
         }),

@@ -317,7 +317,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           const rows = yield* one(
             tenantId,
             `with resumed as (update tenon.slip_hops set status = 'waiting', due_at = ${now}, pending_at = ${now},
-              failures = 0, skipped_by = $3
+              claims = 0, failures = 0, skipped_by = $3
               where tenant_id = $1 and correlation_id = $2 and status in ('halted', 'suspended') returning 1),
             shown as (update tenon.slips set status = stands, halted = 0
               where tenant_id = $1 and correlation_id = $2 and exists (select from resumed))

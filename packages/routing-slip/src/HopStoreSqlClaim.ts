@@ -77,6 +77,7 @@ export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claima
       },
       {
         sql: `select digest, status, due_at > ${now} as early, token::int, claims::int, failures::int, skipped_by,
+          uncertain or (status = 'claimed' and token > 0) as uncertain,
           (case when status = 'done' then extract(epoch from ${now} - due_at) * 1000 end)::float8 as age,
           queue, message_id, body from tenon.slip_hops where ${where} for update`,
         params: keyOf(key)
@@ -115,7 +116,8 @@ export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claima
     }
     yield* tx.commit([
       {
-        sql: `update tenon.slip_hops set status = 'claimed', token = token + 1, claims = claims + 1, ${lease("$5")}
+        sql: `update tenon.slip_hops set uncertain = uncertain or (status = 'claimed' and token > 0),
+            status = 'claimed', token = token + 1, claims = claims + 1, ${lease("$5")}
           where ${where}`,
         params: [...keyOf(key), seconds]
       },
@@ -126,6 +128,7 @@ export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claima
       token: Number(row["token"]) + 1,
       claims: Number(row["claims"]) + 1,
       failures: Number(row["failures"]),
+      uncertain: row["uncertain"] === true,
       skippedBy: textOrNothing(row["skipped_by"]),
       cancelledBy: textOrNothing(cancelled?.["cancelled_by"])
     }

@@ -73,7 +73,7 @@ export const compose = Effect.fnUntraced(function* (
       transition,
       joined: joined?.envelopes.map(({ headers: { security_context } }) => security_context)
     }),
-    trace_context: yield* TraceContext.capture
+    trace_context: yield* TraceContext.follow(envelope.headers.trace_context)
   }
   const body = Wire.encode({ payload: next?.payload.data ?? null, headers })
   const composed: Composed = {

@@ -9,6 +9,9 @@ import * as Envelope from "./Envelope.ts"
 
 const common = { step: Envelope.StepId, at: Envelope.Instant }
 
+/** Where an attempt before it ended in a way that nobody knows, so that what it did may stand. */
+const uncertain = { uncertain: Schema.optionalKey(Schema.Boolean) }
+
 /** What happened to one step. */
 export const Transition = Schema.Union([
   Schema.Struct({
@@ -29,10 +32,9 @@ export const Transition = Schema.Union([
     ...common,
     error: Schema.String,
     message: Schema.String,
-    /** Where an attempt before it ended in a way that nobody knows, so that what it did may stand. */
-    uncertain: Schema.optionalKey(Schema.Boolean)
+    ...uncertain
   }),
-  Schema.Struct({ type: Schema.Literal("cancelled"), ...common, by: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("cancelled"), ...common, by: Schema.String, ...uncertain }),
   /** Who may begin slips has given this one a fresh token of its user, and more time. */
   Schema.Struct({
     type: Schema.Literal("reauthorised"),
@@ -171,8 +173,7 @@ export const apply = (
     case "faulted": {
       const { step, error, message } = transition
       const fault = { step, activity: hop.activity, error, message }
-      const not_undone = transition.uncertain === true ? [...slip.not_undone, step] : slip.not_undone
-      return Result.succeed(settled({ ...slip, phase: "compensate", outcome: "faulted", fault, not_undone }))
+      return Result.succeed(turned(slip, transition, "faulted", fault))
     }
     case "cancelled": {
       const fault = {
@@ -181,7 +182,7 @@ export const apply = (
         error: "Cancelled",
         message: `cancelled by ${transition.by}`
       }
-      return Result.succeed(settled({ ...slip, phase: "compensate", outcome: "cancelled", fault }))
+      return Result.succeed(turned(slip, transition, "cancelled", fault))
     }
     // Another authority to do the same with.
     case "reauthorised":
@@ -206,6 +207,17 @@ const setting = (slip: Envelope.RoutingSlip, set: { readonly [name: string]: Sch
   variables: { ...slip.variables, ...set },
   ...(slip.branch === undefined ? {} : { branch: { ...slip.branch, set: { ...slip.branch.set, ...set } } })
 })
+
+/** Has a slip turn back, with the step at hand among what is not undone where it may have been done. */
+const turned = (
+  slip: Envelope.RoutingSlip,
+  { step, uncertain }: { readonly step: string; readonly uncertain?: boolean },
+  outcome: Envelope.Outcome,
+  fault: Envelope.Fault
+): Envelope.RoutingSlip => {
+  const not_undone = uncertain === true ? [...slip.not_undone, step] : slip.not_undone
+  return settled({ ...slip, phase: "compensate", outcome, fault, not_undone })
+}
 
 const undone = (slip: Envelope.RoutingSlip): Envelope.RoutingSlip =>
   settled({ ...slip, compensation_log: slip.compensation_log.slice(0, -1) })

@@ -8,7 +8,7 @@
 import { CurrentActor } from "@tenon/core/Actor"
 import { InvalidInput, NotFound, type Unavailable } from "@tenon/core/Failure"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"

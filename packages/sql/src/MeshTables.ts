@@ -44,6 +44,7 @@ export const tables: ReadonlyArray<Table> = [
       required("token", "bigint", value(0)),
       required("claims", "bigint", value(0)),
       required("failures", "bigint", value(0)),
+      required("uncertain", "boolean", value(false)),
       required("due_at", "timestamp with time zone"),
       required("published_at", "timestamp with time zone"),
       optional("pending_at", "timestamp with time zone"),

@@ -73,6 +73,9 @@ export const read = Effect.fnUntraced(function* (directory: string) {
   return files
 })
 
+/** The checksum of a file's text, line feeds only. */
+export const checksumOf = (sql: string): string => createHash("sha256").update(sql).digest("hex")
+
 const parse = (name: string, number: number, text: string): MigrationFile => {
   const sql = text.replace(/^\ufeff/, "").replace(/\r\n/g, "\n")
   const head = /^(?:[ \t]*(?:--[^\n]*)?\n)*/.exec(sql)?.[0] ?? ""
@@ -80,7 +83,7 @@ const parse = (name: string, number: number, text: string): MigrationFile => {
     name,
     number,
     sql,
-    checksum: createHash("sha256").update(sql).digest("hex"),
+    checksum: checksumOf(sql),
     transaction: !head.split("\n").some((line) => line.trim() === marker),
     statements: SqlText.split(sql)
   }

@@ -43,9 +43,11 @@ interface Applied {
 }
 
 const migrations = { schema: DatabaseModel.frameworkSchema, name: "migrations" }
+/** The row that says from what a database was set up without files: the checksum of its first migration to be. */
+const ensured = "ensured"
 const recorded = `select name, checksum, to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as applied_at from ${SqlName.qualified(
   migrations
-)} order by name`
+)} where name <> '${ensured}' order by name`
 
 /** The state of each file, and of what was applied and is no file any more. */
 export const status = Effect.fnUntraced(function* (files: ReadonlyArray<MigrationFile>) {
@@ -122,10 +124,22 @@ export const up = Effect.fn("Migrations.up")(function* (files: ReadonlyArray<Mig
   )
 })
 
-/** Records files as applied where nothing was ever applied and `asked` says so; the names of those it recorded. */
+/** Remembers from what a database is set up without files, within the transaction that does it. */
+export const noteEnsured = Effect.fnUntraced(function* (checksum: string) {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql.unsafe(`insert into ${SqlName.qualified(migrations)} (name, checksum) values ($1, $2)`, [
+    ensured,
+    checksum
+  ])
+})
+
+/**
+ * Records files as applied where nothing was ever applied; the names of those it recorded. `choose` is given the
+ * checksum of what the database was set up from, where that is known.
+ */
 export const record = Effect.fn("Migrations.record")(function* <E, R>(
   files: ReadonlyArray<MigrationFile>,
-  asked: Effect.Effect<boolean, E, R>,
+  choose: (ensuredFrom: string | undefined) => Effect.Effect<ReadonlyArray<MigrationFile>, E, R>,
   patience: Patience = {}
 ) {
   const sql = yield* SqlClient.SqlClient
@@ -134,16 +148,26 @@ export const record = Effect.fn("Migrations.record")(function* <E, R>(
       const connection = yield* sql.reserve
       yield* lock(connection, Duration.toMillis(patience.waitForOthers ?? "1 minute"))
       if ((yield* status(files)).some(({ state }) => state !== "pending")) return []
-      if (files.length === 0 || !(yield* asked)) return []
+      const chosen = yield* choose(yield* ensuredFrom(connection))
+      if (chosen.length === 0) return []
       yield* bootstrap(connection)
       yield* run(connection, "begin")
-      yield* Effect.forEach(files, (file) => note(connection, file), { discard: true }).pipe(
+      yield* Effect.forEach(chosen, (file) => note(connection, file), { discard: true }).pipe(
+        Effect.andThen(run(connection, `delete from ${SqlName.qualified(migrations)} where name = $1`, [ensured])),
         Effect.andThen(run(connection, "commit")),
         Effect.onError(() => Effect.ignore(run(connection, "rollback")))
       )
-      return files.map(({ name }) => name)
+      return chosen.map(({ name }) => name)
     })
   )
+})
+
+const ensuredFrom = Effect.fnUntraced(function* (connection: Connection) {
+  const table = SqlName.qualified(migrations)
+  const [there] = yield* run(connection, "select to_regclass($1) is not null as found", [table])
+  if (there?.found !== true) return undefined
+  const [row] = yield* run(connection, `select checksum from ${table} where name = $1`, [ensured])
+  return row === undefined ? undefined : String(row.checksum)
 })
 
 const run = (connection: Connection, sql: string, params: ReadonlyArray<unknown> = []) =>

@@ -114,26 +114,33 @@ export const up = (options: UpOptions) =>
 /**
  * Records the first migration of a database that `ensure` has set up as applied, without running it; returns the names
  * that it recorded, none where there is nothing to adopt. Only a migration that stands as it was generated is adopted,
- * and only where the live catalogue is what it leads to: else `DatabaseDiffers`, or nothing and `up` has the word.
+ * and only where `ensure` worked from the same, or the live catalogue is what the files lead to; where it is something
+ * else, `DatabaseDiffers`.
  */
 export const adopt = Effect.fn("Migrations.adopt")(function* (options: UpOptions) {
   const files = yield* MigrationFiles.read(options.directory)
   const snapshot = yield* MigrationFiles.readSnapshot(options.directory)
-  if (snapshot === undefined || !isFirstOf(files, snapshot)) return []
   return yield* MigrationRun.record(
     files,
-    Effect.gen(function* () {
-      if (!(yield* holdsAnyOf(snapshot))) return false
+    Effect.fnUntraced(function* (ensuredFrom) {
+      const [first] = files
+      const ensured = first !== undefined && first.checksum === ensuredFrom
+      // With more files than the first there is no telling what the catalogue should be between them.
+      if (snapshot === undefined || !isFirstOf(files, snapshot)) return ensured ? [first] : []
+      if (!(yield* holdsAnyOf(snapshot))) return []
       const findings = yield* drift(snapshot)
-      return findings.length === 0 ? true : yield* new DatabaseDiffers({ findings })
+      return findings.length === 0 ? files : yield* new DatabaseDiffers({ findings })
     }),
     options
   )
 })
 
+/** The files that a first generation writes. */
+const firstOf = (model: DatabaseModel.Model) => filesOf(ModelDiff.diff(undefined, model).plan, 1, "init", false)
+
 /** Whether files are the whole way from nothing to a model, as it would be generated today. */
 const isFirstOf = (files: ReadonlyArray<MigrationFiles.MigrationFile>, model: DatabaseModel.Model): boolean => {
-  const generated = filesOf(ModelDiff.diff(undefined, model).plan, 1, "init", false)
+  const generated = firstOf(model)
   return generated.length === files.length && generated.every(({ sql }, index) => files[index]?.sql === sql)
 }
 
@@ -219,6 +226,9 @@ export const ensure = Effect.fn("Migrations.ensure")(function* (options: Wanted)
         return findings.length === 0 ? [] : yield* new DatabaseDiffers({ findings })
       }
       yield* Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
+      const [first, ...more] = firstOf(model)
+      if (first !== undefined && more.length === 0)
+        yield* MigrationRun.noteEnsured(MigrationFiles.checksumOf(first.sql))
       return statements
     })
   )

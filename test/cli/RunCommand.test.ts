@@ -1,0 +1,79 @@
+import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import { registry, slow } from "../support/slow-mesh-child.ts"
+import * as SlipDatabase from "../support/SlipDatabase.ts"
+import * as SlipStore from "../support/SlipStore.ts"
+import * as SlipTransport from "../support/SlipTransport.ts"
+import { story } from "../support/Slips.ts"
+import * as TenonProcess from "../support/TenonProcess.ts"
+
+const mesh = join(import.meta.dirname, "../support/slow-mesh-child.ts")
+
+const freePort = Effect.promise(
+  () =>
+    new Promise<number>((done) => {
+      const server = createServer().listen(0, "127.0.0.1", () => {
+        const address = server.address()
+        server.close(() => done(typeof address === "object" && address !== null ? address.port : 0))
+      })
+    })
+)
+
+const statusOf = (url: string) => Effect.promise(async () => (await fetch(url)).status)
+
+it.live(
+  "a worker that is asked to stop says so to probes, finishes what it has in hand, takes nothing new, and ends well",
+  () =>
+    Effect.gen(function* () {
+      const { roles, url } = yield* SlipDatabase.make
+      const port = yield* freePort
+      const worker = yield* TenonProcess.start(
+        ["run", mesh, "--activity-name", "slow", "--prefetch", "1", "--health-port", String(port)],
+        {
+          LOG_FORMAT: "line",
+          TRANSPORT: "postgres",
+          DATABASE_URL: url,
+          DATABASE_ROLE: roles.appRole,
+          DATABASE_RELAY_ROLE: roles.relayRole
+        }
+      )
+      yield* worker.says(/INFO +ready/)
+      const health = `http://127.0.0.1:${port}/health`
+      assert.strictEqual(yield* statusOf(`${health}/ready`), 200)
+      yield* Effect.gen(function* () {
+        const dispatch = RoutingSlip.builder(registry).pipe(RoutingSlip.add(slow, {}), RoutingSlip.dispatch)
+        const first = yield* dispatch
+        yield* worker.says(/INFO +begun/)
+        const second = yield* dispatch
+        worker.child.kill("SIGTERM")
+        yield* worker.says(/INFO +draining/)
+        assert.strictEqual(yield* statusOf(`${health}/ready`), 503)
+        assert.strictEqual(yield* statusOf(`${health}/live`), 200)
+        const { code } = yield* worker.ended
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(yield* story(first), ["dispatched 0", "executed 1"])
+        assert.deepStrictEqual(yield* story(second), ["dispatched 0"])
+      }).pipe(Effect.provide(Layer.merge(SlipTransport.over(url, roles), SlipStore.over(url, roles))))
+    }),
+  60_000
+)
+
+it.live(
+  "what cannot run is said in one sentence",
+  () =>
+    Effect.gen(function* () {
+      const unknown = yield* TenonProcess.tenon(["run", mesh, "--activity-name", "fast"])
+      assert.deepStrictEqual([unknown.code, unknown.stderr], [1, "There is no activity fast; there are slow.\n"])
+      const memory = yield* TenonProcess.tenon(["run", mesh, "--replicas", "2"], { TRANSPORT: "memory" })
+      assert.strictEqual(memory.code, 1)
+      assert.include(memory.stderr, "TRANSPORT=memory reaches one process only, and this mesh has 2")
+      const gone = yield* TenonProcess.tenon(["run", "no-such-mesh.ts"])
+      assert.strictEqual(gone.code, 1)
+      assert.include(gone.stderr, "There is no no-such-mesh.ts")
+    }),
+  60_000
+)
