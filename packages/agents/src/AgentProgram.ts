@@ -14,6 +14,7 @@ import { RunAgent } from "./AgentRun.ts"
 import * as DurableModel from "./DurableModel.ts"
 import * as ModelFailure from "./ModelFailure.ts"
 import * as RunContext from "./RunContext.ts"
+import { forkable } from "./RunFork.ts"
 import { Thread } from "./Thread.ts"
 
 /** How a run ended, as the thread and a waiting parent are told. */
@@ -38,7 +39,7 @@ export const implement = <A extends ReadonlyArray<Agent.Any>>(
 ): Effect.Effect<Workflow.Implementation, never, Agent.Services<A[number]> | RunEvents> => {
   const byName = new Map(agents.map((agent) => [agent.name, agent]))
   const program = (input: Workflow.InputOf<typeof RunAgent>) => run(byName, input)
-  return Workflow.implement(RunAgent, program) as Effect.Effect<
+  return Workflow.implement(RunAgent, program, { forkable }) as Effect.Effect<
     Workflow.Implementation,
     never,
     Agent.Services<A[number]> | RunEvents

@@ -59,8 +59,6 @@ export interface Ended extends Omit<Write, "next"> {
   readonly _tag: "Ended"
   readonly exit: Exit.Exit<void, unknown>
   readonly offset: number
-  /** How many operations the program began. */
-  readonly begun: number
 }
 
 /** All that the program waits for are times and signals; `mail` is how much of it was read. */
@@ -203,12 +201,25 @@ class Attempt<E> {
   /** Hands out the journal and starts nothing: the first difference, where the two do not fit. */
   replayOnly(): Effect.Effect<JournalMismatch | undefined> {
     return Effect.matchCauseEffect(this.#again(), {
-      onSuccess: () => Effect.succeed(undefined),
+      onSuccess: () => this.#afterReplay(),
       onFailure: (cause) => {
         const defect = Cause.squash(cause)
         return defect instanceof JournalMismatch ? Effect.succeed(defect) : Effect.failCause(cause)
       }
     })
+  }
+
+  /** Where a program that has done all that was recorded is: over too soon, with a bug, or waiting as it should be. */
+  #afterReplay(): Effect.Effect<JournalMismatch | undefined> {
+    const { exit } = this.#turns
+    if (exit === undefined) {
+      return this.#parked.size === 0 ? Effect.die(new Error(foreign)) : Effect.succeed(undefined)
+    }
+    if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) return Effect.die(Cause.squash(exit.cause))
+    const [missed] = [...this.#known.values()].filter(({ index }) => index >= this.#begun)
+    if (missed === undefined) return Effect.succeed(undefined)
+    const { index, kind, name } = missed
+    return Effect.succeed(new JournalMismatch({ index, expected: words(kind, name), found: "the end of the program" }))
   }
 
   /** The program from its start, to the end of the journal. */
@@ -493,7 +504,6 @@ class Attempt<E> {
       _tag: "Ended",
       exit,
       offset: this.#written,
-      begun: this.#begun,
       operations: this.#sent.map(({ operation }) => operation),
       deliveries: this.#sent
     }

@@ -13,6 +13,7 @@ import * as Tracer from "effect/Tracer"
 import type { Durable } from "./Durable.ts"
 import type { Fields } from "./Field.ts"
 import { NewId } from "./NewId.ts"
+import type { Forkable } from "./RunJournal.ts"
 
 /** The declaration of a workflow: its name, its input and the signals that a run of it understands. */
 export interface Workflow<out Input, out Signals> {
@@ -51,6 +52,13 @@ export const make = <const F extends Fields, const S extends { readonly [name: s
 export interface Implementation {
   readonly workflow: Any
   readonly run: (input: unknown) => Effect.Effect<void, unknown, Durable>
+  /** How many operations of an earlier run another one can begin with. Default: all. */
+  readonly forkable: Forkable | undefined
+}
+
+/** What a program says of itself. */
+export interface ImplementOptions {
+  readonly forkable?: Forkable
 }
 
 /** The programs of an application's workflows, by name; the runtime runs them. */
@@ -64,11 +72,13 @@ const ofRun = Context.omit(Clock.Clock, NewId, Random.Random, Scheduler.Schedule
 /** Says what a workflow does: an Effect program over `Durable` and whatever services `layer` is given. */
 export const implement = <W extends Any, E, R>(
   workflow: W,
-  run: (input: InputOf<W>) => Effect.Effect<void, E, R>
+  run: (input: InputOf<W>) => Effect.Effect<void, E, R>,
+  options: ImplementOptions = {}
 ): Effect.Effect<Implementation, never, Exclude<R, Durable>> =>
   Effect.contextWith((context: Context.Context<Exclude<R, Durable>>) =>
     Effect.succeed<Implementation>({
       workflow,
+      forkable: options.forkable,
       run: (input) =>
         Effect.provideContext(run(input as InputOf<W>), ofRun(context) as typeof context) as Effect.Effect<
           void,

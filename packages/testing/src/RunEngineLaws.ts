@@ -44,7 +44,12 @@ const engine = Effect.fnUntraced(function* (
   const workflow = { ...Job, name: run.workflow }
   const implementation = yield* Workflow.implement(workflow, () => Effect.asVoid(program))
   const made = yield* RunEngine.make(
-    { store, workflows: new Map([[run.workflow, implementation]]), perform: () => Effect.succeed(null) },
+    {
+      store,
+      journal: yield* RunJournal,
+      workflows: new Map([[run.workflow, implementation]]),
+      perform: () => Effect.succeed(null)
+    },
     { poll: "20 millis", idle: "20 millis", ...options }
   ).pipe(Scope.provide(scope))
   yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
@@ -314,7 +319,15 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
         const operations = yield* journal.operations(run)
         const held = Effect.fnUntraced(function* (next: Program) {
           const implementation = yield* Workflow.implement({ ...Job, name: run.workflow }, () => Effect.asVoid(next))
-          const claimed = { claim: { ...run, token: 0 }, id: "", actor, input: {}, beganAt: 0, failures: 0 }
+          const claimed = {
+            claim: { ...run, token: 0 },
+            id: "",
+            actor,
+            input: {},
+            beganAt: 0,
+            failures: 0,
+            fork: undefined
+          }
           return yield* RunAttempt.check(implementation, claimed, operations)
         })
         assert.isUndefined(yield* held(both("one", "two")))
