@@ -8,6 +8,7 @@ import { CurrentActor } from "@tenon/core/Actor"
 import * as Repository from "@tenon/core/Repository"
 import { watch } from "@tenon/core/RunEvents"
 import * as Workflow from "@tenon/core/Workflow"
+import * as Assistant from "@tenon/examples/agents/Assistant"
 import * as Testing from "@tenon/testing/Testing"
 import { assert, layer as suite } from "@effect/vitest"
 import * as LanguageModel from "effect/ai/LanguageModel"
@@ -185,6 +186,21 @@ suite(layer, { timeout: 60_000, excludeTestServices: true })("a model behind cha
         toolkit: Dice.pipe(Effect.provide(Dice.toLayer({ rollOf: ({ sides }) => Effect.succeed(sides) })))
       })
       assert.strictEqual(called.toolResults[0]?.result, 6)
+    })
+  )
+
+  it.effect("is the one in use where it is configured, and the script's where it is not", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Chat
+      const said = (settings: { readonly [name: string]: string }) =>
+        LanguageModel.generateText({ prompt: "hello" }).pipe(
+          Effect.map(({ text }) => text),
+          Effect.provide(
+            Assistant.layerModel.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings))))
+          )
+        )
+      assert.strictEqual(yield* said({ MODEL_URL: url, MODEL_NAME: "chatty" }), "Hello.")
+      assert.include(yield* said({}), 'Say "make"')
     })
   )
 

@@ -60,6 +60,12 @@ const called = (toolkit: Any, tool: Tool.Any, { id, params }: Call): Effect.Effe
       return { isFailure: final?.isFailure ?? true, result: asJson(final?.encodedResult) }
     }),
     Effect.catch((error: unknown) => Effect.succeed({ isFailure: true, result: told(tool, error) })),
+    Effect.catchDefect((defect) =>
+      Effect.as(Effect.logError(`The tool ${tool.name} has a bug`, defect), {
+        isFailure: true,
+        result: "Something unexpected happened."
+      })
+    ),
     Effect.timeoutOrElse({
       duration: patience,
       orElse: () => Effect.succeed({ isFailure: true, result: "The tool did not answer in time." })

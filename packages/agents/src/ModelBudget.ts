@@ -153,20 +153,22 @@ export const ModelBudget = Resource.make("ModelBudget", {
 export interface Spending {
   readonly step: string
   readonly settings: ModelSettings
+  /** What to set aside. */
+  readonly tokens: number
 }
 
 /** Makes a call within the tenant's budget, and records what it took. */
 export const spend = (
   durable: Durable["Service"],
-  { settings, step }: Spending,
+  { settings, step, tokens: reserved }: Spending,
   call: Effect.Effect<ModelAnswer, ModelFailed>
 ): Effect.Effect<ModelAnswer, ModelFailed | BudgetExceeded> =>
   Effect.gen(function* () {
     const usageId = `${durable.key}.${step}`
-    const { reserve } = settings
-    const cost = costOf(settings, "", { input: 0, output: reserve })
+    // Which model it will be is not known yet; `*` says what those cost that are not listed.
+    const cost = costOf(settings, "", { input: 0, output: reserved })
     yield* durable
-      .call(ModelBudget.actions.reserve, budgetKey, { usageId, runId: durable.key, tokens: reserve, cost })
+      .call(ModelBudget.actions.reserve, budgetKey, { usageId, runId: durable.key, tokens: reserved, cost })
       .pipe(Effect.catch((failure) => (failure instanceof BudgetExceeded ? Effect.fail(failure) : Effect.die(failure))))
     const nothing = { model: "", inputTokens: 0, outputTokens: 0, cost: 0 }
     const failed = { usageId, status: "FAILED" as const, ...nothing }
