@@ -1,11 +1,12 @@
 /**
- * `npm run fault [-- --json] [--strikes N] [--slips N] [--only TEXT]`: breaks things under load, on servers of its own,
+ * `npm run fault [-- --json] [--strikes N] [--slips N] [--seeds N] [--only TEXT]`: breaks things under load, on servers of its own,
  * and audits what is there afterwards. `--only` picks the scenarios whose names hold the text.
  */
 import * as Fault from "@tenon/examples/fault/Fault"
 import * as SlipFault from "@tenon/examples/fault/SlipFault"
 import * as Effect from "effect/Effect"
 import { resolve } from "node:path"
+import { runScript } from "./run.ts"
 import { parseArgs } from "node:util"
 
 const { values } = parseArgs({
@@ -13,6 +14,7 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
     strikes: { type: "string", default: "5" },
     slips: { type: "string", default: "1000" },
+    seeds: { type: "string", default: "1000" },
     only: { type: "string", default: "" }
   }
 })
@@ -28,7 +30,19 @@ const progress = (message: string) => void (values.json ? process.stderr : proce
 
 const strikes = Number(values.strikes)
 const mesh = { slips: Number(values.slips), steps: 10, activities: 9, replicas: 2, strikes, progress }
+/** Generated workflows on one runtime, crashed at random and held against their replays: many more than the tests run. */
+const programs = Effect.promise(async (): Promise<Fault.Result> => {
+  process.env["TENON_SEEDS"] = values.seeds
+  process.env["TENON_SEED_FROM"] ??= String(Math.floor(Math.random() * 1e9))
+  const files = ["core", "sql", "restate"].map((directory) => `test/${directory}/RunPrograms`)
+  progress(`generated workflows from seed ${process.env["TENON_SEED_FROM"]}`)
+  const { code, output } = await runScript("node_modules/vitest/vitest.mjs", ["run", ...files], { capture: true })
+  if (code !== 0) progress(output)
+  const problems = code === 0 ? [] : ["a replay was handed something else, or a run did not end; see above"]
+  return { scenario: "generated workflows", ok: code === 0, accepted: Number(values.seeds), faults: 0, problems }
+})
 const scenarios = [
+  { name: "generated workflows", run: programs },
   ...Fault.scenarios.map((scenario) => ({
     name: scenario.name,
     run: Fault.run(scenario, { command, progress, strikes })

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { createServer } from "node:net"
 import { join } from "node:path"
-import { registry, slow } from "../support/slow-mesh-child.ts"
+import slowMesh, { registry, slow } from "../support/slow-mesh-child.ts"
 import * as SlipDatabase from "../support/SlipDatabase.ts"
 import * as SlipStore from "../support/SlipStore.ts"
 import * as SlipTransport from "../support/SlipTransport.ts"
@@ -67,7 +67,8 @@ it.live(
   () =>
     Effect.gen(function* () {
       const unknown = yield* TenonProcess.tenon(["run", mesh, "--activity-name", "fast"])
-      assert.deepStrictEqual([unknown.code, unknown.stderr], [1, "There is no activity fast; there are slow.\n"])
+      const known = slowMesh.activities.map(({ name }) => name).join(", ")
+      assert.deepStrictEqual([unknown.code, unknown.stderr], [1, `There is no activity fast; there are ${known}.\n`])
       const memory = yield* TenonProcess.tenon(["run", mesh, "--replicas", "2"], { TRANSPORT: "memory" })
       assert.strictEqual(memory.code, 1)
       assert.include(memory.stderr, "TRANSPORT=memory reaches one process only, and this mesh has 2")

@@ -76,7 +76,8 @@ export const nameOf = (...parts: ReadonlyArray<string>): string => {
   if (label.test(wanted) && wanted.length <= maxName - digestLength - 1) return wanted
   const plain = wanted.toLowerCase().replace(/[^a-z0-9]+/g, "-")
   const cut = plain.slice(0, maxName - digestLength - 1).replace(/^-+|-+$/g, "")
-  const digest = createHash("sha256").update(parts.join("\0")).digest("hex").slice(0, digestLength)
+  // JSON, since it also keeps apart what UTF-8 cannot: lone surrogates.
+  const digest = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, digestLength)
   return cut === "" ? `x-${digest}` : `${cut}-${digest}`
 }
 const digestLength = 8

@@ -7,7 +7,6 @@ import { Refused } from "./Refused.ts"
 import * as StrictJson from "./StrictJson.ts"
 
 const decodeEnvelope = Schema.decodeUnknownEffect(Envelope.Envelope)
-const encodeEnvelope = Schema.encodeSync(Envelope.Envelope)
 const encoder = new TextEncoder()
 
 /** Reads an envelope from bytes of strangers. */
@@ -22,6 +21,6 @@ export const decode = (
   )
 }
 
-/** Writes an envelope. */
+/** Writes an envelope, which is JSON as it is: what goes out was read by `decode` or made by this package. */
 export const encode = (envelope: Envelope.Envelope): Uint8Array =>
-  encoder.encode(JSON.stringify(encodeEnvelope(envelope)))
+  encoder.encode(JSON.stringify(envelope satisfies typeof Envelope.Envelope.Encoded))

@@ -4,6 +4,7 @@
  */
 import * as Durable from "@tenon/core/Durable"
 import { Unavailable } from "@tenon/core/Failure"
+import * as RunAttempt from "@tenon/core/RunAttempt"
 import * as RunEngine from "@tenon/core/RunEngine"
 import { isAlive, RunJournal, type Status } from "@tenon/core/RunJournal"
 import { type Held, RunStore } from "@tenon/core/RunStore"
@@ -296,6 +297,36 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
       }).pipe(Effect.scoped)
     )
 
+    it.effect("a journal can be held against new code before that is released, and nothing is done", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const done: Array<string> = []
+        const say = (name: string) =>
+          step(
+            name,
+            Effect.sync(() => done.push(name))
+          )
+        const both = (one: string, other: string) => Effect.andThen(say(one), say(other))
+        const made = yield* engine(run, both("one", "two"))
+        yield* begin(made, run)
+        yield* becomes(run, "done")
+        const journal = yield* RunJournal
+        const operations = yield* journal.operations(run)
+        const held = Effect.fnUntraced(function* (next: Program) {
+          const implementation = yield* Workflow.implement({ ...Job, name: run.workflow }, () => Effect.asVoid(next))
+          const claimed = { claim: { ...run, token: 0 }, id: "", actor, input: {}, beganAt: 0, failures: 0 }
+          return yield* RunAttempt.check(implementation, claimed, operations)
+        })
+        assert.isUndefined(yield* held(both("one", "two")))
+        assert.isUndefined(yield* held(Effect.andThen(both("one", "two"), say("three"))))
+        const differing = yield* held(both("one", "other"))
+        assert.strictEqual(differing?.index, 1)
+        assert.include(differing?.message, 'the step "two" in the journal and the step "other" in the program')
+        assert.include((yield* held(say("one")))?.message, "not begun")
+        assert.deepStrictEqual(done, ["one", "two"])
+      }).pipe(Effect.scoped)
+    )
+
     it.effect("a cancelled run is interrupted in the middle of a step or a wait, and its finalizers take steps", () =>
       Effect.gen(function* () {
         for (const wait of ["step", "signal"]) {
@@ -347,10 +378,10 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
     it.effect("a store that does not answer for a while is waited for", () =>
       Effect.gen(function* () {
         const run = own()
-        let calls = 0
-        const flaky = <A, E2>(effect: Effect.Effect<A, E2>) =>
+        const calls = { claim: 0, read: 0, write: 0 }
+        const flaky = <A, E2>(what: keyof typeof calls, effect: Effect.Effect<A, E2>) =>
           Effect.suspend((): Effect.Effect<A, E2 | Unavailable> =>
-            ++calls % 3 === 0 ? effect : Effect.fail(new Unavailable({ what: "The store" }))
+            ++calls[what] % 3 === 0 ? effect : Effect.fail(new Unavailable({ what: "The store" }))
           )
         const made = yield* engine(
           run,
@@ -361,9 +392,9 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
           {},
           (store) => ({
             ...store,
-            claim: (asked) => flaky(store.claim(asked)),
-            read: (claim) => flaky(store.read(claim)),
-            write: (claim, offset, write) => flaky(store.write(claim, offset, write))
+            claim: (asked) => flaky("claim", store.claim(asked)),
+            read: (claim) => flaky("read", store.read(claim)),
+            write: (claim, offset, write) => flaky("write", store.write(claim, offset, write))
           })
         )
         yield* begin(made, run)

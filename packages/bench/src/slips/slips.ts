@@ -74,10 +74,22 @@ interface Pair {
   readonly peer: Side
 }
 
+/** A round, and how long this process was busy for each hop: what a busy machine distorts least. */
+interface Measured extends Round {
+  readonly cpuMicrosPerHop: number
+}
+
 /** Rounds of both by turns. */
 const alternate = async ({ ours, peer }: Pair, steps: number, concurrency: number) => {
-  const measured: { readonly ours: Array<Round>; readonly peer: Array<Round> } = { ours: [], peer: [] }
-  const once = (side: Side, millis: number) => repeat(() => side.carryOut(steps), concurrency, millis)
+  const measured: { readonly ours: Array<Measured>; readonly peer: Array<Measured> } = { ours: [], peer: [] }
+  const once = async (side: Side, millis: number): Promise<Measured> => {
+    let slips = 0
+    const before = process.cpuUsage()
+    const carryOut = () => side.carryOut(steps).then(() => void slips++)
+    const round = await repeat(carryOut, concurrency, millis)
+    const { system, user } = process.cpuUsage(before)
+    return { ...round, cpuMicrosPerHop: (system + user) / (slips * steps) }
+  }
   await once(ours, roundMillis / 3)
   await once(peer, roundMillis / 3)
   for (let round = 0; round < rounds; round++) {
@@ -105,6 +117,14 @@ const comparePair = async (
       many.peer.map(hops),
       peerName,
       "more"
+    ),
+    Report.compare(
+      `${name}, ${atOnce} slips at once, processor time`,
+      "µs/hop",
+      many.ours.map((each) => each.cpuMicrosPerHop),
+      many.peer.map((each) => each.cpuMicrosPerHop),
+      peerName,
+      "less"
     ),
     ...(["median", "p99"] as const).map((which) =>
       Report.compare(

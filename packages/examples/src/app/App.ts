@@ -1,8 +1,14 @@
 /** The examples as one application: widgets and payments, and threads in which agents answer. */
 import * as Agents from "@tenon/agents/Agents"
+import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
+import * as ChannelLog from "@tenon/agents/ChannelLog"
+import * as Channels from "@tenon/agents/Channels"
+import * as ChannelWebhook from "@tenon/agents/ChannelWebhook"
 import * as Registry from "@tenon/core/Registry"
+import * as Repository from "@tenon/core/Repository"
 import * as Workflow from "@tenon/core/Workflow"
 import * as Layer from "effect/Layer"
+import * as Assistant from "../agents/Assistant.ts"
 import { Payment, refund } from "../agents/Refund.ts"
 import * as Research from "../agents/Research.ts"
 import * as Weather from "../agents/Weather.ts"
@@ -13,6 +19,10 @@ export const registry = Registry.make({
   workflows: Agents.workflows
 })
 
-const agents = Agents.implement(Weather.weather, refund, Research.research, Research.researcher)
+const agents = Agents.implement(Weather.weather, refund, Research.research, Research.researcher, Assistant.assistant)
 
-export const workflows = Workflow.layer(agents).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
+const adapters = ChannelAdapter.layer(ChannelLog.adapter, ChannelWebhook.adapter())
+
+export const workflows = Workflow.layer(agents, ...Channels.implement).pipe(
+  Layer.provide([Weather.layerFixed, Research.layerFixed, Assistant.layerScripted, adapters, Repository.layer])
+)

@@ -35,7 +35,9 @@ export const run = Effect.fn("Demo.run")(function* (
   yield* widgets(ours, check)
   const thread = yield* messages(ours, check)
   yield* otherTenant(ours, theirs, thread, check)
-  yield* crash(application, url, keys["acme"]?.["admin"] ?? "", check)
+  const asked = yield* agentAsks(ours, check)
+  const restarted = yield* crash(application, url, keys["acme"]?.["admin"] ?? "", check)
+  yield* agentGoesOn(restarted, asked, check)
   return checks
 }, Effect.scoped)
 
@@ -72,7 +74,9 @@ const messages = Effect.fnUntraced(function* (client: ApiClient.ApiClient, check
   const human = String(
     fieldOf(yield* client.send("POST", "/api/v1/participants", { body: { kind: "HUMAN", name: "Ada" } }), "id")
   )
-  for (const channelId of ["email", "chat"]) {
+  for (const _ of ["one", "another"]) {
+    const channel = yield* client.send("POST", "/api/v1/channels", { body: { kind: "log", config: {} } })
+    const channelId = String(fieldOf(channel, "id"))
     yield* client.send("POST", "/api/v1/channel-bindings", { body: { threadId: thread, channelId } })
   }
   const post = (index: number) =>
@@ -98,15 +102,71 @@ const messages = Effect.fnUntraced(function* (client: ApiClient.ApiClient, check
 
 /** Fan-out happens after the answer, so it is waited for. */
 const settled = (client: ApiClient.ApiClient, count: number) =>
-  client.send("GET", "/api/v1/channel-deliveries?limit=10").pipe(
+  client.send("GET", "/api/v1/channel-deliveries?limit=500").pipe(
     Effect.map((page) => {
       const rows = itemsOf(page)
-      const ok = rows.length === 2 && rows.every((row) => row["delivered"] === count && row["lastPosition"] === count)
-      const detail = rows.map((row) => `${String(row["id"])}: ${String(row["delivered"])}`).join(", ")
-      return { ok, detail }
+      const channels = [...new Set(rows.map((row) => String(row["channelId"])))]
+      const heard = channels.map((channel) =>
+        rows
+          .filter((row) => row["channelId"] === channel && row["status"] === "DELIVERED")
+          .map((row) => row["position"])
+      )
+      const ok = heard.length === 2 && heard.every((positions) => new Set(positions).size === count)
+      return { ok, detail: heard.map((positions) => `${positions.length} delivered`).join(", ") }
     }),
-    Effect.repeat({ schedule: Schedule.spaced("200 millis"), times: 100, until: ({ ok }) => ok })
+    Effect.repeat({ schedule: Schedule.spaced("200 millis"), times: 150, until: ({ ok }) => ok })
   )
+
+interface Asked {
+  readonly thread: string
+  readonly question: string
+}
+
+/** Looks until it holds, for half a minute at most. */
+const until = <A, E>(look: Effect.Effect<A, E>, holds: (seen: A) => boolean) =>
+  Effect.repeat(look, { schedule: Schedule.spaced("200 millis"), times: 150, until: holds })
+
+const agentAsks = Effect.fnUntraced(function* (client: ApiClient.ApiClient, check: CheckFunction) {
+  const opened = yield* client.send("POST", "/api/v1/threads", { body: { title: "storm", agent: "weather" } })
+  const thread = String(fieldOf(opened, "id"))
+  const ada = yield* client.send("POST", "/api/v1/participants", { body: { kind: "HUMAN", name: "Ada" } })
+  yield* client.send("POST", `/api/v1/threads/${thread}/add-message`, {
+    body: { idempotencyKey: "1", participantId: fieldOf(ada, "id"), content: { type: "text", text: "Graz" } }
+  })
+  const open = client.send("GET", `/api/v1/questions?threadId=${thread}&status=OPEN`)
+  const [question] = itemsOf(yield* until(open, (page) => itemsOf(page).length > 0))
+  check("an agent looks things up and asks a person", question !== undefined, String(question?.["prompt"]))
+  const asked: Asked = { thread, question: String(question?.["id"]) }
+  const wrong = yield* client.send("POST", `/api/v1/questions/${asked.question}/answer`, {
+    body: { answer: { send: "maybe" } }
+  })
+  check("an answer that does not fit is refused", wrong.status === 422, String(fieldOf(wrong, "detail")))
+  return asked
+})
+
+const agentGoesOn = Effect.fnUntraced(function* (
+  client: ApiClient.ApiClient,
+  { question, thread }: Asked,
+  check: CheckFunction
+) {
+  yield* client.send("POST", `/api/v1/questions/${question}/answer`, { body: { answer: { send: true } } })
+  const runs = client.send("GET", `/api/v1/agent-runs?threadId=${thread}`)
+  yield* until(runs, (page) => itemsOf(page).every((run) => run["status"] === "DONE"))
+  const page = yield* client.send("GET", `/api/v1/messages?threadId=${thread}&sort=position`)
+  const said = itemsOf(page).map(({ content }) =>
+    Predicate.hasProperty(content, "type") && Predicate.hasProperty(content, "text")
+      ? String(content.text)
+      : Predicate.hasProperty(content, "type")
+        ? String(content.type)
+        : ""
+  )
+  const wanted = ["Graz", "A storm is coming to Graz.", "question", "answer", "Sent: Storm warning for Graz"]
+  check(
+    "the agent goes on with the answer after the process was killed",
+    JSON.stringify(said) === JSON.stringify(wanted),
+    said.join(" / ")
+  )
+})
 
 const otherTenant = Effect.fnUntraced(function* (
   ours: ApiClient.ApiClient,
@@ -159,4 +219,5 @@ const crash = Effect.fnUntraced(function* (
     once,
     `${made.length} widgets of ${names.length} after kill -9 and restart`
   )
+  return restarted
 })

@@ -27,7 +27,7 @@ interface Where {
 class Refused extends Schema.TaggedError<Refused>()("Refused", { message: Schema.String }) {}
 
 const workers = 8
-const channels = ["email", "chat"]
+const channels = 2
 
 /** Makes the thread that all messages go to. */
 export const open = Effect.fn("Ledger.open")(function* (where: Where) {
@@ -40,7 +40,10 @@ export const open = Effect.fn("Ledger.open")(function* (where: Where) {
     )
   const threadId = yield* made("/api/v1/threads", { title: "fault" })
   const participantId = yield* made("/api/v1/participants", { kind: "AGENT", name: "load" })
-  for (const channelId of channels) yield* made("/api/v1/channel-bindings", { threadId, channelId })
+  for (let channel = 0; channel < channels; channel++) {
+    const channelId = yield* made("/api/v1/channels", { kind: "log", config: {} })
+    yield* made("/api/v1/channel-bindings", { threadId, channelId })
+  }
   const ledger: Ledger = { threadId, participantId, accepted: new Set(), attempted: new Set(), closing: false }
   return ledger
 })
@@ -95,7 +98,7 @@ const insist = (
 export const audit = Effect.fn("Ledger.audit")(function* (ledger: Ledger, client: ApiClient.ApiClient) {
   const widgets = yield* all(client, "/api/v1/widgets?")
   const messages = yield* all(client, `/api/v1/messages?threadId=${ledger.threadId}&sort=position&`)
-  const deliveries = yield* all(client, "/api/v1/channel-deliveries?")
+  const deliveries = yield* all(client, `/api/v1/channel-deliveries?threadId=${ledger.threadId}&`)
   const problems: Array<string> = []
   const names = widgets.map((row) => `widget ${String(row["name"])}`)
   const off = widgets.filter((row) => row["status"] === "INACTIVE").map((row) => `off ${String(row["name"])}`)
@@ -108,11 +111,18 @@ export const audit = Effect.fn("Ledger.audit")(function* (ledger: Ledger, client
   messages.forEach((row, index) => {
     if (row["position"] !== index + 1) problems.push(`position ${index + 1} holds ${String(row["position"])}`)
   })
-  for (const channel of channels) {
-    const delivered = deliveries.find((row) => row["id"] === channel)?.["delivered"]
-    if (delivered !== messages.length)
-      problems.push(`${channel} heard ${String(delivered)} of ${messages.length} messages`)
+  const heard = new Map<string, Set<string>>()
+  for (const row of deliveries) {
+    const channel = String(row["channelId"])
+    if (row["status"] !== "DELIVERED") continue
+    heard.set(channel, (heard.get(channel) ?? new Set()).add(String(row["messageKey"])))
   }
+  if (heard.size !== channels) problems.push(`${heard.size} of ${channels} channels heard of messages`)
+  for (const [channel, keys] of heard) {
+    if (keys.size !== messages.length) problems.push(`${channel} heard ${keys.size} of ${messages.length} messages`)
+  }
+  if (deliveries.length !== channels * messages.length)
+    problems.push(`${deliveries.length} deliveries for ${messages.length} messages`)
   return problems.slice(0, 10)
 })
 
