@@ -56,7 +56,11 @@ export const script: ModelScripted.Script = (asked) => {
   return ModelScripted.say('Say "make" and a name, or "remove" and an id.')
 }
 
-/** The model that `MODEL_URL` names, or else one that follows the script. */
-export const layerModel = ModelOpenAi.layerConfigOr(ModelScripted.layer(script)).pipe(
-  Layer.provide(FetchHttpClient.layer)
+/** A model that follows the script. */
+export const layerScripted = ModelScripted.layer(script)
+
+/** The model that `MODEL_URL` names, or else the scripted one. */
+export const layerModel = ModelOpenAi.layerConfigOr(layerScripted).pipe(
+  Layer.provide(FetchHttpClient.layer),
+  Layer.orDie
 )
