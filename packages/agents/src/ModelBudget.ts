@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { ModelAnswer } from "./ModelAnswer.ts"
-import { BudgetExceeded, type ModelFailed } from "./ModelFailure.ts"
+import { BudgetExceeded, type ModelFailed, UnknownBudget } from "./ModelFailure.ts"
 import { costOf, type ModelSettings } from "./ModelSettings.ts"
 import { ModelUsage } from "./ModelUsage.ts"
 
@@ -76,9 +76,11 @@ export const ModelBudget = Resource.make("ModelBudget", {
             period: BudgetPeriod,
             tokenLimit: Schema.optionalKey(count),
             costLimit: Schema.optionalKey(count)
-          }
+          },
+          errors: [UnknownBudget]
         },
         ({ input, self }, context) => {
+          if (context.key !== budgetKey) return Result.fail(new UnknownBudget({ key: context.key }))
           const { costLimit: _cost, tokenLimit: _tokens, ...rest } = current(self, budgetKey, context.now)
           return on.save(current({ ...rest, ...input } as Self, budgetKey, context.now)).pipe(Outcome.as(undefined))
         }
