@@ -42,11 +42,18 @@ const seen = (...what: ReadonlyArray<unknown>) =>
       .join(" ")
   )
 
+/** Every attribute of a span. */
+const spans: Array<string> = []
+
 const tracer = Tracer.make({
   span: (options) => {
     const span = new Tracer.NativeSpan(options)
     const attribute = span.attribute.bind(span)
-    span.attribute = (name: string, value: unknown) => (seen(options.name, name, value), attribute(name, value))
+    span.attribute = (name: string, value: unknown) => (
+      spans.push(JSON.stringify([options.name, name, value])),
+      seen(options.name, name, value),
+      attribute(name, value)
+    )
     return span
   }
 })
@@ -170,6 +177,16 @@ suite(layer, { timeout: 60_000, excludeTestServices: true })("a model behind cha
     Effect.gen(function* () {
       assert.strictEqual((yield* exchange("refuse")).last, "! The language model declined to answer.")
       assert.include((yield* exchange("wrong key")).last, "! The language model did not answer: ")
+    })
+  )
+
+  it.effect("its tools leave no arguments in traces", () =>
+    Effect.sync(() => {
+      assert.isNotEmpty(spans)
+      assert.deepStrictEqual(
+        spans.filter((each) => each.includes("sides") || each.includes("parameters")),
+        []
+      )
     })
   )
 

@@ -46,7 +46,8 @@ export const perform = (
       return Effect.andThen(Effect.sleep(wait), attempt)
     })
   })
-  return Effect.suspend(() => attempt).pipe(
+  // The step has a span of the framework's own; that of `effect/ai` would show how a call failed in its own words.
+  return Effect.withTracerEnabled(attempt, false).pipe(
     Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.fail(timedOut(deadline)) })
   )
 }
