@@ -3,8 +3,10 @@
  * of a program is safe for the runs that are under way where their replays agree. Nothing is performed.
  */
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
 import { Actor } from "./Actor.ts"
+import { Checkpoint, Crash } from "./Checkpoint.ts"
 import * as RunAttempt from "./RunAttempt.ts"
 import { Operation } from "./RunJournal.ts"
 import type { Implementation } from "./Workflow.ts"
@@ -33,24 +35,55 @@ export type Replayed =
   /** The program has a bug, in words. */
   | { readonly _tag: "Fails"; readonly problem: string }
 
+/** Thrown where the program begins something that was not recorded. */
+class Beyond extends Schema.TaggedError<Beyond>()("Beyond", {}) {}
+
 /** Replays a recording. */
-export const check = (
-  implementation: Implementation,
-  { actor, beganAt, id, input, key, operations, workflow }: Recording
-): Effect.Effect<Replayed> => {
-  const claim = { tenantId: actor.tenantId, workflow, key, token: 0 }
-  return RunAttempt.check(
-    implementation,
-    { claim, id, actor, input, beganAt, failures: 0, fork: undefined },
-    operations
-  ).pipe(
-    Effect.map((mismatch): Replayed =>
-      mismatch === undefined
-        ? { _tag: "Same", operations: operations.length }
-        : { _tag: "Differs", index: mismatch.index, expected: mismatch.expected, found: mismatch.found }
-    ),
-    Effect.catchDefect((defect) =>
-      Effect.succeed<Replayed>({ _tag: "Fails", problem: defect instanceof Error ? defect.message : String(defect) })
+export const check = (implementation: Implementation, recording: Recording): Effect.Effect<Replayed> =>
+  Effect.gen(function* () {
+    const { actor, beganAt, id, input, key, operations, workflow } = recording
+    const same: Replayed = { _tag: "Same", operations: operations.length }
+    const attempt = RunAttempt.run({
+      implementation,
+      run: {
+        claim: { tenantId: actor.tenantId, workflow, key, token: 0 },
+        id,
+        actor,
+        input,
+        beganAt,
+        failures: 0,
+        fork: undefined
+      },
+      operations,
+      mail: { count: 0, signals: [], cancelled: false },
+      mailed: Latch.makeUnsafe(false),
+      readMail: Effect.succeed({ count: 0, signals: [], cancelled: false }),
+      write: () => Effect.fail(new Beyond()),
+      perform: () => Effect.die(new Crash("Not recorded")),
+      idleMillis: 0
+    })
+    return yield* attempt.pipe(
+      Effect.map((ending) => (ending._tag === "Ended" ? (missing(operations, ending.begun) ?? same) : same)),
+      // A body that is begun was not recorded; nothing of it may run.
+      Effect.provideService(Checkpoint, () => Effect.die(new Crash("Not recorded"))),
+      Effect.scoped,
+      Effect.catchTag("Beyond", () => Effect.succeed(same)),
+      Effect.catchDefect((defect): Effect.Effect<Replayed> => {
+        if (defect instanceof Crash) return Effect.succeed(same)
+        if (defect instanceof RunAttempt.JournalMismatch) {
+          const { expected, found, index } = defect
+          return Effect.succeed({ _tag: "Differs", index, expected, found })
+        }
+        const problem = defect instanceof Error ? defect.message : String(defect)
+        return Effect.succeed({ _tag: "Fails", problem })
+      })
     )
-  )
+  })
+
+/** The first recorded operation that a program which has ended did not begin. */
+const missing = (operations: ReadonlyArray<Operation>, begun: number): Replayed | undefined => {
+  const [first] = operations.filter(({ index }) => index >= begun).toSorted((a, b) => a.index - b.index)
+  if (first === undefined) return undefined
+  const expected = RunAttempt.words(first.kind, first.name)
+  return { _tag: "Differs", index: first.index, expected, found: "the end of the program" }
 }
