@@ -177,6 +177,7 @@ create table "tenon"."runs" (
   "mail" bigint not null default '0'::bigint,
   "cancelled" boolean not null default false,
   "mirrored" boolean not null default false,
+  "fork" text collate "C",
   "created_at" timestamp with time zone not null default now(),
   constraint "runs__pkey" primary key ("tenant_id", "workflow", "key"),
   constraint "runs__status__check" check ("status" = any (array['waiting'::text, 'running'::text, 'paused'::text, 'done'::text, 'failed'::text, 'cancelled'::text]))
@@ -600,8 +601,9 @@ create table "public"."agent_runs" (
   "agent" text collate "C" not null,
   "input" jsonb,
   "parent" jsonb,
-  "fork" jsonb,
   "status" text collate "C" not null,
+  "turn" bigint not null,
+  "fork" jsonb,
   "message_id" text collate "C",
   "requested_by" text collate "C" not null,
   "problem" text collate "C",
