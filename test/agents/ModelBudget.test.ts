@@ -23,7 +23,7 @@ const internally = Effect.fnUntraced(function* (
   return yield* execute({ resource: "ModelBudget", action, key: budgetKey, input, actor, origin: "internal" })
 })
 const reserve = (usageId: string, tokens: number, cost = 0) =>
-  internally("reserve", { usageId, runId: "run", tokens, cost })
+  internally("reserve", { usageId, run: "run", tokens, cost })
 const settle = (usageId: string, tokens: number, cost = 0) =>
   internally("settle", { usageId, status: "DONE", model: "m", inputTokens: 0, outputTokens: tokens, cost })
 

@@ -126,7 +126,7 @@ suite(layer, { timeout: 60_000, excludeTestServices: true })("a model behind cha
       ])
       const repository = yield* Repository.Repository
       const { items } = yield* repository.list(ModelUsage, {
-        filters: [{ field: "runId", operator: "eq", value: run?.id ?? "" }]
+        filters: [{ field: "run", operator: "eq", value: run?.id ?? "" }]
       })
       assert.deepInclude(items[0], { model: "chatty-1", inputTokens: 11, outputTokens: 7 })
     })

@@ -179,7 +179,7 @@ const eventsOf = Effect.fnUntraced(function* (run: string) {
 
 const usageOf = Effect.fnUntraced(function* (run: string) {
   const repository = yield* Repository.Repository
-  return (yield* repository.list(ModelUsage, { filters: [{ field: "runId", operator: "eq", value: run }], sort: "id" }))
+  return (yield* repository.list(ModelUsage, { filters: [{ field: "run", operator: "eq", value: run }], sort: "id" }))
     .items
 })
 

@@ -91,7 +91,7 @@ export const ModelBudget = Resource.make("ModelBudget", {
         {
           policy: Policy.nobody,
           self: "optional",
-          input: { usageId: Schema.String, runId: Schema.String, tokens: count, cost: count },
+          input: { usageId: Schema.String, run: Schema.String, tokens: count, cost: count },
           errors: [BudgetExceeded],
           load: () => ({ open: Load.many(ModelUsage, { status: "OPEN" }, { limit: maxOpen }) }),
           touches: [ModelUsage]
@@ -110,9 +110,9 @@ export const ModelBudget = Resource.make("ModelBudget", {
             return Result.fail(new BudgetExceeded({ period, unit: "cost", limit: costLimit }))
           if (limited && live.length >= maxOpen)
             return Result.fail(new BudgetExceeded({ period, unit: "tokens", limit: tokenLimit ?? 0 }))
-          const { cost, runId, tokens, usageId } = input
+          const { cost, run, tokens, usageId } = input
           return on.save(budget).pipe(
-            Outcome.also(Outcome.save(ModelUsage, { id: usageId, runId, reservedTokens: tokens, reservedCost: cost })),
+            Outcome.also(Outcome.save(ModelUsage, { id: usageId, run, reservedTokens: tokens, reservedCost: cost })),
             Outcome.forEach(loaded.open.filter(isLost), (lost) =>
               Outcome.also(Outcome.save(ModelUsage, { ...lost, status: "LOST" }))
             ),
@@ -170,7 +170,7 @@ export const spend = (
     // Which model it will be is not known yet; `*` says what those cost that are not listed.
     const cost = costOf(settings, "", { input: 0, output: reserved })
     yield* durable
-      .call(ModelBudget.actions.reserve, budgetKey, { usageId, runId: durable.key, tokens: reserved, cost })
+      .call(ModelBudget.actions.reserve, budgetKey, { usageId, run: durable.key, tokens: reserved, cost })
       .pipe(Effect.catch((failure) => (failure instanceof BudgetExceeded ? Effect.fail(failure) : Effect.die(failure))))
     const nothing = { model: "", inputTokens: 0, outputTokens: 0, cost: 0 }
     const failed = { usageId, status: "FAILED" as const, ...nothing }
