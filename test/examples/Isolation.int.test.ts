@@ -9,12 +9,12 @@ const { door, layerOver } = HttpDomain
 
 isolationProof("the examples over PostgreSQL", {
   registry: App.registry,
-  layer: layerOver(Testing.layerPostgres(App.registry, { ...App, server })),
+  layer: layerOver(Testing.layerPostgres(App.registry, { workflows: App.workflows, server })),
   http: door
 })
 isolationProof("the examples over PostgreSQL and Restate", {
   registry: App.registry,
-  layer: layerOver(Testing.layerRestate(App.registry, { ...App, server })),
+  layer: layerOver(Testing.layerRestate(App.registry, { workflows: App.workflows, server })),
   http: door,
   settleMillis: 2000
 })

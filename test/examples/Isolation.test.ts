@@ -8,7 +8,7 @@ const { door, layerOver } = HttpDomain
 
 isolationProof("the examples in memory", {
   registry: App.registry,
-  layer: layerOver(Testing.layer(App.registry, App)),
+  layer: layerOver(Testing.layer(App.registry, { workflows: App.workflows })),
   http: door
 })
 isolationProof("one of everything in memory", {

@@ -55,7 +55,8 @@ export const steps = Command.make(
   Effect.fn(function* (options) {
     const { config, json } = yield* root
     const { operations } = yield* journal(config, options.tenant, options.run)
-    const rows = operations.map((each) => [
+    const begun = operations.toSorted((a, b) => a.index - b.index)
+    const rows = begun.map((each) => [
       String(each.index),
       each.kind,
       each.name,
