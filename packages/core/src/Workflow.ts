@@ -13,6 +13,7 @@ import * as Tracer from "effect/Tracer"
 import type { Durable } from "./Durable.ts"
 import type { Fields } from "./Field.ts"
 import { NewId } from "./NewId.ts"
+import type { Outcome } from "./Outcome.ts"
 
 /** The declaration of a workflow: its name, its input and the signals that a run of it understands. */
 export interface Workflow<out Input, out Signals> {
@@ -47,10 +48,25 @@ export const make = <const F extends Fields, const S extends { readonly [name: s
   signals: (options.signals ?? {}) as never
 })
 
+/** A run that was paused because of a bug. */
+export interface Paused<out Input> {
+  readonly key: string
+  readonly input: Input
+  /** What an operator is told. */
+  readonly problem: string
+}
+
+/** What else can be said of a workflow's program. */
+export interface ImplementOptions<W extends Any> {
+  /** What is to be sent where a bug pauses a run, on its actor's behalf. Only the sends and signals count. */
+  readonly whenPaused?: (run: Paused<InputOf<W>>) => Outcome<unknown>
+}
+
 /** The program of a workflow, its own requirements met. */
 export interface Implementation {
   readonly workflow: Any
   readonly run: (input: unknown) => Effect.Effect<void, unknown, Durable>
+  readonly whenPaused?: (run: Paused<unknown>) => Outcome<unknown>
 }
 
 /** The programs of an application's workflows, by name; the runtime runs them. */
@@ -64,7 +80,8 @@ const ofRun = Context.omit(Clock.Clock, NewId, Random.Random, Scheduler.Schedule
 /** Says what a workflow does: an Effect program over `Durable` and whatever services `layer` is given. */
 export const implement = <W extends Any, E, R>(
   workflow: W,
-  run: (input: InputOf<W>) => Effect.Effect<void, E, R>
+  run: (input: InputOf<W>) => Effect.Effect<void, E, R>,
+  { whenPaused }: ImplementOptions<W> = {}
 ): Effect.Effect<Implementation, never, Exclude<R, Durable>> =>
   Effect.contextWith((context: Context.Context<Exclude<R, Durable>>) =>
     Effect.succeed<Implementation>({
@@ -74,7 +91,8 @@ export const implement = <W extends Any, E, R>(
           void,
           unknown,
           Durable
-        >
+        >,
+      ...(whenPaused === undefined ? {} : { whenPaused: whenPaused as (run: Paused<unknown>) => Outcome<unknown> })
     })
   )
 

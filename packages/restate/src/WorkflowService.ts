@@ -1,10 +1,14 @@
 /** What Restate serves for a workflow: `run`, which runs its program once per key, and a handler for each signal. */
 import * as restate from "@restatedev/restate-sdk"
 import { isCrash } from "@tenon/core/Checkpoint"
+import type { Actor } from "@tenon/core/Actor"
+import type { Delivery } from "@tenon/core/Invocation"
+import * as PausedRun from "@tenon/core/PausedRun"
 import * as RunBody from "@tenon/core/RunBody"
 import { signalName, type Status } from "@tenon/core/RunJournal"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -22,6 +26,24 @@ const defectAttempts = 3
 
 const decoder = new TextDecoder()
 
+/** Hands over what follows from a pause. It does not go through the journal, which a run with a bug may not fit. */
+const follow = (
+  { context, runtime }: Handler.Setting,
+  actor: Actor,
+  invocation: string,
+  deliveries: ReadonlyArray<Delivery>
+): Promise<void> =>
+  Effect.forEach(
+    deliveries,
+    (delivery, index) => runtime?.deliver(actor, delivery, `${invocation}/paused/${index}`) ?? Effect.void,
+    { discard: true }
+  ).pipe(
+    Effect.retry({ schedule: RunBody.backoff, times: 8 }),
+    Effect.tapCause((cause) => Effect.logError("Nobody could be told that a run is paused", Cause.pretty(cause))),
+    Effect.ignore,
+    Effect.runPromiseWith(context)
+  )
+
 /** The service of a workflow. `pause` asks Restate to pause an invocation until an operator resumes it. */
 export const make = (
   setting: Handler.Setting,
@@ -36,7 +58,8 @@ export const make = (
   const run = async (ctx: restate.WorkflowContext, body: Uint8Array): Promise<null> => {
     const verified = Handler.verified(setting, ctx, body)
     const key = Target.ownKey(verified.claims.actor.tenantId, ctx.key) ?? ctx.key
-    const input = decodeInput(JSON.parse(decoder.decode(body)))
+    const raw = JSON.parse(decoder.decode(body)) as Schema.Json
+    const input = decodeInput(raw)
     if (Option.isNone(input))
       throw new restate.TerminalError(`The input of ${workflow.name} does not fit`, { errorCode: 400 })
     const { attemptCompletedSignal, id } = ctx.request()
@@ -64,9 +87,13 @@ export const make = (
       throw problem
     }
     if (Cause.hasDies(exit.cause)) {
-      const paused = !isCrash(problem) && (await onDefect(id))
-      failed(paused || problem instanceof restate.PauseError ? "paused" : "waiting")
-      throw problem instanceof Error ? problem : new Error(String(problem))
+      const paused = problem instanceof restate.PauseError || (!isCrash(problem) && (await onDefect(id)))
+      if (paused) {
+        const deliveries = PausedRun.deliveries(implementation, { key, input: raw }, RunBody.wordsOf(problem))
+        await follow(setting, verified.claims.actor, id, deliveries)
+      }
+      failed(paused ? "paused" : "waiting")
+      throw problem instanceof Error ? problem : new Error(RunBody.wordsOf(problem))
     }
     if (Cause.hasFails(exit.cause)) {
       failed("failed")
