@@ -62,3 +62,71 @@ export const failures = [
   Agent.make("interrupts itself in a step", (ctx) => ctx.step("interrupt", Effect.interrupt)),
   Agent.make("fails untold in a step", (ctx) => ctx.step("fail", Effect.fail(new Said({ words: "untold" }))))
 ]
+
+/** Asks two people at once and says what each answered. */
+export const twice = Agent.make("asks twice at once", (ctx) =>
+  Effect.gen(function* () {
+    const answers = yield* Effect.all([ctx.ask("first?", Schema.String), ctx.ask("second?", Schema.String)], {
+      concurrency: "unbounded"
+    })
+    yield* ctx.writeMessage(answers.join(" "))
+  })
+)
+
+/** Asks, and goes on without an answer. */
+export const impatient = Agent.make("asks in a race", (ctx) =>
+  Effect.gen(function* () {
+    yield* Effect.raceFirst(ctx.ask("anyone?", Schema.String), ctx.sleep("50 millis"))
+    yield* ctx.writeMessage("went on")
+    yield* ctx.sleep("1 hour")
+  })
+)
+
+/** Asks with so little time that an answer may come as it runs out. */
+export const brief = Agent.make("asks briefly", (ctx) =>
+  ctx.ask("quick?", Schema.String, { expires: "60 millis" }).pipe(
+    Effect.catch(() => Effect.succeed("nobody")),
+    Effect.flatMap((answer) => ctx.writeMessage(`heard ${answer}`))
+  )
+)
+
+/** Works for an hour. */
+export const slow = Agent.make("slow", (ctx) => ctx.step("work", Effect.sleep("1 hour")))
+
+/** Works for an hour whatever it is told. */
+export const stubborn = Agent.make("stubborn", (ctx) =>
+  Effect.uninterruptible(ctx.step("work", Effect.uninterruptible(Effect.sleep("1 hour"))))
+)
+
+const parentOf = (name: string, child: typeof slow) =>
+  Agent.make(name, (ctx) =>
+    ctx.child(child, undefined).pipe(
+      Effect.catch(({ problem }) => ctx.writeMessage(`lost a child: ${problem}`)),
+      Effect.asVoid
+    )
+  )
+
+/** Waits for a child that works for an hour. */
+export const parent = parentOf("parent", slow)
+
+const broken = Agent.make("throws in a child", (ctx) => ctx.step("throw", Effect.die(new Error("no"))))
+
+/** Waits for a child that has a bug which stops it. */
+export const parentOfBroken = parentOf("parent of broken", broken)
+
+/** Waits for a child that takes no notice of being stopped. */
+export const parentOfStubborn = parentOf("parent of stubborn", stubborn)
+
+/** All of these, with the children. */
+export const patients = [
+  twice,
+  impatient,
+  brief,
+  slow,
+  stubborn,
+  parent,
+  parentOfBroken,
+  parentOfStubborn,
+  broken,
+  Agent.make("echo", (ctx) => ctx.writeMessage("echo"))
+] as const

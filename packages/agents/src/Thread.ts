@@ -270,15 +270,15 @@ export const Thread = Resource.make("Thread", {
         }
       ),
 
-      /** Shows an answer in the thread. */
+      /** Shows an answer in the thread, and then tells the run that asked. */
       noteAnswer: on.action(
         {
           policy: internal,
-          input: { questionId: Schema.String, answeredBy: Schema.String, answer: Schema.Json },
+          input: { questionId: Schema.String, runId: Schema.String, answeredBy: Schema.String, answer: Schema.Json },
           load: ({ self }) => ({ channels: channelsOf(self.id) }),
-          touches: touchedByPost
+          touches: [...touchedByPost, RunAgent]
         },
-        ({ input: { answer, answeredBy, questionId }, loaded: { channels }, self }) => {
+        ({ input: { answer, answeredBy, questionId, runId }, loaded: { channels }, self }) => {
           const person = { id: `person:${answeredBy}`, kind: "HUMAN" as const, name: answeredBy }
           return Outcome.save(Participant, person).pipe(
             Outcome.also(
@@ -293,6 +293,7 @@ export const Thread = Resource.make("Thread", {
                 channels
               )
             ),
+            Outcome.signal(RunAgent, { key: runId, signal: "answer", id: questionId, payload: answer }),
             Outcome.as(undefined)
           )
         }
