@@ -1,5 +1,5 @@
 /** `Durable` over a Restate workflow: what a run of a program can do that survives a crash. */
-import type * as restate from "@restatedev/restate-sdk"
+import * as restate from "@restatedev/restate-sdk"
 import { Durable, type StepOptions } from "@tenon/core/Durable"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { NewId } from "@tenon/core/NewId"
@@ -37,13 +37,15 @@ export interface Run {
   readonly key: string
   readonly input: unknown
   readonly mirror: RunMirror
+  /** Called before a step with a bug pauses the run: Restate tells the run's handler nothing of that. */
+  readonly pausing: (problem: unknown) => Promise<void>
 }
 
 /** One attempt of a run: the program from its start, over what the journal already holds. */
 export const attempt = (
   setting: Handler.Setting,
   implementation: Implementation,
-  { ctx, input, key, mirror, verified }: Run
+  { ctx, input, key, mirror, pausing, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
   const driver = new RunDriver<void, unknown>()
@@ -104,9 +106,10 @@ export const attempt = (
       outside(context, tracer),
       watched,
       AbortSignal.any([ended, interrupted])
-    ).catch((error: unknown) => {
-      if (!interrupted.aborted) throw error
-      return undefined
+    ).catch(async (error: unknown) => {
+      if (interrupted.aborted) return undefined
+      if (error instanceof restate.PauseError) await pausing(error)
+      throw error
     })
     if (settled === undefined) return { at: Date.now(), interrupted: true }
     if (Result.isFailure(settled)) throw new Error(settled.failure.message)

@@ -65,14 +65,21 @@ export const make = (
     const { attemptCompletedSignal, id } = ctx.request()
     const { tenantId } = verified.claims.actor
     const mirror = new RunMirror(setting.journal, setting.context, { tenantId, workflow: workflow.name, key })
-    const suspended = () => mirror.stand({ status: "waiting", problem: undefined })
+    let paused: string | undefined
+    const suspended = () => mirror.stand({ status: paused === undefined ? "waiting" : "paused", problem: paused })
+    const pausing = async (problem: unknown) => {
+      paused = RunBody.wordsOf(problem)
+      const deliveries = PausedRun.deliveries(implementation, { key, input: raw }, paused)
+      await follow(setting, verified.claims.actor, id, deliveries)
+    }
     attemptCompletedSignal.addEventListener("abort", suspended, { once: true })
     const exit = await DurableRestate.attempt(setting, implementation, {
       ctx,
       verified,
       key,
       input: input.value,
-      mirror
+      mirror,
+      pausing
     }).catch((defect: unknown) => Exit.die(defect))
     attemptCompletedSignal.removeEventListener("abort", suspended)
     if (Exit.isSuccess(exit)) {
@@ -87,12 +94,9 @@ export const make = (
       throw problem
     }
     if (Cause.hasDies(exit.cause)) {
-      const paused = problem instanceof restate.PauseError || (!isCrash(problem) && (await onDefect(id)))
-      if (paused) {
-        const deliveries = PausedRun.deliveries(implementation, { key, input: raw }, RunBody.wordsOf(problem))
-        await follow(setting, verified.claims.actor, id, deliveries)
-      }
-      failed(paused ? "paused" : "waiting")
+      const pauses = !isCrash(problem) && (await onDefect(id))
+      if (pauses) await pausing(problem)
+      failed(pauses ? "paused" : "waiting")
       throw problem instanceof Error ? problem : new Error(RunBody.wordsOf(problem))
     }
     if (Cause.hasFails(exit.cause)) {
