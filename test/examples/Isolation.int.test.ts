@@ -1,8 +1,8 @@
-import * as App from "@tenon/examples/app/App"
 import { isolationProof } from "@tenon/testing/IsolationProof"
 import * as RepositoryLaws from "@tenon/testing/RepositoryLaws"
 import * as Testing from "@tenon/testing/Testing"
 import * as HttpDomain from "../support/HttpDomain.ts"
+import * as App from "../support/idleApp.ts"
 import { server } from "../support/ScratchDatabase.ts"
 
 const { door, layerOver } = HttpDomain

@@ -49,7 +49,7 @@ export const conversation = Effect.fnUntraced(function* (agent: string, policy: 
         participantId: ada.id,
         content: Content.text(text)
       }),
-    runs: rowsIn(AgentRun, thread.id, "id"),
+    runs: rowsIn(AgentRun, thread.id, "turn"),
     said: Effect.map(rowsIn(Message, thread.id, "position"), (rows) => rows.map(({ content }) => worded(content))),
     messages: rowsIn(Message, thread.id, "position"),
     questions: rowsIn(Question, thread.id, "id"),

@@ -17,6 +17,7 @@ import * as Content from "./Content.ts"
 import * as DurableModel from "./DurableModel.ts"
 import * as ModelFailure from "./ModelFailure.ts"
 import * as RunContext from "./RunContext.ts"
+import { forkable } from "./RunFork.ts"
 import { Thread } from "./Thread.ts"
 
 /** How a run ended, as the thread and a waiting parent are told. */
@@ -41,7 +42,7 @@ export const implement = <A extends ReadonlyArray<Agent.Any>>(
 ): Effect.Effect<Workflow.Implementation, never, Agent.Services<A[number]> | RunEvents> => {
   const byName = new Map(agents.map((agent) => [agent.name, agent]))
   const program = (input: Workflow.InputOf<typeof RunAgent>) => run(byName, input)
-  return Workflow.implement(RunAgent, program, { whenPaused }) as Effect.Effect<
+  return Workflow.implement(RunAgent, program, { forkable, whenPaused }) as Effect.Effect<
     Workflow.Implementation,
     never,
     Agent.Services<A[number]> | RunEvents

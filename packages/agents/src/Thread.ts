@@ -19,6 +19,7 @@ import { Question, QuestionStatus } from "./Question.ts"
 import { admit, maxWaiting, QueuePolicy } from "./RunQueue.ts"
 
 type Run = Resource.Row<typeof AgentRun>
+type NewRun = Omit<Run, "turn" | "createdAt" | "updatedAt">
 
 /** The most messages that a program reads at once. */
 const maxHistory = 1000
@@ -113,7 +114,7 @@ export const Thread = Resource.make("Thread", {
     }
 
     /** Makes a run the active one and starts it. */
-    const activate = (self: Self, run: Run) =>
+    const activate = (self: Self, run: Run | NewRun) =>
       on
         .save({ ...self, activeRun: run.id })
         .pipe(Outcome.also(Outcome.save(AgentRun, { ...run, status: "RUNNING" })), start(run))
@@ -122,7 +123,7 @@ export const Thread = Resource.make("Thread", {
     const end = (self: Self, run: Run, { open, waiting }: Around) => {
       const ended = Outcome.save(AgentRun, run).pipe(tellParent(run), closeAll(open))
       if (self.activeRun !== run.id) return ended
-      const [next] = waiting.filter(({ id }) => id !== run.id).toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      const [next] = waiting.filter(({ id }) => id !== run.id).toSorted((a, b) => a.turn - b.turn)
       if (next !== undefined) return ended.pipe(Outcome.also(activate(self, next)))
       const { activeRun: _, ...idle } = self
       return ended.pipe(Outcome.also(on.save(idle)))
@@ -164,15 +165,13 @@ export const Thread = Resource.make("Thread", {
           if (self.agent === undefined || kind !== "HUMAN") return posted
           const admitted = admit(self.policy, self.activeRun, loaded.waiting.length)
           if (Result.isFailure(admitted)) return Result.fail(admitted.failure)
-          const run: Run = {
+          const run: NewRun = {
             id: context.newId(),
             threadId: self.id,
             agent: self.agent,
             status: "QUEUED",
             messageId,
-            requestedBy: context.actor.id,
-            createdAt: context.now,
-            updatedAt: context.now
+            requestedBy: context.actor.id
           }
           const { interrupt, run: when } = admitted.success
           if (when === "now") return posted.pipe(Outcome.also(activate(self, run)))
@@ -330,19 +329,17 @@ export const Thread = Resource.make("Thread", {
           }),
           touches: [AgentRun, RunAgent]
         },
-        ({ input: { agent, childId, input, runId }, loaded: { child, run }, self }, context) => {
+        ({ input: { agent, childId, input, runId }, loaded: { child, run }, self }) => {
           if (isOver(run.status)) return refuseOver(run)
           if (child !== undefined) return Outcome.nothing.pipe(isOver(child.status) ? tellParent(child) : revive(child))
-          const started: Run = {
+          const started: NewRun = {
             id: childId,
             threadId: self.id,
             agent,
             ...(input === undefined ? {} : { input }),
             parent: { run: runId, child: childId },
             status: "RUNNING",
-            requestedBy: run.requestedBy,
-            createdAt: context.now,
-            updatedAt: context.now
+            requestedBy: run.requestedBy
           }
           return Outcome.save(AgentRun, started).pipe(start(started), Outcome.as(undefined))
         }
@@ -407,20 +404,21 @@ export const Thread = Resource.make("Thread", {
       rerun: on.action(
         {
           policy: internal,
-          input: { runId: Schema.String, newRunId: Schema.String, upTo: Schema.optionalKey(Schema.Int) },
+          input: { runId: Schema.String, newRunId: Schema.String, operations: Schema.optionalKey(Schema.Int) },
           load: ({ input }) => ({ run: Load.one(AgentRun, input.runId) }),
           touches: () => [AgentRun, RunAgent]
         },
-        ({ input: { newRunId, runId, upTo }, loaded: { run }, self }, context) => {
-          const { output: _output, parent: _parent, problem: _problem, ...what } = run
-          const again: Run = {
-            ...what,
+        ({ input: { newRunId, operations, runId }, loaded: { run }, self }, context) => {
+          const { agent, input, messageId } = run
+          const again: NewRun = {
             id: newRunId,
+            threadId: self.id,
+            agent,
+            ...(input === undefined ? {} : { input }),
+            ...(messageId === undefined ? {} : { messageId }),
             status: "QUEUED",
-            fork: { run: runId, ...(upTo === undefined ? {} : { upTo }) },
-            requestedBy: context.actor.id,
-            createdAt: context.now,
-            updatedAt: context.now
+            fork: { run: runId, ...(operations === undefined ? {} : { operations }) },
+            requestedBy: context.actor.id
           }
           const begun = self.activeRun === undefined ? activate(self, again) : Outcome.save(AgentRun, again)
           return begun.pipe(Outcome.as(undefined))

@@ -6,7 +6,6 @@
  * order, and `Effect.all`, `race`, `timeout`, forks and retries take the same turns (`RunTurns`). Completions that come
  * while a write is under way go into the next one together, and so do sends, for which nobody waits.
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -115,32 +114,6 @@ const outside = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, Ne
 export const run = <E>(world: World<E>): Effect.Effect<Ending, E, Scope.Scope> =>
   Effect.flatMap(Effect.context<never>(), (context) => Effect.suspend(() => new Attempt(world, context).run()))
 
-/**
- * Holds a recorded journal against a program, without doing anything: whether a release can go on with a run. Gives the
- * first operation that differs; `undefined` where all that was recorded is begun again as it was. The operations come in
- * the order of the journal, as `RunStore.read` gives them.
- */
-export const check = (
-  implementation: Implementation,
-  run: ClaimedRun,
-  operations: ReadonlyArray<Operation>
-): Effect.Effect<JournalMismatch | undefined> =>
-  Effect.flatMap(Effect.context<never>(), (context) => {
-    const nothing = Effect.die(new Error("A check goes no further than the journal"))
-    const world: World<never> = {
-      implementation,
-      run,
-      operations,
-      mail: { count: 0, signals: [], cancelled: false },
-      mailed: Latch.makeUnsafe(false),
-      readMail: nothing,
-      write: () => nothing,
-      perform: () => nothing,
-      idleMillis: Infinity
-    }
-    return new Attempt(world, context).replayOnly()
-  })
-
 class Attempt<E> {
   readonly #world: World<E>
   readonly #context: Context.Context<never>
@@ -198,17 +171,6 @@ class Attempt<E> {
 
   run(): Effect.Effect<Ending, E, Scope.Scope> {
     return Effect.raceFirst(Effect.andThen(this.#again(), this.#goOn()), Deferred.await(this.#broken))
-  }
-
-  /** Hands out the journal and starts nothing: the first difference, where the two do not fit. */
-  replayOnly(): Effect.Effect<JournalMismatch | undefined> {
-    return Effect.matchCauseEffect(this.#again(), {
-      onSuccess: () => Effect.succeed(undefined),
-      onFailure: (cause) => {
-        const defect = Cause.squash(cause)
-        return defect instanceof JournalMismatch ? Effect.succeed(defect) : Effect.failCause(cause)
-      }
-    })
   }
 
   /** The program from its start, to the end of the journal. */

@@ -23,7 +23,7 @@ import { NewId } from "./NewId.ts"
 import * as PausedRun from "./PausedRun.ts"
 import * as RunAttempt from "./RunAttempt.ts"
 import * as RunBody from "./RunBody.ts"
-import type { RunKey } from "./RunJournal.ts"
+import { forked, type Operation, type RunJournal, type RunKey } from "./RunJournal.ts"
 import { type Claim, type ClaimedRun, type Held, type LeaseLost, type Next, type RunStore, textOf } from "./RunStore.ts"
 import type { Implementation, Workflows } from "./Workflow.ts"
 
@@ -42,6 +42,7 @@ export interface Options {
 /** What an engine works with. */
 export interface Parts {
   readonly store: RunStore["Service"]
+  readonly journal: RunJournal["Service"]
   readonly workflows: Workflows["Service"]
   /** Runs an action for a run, once for its id, and gives the encoding of its output. */
   readonly perform: (invocation: Invocation, id: string) => Effect.Effect<Schema.Json, ActionFailure>
@@ -76,7 +77,7 @@ const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 /** Works for as long as the scope; then gives its runs back at once. */
 export const make = Effect.fnUntraced(function* (
-  { perform, store, workflows }: Parts,
+  { journal, perform, store, workflows }: Parts,
   options: Options = {}
 ): Effect.fn.Return<RunEngine, never, Scope.Scope> {
   const concurrency = options.concurrency ?? 100
@@ -97,7 +98,7 @@ export const make = Effect.fnUntraced(function* (
       const ending = yield* RunAttempt.run<LeaseLost>({
         implementation,
         run,
-        operations,
+        operations: operations.length > 0 ? operations : yield* begun(run, implementation),
         mail,
         mailed,
         readMail: patiently(store.mail(claim)),
@@ -107,6 +108,20 @@ export const make = Effect.fnUntraced(function* (
       }).pipe(Effect.scoped, Effect.exit)
       yield* end(run, implementation, ending)
     })
+
+  /** Writes what a fork begins with into its journal, so that it is the run's own from there on. */
+  const begun = Effect.fnUntraced(function* (
+    { claim, fork }: ClaimedRun,
+    { forkable }: Implementation
+  ): Effect.fn.Return<ReadonlyArray<Operation>, LeaseLost> {
+    if (fork === undefined) return []
+    const other = yield* patiently(journal.operations({ ...claim, key: fork.key }))
+    const operations = forked(other, fork, claim.key, forkable)
+    if (operations.length > 0) {
+      yield* patiently(store.write(claim, 0, { operations, deliveries: [], next: { _tag: "Running" } }))
+    }
+    return operations
+  })
 
   /** Writes down what an attempt came to. */
   const end = (
@@ -245,12 +260,12 @@ export const make = Effect.fnUntraced(function* (
   const poke = (run: RunKey) => Effect.sync(() => active.get(textOf(run))?.mailed.openUnsafe())
 
   return {
-    start: Effect.fnUntraced(function* (actor: Actor, { delayMillis, input, key, workflow }: Starting) {
+    start: Effect.fnUntraced(function* (actor: Actor, { delayMillis, fork, input, key, workflow }: Starting) {
       if (!workflows.has(workflow)) {
         return yield* Effect.die(new Error(`No program for the workflow ${workflow}; add it to Workflow.layer`))
       }
       const id = (yield* NewId)(yield* Clock.currentTimeMillis)
-      yield* store.start({ tenantId: actor.tenantId, workflow, key, id, actor, input, delayMillis })
+      yield* store.start({ tenantId: actor.tenantId, workflow, key, id, actor, input, delayMillis, fork })
     }),
     signal: ({ tenantId }, { id, key, payload, signal, workflow }) => {
       const run = { tenantId, workflow, key }

@@ -14,6 +14,7 @@ import type { Durable } from "./Durable.ts"
 import type { Fields } from "./Field.ts"
 import { NewId } from "./NewId.ts"
 import type { Outcome } from "./Outcome.ts"
+import type { Forkable } from "./RunJournal.ts"
 
 /** The declaration of a workflow: its name, its input and the signals that a run of it understands. */
 export interface Workflow<out Input, out Signals> {
@@ -58,6 +59,7 @@ export interface Paused<out Input> {
 
 /** What else can be said of a workflow's program. */
 export interface ImplementOptions<W extends Any> {
+  readonly forkable?: Forkable
   /** What is to be sent where a bug pauses a run, on its actor's behalf. Only the sends and signals count. */
   readonly whenPaused?: (run: Paused<InputOf<W>>) => Outcome<unknown>
 }
@@ -66,7 +68,9 @@ export interface ImplementOptions<W extends Any> {
 export interface Implementation {
   readonly workflow: Any
   readonly run: (input: unknown) => Effect.Effect<void, unknown, Durable>
-  readonly whenPaused?: (run: Paused<unknown>) => Outcome<unknown>
+  /** How many operations of an earlier run another one can begin with. Default: all. */
+  readonly forkable: Forkable | undefined
+  readonly whenPaused: ((run: Paused<unknown>) => Outcome<unknown>) | undefined
 }
 
 /** The programs of an application's workflows, by name; the runtime runs them. */
@@ -81,18 +85,19 @@ const ofRun = Context.omit(Clock.Clock, NewId, Random.Random, Scheduler.Schedule
 export const implement = <W extends Any, E, R>(
   workflow: W,
   run: (input: InputOf<W>) => Effect.Effect<void, E, R>,
-  { whenPaused }: ImplementOptions<W> = {}
+  { forkable, whenPaused }: ImplementOptions<W> = {}
 ): Effect.Effect<Implementation, never, Exclude<R, Durable>> =>
   Effect.contextWith((context: Context.Context<Exclude<R, Durable>>) =>
     Effect.succeed<Implementation>({
       workflow,
+      forkable,
+      whenPaused: whenPaused as Implementation["whenPaused"],
       run: (input) =>
         Effect.provideContext(run(input as InputOf<W>), ofRun(context) as typeof context) as Effect.Effect<
           void,
           unknown,
           Durable
-        >,
-      ...(whenPaused === undefined ? {} : { whenPaused: whenPaused as (run: Paused<unknown>) => Outcome<unknown> })
+        >
     })
   )
 

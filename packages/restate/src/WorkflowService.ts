@@ -5,18 +5,20 @@ import type { Actor } from "@tenon/core/Actor"
 import type { Delivery } from "@tenon/core/Invocation"
 import * as PausedRun from "@tenon/core/PausedRun"
 import * as RunBody from "@tenon/core/RunBody"
-import { signalName, type Status } from "@tenon/core/RunJournal"
+import { forked, type Operation, signalName, type Status } from "@tenon/core/RunJournal"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Attempt from "./Attempt.ts"
 import * as DurableRestate from "./DurableRestate.ts"
 import * as Handler from "./Handler.ts"
 import * as JsonSerde from "./JsonSerde.ts"
 import { RunMirror } from "./RunMirror.ts"
 import * as ServiceOptions from "./ServiceOptions.ts"
+import type { Claims } from "./SignedContext.ts"
 import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
 import type { Definition } from "./VirtualObject.ts"
@@ -79,7 +81,8 @@ export const make = (
       key,
       input: input.value,
       mirror,
-      pausing
+      pausing,
+      forked: await forkedOf(ctx, verified.claims, key)
     }).catch((defect: unknown) => Exit.die(defect))
     attemptCompletedSignal.removeEventListener("abort", suspended)
     if (Exit.isSuccess(exit)) {
@@ -105,6 +108,25 @@ export const make = (
     }
     mirror.stand({ status: "cancelled", problem: undefined })
     throw new restate.CancelledError()
+  }
+
+  /** What the run begins with, read once. */
+  const forkedOf = async (
+    ctx: restate.WorkflowContext,
+    { actor, fork }: Claims,
+    key: string
+  ): Promise<ReadonlyArray<Operation>> => {
+    const { context, journal } = setting
+    if (fork === undefined || journal === undefined) return []
+    const other = { tenantId: actor.tenantId, workflow: workflow.name, key: fork.key }
+    return ctx.run(
+      "fork",
+      async () => {
+        const operations = await Effect.runPromiseWith(context)(journal.operations(other))
+        return [...forked(operations, fork, key, implementation.forkable)]
+      },
+      Attempt.retry
+    )
   }
 
   /** Whether the run was paused. */
