@@ -50,7 +50,8 @@ export const RunAgent = Workflow.make("RunAgent", {
 /** How long a run may take to stop by itself before it counts as cancelled. */
 const grace = "10 seconds"
 
-const stopRun = Action.ref("Thread", "stopRun", { input: { runId: Schema.String, reason: Schema.String } })
+/** Ends a run that has not ended by itself. */
+export const stopRun = Action.ref("Thread", "stopRun", { input: { runId: Schema.String, reason: Schema.String } })
 const rerun = Action.ref("Thread", "rerun", {
   input: { runId: Schema.String, newRunId: Schema.String, operations: Schema.optionalKey(Schema.Int) }
 })
@@ -98,10 +99,7 @@ export const AgentRun = Resource.make("AgentRun", {
         const reason = "cancelled"
         if (self.status === "QUEUED")
           return Outcome.nothing.pipe(Outcome.send(stopRun, self.threadId, { runId: self.id, reason }))
-        return Outcome.nothing.pipe(
-          Outcome.signal(RunAgent, { key: self.id, signal: "stop", payload: { reason } }),
-          Outcome.send(stopRun, self.threadId, { runId: self.id, reason }, { delay: grace })
-        )
+        return Outcome.nothing.pipe(halt(self, reason))
       }
     ),
     resume: on.action(
@@ -142,6 +140,15 @@ interface Startable extends Schema.Struct.Type<typeof what> {
   readonly id: string
   readonly fork?: typeof Fork.Type
 }
+
+/** Stops a run: by a signal, and for good where it has not stopped by itself in time. */
+export const halt =
+  ({ id, threadId }: { readonly id: string; readonly threadId: string }, reason: string) =>
+  <A>(outcome: Outcome.Outcome<A>) =>
+    outcome.pipe(
+      Outcome.signal(RunAgent, { key: id, signal: "stop", payload: { reason } }),
+      Outcome.send(stopRun, threadId, { runId: id, reason }, { delay: grace })
+    )
 
 /** Starts a run's workflow. */
 export const start = (run: Startable) => {

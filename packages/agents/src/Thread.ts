@@ -9,7 +9,7 @@ import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { MessageKeyReused, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
-import { AgentRun, isOver, revive, RunAgent, start } from "./AgentRun.ts"
+import { AgentRun, halt, isOver, revive, RunAgent, start, stopRun } from "./AgentRun.ts"
 import { ChannelBinding, deliverTo, passes } from "./ChannelBinding.ts"
 import { ChannelDelivery } from "./ChannelDelivery.ts"
 import { Content, Posted } from "./Content.ts"
@@ -62,8 +62,27 @@ const touchedByPost = [Message, Participant, ChannelDelivery, ChannelBinding.act
 
 const refuseOver = (run: Run) => Result.fail(new RunOver({ run: run.id, status: run.status }))
 
-const stop = (run: string, reason: string) =>
+/** Tells the run that waits for this one, if any, how it ended. */
+const tellParent = ({ output, parent, problem, status }: Run) => {
+  const ending = { status, ...(problem === undefined ? {} : { problem }), ...(output === undefined ? {} : { output }) }
+  return Outcome.forEach(parent === undefined ? [] : [parent], ({ child, run }) =>
+    Outcome.signal(RunAgent, { key: run, signal: "child", id: child, payload: ending })
+  )
+}
+
+const signalStop = (run: string, reason: string) =>
   Outcome.signal(RunAgent, { key: run, signal: "stop", payload: { reason } })
+
+/** What an asking run is told of its question. */
+const standing = ({ expiresAt, status }: Pick<Resource.Row<typeof Question>, "status" | "expiresAt">) =>
+  expiresAt === undefined ? { status } : { status, expiresAt }
+
+const openOf = (threadId: string, runId: string) =>
+  Load.many(Question, { threadId, runId, status: "OPEN" }, { limit: 100 })
+
+/** Nobody waits for the answers to an ended run's questions. */
+const closeAll = (open: ReadonlyArray<Resource.Row<typeof Question>>) =>
+  Outcome.forEach(open, ({ id }) => Outcome.send(Question.actions.close, id, {}))
 
 export const Thread = Resource.make("Thread", {
   durable: true,
@@ -79,6 +98,12 @@ export const Thread = Resource.make("Thread", {
   },
   relations: { messages: Relation.hasMany(Message, "threadId"), runs: Relation.hasMany(AgentRun, "threadId") },
   actions: (on) => {
+    /** What the end of a run concerns. */
+    interface Around {
+      readonly waiting: ReadonlyArray<Run>
+      readonly open: ReadonlyArray<Resource.Row<typeof Question>>
+    }
+
     interface Self {
       readonly id: string
       readonly title: string
@@ -94,9 +119,9 @@ export const Thread = Resource.make("Thread", {
         .save({ ...self, activeRun: run.id })
         .pipe(Outcome.also(Outcome.save(AgentRun, { ...run, status: "RUNNING" })), start(run))
 
-    /** Saves how a run stands at its end and starts the one that has waited longest. */
-    const end = (self: Self, run: Run, waiting: ReadonlyArray<Run>) => {
-      const ended = Outcome.save(AgentRun, run)
+    /** Saves how a run stands at its end, tells who waits for it, and starts the run that has waited longest. */
+    const end = (self: Self, run: Run, { open, waiting }: Around) => {
+      const ended = Outcome.save(AgentRun, run).pipe(tellParent(run), closeAll(open))
       if (self.activeRun !== run.id) return ended
       const [next] = waiting.filter(({ id }) => id !== run.id).toSorted((a, b) => a.turn - b.turn)
       if (next !== undefined) return ended.pipe(Outcome.also(activate(self, next)))
@@ -126,7 +151,7 @@ export const Thread = Resource.make("Thread", {
             channels: channelsOf(self.id)
           }),
           output: Message.schema,
-          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent]
+          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent, stopRun]
         },
         ({ input, loaded, self }, context) => {
           const [earlier] = loaded.earlier
@@ -153,7 +178,7 @@ export const Thread = Resource.make("Thread", {
           const told = posted.pipe(
             // For a run that its runtime has lost; one that is alive takes no notice.
             Outcome.forEach(loaded.active, (active) => revive(active)),
-            Outcome.forEach(interrupt ? loaded.active : [], ({ id }) => stop(id, "interrupted by a message"))
+            Outcome.forEach(interrupt ? loaded.active : [], (active) => halt(active, "interrupted by a message"))
           )
           return when === "later" ? told.pipe(Outcome.also(Outcome.save(AgentRun, run))) : told
         }
@@ -219,11 +244,11 @@ export const Thread = Resource.make("Thread", {
             question: Load.optional(Question, input.questionId),
             channels: channelsOf(self.id)
           }),
-          output: Schema.Struct({ status: QuestionStatus }),
+          output: Schema.Struct({ status: QuestionStatus, expiresAt: Question.schema.fields.expiresAt }),
           touches: [...touchedByPost, AgentRun, Question]
         },
         ({ input, loaded: { channels, question, run }, self }) => {
-          if (question !== undefined) return Outcome.succeed({ status: question.status })
+          if (question !== undefined) return Outcome.succeed(standing(question))
           if (isOver(run.status)) return refuseOver(run)
           const { questionId, runId, ...asked } = input
           return Outcome.save(Question, { id: questionId, threadId: self.id, runId, ...asked }).pipe(
@@ -239,20 +264,20 @@ export const Thread = Resource.make("Thread", {
                 channels
               )
             ),
-            Outcome.as({ status: "OPEN" as const })
+            Outcome.as(standing({ ...asked, status: "OPEN" as const }))
           )
         }
       ),
 
-      /** Shows an answer in the thread. */
+      /** Shows an answer in the thread, and then tells the run that asked. */
       noteAnswer: on.action(
         {
           policy: internal,
-          input: { questionId: Schema.String, answeredBy: Schema.String, answer: Schema.Json },
+          input: { questionId: Schema.String, runId: Schema.String, answeredBy: Schema.String, answer: Schema.Json },
           load: ({ self }) => ({ channels: channelsOf(self.id) }),
-          touches: touchedByPost
+          touches: [...touchedByPost, RunAgent]
         },
-        ({ input: { answer, answeredBy, questionId }, loaded: { channels }, self }) => {
+        ({ input: { answer, answeredBy, questionId, runId }, loaded: { channels }, self }) => {
           const person = { id: `person:${answeredBy}`, kind: "HUMAN" as const, name: answeredBy }
           return Outcome.save(Participant, person).pipe(
             Outcome.also(
@@ -267,6 +292,7 @@ export const Thread = Resource.make("Thread", {
                 channels
               )
             ),
+            Outcome.signal(RunAgent, { key: runId, signal: "answer", id: questionId, payload: answer }),
             Outcome.as(undefined)
           )
         }
@@ -277,11 +303,11 @@ export const Thread = Resource.make("Thread", {
         {
           policy: internal,
           input: { runId: Schema.String },
-          load: ({ input }) => ({ run: Load.one(AgentRun, input.runId) }),
+          load: ({ self, input }) => ({ run: Load.one(AgentRun, input.runId), open: openOf(self.id, input.runId) }),
           touches: [AgentRun]
         },
-        ({ loaded: { run } }) =>
-          run.status === "WAITING"
+        ({ loaded: { open, run } }) =>
+          run.status === "WAITING" && open.length === 0
             ? Outcome.save(AgentRun, { ...run, status: "RUNNING" }).pipe(Outcome.as(undefined))
             : Outcome.nothing
       ),
@@ -305,7 +331,7 @@ export const Thread = Resource.make("Thread", {
         },
         ({ input: { agent, childId, input, runId }, loaded: { child, run }, self }) => {
           if (isOver(run.status)) return refuseOver(run)
-          if (child !== undefined) return Outcome.nothing.pipe(revive(child))
+          if (child !== undefined) return Outcome.nothing.pipe(isOver(child.status) ? tellParent(child) : revive(child))
           const started: NewRun = {
             id: childId,
             threadId: self.id,
@@ -332,11 +358,12 @@ export const Thread = Resource.make("Thread", {
           load: ({ self, input }) => ({
             run: Load.one(AgentRun, input.runId),
             waiting: waitingIn(self.id),
+            open: openOf(self.id, input.runId),
             channels: channelsOf(self.id)
           }),
-          touches: () => [...touchedByPost, AgentRun, RunAgent]
+          touches: () => [...touchedByPost, AgentRun, RunAgent, Question.actions.close]
         },
-        ({ input: { runId, ...outcome }, loaded: { channels, run, waiting }, self }) => {
+        ({ input: { runId, ...outcome }, loaded: { channels, run, ...around }, self }) => {
           if (isOver(run.status)) return Outcome.nothing
           const { problem = "unknown", status } = outcome
           const content = { type: "failure" as const, run: runId, message: problem }
@@ -345,7 +372,7 @@ export const Thread = Resource.make("Thread", {
             { threadId: self.id, idempotencyKey: `${runId}/failure`, content },
             channels
           )
-          return end(self, { ...run, ...outcome }, waiting).pipe(
+          return end(self, { ...run, ...outcome }, around).pipe(
             Outcome.when(status === "FAILED", Outcome.also(failure)),
             Outcome.as(undefined)
           )
@@ -357,14 +384,18 @@ export const Thread = Resource.make("Thread", {
         {
           policy: internal,
           input: { runId: Schema.String, reason: Schema.String },
-          load: ({ self, input }) => ({ run: Load.one(AgentRun, input.runId), waiting: waitingIn(self.id) }),
-          touches: () => [AgentRun, RunAgent]
+          load: ({ self, input }) => ({
+            run: Load.one(AgentRun, input.runId),
+            waiting: waitingIn(self.id),
+            open: openOf(self.id, input.runId)
+          }),
+          touches: () => [AgentRun, RunAgent, Question.actions.close]
         },
-        ({ input: { reason }, loaded: { run, waiting }, self }) =>
+        ({ input: { reason }, loaded: { run, ...around }, self }) =>
           isOver(run.status)
             ? Outcome.nothing
-            : end(self, { ...run, status: "CANCELLED", problem: reason }, waiting).pipe(
-                Outcome.when(run.status !== "QUEUED", stop(run.id, reason)),
+            : end(self, { ...run, status: "CANCELLED", problem: reason }, around).pipe(
+                Outcome.when(run.status !== "QUEUED", signalStop(run.id, reason)),
                 Outcome.as(undefined)
               )
       ),

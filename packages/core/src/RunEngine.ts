@@ -20,6 +20,7 @@ import * as ErrorBoundary from "./ErrorBoundary.ts"
 import type { ActionFailure, Unavailable } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
 import { NewId } from "./NewId.ts"
+import * as PausedRun from "./PausedRun.ts"
 import * as RunAttempt from "./RunAttempt.ts"
 import * as RunBody from "./RunBody.ts"
 import { forked, type Operation, type RunJournal, type RunKey } from "./RunJournal.ts"
@@ -105,7 +106,7 @@ export const make = Effect.fnUntraced(function* (
         perform,
         idleMillis
       }).pipe(Effect.scoped, Effect.exit)
-      yield* end(run, ending)
+      yield* end(run, implementation, ending)
     })
 
   /** Writes what a fork begins with into its journal, so that it is the run's own from there on. */
@@ -124,17 +125,21 @@ export const make = Effect.fnUntraced(function* (
 
   /** Writes down what an attempt came to. */
   const end = (
-    { claim, failures }: ClaimedRun,
+    run: ClaimedRun,
+    implementation: Implementation,
     attempt: Exit.Exit<RunAttempt.Ending, LeaseLost>
   ): Effect.Effect<void, LeaseLost> => {
+    const { claim } = run
     const finish = (next: Next, offset = 0, rest: Partial<RunAttempt.Ended> = {}) =>
       patiently(
         store.write(claim, offset, { operations: rest.operations ?? [], deliveries: rest.deliveries ?? [], next })
       )
+    const broken = (cause: Cause.Cause<unknown>) =>
+      Effect.flatMap(afterDefect(run, Cause.squash(cause)), (next) =>
+        finish(next, 0, { deliveries: next._tag === "Paused" ? followUps(run, implementation, next.problem) : [] })
+      )
     if (Exit.isFailure(attempt)) {
-      return Cause.hasDies(attempt.cause)
-        ? Effect.flatMap(afterDefect(claim, failures, Cause.squash(attempt.cause)), (next) => finish(next))
-        : Effect.failCause(attempt.cause)
+      return Cause.hasDies(attempt.cause) ? broken(attempt.cause) : Effect.failCause(attempt.cause)
     }
     const ending = attempt.value
     if (ending._tag === "Idle") {
@@ -142,9 +147,7 @@ export const make = Effect.fnUntraced(function* (
     }
     const { exit, offset } = ending
     if (Exit.isSuccess(exit)) return finish({ _tag: "Ended", status: "done" }, offset, ending)
-    if (Cause.hasDies(exit.cause)) {
-      return Effect.flatMap(afterDefect(claim, failures, Cause.squash(exit.cause)), (next) => finish(next))
-    }
+    if (Cause.hasDies(exit.cause)) return broken(exit.cause)
     return finish(
       Cause.hasFails(exit.cause)
         ? { _tag: "Ended", status: "failed", problem: wordsFor(Cause.squash(exit.cause)) }
@@ -154,7 +157,7 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  const afterDefect = (claim: Claim, failures: number, defect: unknown): Effect.Effect<Next> => {
+  const afterDefect = ({ claim, failures }: ClaimedRun, defect: unknown): Effect.Effect<Next> => {
     if (isCrash(defect)) return Effect.succeed({ _tag: "Waiting", afterMillis: 0, mail: 0 })
     const problem = RunBody.wordsOf(defect)
     const forGood =
@@ -272,6 +275,13 @@ export const make = Effect.fnUntraced(function* (
     resume: store.resume
   }
 })
+
+/** What is to be sent where a run is paused. Each claim may pause it once. */
+const followUps = ({ claim, id, input }: ClaimedRun, implementation: Implementation, problem: string) =>
+  PausedRun.deliveries(implementation, { key: claim.key, input }, problem).map((delivery, index) => ({
+    id: `${id}/paused/${claim.token}/${index}`,
+    delivery
+  }))
 
 const wordsFor = (failure: unknown): string =>
   typeof failure === "object" && failure !== null && "_tag" in failure

@@ -1,5 +1,5 @@
 /** `Durable` over a Restate workflow: what a run of a program can do that survives a crash. */
-import type * as restate from "@restatedev/restate-sdk"
+import * as restate from "@restatedev/restate-sdk"
 import type * as Action from "@tenon/core/Action"
 import { Durable, type StepOptions } from "@tenon/core/Durable"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
@@ -40,6 +40,8 @@ export interface Run {
   readonly key: string
   readonly input: unknown
   readonly mirror: RunMirror
+  /** Called before a step with a bug pauses the run: Restate tells the run's handler nothing of that. */
+  readonly pausing: (problem: unknown) => Promise<void>
   /** What the run begins with instead of doing it, in the order in which it was handed out. */
   readonly forked: ReadonlyArray<Operation>
 }
@@ -48,7 +50,7 @@ export interface Run {
 export const attempt = (
   setting: Handler.Setting,
   implementation: Implementation,
-  { ctx, forked, input, key, mirror, verified }: Run
+  { ctx, forked, input, key, mirror, pausing, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
   const driver = new RunDriver<void, unknown>(forked)
@@ -116,9 +118,10 @@ export const attempt = (
       outside(context, tracer),
       watched,
       AbortSignal.any([ended, interrupted])
-    ).catch((error: unknown) => {
-      if (!interrupted.aborted) throw error
-      return undefined
+    ).catch(async (error: unknown) => {
+      if (interrupted.aborted) return undefined
+      if (error instanceof restate.PauseError) await pausing(error)
+      throw error
     })
     if (settled === undefined) return { at: Date.now(), interrupted: true }
     if (Result.isFailure(settled)) throw new Error(settled.failure.message)
