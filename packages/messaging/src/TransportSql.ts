@@ -147,7 +147,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
             attempt: Number(row["deliveries"])
           }
           inHand.set(id, token)
-          return inFlight.start(delivery, (ending) =>
+          inFlight.start(delivery, (ending) =>
             settle(id, token, ending).pipe(
               Effect.andThen(ending._tag === "Ack" ? Effect.void : wakeups.wake(queue)),
               Effect.catch((error) => Effect.logWarning("A message was not settled and comes again", error.message)),
@@ -167,7 +167,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
           const places = settings.prefetch - inHand.size
           if (places <= 0) return false
           const rows = yield* sendLightly("take", { sql: take, params: [queue, places, visibility / 1_000] })
-          for (const row of rows) yield* start(row)
+          for (const row of rows) start(row)
           return rows.length === places && inHand.size < settings.prefetch
         })
 

@@ -11,7 +11,6 @@ import {
   type Held,
   type HopKey,
   HopStore,
-  keyText,
   type SlipEvent,
   type SlipRecord
 } from "./HopStore.ts"
@@ -122,9 +121,9 @@ export const send = Effect.fnUntraced(function* (key: HopKey, outgoing: Outgoing
   const transport = yield* Transport
   const store = yield* HopStore
   yield* transport.publish(outgoing)
-  yield* reached("published", keyText(key))
+  yield* reached("published", key)
   yield* store.dispatched(key, outgoing.id)
-  yield* reached("dispatched", keyText(key))
+  yield* reached("dispatched", key)
   return ack
 })
 
@@ -151,7 +150,7 @@ export const passOn = Effect.fnUntraced(function* <R>(
     event: event ?? eventOf(activity.name, transition),
     slip: recordOf(key, activity.name, transition.at, composed)
   })
-  yield* reached("stored", keyText(key))
+  yield* reached("stored", key)
   for (const each of further) if (each.delay === 0) yield* send(each.key, each.message)
   return outgoing === undefined ? ack : yield* send(key, outgoing)
 })
