@@ -12,6 +12,7 @@ import {
   keyText,
   type HopKey,
   NotHalted,
+  type Opened,
   openingKey,
   type Pending,
   type SlipEvent,
@@ -188,7 +189,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             add(first)
           }
           if (closes !== undefined) cancel(textOf(claim.key), closes, "the gather")
-        }),
+        }).pipe(Effect.as(false)),
       arrive: (key, gather, arrival) =>
         atomically(() => {
           const name = JSON.stringify([textOf(key), gather])
@@ -233,13 +234,13 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           show(textOf(claim.key), now)
         }),
       open: (slip, first, event) =>
-        atomically((now) => {
+        atomically((now): Opened => {
           const key = openingKey(slip)
-          if (rows.has(idOf(key))) return false
+          if (rows.has(idOf(key))) return "known"
           add(newRow(key, "", "done", now, first))
           setSlip(slip)
           record(key, event)
-          return true
+          return "stored"
         }),
       dispatched: (key, id) =>
         atomically(() => {
