@@ -15,6 +15,7 @@ import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
 import { type Row, type Statement, Transactions } from "./Transactions.ts"
 import { type DeadLetter, type Delivery, type Selection, Transport, TransportError } from "./Transport.ts"
+import * as Together from "./Together.ts"
 import * as Wakeups from "./TransportSqlWakeups.ts"
 
 /**
@@ -53,11 +54,17 @@ const take = `with next as (
   from next where m.id = next.id
   returning m.id::text, m.token::text, m.message_id, m.body, m.deliveries::int`
 
-const extend = `update tenon.queue_messages as m set ready_at = ${now} + make_interval(secs => $3)
-  from unnest($1::bigint[], $2::bigint[]) as h (id, token) where m.id = h.id and m.token = h.token`
+const publishWhere = (condition: string) =>
+  `insert into tenon.queue_messages (queue, message_id, body, ready_at) select $1, $2, $3::bytea, ${now} where ${condition}`
+
+const those = "unnest($1::bigint[], $2::bigint[]) as h (id, token)"
+/** What is locked is being finished or taken: waiting for it could only lead to a deadlock. */
+const extend = `with held as (select m.id from tenon.queue_messages as m join ${those} on m.id = h.id and m.token = h.token
+    for update of m skip locked)
+  update tenon.queue_messages as m set ready_at = ${now} + make_interval(secs => $3) from held where m.id = held.id`
 
 const mine = "id = $1::bigint and token = $2::bigint"
-const finish = `delete from tenon.queue_messages where ${mine}`
+const finish = `delete from tenon.queue_messages as m using ${those} where m.id = h.id and m.token = h.token`
 const putBack = `update tenon.queue_messages set ready_at = ${now}, deliveries = deliveries - $3::bigint where ${mine}`
 const setAside = `with gone as (delete from tenon.queue_messages where ${mine} returning queue, message_id, body)
   insert into tenon.dead_letters (queue, message_id, body, reason, detail, fingerprint)
@@ -117,6 +124,12 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
           Effect.map(([rows = []]) => rows),
           Effect.mapError(({ message }) => new TransportError({ operation, reason: message }))
         )
+      const acknowledge = yield* Together.make((held: ReadonlyArray<readonly [id: string, token: string]>) =>
+        sendLightly("acknowledge", {
+          sql: finish,
+          params: [held.map(([id]) => id), held.map(([, token]) => token)]
+        })
+      )
       const wakeups = yield* Wakeups.make(yield* Listener, (statement) => Effect.ignore(send("notify", statement)))
 
       const subscribe: Transport["Service"]["subscribe"] = Effect.fnUntraced(function* (queue, handler, given) {
@@ -130,7 +143,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
 
         const settle = Effect.fnUntraced(function* (id: string, token: string, ending: InFlight.Ending) {
           const mine = [id, token]
-          if (ending._tag === "Ack") return yield* sendLightly("acknowledge", { sql: finish, params: mine })
+          if (ending._tag === "Ack") return yield* acknowledge([id, token])
           if (ending._tag === "Requeue") return yield* send("put back", { sql: putBack, params: [...mine, 0] })
           if (ending._tag === "GiveBack") return yield* send("give back", { sql: putBack, params: [...mine, 1] })
           const [reason, detail] = [storable(ending.reason), storable(ending.detail)]
@@ -147,7 +160,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
             attempt: Number(row["deliveries"])
           }
           inHand.set(id, token)
-          return inFlight.start(delivery, (ending) =>
+          inFlight.start(delivery, (ending) =>
             settle(id, token, ending).pipe(
               Effect.andThen(ending._tag === "Ack" ? Effect.void : wakeups.wake(queue)),
               Effect.catch((error) => Effect.logWarning("A message was not settled and comes again", error.message)),
@@ -167,7 +180,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
           const places = settings.prefetch - inHand.size
           if (places <= 0) return false
           const rows = yield* sendLightly("take", { sql: take, params: [queue, places, visibility / 1_000] })
-          for (const row of rows) yield* start(row)
+          for (const row of rows) start(row)
           return rows.length === places && inHand.size < settings.prefetch
         })
 
@@ -203,7 +216,15 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
         deadLetters: (queue, limit = 100) =>
           Effect.map(send("read dead letters", { sql: letters, params: [queue, limit] }), (rows) => rows.map(letterOf)),
         redrive: (queue, selection) => Effect.tap(redrive(queue, selection), () => wakeups.wake(queue)),
-        discard: change("discard", throwAway)
+        discard: change("discard", throwAway),
+        joint: {
+          transactions: sql,
+          publishing: ({ body, id, queue }, condition) => [
+            { sql: "select set_config('role', $1, true)", params: [options.relayRole] },
+            { sql: publishWhere(condition), params: [queue, storable(id), body] }
+          ],
+          published: ({ queue }) => wakeups.wake(queue)
+        }
       })
     })
   )

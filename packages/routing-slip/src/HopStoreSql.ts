@@ -4,8 +4,9 @@
  * what it needs of the foundation.
  */
 import { Unavailable } from "@tenon/core/Failure"
-import { type Row, Transactions } from "@tenon/messaging/Transactions"
-import type { Outgoing } from "@tenon/messaging/Transport"
+import * as Together from "@tenon/messaging/Together"
+import { type Row, type Statement, Transactions } from "@tenon/messaging/Transactions"
+import type { Joint, Outgoing, Transport } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
@@ -27,7 +28,9 @@ import {
   type SlipRecord
 } from "./HopStore.ts"
 import {
+  claimedNew,
   claimIn,
+  claimNew,
   columnsOf,
   Forked,
   keyOf,
@@ -78,7 +81,15 @@ const insertFurther = ({ add }: Params, { delay, key, message }: Further) => {
       ${add(message.queue, message.id)}, ${add(message.body)}::bytea from held on conflict do nothing`
 }
 
-const completing = ({ key, token }: Held, { closes, event, further = [], outgoing, slip }: Completion) => {
+/** Says to the statements that follow in a transaction that the one before them has changed its row. */
+const marking = "select set_config('tenon.held', 'yes', true) from held"
+const marked = "current_setting('tenon.held', true) = 'yes'"
+
+const completing = (
+  { key, token }: Held,
+  { closes, event, further = [], outgoing, slip }: Completion,
+  answer = "select from held"
+) => {
   const params = new Params(...keyOf(key), token, ...columnsOf(outgoing))
   const parts = [
     `held as (update tenon.slip_hops set status = 'done', due_at = ${now}, published_at = ${now},
@@ -94,15 +105,17 @@ const completing = ({ key, token }: Held, { closes, event, further = [], outgoin
             select $1, $2, ${params.add(closes)}, 'the gather' from held on conflict do nothing)`
         ])
   ]
-  return { sql: `with ${parts.join(", ")} select from held`, params: params.values }
+  return { sql: `with ${parts.join(", ")} ${answer}`, params: params.values }
 }
 
-const opening = (slip: SlipRecord, first: Outgoing, event: SlipEvent) => {
+/** `first` is what is still to be published. */
+const opening = (slip: SlipRecord, first: Outgoing | undefined, event: SlipEvent, answer = "select from held") => {
   const params = new Params(...keyOf(openingKey(slip)), ...columnsOf(first))
   const sql = `with held as (insert into tenon.slip_hops (tenant_id, correlation_id, step, phase, digest, status,
       due_at, published_at, pending_at, queue, message_id, body)
-      values ($1, $2, $3, $4, '', 'done', ${now}, ${now}, ${now}, $5, $6, $7::bytea) on conflict do nothing returning 1),
-    told as (${insertEvent(params, event)}), stands as (${upsertSlip(params, slip)}) select from held`
+      values ($1, $2, $3, $4, '', 'done', ${now}, ${now}, case when $7::bytea is null then null else ${now} end,
+        $5, $6, $7::bytea) on conflict do nothing returning 1),
+    told as (${insertEvent(params, event)}), stands as (${upsertSlip(params, slip)}) ${answer}`
   return { sql, params: params.values }
 }
 
@@ -146,6 +159,26 @@ const reauthorising = (key: HopKey, { branch, digest, incoming, index }: Claiman
   }
   return { sql: `with ${parts.join(", ")} select from held`, params: params.values }
 }
+
+/** What is locked is being marked, or is about to be sent again, which does no harm. */
+const marksDispatched = (
+  tenantId: string,
+  marks: ReadonlyArray<{ readonly key: HopKey; readonly id: string }>
+): Statement => ({
+  sql: `with sent as (select h.correlation_id, h.step, h.phase from tenon.slip_hops as h
+      join unnest($2::text[], $3::text[], $4::text[], $5::text[]) as m (correlation_id, step, phase, message_id)
+        using (correlation_id, step, phase, message_id)
+      where h.tenant_id = $1 and h.status = 'done' for update of h skip locked)
+    update tenon.slip_hops as h set queue = null, message_id = null, body = null, pending_at = null from sent
+    where h.tenant_id = $1 and h.correlation_id = sent.correlation_id and h.step = sent.step and h.phase = sent.phase`,
+  params: [
+    tenantId,
+    marks.map(({ key }) => key.correlationId),
+    marks.map(({ key }) => key.step),
+    marks.map(({ key }) => key.phase),
+    marks.map(({ id }) => id)
+  ]
+})
 
 const takePending = `with due as (
     select tenant_id, correlation_id, step, phase from tenon.slip_hops
@@ -221,17 +254,46 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
         if (rows.length === 0) return yield* new Fenced({ key: keyText(key) })
       })
 
+      /** The queues, where they are in this database. */
+      const jointOf = (via: Transport["Service"] | undefined) =>
+        via?.joint?.transactions === sql ? via.joint : undefined
+      /** A statement of a tenant, and a message that is published where it has changed its row. */
+      const sending = (tenantId: string, statement: Statement, message: Outgoing, joint: Joint) =>
+        sql.batch({ tenantId }, [statement, ...joint.publishing(message, marked)]).pipe(
+          Effect.catch(unavailable),
+          Effect.flatMap(([rows = []]) =>
+            rows.length === 0 ? Effect.succeed(false) : Effect.as(joint.published(message), true)
+          )
+        )
+      const claimAny = (key: HopKey, claimant: Claimant, millis: number) =>
+        sql
+          .transaction({ tenantId: key.tenantId }, claimIn(key, claimant, seconds(millis)))
+          .pipe(
+            Effect.catch((failure) =>
+              failure instanceof Forked
+                ? Effect.succeed<Claim>({ _tag: "Forked", detail: failure.detail })
+                : unavailable(failure)
+            )
+          )
+      const mark = yield* Together.make((marks: ReadonlyArray<{ readonly key: HopKey; readonly id: string }>) =>
+        Effect.forEach(
+          Map.groupBy(marks, ({ key }) => key.tenantId),
+          ([tenantId, those]) => sql.batch({ tenantId }, [lightly, marksDispatched(tenantId, those)]),
+          { discard: true }
+        ).pipe(Effect.catch(unavailable))
+      )
+
       return HopStore.of({
-        claim: (key, claimant, millis) =>
-          sql
-            .transaction({ tenantId: key.tenantId }, claimIn(key, claimant, seconds(millis)))
-            .pipe(
-              Effect.catch((failure) =>
-                failure instanceof Forked
-                  ? Effect.succeed<Claim>({ _tag: "Forked", detail: failure.detail })
-                  : unavailable(failure)
-              )
-            ),
+        claim: (key, claimant, millis) => {
+          if (claimant.index !== undefined) return claimAny(key, claimant, millis)
+          return sql.batch({ tenantId: key.tenantId }, [lightly, claimNew(key, claimant, seconds(millis))]).pipe(
+            Effect.catch(unavailable),
+            Effect.flatMap(([, rows = []]) => {
+              const claim = claimedNew(rows[0])
+              return claim === undefined ? claimAny(key, claimant, millis) : Effect.succeed(claim)
+            })
+          )
+        },
         renew: (claim, millis) =>
           held(claim, {
             sql: `update tenon.slip_hops set ${lease("$6")} where ${isHeld} returning 1`,
@@ -242,7 +304,18 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             sql: `update tenon.slip_hops set ${lease("$6")}, claims = claims - 1 where ${isHeld} returning 1`,
             params: [...keyOf(claim.key), claim.token, 0]
           }).pipe(Effect.catchTag("Fenced", () => Effect.void)),
-        complete: (claim, completion) => held(claim, completing(claim, completion)),
+        complete: (claim, completion, via) => {
+          const { key } = claim
+          const { outgoing } = completion
+          const joint = jointOf(via)
+          if (joint === undefined || outgoing === undefined) {
+            return Effect.as(held(claim, completing(claim, completion)), false)
+          }
+          const statement = completing(claim, { ...completion, outgoing: undefined }, marking)
+          return Effect.flatMap(sending(key.tenantId, statement, outgoing, joint), (isSent) =>
+            isSent ? Effect.succeed(true) : Effect.fail(new Fenced({ key: keyText(key) }))
+          )
+        },
         arrive: ({ correlationId, tenantId }, gather, { body, branch }) =>
           sql
             .batch({ tenantId }, [
@@ -291,21 +364,16 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           if (rows.length === 0) return yield* new NotHalted({ correlationId: key.correlationId })
         }),
         halt: (claim, again) => held(claim, settingAside(claim, "halted", { ...again, delay: 0 })),
-        open: (slip, first, event) => {
+        open: (slip, first, event, via) => {
+          const joint = jointOf(via)
+          if (joint !== undefined) {
+            const isSent = sending(slip.tenantId, opening(slip, undefined, event, marking), first, joint)
+            return Effect.map(isSent, (yes) => (yes ? "sent" : "known"))
+          }
           const { params, sql: text } = opening(slip, first, event)
-          return Effect.map(one(slip.tenantId, text, params), (rows) => rows.length === 1)
+          return Effect.map(one(slip.tenantId, text, params), (rows) => (rows.length === 1 ? "stored" : "known"))
         },
-        dispatched: (key, id) =>
-          sql
-            .batch({ tenantId: key.tenantId }, [
-              lightly,
-              {
-                sql: `update tenon.slip_hops set queue = null, message_id = null, body = null, pending_at = null
-                  where ${where} and status = 'done' and message_id = $5`,
-                params: [...keyOf(key), id]
-              }
-            ])
-            .pipe(Effect.asVoid, Effect.catch(unavailable)),
+        dispatched: (key, id) => mark({ key, id }),
         pending: (limit, grace) =>
           sql
             .batch({ tenantId: null, role: options.relayRole }, [{ sql: takePending, params: [limit, seconds(grace)] }])

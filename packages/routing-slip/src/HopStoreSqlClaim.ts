@@ -58,6 +58,32 @@ export const lease = (param: string) => `due_at = ${now} + make_interval(secs =>
 export const showAgain = `update tenon.slips set halted = halted - 1,
   status = case when halted > 1 then status else stands end where tenant_id = $1 and correlation_id = $2`
 
+/** The same with nothing to decide in between, for a step that nobody has claimed and a message that is not signed. */
+export const claimNew = (key: HopKey, { digest }: Claimant, seconds: number) => ({
+  sql: `with fresh as (insert into tenon.slip_hops
+      (tenant_id, correlation_id, step, phase, digest, status, token, claims, due_at, published_at)
+      values ($1, $2, $3, $4, $5, 'claimed', 1, 1, ${now} + make_interval(secs => $6), '-infinity')
+      on conflict do nothing returning 1)
+    select (select cancelled_by from tenon.slip_cancellations
+      where tenant_id = $1 and correlation_id = $2 and starts_with($3, scope) order by scope limit 1) as cancelled_by
+    from fresh`,
+  params: [...keyOf(key), digest, seconds]
+})
+
+/** What the statement's answer means; undefined where the step was claimed before. */
+export const claimedNew = (row: Row | undefined): Claim | undefined =>
+  row === undefined
+    ? undefined
+    : {
+        _tag: "Claimed",
+        token: 1,
+        claims: 1,
+        failures: 0,
+        uncertain: false,
+        skippedBy: undefined,
+        cancelledBy: textOrNothing(row["cancelled_by"])
+      }
+
 /** Claims a step inside a transaction. */
 export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claimant, seconds: number) =>
   Effect.fnUntraced(function* (tx: Transaction): Effect.fn.Return<Claim, SqlFailed | Forked> {
