@@ -173,7 +173,7 @@ const wait = async (client: Client, participant: unknown, count: number, before:
 
 const open = async (client: Client): Promise<number> => {
   let count = 0
-  for (let cursor = ""; ; ) {
+  for (let cursor = ""; ;) {
     const page = await client.send("GET", `questions?status=OPEN&limit=500${cursor}`)
     count += (page["items"] as ReadonlyArray<unknown>).length
     if (typeof page["nextCursor"] !== "string") return count
@@ -196,9 +196,21 @@ const waiting = async (name: string, application: Application, token: string, se
   const each = (of: (memory: Memory) => number, then: Memory) => (of(then) - of(before)) / asks / 1024
   const title = `${name}, ${asks} runs wait for an answer`
   const rows = [
-    Report.alone(`${title}, memory in use by each, at once`, "KiB", each(({ used }) => used, atHand)),
-    Report.alone(`${title}, memory in use by each, when set aside`, "KiB", each(({ used }) => used, after)),
-    Report.alone(`${title}, resident, growth by each`, "KiB", each(({ rss }) => rss, after))
+    Report.alone(
+      `${title}, memory in use by each, at once`,
+      "KiB",
+      each(({ used }) => used, atHand)
+    ),
+    Report.alone(
+      `${title}, memory in use by each, when set aside`,
+      "KiB",
+      each(({ used }) => used, after)
+    ),
+    Report.alone(
+      `${title}, resident, growth by each`,
+      "KiB",
+      each(({ rss }) => rss, after)
+    )
   ]
   for (const row of rows) say(`${row.name}: ${row.ours} ${row.unit}`)
   return rows
