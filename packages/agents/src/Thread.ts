@@ -8,18 +8,21 @@ import * as Resource from "@tenon/core/Resource"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { MessageKeyReused, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
+import { MessageKeyReused, NotYourName, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
 import { AgentRun, halt, isOver, revive, RunAgent, start, stopRun } from "./AgentRun.ts"
 import { ChannelBinding, deliverTo, passes } from "./ChannelBinding.ts"
 import { ChannelDelivery } from "./ChannelDelivery.ts"
 import { Content, Posted } from "./Content.ts"
 import { Message } from "./Message.ts"
-import { ofAgent, Participant } from "./Participant.ts"
+import { mayPostAs, ofAgent, ofPerson, Participant } from "./Participant.ts"
 import { Question, QuestionStatus } from "./Question.ts"
 import { admit, maxWaiting, QueuePolicy } from "./RunQueue.ts"
 
 type Run = Resource.Row<typeof AgentRun>
 type NewRun = Omit<Run, "turn" | "createdAt" | "updatedAt">
+
+/** As long as an index takes beside the thread's id. */
+const MessageKey = Schema.NonEmptyString.check(Schema.isMaxLength(300))
 
 /** The most messages that a program reads at once. */
 const maxHistory = 1000
@@ -141,8 +144,8 @@ export const Thread = Resource.make("Thread", {
       addMessage: on.action(
         {
           description: "Posts a message. Where a person writes and the thread has an agent, it asks for a run.",
-          input: { idempotencyKey: Schema.NonEmptyString, participantId: Schema.String, content: Posted },
-          errors: [MessageKeyReused, ThreadBusy, QueueFull],
+          input: { idempotencyKey: MessageKey, participantId: Schema.String, content: Posted },
+          errors: [MessageKeyReused, NotYourName, ThreadBusy, QueueFull],
           load: ({ self, input }) => ({
             participant: Load.one(Participant, input.participantId),
             earlier: withKey(self.id, input.idempotencyKey),
@@ -159,6 +162,7 @@ export const Thread = Resource.make("Thread", {
             const same = earlier.participantId === input.participantId && Equal.equals(earlier.content, input.content)
             return same ? Outcome.succeed(earlier) : Result.fail(new MessageKeyReused(input))
           }
+          if (!mayPostAs(input.participantId, context.actor.id)) return Result.fail(new NotYourName(input))
           const messageId = context.newId()
           const { kind } = loaded.participant
           const posted = post({ id: messageId, threadId: self.id, ...input }, kind, loaded.channels)
@@ -278,7 +282,7 @@ export const Thread = Resource.make("Thread", {
           touches: [...touchedByPost, RunAgent]
         },
         ({ input: { answer, answeredBy, questionId, runId }, loaded: { channels }, self }) => {
-          const person = { id: `person:${answeredBy}`, kind: "HUMAN" as const, name: answeredBy }
+          const person = ofPerson(answeredBy)
           return Outcome.save(Participant, person).pipe(
             Outcome.also(
               post(
@@ -405,10 +409,10 @@ export const Thread = Resource.make("Thread", {
         {
           policy: internal,
           input: { runId: Schema.String, newRunId: Schema.String, operations: Schema.optionalKey(Schema.Int) },
-          load: ({ input }) => ({ run: Load.one(AgentRun, input.runId) }),
+          load: ({ self, input }) => ({ run: Load.one(AgentRun, input.runId), waiting: waitingIn(self.id) }),
           touches: () => [AgentRun, RunAgent]
         },
-        ({ input: { newRunId, operations, runId }, loaded: { run }, self }, context) => {
+        ({ input: { newRunId, operations, runId }, loaded: { run, waiting }, self }, context) => {
           const { agent, input, messageId } = run
           const again: NewRun = {
             id: newRunId,
@@ -420,7 +424,13 @@ export const Thread = Resource.make("Thread", {
             fork: { run: runId, ...(operations === undefined ? {} : { operations }) },
             requestedBy: context.actor.id
           }
-          const begun = self.activeRun === undefined ? activate(self, again) : Outcome.save(AgentRun, again)
+          const problem = `${maxWaiting} runs wait in this thread already.`
+          const begun =
+            self.activeRun === undefined
+              ? activate(self, again)
+              : waiting.length < maxWaiting
+                ? Outcome.save(AgentRun, again)
+                : Outcome.save(AgentRun, { ...again, status: "CANCELLED", problem })
           return begun.pipe(Outcome.as(undefined))
         }
       )

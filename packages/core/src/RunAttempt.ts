@@ -11,7 +11,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
@@ -101,6 +101,9 @@ interface Parked {
 
 /** An operation in words. */
 export const words = (kind: Kind, name: string) => (name === "" ? `a ${kind}` : `the ${kind} "${name}"`)
+
+/** How long the end of an attempt waits for a body that it has interrupted. */
+const bodyGrace = "1 second"
 
 /** A timer of the platform ends at once where it is set for longer than 25 days. */
 const longestTimer = 24 * 60 * 60 * 1000
@@ -346,7 +349,7 @@ class Attempt<E> {
       parked.started = true
       if (awaited !== undefined && "signal" in awaited) this.#arriveMailed(parked, awaited.signal, parked.startedAt)
       if (body === undefined) return
-      parked.fiber = yield* Effect.forkScoped(
+      const fiber = yield* Effect.forkDetach(
         Effect.onExit(body, (exit) =>
           Effect.map(Clock.currentTimeMillis, (now) => {
             if (!this.#parked.has(parked.index)) return
@@ -355,6 +358,9 @@ class Attempt<E> {
           })
         )
       )
+      parked.fiber = fiber
+      // A body that takes no notice must not keep its run, or the whole process, from ending.
+      yield* Effect.addFinalizer(() => Effect.timeoutOption(Fiber.interrupt(fiber), bodyGrace))
     })
   }
 
