@@ -26,7 +26,7 @@ export const AgentMemory = Resource.make("AgentMemory", {
     name: Name,
     value: Value,
     /** The run that kept it. */
-    runId: Schema.String,
+    run: Schema.String,
     createdAt: Field.CreatedAt,
     updatedAt: Field.UpdatedAt
   },
@@ -36,7 +36,7 @@ export const AgentMemory = Resource.make("AgentMemory", {
       {
         policy: Policy.nobody,
         self: "optional",
-        input: { agent: Schema.String, name: Name, value: Value, runId: Schema.String }
+        input: { agent: Schema.String, name: Name, value: Value, run: Schema.String }
       },
       ({ input, self }, { key }) => on.save({ ...self, ...input, id: key }).pipe(Outcome.as(undefined))
     ),
@@ -53,7 +53,7 @@ const keyOf = (agent: string, name: string) => `${agent}/${name}`
 
 /** Keeps a value for later runs of the agent. */
 export const remember = ({ agent, durable }: Run, name: string, value: Schema.Json): Effect.Effect<void> =>
-  settled(durable.call(AgentMemory.actions.remember, keyOf(agent, name), { agent, name, value, runId: durable.key }))
+  settled(durable.call(AgentMemory.actions.remember, keyOf(agent, name), { agent, name, value, run: durable.key }))
 
 /** What was kept under a key; `undefined` where nothing was. */
 export const recall = ({ agent, durable }: Run, name: string): Effect.Effect<Schema.Json | undefined> =>

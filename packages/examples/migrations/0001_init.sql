@@ -461,7 +461,7 @@ create table "public"."agent_memory" (
   "agent" text collate "C" not null,
   "name" text collate "C" not null,
   "value" jsonb not null,
-  "run_id" text collate "C" not null,
+  "run" text collate "C" not null,
   "created_at" timestamp with time zone not null,
   "updated_at" timestamp with time zone not null,
   constraint "agent_memory__pkey" primary key ("tenant_id", "id")
