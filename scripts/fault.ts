@@ -2,6 +2,7 @@
  * `npm run fault [-- --json] [--strikes N] [--slips N] [--seeds N] [--only TEXT]`: breaks things under load, on servers of its own,
  * and audits what is there afterwards. `--only` picks the scenarios whose names hold the text.
  */
+import * as AgentFault from "@tenon/examples/fault/AgentFault"
 import * as Fault from "@tenon/examples/fault/Fault"
 import * as SlipFault from "@tenon/examples/fault/SlipFault"
 import * as Effect from "effect/Effect"
@@ -19,13 +20,14 @@ const { values } = parseArgs({
   }
 })
 const root = resolve(import.meta.dirname, "..")
-const command = [
+const serving = (config: string) => [
   `${root}/packages/cli/src/main.ts`,
   "dev",
   "--json",
   "--config",
-  `${root}/packages/examples/tenon.config.ts`
+  `${root}/packages/examples/${config}`
 ]
+const command = serving("tenon.config.ts")
 const progress = (message: string) => void (values.json ? process.stderr : process.stdout).write(`${message}\n`)
 
 const strikes = Number(values.strikes)
@@ -46,6 +48,10 @@ const scenarios = [
   ...Fault.scenarios.map((scenario) => ({
     name: scenario.name,
     run: Fault.run(scenario, { command, progress, strikes })
+  })),
+  ...AgentFault.scenarios.map((scenario) => ({
+    name: `${scenario.name} (${scenario.runtime})`,
+    run: AgentFault.run(scenario, { command: serving("src/fault/agents.config.ts"), progress, strikes })
   })),
   ...SlipFault.brokers.map((broker) => ({ name: `slips over ${broker}`, run: SlipFault.run(broker, mesh) }))
 ]
