@@ -38,6 +38,26 @@ class NoLuck extends Schema.TaggedError<NoLuck>()("NoLuck", {}) {
   }
 }
 const broken = Agent.make("broken", (ctx) => ctx.step("fail", Effect.fail(new NoLuck()), { failure: NoLuck }))
+/** How often each step was done, and whether the last one fails. */
+const done = new Map<string, number>()
+let luck = false
+const count = (name: string) =>
+  Effect.suspend(() => {
+    done.set(name, (done.get(name) ?? 0) + 1)
+    return name === "last" && !luck ? Effect.fail(new NoLuck()) : Effect.succeed(name)
+  })
+const careful = Agent.make("careful", (ctx) =>
+  Effect.gen(function* () {
+    const step = (name: string) => ctx.step(name, count(name), { failure: NoLuck })
+    yield* step("first")
+    yield* ctx.writeMessage("begun")
+    const slowly = Effect.andThen(ctx.sleep("20 millis"), step("slow"))
+    yield* Effect.all([slowly, step("quick")], { concurrency: "unbounded" })
+    const { sure } = yield* ctx.ask("Sure?", Schema.Struct({ sure: Schema.Boolean }))
+    yield* step("last")
+    yield* ctx.writeMessage(`sure: ${sure}`)
+  })
+)
 const echo = Agent.make("echo", (ctx) =>
   Effect.gen(function* () {
     const last = (yield* ctx.history).findLast(({ content }) => content.type === "text")
@@ -46,7 +66,7 @@ const echo = Agent.make("echo", (ctx) =>
 )
 
 const workflows = Workflow.layer(
-  Agents.implement(Weather.weather, refund, Research.research, Research.researcher, slow, broken, echo)
+  Agents.implement(Weather.weather, refund, Research.research, Research.researcher, slow, broken, echo, careful)
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
 
 /** Declares the tests for an infrastructure. */
@@ -107,6 +127,28 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           yield* post("2")
           yield* eventually(runs, (rows) => rows.length === 2 && rows.every(({ status }) => status === "FAILED"))
           assert.strictEqual((yield* said).filter((words) => words === "! no luck").length, 2)
+        })
+      )
+
+      it.effect("a run that failed is run again from where it failed, or from an operation of one's choice", () =>
+        Effect.gen(function* () {
+          done.clear()
+          luck = false
+          const { post, question, runs, said } = yield* conversation("careful")
+          yield* post("1")
+          yield* Tenon.invoke(Question.actions.answer, (yield* question).id, { answer: { sure: true } })
+          const [failed] = yield* eventually(runs, (rows) => rows[0]?.status === "FAILED")
+          luck = true
+          const { runId } = yield* Tenon.invoke(AgentRun.actions.retry, failed?.id ?? "")
+          yield* eventually(runs, (rows) => rows.find(({ id }) => id === runId)?.status === "DONE")
+          assert.deepStrictEqual(Object.fromEntries(done), { first: 1, slow: 1, quick: 1, last: 2 })
+          assert.deepStrictEqual(yield* said, ["1", "begun", "question", "answer", "! no luck", "sure: true"])
+          // The stop that every run waits for, the first step and the first message.
+          const forked = yield* Tenon.invoke(AgentRun.actions.fork, runId, { operations: 2 })
+          yield* Tenon.invoke(Question.actions.answer, (yield* question).id, { answer: { sure: false } })
+          yield* eventually(runs, (rows) => rows.find(({ id }) => id === forked.runId)?.status === "DONE")
+          assert.deepStrictEqual(Object.fromEntries(done), { first: 1, slow: 2, quick: 2, last: 3 })
+          assert.deepStrictEqual((yield* said).slice(6), ["question", "answer", "sure: false"])
         })
       )
 

@@ -21,3 +21,7 @@ export const settled = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A> =>
 /** The instant a duration from now. */
 export const after = (duration: Duration.Input) =>
   Effect.map(Clock.currentTimeMillis, (now) => DateTime.makeUnsafe(now + Duration.toMillis(duration)))
+
+/** How long it is until an instant. */
+export const until = (instant: DateTime.Utc) =>
+  Effect.map(Clock.currentTimeMillis, (now) => Math.max(0, DateTime.toEpochMillis(instant) - now))

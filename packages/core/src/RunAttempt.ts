@@ -6,13 +6,12 @@
  * order, and `Effect.all`, `race`, `timeout`, forks and retries take the same turns (`RunTurns`). Completions that come
  * while a write is under way go into the next one together, and so do sends, for which nobody waits.
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
@@ -103,6 +102,9 @@ interface Parked {
 /** An operation in words. */
 export const words = (kind: Kind, name: string) => (name === "" ? `a ${kind}` : `the ${kind} "${name}"`)
 
+/** How long the end of an attempt waits for a body that it has interrupted. */
+const bodyGrace = "1 second"
+
 /** A timer of the platform ends at once where it is set for longer than 25 days. */
 const longestTimer = 24 * 60 * 60 * 1000
 
@@ -114,32 +116,6 @@ const outside = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, Ne
 /** Runs an attempt. Dies with the program's defect, with a mismatch, or with a crash that a test injects. */
 export const run = <E>(world: World<E>): Effect.Effect<Ending, E, Scope.Scope> =>
   Effect.flatMap(Effect.context<never>(), (context) => Effect.suspend(() => new Attempt(world, context).run()))
-
-/**
- * Holds a recorded journal against a program, without doing anything: whether a release can go on with a run. Gives the
- * first operation that differs; `undefined` where all that was recorded is begun again as it was. The operations come in
- * the order of the journal, as `RunStore.read` gives them.
- */
-export const check = (
-  implementation: Implementation,
-  run: ClaimedRun,
-  operations: ReadonlyArray<Operation>
-): Effect.Effect<JournalMismatch | undefined> =>
-  Effect.flatMap(Effect.context<never>(), (context) => {
-    const nothing = Effect.die(new Error("A check goes no further than the journal"))
-    const world: World<never> = {
-      implementation,
-      run,
-      operations,
-      mail: { count: 0, signals: [], cancelled: false },
-      mailed: Latch.makeUnsafe(false),
-      readMail: nothing,
-      write: () => nothing,
-      perform: () => nothing,
-      idleMillis: Infinity
-    }
-    return new Attempt(world, context).replayOnly()
-  })
 
 class Attempt<E> {
   readonly #world: World<E>
@@ -198,17 +174,6 @@ class Attempt<E> {
 
   run(): Effect.Effect<Ending, E, Scope.Scope> {
     return Effect.raceFirst(Effect.andThen(this.#again(), this.#goOn()), Deferred.await(this.#broken))
-  }
-
-  /** Hands out the journal and starts nothing: the first difference, where the two do not fit. */
-  replayOnly(): Effect.Effect<JournalMismatch | undefined> {
-    return Effect.matchCauseEffect(this.#again(), {
-      onSuccess: () => Effect.succeed(undefined),
-      onFailure: (cause) => {
-        const defect = Cause.squash(cause)
-        return defect instanceof JournalMismatch ? Effect.succeed(defect) : Effect.failCause(cause)
-      }
-    })
   }
 
   /** The program from its start, to the end of the journal. */
@@ -384,7 +349,7 @@ class Attempt<E> {
       parked.started = true
       if (awaited !== undefined && "signal" in awaited) this.#arriveMailed(parked, awaited.signal, parked.startedAt)
       if (body === undefined) return
-      parked.fiber = yield* Effect.forkScoped(
+      const fiber = yield* Effect.forkDetach(
         Effect.onExit(body, (exit) =>
           Effect.map(Clock.currentTimeMillis, (now) => {
             if (!this.#parked.has(parked.index)) return
@@ -393,6 +358,9 @@ class Attempt<E> {
           })
         )
       )
+      parked.fiber = fiber
+      // A body that takes no notice must not keep its run, or the whole process, from ending.
+      yield* Effect.addFinalizer(() => Effect.timeoutOption(Fiber.interrupt(fiber), bodyGrace))
     })
   }
 

@@ -177,6 +177,7 @@ create table "tenon"."runs" (
   "mail" bigint not null default '0'::bigint,
   "cancelled" boolean not null default false,
   "mirrored" boolean not null default false,
+  "fork" text collate "C",
   "created_at" timestamp with time zone not null default now(),
   constraint "runs__pkey" primary key ("tenant_id", "workflow", "key"),
   constraint "runs__status__check" check ("status" = any (array['waiting'::text, 'running'::text, 'paused'::text, 'done'::text, 'failed'::text, 'cancelled'::text]))
@@ -518,7 +519,7 @@ grant select, insert, update, delete on "public"."model_budgets" to "tenon_app";
 create table "public"."model_usage" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
   "id" text collate "C" not null,
-  "run_id" text collate "C" not null,
+  "run" text collate "C" not null,
   "status" text collate "C" not null default 'OPEN'::text,
   "model" text collate "C" not null default ''::text,
   "input_tokens" bigint not null default '0'::bigint,
@@ -531,7 +532,7 @@ create table "public"."model_usage" (
   constraint "model_usage__pkey" primary key ("tenant_id", "id"),
   constraint "model_usage__status__check" check ("status" = any (array['OPEN'::text, 'DONE'::text, 'FAILED'::text, 'LOST'::text]))
 );
-create index "model_usage__run_id__idx" on "public"."model_usage" ("tenant_id", "run_id");
+create index "model_usage__run__idx" on "public"."model_usage" ("tenant_id", "run");
 create index "model_usage__status__idx" on "public"."model_usage" ("tenant_id", "status");
 alter table "public"."model_usage" enable row level security;
 alter table "public"."model_usage" force row level security;
@@ -600,8 +601,9 @@ create table "public"."agent_runs" (
   "agent" text collate "C" not null,
   "input" jsonb,
   "parent" jsonb,
-  "fork" jsonb,
   "status" text collate "C" not null,
+  "turn" bigint not null,
+  "fork" jsonb,
   "message_id" text collate "C",
   "requested_by" text collate "C" not null,
   "problem" text collate "C",

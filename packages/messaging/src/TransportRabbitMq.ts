@@ -14,7 +14,8 @@ import * as Schedule from "effect/Schedule"
 import * as Answer from "./Answer.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
-import { type DeadLetter, type Outgoing, selects, Transport, TransportError } from "./Transport.ts"
+import type { TransportError } from "./Transport.ts"
+import { type DeadLetter, type Outgoing, selects, Transport } from "./Transport.ts"
 
 /** Where RabbitMQ is. */
 export interface Options {

@@ -4,7 +4,6 @@
  */
 import * as Durable from "@tenon/core/Durable"
 import { Unavailable } from "@tenon/core/Failure"
-import * as RunAttempt from "@tenon/core/RunAttempt"
 import * as RunEngine from "@tenon/core/RunEngine"
 import { isAlive, RunJournal, type Status } from "@tenon/core/RunJournal"
 import { type Held, RunStore } from "@tenon/core/RunStore"
@@ -44,7 +43,12 @@ const engine = Effect.fnUntraced(function* (
   const workflow = { ...Job, name: run.workflow }
   const implementation = yield* Workflow.implement(workflow, () => Effect.asVoid(program))
   const made = yield* RunEngine.make(
-    { store, workflows: new Map([[run.workflow, implementation]]), perform: () => Effect.succeed(null) },
+    {
+      store,
+      journal: yield* RunJournal,
+      workflows: new Map([[run.workflow, implementation]]),
+      perform: () => Effect.succeed(null)
+    },
     { poll: "20 millis", idle: "20 millis", ...options }
   ).pipe(Scope.provide(scope))
   yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
@@ -294,36 +298,6 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
         yield* go(changed, run, "on")
         const problem = yield* becomes(run, "paused")
         assert.include(problem, 'Operation 0 is the step "one" in the journal and the step "another" in the program')
-      }).pipe(Effect.scoped)
-    )
-
-    it.effect("a journal can be held against new code before that is released, and nothing is done", () =>
-      Effect.gen(function* () {
-        const run = own()
-        const done: Array<string> = []
-        const say = (name: string) =>
-          step(
-            name,
-            Effect.sync(() => done.push(name))
-          )
-        const both = (one: string, other: string) => Effect.andThen(say(one), say(other))
-        const made = yield* engine(run, both("one", "two"))
-        yield* begin(made, run)
-        yield* becomes(run, "done")
-        const journal = yield* RunJournal
-        const operations = yield* journal.operations(run)
-        const held = Effect.fnUntraced(function* (next: Program) {
-          const implementation = yield* Workflow.implement({ ...Job, name: run.workflow }, () => Effect.asVoid(next))
-          const claimed = { claim: { ...run, token: 0 }, id: "", actor, input: {}, beganAt: 0, failures: 0 }
-          return yield* RunAttempt.check(implementation, claimed, operations)
-        })
-        assert.isUndefined(yield* held(both("one", "two")))
-        assert.isUndefined(yield* held(Effect.andThen(both("one", "two"), say("three"))))
-        const differing = yield* held(both("one", "other"))
-        assert.strictEqual(differing?.index, 1)
-        assert.include(differing?.message, 'the step "two" in the journal and the step "other" in the program')
-        assert.include((yield* held(say("one")))?.message, "not begun")
-        assert.deepStrictEqual(done, ["one", "two"])
       }).pipe(Effect.scoped)
     )
 

@@ -1,0 +1,86 @@
+/** What is measured: two workflows of twenty steps, whose peers do the same, and three agents. */
+import * as Agent from "@tenon/agents/Agent"
+import * as Agents from "@tenon/agents/Agents"
+import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
+import * as Channels from "@tenon/agents/Channels"
+import * as Conversation from "@tenon/agents/Conversation"
+import * as ModelScripted from "@tenon/agents/ModelScripted"
+import { Durable } from "@tenon/core/Durable"
+import * as Registry from "@tenon/core/Registry"
+import * as Repository from "@tenon/core/Repository"
+import * as Workflow from "@tenon/core/Workflow"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Shape from "./Shape.ts"
+
+const input = { text: Schema.String }
+
+/** Twenty steps, one after the other. */
+export const Sequential = Workflow.make("BenchSequential", { input })
+
+/** Four rounds of five steps at once. */
+export const Concurrent = Workflow.make("BenchConcurrent", { input })
+
+const step = (durable: Durable["Service"], index: number, text: string) =>
+  durable.step(Shape.stepName(index), Effect.succeed(Shape.result(index, text)))
+
+const sequential = Workflow.implement(
+  Sequential,
+  Effect.fnUntraced(function* ({ text }) {
+    const durable = yield* Durable
+    for (let index = 0; index < Shape.steps; index++) yield* step(durable, index, text)
+  })
+)
+
+const concurrent = Workflow.implement(
+  Concurrent,
+  Effect.fnUntraced(function* ({ text }) {
+    const durable = yield* Durable
+    for (const round of Shape.rounds) {
+      yield* Effect.forEach(round, (index) => step(durable, index, text), { concurrency: "unbounded" })
+    }
+  })
+)
+
+/** Answers with what the model says. */
+const talker = Agent.make(
+  "talker",
+  Effect.fn("talker")(function* (ctx) {
+    const { text } = yield* Conversation.run({ prompt: Conversation.fromHistory(yield* ctx.history) })
+    yield* ctx.writeMessage(text)
+  })
+)
+
+/** Is in a step that can be interrupted and would go on for long. */
+const sleeper = Agent.make(
+  "sleeper",
+  Effect.fn("sleeper")(function* (ctx) {
+    yield* ctx.step("long", Effect.sleep("10 minutes"))
+  })
+)
+
+/** Waits for a person. */
+const asker = Agent.make(
+  "asker",
+  Effect.fn("asker")(function* (ctx) {
+    yield* ctx.ask("Go on?", Schema.Struct({ go: Schema.Boolean }), { expires: "1 day" })
+  })
+)
+
+const model = ModelScripted.layer(() => ModelScripted.say(["Twenty ", "words ", "would ", "be ", "enough."]))
+
+export const registry = Registry.make({
+  resources: Agents.resources,
+  workflows: [Sequential, Concurrent, ...Agents.workflows]
+})
+
+/** The workflows without agents, for a process that runs nothing else. */
+export const stepWorkflows = Workflow.layer(sequential, concurrent)
+
+export const workflows = Workflow.layer(
+  sequential,
+  concurrent,
+  Agents.implement(talker, sleeper, asker),
+  ...Channels.implement
+).pipe(Layer.provide([model, ChannelAdapter.layer(), Repository.layer]))
