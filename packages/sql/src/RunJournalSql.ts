@@ -84,7 +84,13 @@ export const layer: Layer.Layer<RunJournal, never, TenantSql> = Layer.effect(
         const recordings = waiting.get(tenantId)?.splice(0, together) ?? []
         if (recordings.length === 0) return Effect.sync(() => void waiting.delete(tenantId))
         const write = (some: ReadonlyArray<Recording>) =>
-          Effect.mapError(sql.batch({ tenantId }, some.flatMap(({ statements }) => statements)), unavailable)
+          Effect.mapError(
+            sql.batch(
+              { tenantId },
+              some.flatMap(({ statements }) => statements)
+            ),
+            unavailable
+          )
         const answer = ({ done }: Recording, exit: Exit.Exit<unknown, Unavailable>) =>
           Deferred.doneUnsafe(done, Exit.asVoid(exit))
         return Effect.exit(write(recordings)).pipe(

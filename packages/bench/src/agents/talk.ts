@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { Pool } from "undici"
 import * as Report from "../Report.ts"
 import { read, type Seen } from "./events.ts"
+import { endless } from "./Programs.ts"
 
 const rounds = 5
 /** How often each is measured in a round. */
@@ -56,15 +57,12 @@ const clientOf = (origin: string, token: string): Client => {
 const person = (client: Client) => client.send("POST", "participants", { kind: "HUMAN", name: "Ada" })
 const thread = (client: Client, agent: string) => client.send("POST", "threads", { title: "bench", agent })
 
-const post = (client: Client, threadId: unknown, participantId: unknown) =>
+const post = (client: Client, threadId: unknown, participantId: unknown, text = "Say something in twenty words.") =>
   client.send("POST", `threads/${String(threadId)}/add-message`, {
     idempotencyKey: randomUUID(),
     participantId,
-    content: { type: "text", text: "Say something in twenty words." }
+    content: { type: "text", text }
   })
-
-const activeRun = async (client: Client, threadId: unknown): Promise<string> =>
-  String((await client.send("GET", `threads/${String(threadId)}`))["activeRun"])
 
 const isOver = ({ data, event }: Seen) => event === "status" && data["over"] === true
 
@@ -90,18 +88,17 @@ const runOf = async (client: Client, threadId: unknown): Promise<string> => {
   return run.id
 }
 
-/** From a cancel sent to its end seen, while a step that can be interrupted is under way. */
+/** From a cancel sent to the end seen, while the model speaks: a step that can be interrupted. */
 const cancel = async (client: Client, participant: unknown): Promise<number> => {
-  const { id } = await thread(client, "sleeper")
-  await post(client, id, participant)
-  const run = await activeRun(client, id)
+  const { id } = await thread(client, "talker")
+  await post(client, id, participant, endless)
+  const run = await runOf(client, id)
   const begun = Promise.withResolvers<void>()
   const over = client.watch(run, (seen) => {
-    if (seen.event === "step") begun.resolve()
+    if (seen.event === "token") begun.resolve()
     return isOver(seen)
   })
   await Promise.race([begun.promise, over])
-  await sleep(20)
   const begin = performance.now()
   await client.send("POST", `agent-runs/${run}/cancel`, {})
   await over
@@ -173,7 +170,7 @@ const wait = async (client: Client, participant: unknown, count: number, before:
 
 const open = async (client: Client): Promise<number> => {
   let count = 0
-  for (let cursor = ""; ; ) {
+  for (let cursor = ""; ;) {
     const page = await client.send("GET", `questions?status=OPEN&limit=500${cursor}`)
     count += (page["items"] as ReadonlyArray<unknown>).length
     if (typeof page["nextCursor"] !== "string") return count
@@ -196,9 +193,21 @@ const waiting = async (name: string, application: Application, token: string, se
   const each = (of: (memory: Memory) => number, then: Memory) => (of(then) - of(before)) / asks / 1024
   const title = `${name}, ${asks} runs wait for an answer`
   const rows = [
-    Report.alone(`${title}, memory in use by each, at once`, "KiB", each(({ used }) => used, atHand)),
-    Report.alone(`${title}, memory in use by each, when set aside`, "KiB", each(({ used }) => used, after)),
-    Report.alone(`${title}, resident, growth by each`, "KiB", each(({ rss }) => rss, after))
+    Report.alone(
+      `${title}, memory in use by each, at once`,
+      "KiB",
+      each(({ used }) => used, atHand)
+    ),
+    Report.alone(
+      `${title}, memory in use by each, when set aside`,
+      "KiB",
+      each(({ used }) => used, after)
+    ),
+    Report.alone(
+      `${title}, resident, growth by each`,
+      "KiB",
+      each(({ rss }) => rss, after)
+    )
   ]
   for (const row of rows) say(`${row.name}: ${row.ours} ${row.unit}`)
   return rows
