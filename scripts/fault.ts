@@ -36,11 +36,15 @@ const mesh = { slips: Number(values.slips), steps: 10, activities: 9, replicas: 
 const programs = Effect.promise(async (): Promise<Fault.Result> => {
   process.env["TENON_SEEDS"] = values.seeds
   process.env["TENON_SEED_FROM"] ??= String(Math.floor(Math.random() * 1e9))
-  const files = ["core", "sql", "restate"].map((directory) => `test/${directory}/RunPrograms`)
+  const files = [
+    ...["core", "sql", "restate"].map((directory) => `test/${directory}/RunPrograms`),
+    "test/agents/ThreadQueue"
+  ]
   progress(`generated workflows from seed ${process.env["TENON_SEED_FROM"]}`)
   const { code, output } = await runScript("node_modules/vitest/vitest.mjs", ["run", ...files], { capture: true })
   if (code !== 0) progress(output)
-  const problems = code === 0 ? [] : ["a replay was handed something else, or a run did not end; see above"]
+  const problems =
+    code === 0 ? [] : ["a replay was handed something else, or a run or a thread did not come to its end; see above"]
   return { scenario: "generated workflows", ok: code === 0, accepted: Number(values.seeds), faults: 0, problems }
 })
 const scenarios = [
