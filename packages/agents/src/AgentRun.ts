@@ -81,7 +81,7 @@ export const AgentRun = Resource.make("AgentRun", {
   },
   indexes: [["threadId", "status"]],
   relations: { thread: Relation.belongsTo("Thread", "threadId", { onRemove: "cascade" }) },
-  watch: { field: "status", until: RunStatus.literals.filter(isOver) },
+  watch: { workflow: RunAgent, field: "status", until: RunStatus.literals.filter(isOver) },
   transitions: {
     status: {
       QUEUED: ["RUNNING", "CANCELLED"],

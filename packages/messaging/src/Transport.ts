@@ -97,8 +97,11 @@ export type Handler<R> = (delivery: Delivery) => Effect.Effect<Settlement, never
 export interface Joint {
   /** The store's own, where both are in one database. */
   readonly transactions: Transactions["Service"]
-  /** Statements that publish where an SQL condition holds. They end under another role: nothing may follow them. */
-  readonly publishing: (message: Outgoing, condition: string) => ReadonlyArray<Statement>
+  /**
+   * Statements that publish where an earlier statement of the transaction has set a setting of that name to `made`. They
+   * end under another role: nothing may follow them but others like them.
+   */
+  readonly publishing: (message: Outgoing, setting: string) => ReadonlyArray<Statement>
   /** Wakes subscribers, once the transaction is committed. */
   readonly published: (message: Outgoing) => Effect.Effect<void>
 }

@@ -54,17 +54,19 @@ const take = `with next as (
   from next where m.id = next.id
   returning m.id::text, m.token::text, m.message_id, m.body, m.deliveries::int`
 
-const publishWhere = (condition: string) =>
-  `insert into tenon.queue_messages (queue, message_id, body, ready_at) select $1, $2, $3::bytea, ${now} where ${condition}`
+const publishIfMade = `insert into tenon.queue_messages (queue, message_id, body, ready_at)
+  select $1, $2, $3::bytea, ${now} where current_setting($4, true) = 'made'`
 
-const those = "unnest($1::bigint[], $2::bigint[]) as h (id, token)"
+/** By their ids, so that an index finds them however long the queue is. */
+const those = `m.id = any($1::bigint[])
+  and exists (select from unnest($1::bigint[], $2::bigint[]) as h (id, token) where h.id = m.id and h.token = m.token)`
 /** What is locked is being finished or taken: waiting for it could only lead to a deadlock. */
-const extend = `with held as (select m.id from tenon.queue_messages as m join ${those} on m.id = h.id and m.token = h.token
-    for update of m skip locked)
-  update tenon.queue_messages as m set ready_at = ${now} + make_interval(secs => $3) from held where m.id = held.id`
+const extend = `with held as (select m.id from tenon.queue_messages as m where ${those} for update of m skip locked)
+  update tenon.queue_messages as m set ready_at = ${now} + make_interval(secs => $3)
+  where m.id = any($1::bigint[]) and m.id in (select id from held)`
 
 const mine = "id = $1::bigint and token = $2::bigint"
-const finish = `delete from tenon.queue_messages as m using ${those} where m.id = h.id and m.token = h.token`
+const finish = `delete from tenon.queue_messages as m where ${those}`
 const putBack = `update tenon.queue_messages set ready_at = ${now}, deliveries = deliveries - $3::bigint where ${mine}`
 const setAside = `with gone as (delete from tenon.queue_messages where ${mine} returning queue, message_id, body)
   insert into tenon.dead_letters (queue, message_id, body, reason, detail, fingerprint)
@@ -124,12 +126,13 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
           Effect.map(([rows = []]) => rows),
           Effect.mapError(({ message }) => new TransportError({ operation, reason: message }))
         )
-      const acknowledge = yield* Together.make((held: ReadonlyArray<readonly [id: string, token: string]>) =>
-        sendLightly("acknowledge", {
-          sql: finish,
-          params: [held.map(([id]) => id), held.map(([, token]) => token)]
-        })
-      )
+      const acknowledge = yield* Together.make({
+        write: (held: ReadonlyArray<readonly [id: string, token: string]>) =>
+          sendLightly("acknowledge", {
+            sql: finish,
+            params: [held.map(([id]) => id), held.map(([, token]) => token)]
+          })
+      })
       const wakeups = yield* Wakeups.make(yield* Listener, (statement) => Effect.ignore(send("notify", statement)))
 
       const subscribe: Transport["Service"]["subscribe"] = Effect.fnUntraced(function* (queue, handler, given) {
@@ -137,6 +140,8 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
         const inFlight = yield* InFlight.make(handler, settings)
         /** The tokens of the messages in hand, by id. */
         const inHand = new Map<string, string>()
+        /** Whether the last look left something that there was no place for. What comes later wakes. */
+        let mayHaveMore = true
         const alarm = yield* wakeups.subscribe(queue)
         // Only a failure to listen in the first place is an error: this is the first look.
         yield* send("subscribe", { sql: letters, params: [queue, 0] })
@@ -168,7 +173,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
                 Effect.sync(() => {
                   // After a lease that was lost, the message may be in hand a second time.
                   if (inHand.get(id) === token) inHand.delete(id)
-                  alarm.ring()
+                  if (mayHaveMore) alarm.ring()
                 })
               )
             )
@@ -178,8 +183,10 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
         /** Takes as many as there are places for; true where there may be more. */
         const look = Effect.gen(function* () {
           const places = settings.prefetch - inHand.size
+          mayHaveMore = true
           if (places <= 0) return false
           const rows = yield* sendLightly("take", { sql: take, params: [queue, places, visibility / 1_000] })
+          mayHaveMore = rows.length === places
           for (const row of rows) start(row)
           return rows.length === places && inHand.size < settings.prefetch
         })
@@ -219,9 +226,9 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
         discard: change("discard", throwAway),
         joint: {
           transactions: sql,
-          publishing: ({ body, id, queue }, condition) => [
+          publishing: ({ body, id, queue }, setting) => [
             { sql: "select set_config('role', $1, true)", params: [options.relayRole] },
-            { sql: publishWhere(condition), params: [queue, storable(id), body] }
+            { sql: publishIfMade, params: [queue, storable(id), body, setting] }
           ],
           published: ({ queue }) => wakeups.wake(queue)
         }

@@ -31,6 +31,7 @@ import {
   claimedNew,
   claimIn,
   claimNew,
+  type Claiming,
   columnsOf,
   Forked,
   keyOf,
@@ -81,15 +82,46 @@ const insertFurther = ({ add }: Params, { delay, key, message }: Further) => {
       ${add(message.queue, message.id)}, ${add(message.body)}::bytea from held on conflict do nothing`
 }
 
-/** Says to the statements that follow in a transaction that the one before them has changed its row. */
-const marking = "select set_config('tenon.held', 'yes', true) from held"
-const marked = "current_setting('tenon.held', true) = 'yes'"
+/** What a step or a slip becomes, with the message that follows from it where the queues are in the same database. */
+interface Change {
+  readonly tenantId: string
+  readonly statement: (setting: string | undefined) => Statement
+  readonly message: Outgoing | undefined
+  readonly joint: Joint | undefined
+}
+
+const tenantOf = ({ tenantId }: { readonly tenantId: string }) => tenantId
+
+/** What was confirmed by the broker. */
+interface Mark {
+  readonly tenantId: string
+  readonly key: HopKey
+  readonly id: string
+}
+
+/** The statements of all changes, and after them those that publish what belongs to changes that were made. */
+const inOneTransaction = (changes: ReadonlyArray<Change>): ReadonlyArray<Statement> => {
+  const statements: Array<Statement> = []
+  const publications: Array<Statement> = []
+  for (const [index, { joint, message, statement }] of changes.entries()) {
+    // A setting that ends with the transaction tells the later statement what came of this one.
+    const setting = `tenon.change_${index}`
+    const isJoint = joint !== undefined && message !== undefined
+    statements.push(statement(isJoint ? setting : undefined))
+    if (isJoint) publications.push(...joint.publishing(message, setting))
+  }
+  return [...statements, ...publications]
+}
+
+/** Ends a statement of which `held` says whether it has changed its row: with a row if so, and a setting that says so. */
+const answering = ({ add }: Params, setting: string | undefined) =>
+  setting === undefined ? "select from held" : `select set_config(${add(setting)}, 'made', true) from held`
 
 const completing = (
   { key, token }: Held,
   { closes, event, further = [], outgoing, slip }: Completion,
-  answer = "select from held"
-) => {
+  setting: string | undefined
+): Statement => {
   const params = new Params(...keyOf(key), token, ...columnsOf(outgoing))
   const parts = [
     `held as (update tenon.slip_hops set status = 'done', due_at = ${now}, published_at = ${now},
@@ -105,17 +137,22 @@ const completing = (
             select $1, $2, ${params.add(closes)}, 'the gather' from held on conflict do nothing)`
         ])
   ]
-  return { sql: `with ${parts.join(", ")} ${answer}`, params: params.values }
+  return { sql: `with ${parts.join(", ")} ${answering(params, setting)}`, params: params.values }
 }
 
 /** `first` is what is still to be published. */
-const opening = (slip: SlipRecord, first: Outgoing | undefined, event: SlipEvent, answer = "select from held") => {
+const opening = (
+  slip: SlipRecord,
+  first: Outgoing | undefined,
+  event: SlipEvent,
+  setting: string | undefined
+): Statement => {
   const params = new Params(...keyOf(openingKey(slip)), ...columnsOf(first))
   const sql = `with held as (insert into tenon.slip_hops (tenant_id, correlation_id, step, phase, digest, status,
       due_at, published_at, pending_at, queue, message_id, body)
       values ($1, $2, $3, $4, '', 'done', ${now}, ${now}, case when $7::bytea is null then null else ${now} end,
         $5, $6, $7::bytea) on conflict do nothing returning 1),
-    told as (${insertEvent(params, event)}), stands as (${upsertSlip(params, slip)}) ${answer}`
+    told as (${insertEvent(params, event)}), stands as (${upsertSlip(params, slip)}) ${answering(params, setting)}`
   return { sql, params: params.values }
 }
 
@@ -160,24 +197,10 @@ const reauthorising = (key: HopKey, { branch, digest, incoming, index }: Claiman
   return { sql: `with ${parts.join(", ")} select from held`, params: params.values }
 }
 
-/** What is locked is being marked, or is about to be sent again, which does no harm. */
-const marksDispatched = (
-  tenantId: string,
-  marks: ReadonlyArray<{ readonly key: HopKey; readonly id: string }>
-): Statement => ({
-  sql: `with sent as (select h.correlation_id, h.step, h.phase from tenon.slip_hops as h
-      join unnest($2::text[], $3::text[], $4::text[], $5::text[]) as m (correlation_id, step, phase, message_id)
-        using (correlation_id, step, phase, message_id)
-      where h.tenant_id = $1 and h.status = 'done' for update of h skip locked)
-    update tenon.slip_hops as h set queue = null, message_id = null, body = null, pending_at = null from sent
-    where h.tenant_id = $1 and h.correlation_id = sent.correlation_id and h.step = sent.step and h.phase = sent.phase`,
-  params: [
-    tenantId,
-    marks.map(({ key }) => key.correlationId),
-    marks.map(({ key }) => key.step),
-    marks.map(({ key }) => key.phase),
-    marks.map(({ id }) => id)
-  ]
+const marking = ({ key, id }: Mark): Statement => ({
+  sql: `update tenon.slip_hops set queue = null, message_id = null, body = null, pending_at = null
+    where ${where} and status = 'done' and message_id = $5`,
+  params: [...keyOf(key), id]
 })
 
 const takePending = `with due as (
@@ -257,12 +280,24 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
       /** The queues, where they are in this database. */
       const jointOf = (via: Transport["Service"] | undefined) =>
         via?.joint?.transactions === sql ? via.joint : undefined
-      /** A statement of a tenant, and a message that is published where it has changed its row. */
-      const sending = (tenantId: string, statement: Statement, message: Outgoing, joint: Joint) =>
-        sql.batch({ tenantId }, [statement, ...joint.publishing(message, marked)]).pipe(
-          Effect.catch(unavailable),
-          Effect.flatMap(([rows = []]) =>
-            rows.length === 0 ? Effect.succeed(false) : Effect.as(joint.published(message), true)
+      /** Statements of a tenant, each with a message that is published where the statement has changed its row. */
+      const change = yield* Together.make({
+        groupOf: tenantOf,
+        write: (changes: ReadonlyArray<Change>, tenantId) =>
+          sql.batch({ tenantId }, inOneTransaction(changes)).pipe(
+            Effect.map((answers) => changes.map((_, index) => answers[index]?.length === 1)),
+            Effect.catch(unavailable)
+          )
+      })
+      const sending = (
+        tenantId: string,
+        statement: Change["statement"],
+        message: Outgoing | undefined,
+        joint: Joint | undefined
+      ) =>
+        change({ tenantId, statement, message, joint }).pipe(
+          Effect.tap((isDone) =>
+            isDone && joint !== undefined && message !== undefined ? joint.published(message) : Effect.void
           )
         )
       const claimAny = (key: HopKey, claimant: Claimant, millis: number) =>
@@ -275,23 +310,29 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
                 : unavailable(failure)
             )
           )
-      const mark = yield* Together.make((marks: ReadonlyArray<{ readonly key: HopKey; readonly id: string }>) =>
-        Effect.forEach(
-          Map.groupBy(marks, ({ key }) => key.tenantId),
-          ([tenantId, those]) => sql.batch({ tenantId }, [lightly, marksDispatched(tenantId, those)]),
-          { discard: true }
-        ).pipe(Effect.catch(unavailable))
-      )
+      const claimNewly = yield* Together.make({
+        groupOf: tenantOf,
+        write: (claims: ReadonlyArray<Claiming & { readonly tenantId: string }>, tenantId) =>
+          sql.batch({ tenantId }, [lightly, claimNew(tenantId, claims)]).pipe(
+            Effect.map(([, rows = []]) => claimedNew(claims, rows)),
+            Effect.catch(unavailable)
+          )
+      })
+      const mark = yield* Together.make({
+        groupOf: tenantOf,
+        write: (marks: ReadonlyArray<Mark>, tenantId) =>
+          sql
+            .batch({ tenantId }, [lightly, ...marks.map(marking)])
+            .pipe(Effect.as<ReadonlyArray<void>>([]), Effect.catch(unavailable))
+      })
 
       return HopStore.of({
         claim: (key, claimant, millis) => {
           if (claimant.index !== undefined) return claimAny(key, claimant, millis)
-          return sql.batch({ tenantId: key.tenantId }, [lightly, claimNew(key, claimant, seconds(millis))]).pipe(
-            Effect.catch(unavailable),
-            Effect.flatMap(([, rows = []]) => {
-              const claim = claimedNew(rows[0])
-              return claim === undefined ? claimAny(key, claimant, millis) : Effect.succeed(claim)
-            })
+          const { tenantId } = key
+          const { digest } = claimant
+          return Effect.flatMap(claimNewly({ tenantId, key, digest, seconds: seconds(millis) }), (claim) =>
+            claim === undefined ? claimAny(key, claimant, millis) : Effect.succeed(claim)
           )
         },
         renew: (claim, millis) =>
@@ -308,12 +349,12 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           const { key } = claim
           const { outgoing } = completion
           const joint = jointOf(via)
-          if (joint === undefined || outgoing === undefined) {
-            return Effect.as(held(claim, completing(claim, completion)), false)
-          }
-          const statement = completing(claim, { ...completion, outgoing: undefined }, marking)
-          return Effect.flatMap(sending(key.tenantId, statement, outgoing, joint), (isSent) =>
-            isSent ? Effect.succeed(true) : Effect.fail(new Fenced({ key: keyText(key) }))
+          const isSent = joint !== undefined && outgoing !== undefined
+          const stored = isSent ? { ...completion, outgoing: undefined } : completion
+          return sending(key.tenantId, (setting) => completing(claim, stored, setting), outgoing, joint).pipe(
+            Effect.flatMap((isHeld) =>
+              isHeld ? Effect.succeed(isSent) : Effect.fail(new Fenced({ key: keyText(key) }))
+            )
           )
         },
         arrive: ({ correlationId, tenantId }, gather, { body, branch }) =>
@@ -366,14 +407,13 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
         halt: (claim, again) => held(claim, settingAside(claim, "halted", { ...again, delay: 0 })),
         open: (slip, first, event, via) => {
           const joint = jointOf(via)
-          if (joint !== undefined) {
-            const isSent = sending(slip.tenantId, opening(slip, undefined, event, marking), first, joint)
-            return Effect.map(isSent, (yes) => (yes ? "sent" : "known"))
-          }
-          const { params, sql: text } = opening(slip, first, event)
-          return Effect.map(one(slip.tenantId, text, params), (rows) => (rows.length === 1 ? "stored" : "known"))
+          const stored = joint === undefined ? first : undefined
+          return Effect.map(
+            sending(slip.tenantId, (setting) => opening(slip, stored, event, setting), first, joint),
+            (isNew) => (isNew ? (joint === undefined ? "stored" : "sent") : "known")
+          )
         },
-        dispatched: (key, id) => mark({ key, id }),
+        dispatched: (key, id) => mark({ tenantId: key.tenantId, key, id }),
         pending: (limit, grace) =>
           sql
             .batch({ tenantId: null, role: options.relayRole }, [{ sql: takePending, params: [limit, seconds(grace)] }])
