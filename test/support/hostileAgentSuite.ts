@@ -117,16 +117,6 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
         )
       )
 
-      it.effect("a message interrupts even a run that takes no notice", () =>
-        Effect.gen(function* () {
-          const { post, runs } = yield* conversation("stubborn", "interrupt")
-          yield* post("1")
-          yield* eventually(runs, (rows) => rows.length === 1)
-          yield* post("2")
-          yield* eventually(runs, (rows) => statuses(rows).join() === "CANCELLED,RUNNING")
-        })
-      )
-
       it.effect("a run that is cancelled stops its children", () =>
         Effect.gen(function* () {
           const { post, runs, thread } = yield* conversation("parent")
@@ -138,18 +128,30 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
         })
       )
 
-      for (const agent of ["parent", "parent of stubborn"]) {
-        it.effect(`a ${agent} is told that its child was cancelled`, () =>
-          Effect.gen(function* () {
-            const { post, runs, said } = yield* conversation(agent)
-            yield* post("1")
-            const rows = yield* eventually(runs, (rows) => rows.length === 2)
-            yield* cancel(rows.find(({ parent }) => parent !== undefined))
-            yield* eventually(runs, (rows) => statuses(rows).toSorted().join() === "CANCELLED,DONE")
-            assert.strictEqual((yield* said).at(-1), "lost a child: cancelled")
-          })
-        )
-      }
+      const interrupted = Effect.gen(function* () {
+        const { post, runs } = yield* conversation("stubborn", "interrupt")
+        yield* post("1")
+        yield* eventually(runs, (rows) => rows.length === 1)
+        yield* post("2")
+        yield* eventually(runs, (rows) => statuses(rows).join() === "CANCELLED,RUNNING")
+      })
+
+      const bereaved = Effect.fnUntraced(function* (agent: string) {
+        const { post, runs, said } = yield* conversation(agent)
+        yield* post("1")
+        const rows = yield* eventually(runs, (rows) => rows.length === 2)
+        yield* cancel(rows.find(({ parent }) => parent !== undefined))
+        yield* eventually(runs, (rows) => statuses(rows).toSorted().join() === "CANCELLED,DONE")
+        assert.strictEqual((yield* said).at(-1), "lost a child: cancelled")
+      })
+
+      it.effect("a parent is told that its child was cancelled", () => bereaved("parent"))
+
+      // Both take as long as a run has to stop by itself.
+      it.effect(
+        "a run that takes no notice is interrupted by a message, or cancelled under its parent, all the same",
+        () => Effect.all([interrupted, bereaved("parent of stubborn")], { concurrency: "unbounded" })
+      )
 
       it.effect("a parent is told that its child has a bug", () =>
         Effect.gen(function* () {
