@@ -50,6 +50,7 @@ const suite = (name: string, files: ReadonlyArray<string>, problem: string) => (
 const programs = ["core", "sql", "restate"].map((directory) => `test/${directory}/RunPrograms`)
 const scenarios = [
   suite("generated workflows", programs, "a replay was handed something else, or a run did not end"),
+  suite("threads whose runs come and go", ["test/agents/ThreadQueue"], "a thread's runs did not come to their end"),
   suite("simulated slips", ["test/routing-slip/Simulation"], "a slip was lost or stuck, or an effect done twice"),
   suite(
     "workers killed at every point of a hop",
