@@ -178,7 +178,10 @@ describe("a slip that grows too large", () => {
       const skip = Effect.flatMap(HopStore, (store) => store.resume("default", "one", "grace"))
       const { slip, status } = yield* run(
         (builder) => builder.pipe(RoutingSlip.add(grows, { by: 10 }), RoutingSlip.add(grows, { by: 100_000 })),
-        Effect.andThen(skip, Effect.sync(() => (undoFailures = 0)))
+        Effect.andThen(
+          skip,
+          Effect.sync(() => (undoFailures = 0))
+        )
       )
       assert.strictEqual(status, "faulted")
       assert.deepStrictEqual(slip.not_undone, ["2"])

@@ -180,7 +180,10 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     }
     // What is halted on its way forth could not be undone by its own worker.
     if (claim.skippedBy !== undefined) {
-      return failing("SlipTooLarge", `What it did is too large to be carried; undoing it was skipped by ${claim.skippedBy}.`)
+      return failing(
+        "SlipTooLarge",
+        `What it did is too large to be carried; undoing it was skipped by ${claim.skippedBy}.`
+      )
     }
     // What may have been done by a worker that died has to be done again, to be known and undone.
     const turnsBack = claim.uncertain ? undefined : whyBack(item, at)
