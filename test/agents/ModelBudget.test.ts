@@ -23,7 +23,7 @@ const internally = Effect.fnUntraced(function* (
   return yield* execute({ resource: "ModelBudget", action, key: budgetKey, input, actor, origin: "internal" })
 })
 const reserve = (usageId: string, tokens: number, cost = 0) =>
-  internally("reserve", { usageId, runId: "run", tokens, cost })
+  internally("reserve", { usageId, run: "run", tokens, cost })
 const settle = (usageId: string, tokens: number, cost = 0) =>
   internally("settle", { usageId, status: "DONE", model: "m", inputTokens: 0, outputTokens: tokens, cost })
 
@@ -33,6 +33,8 @@ suite(Testing.layer(registry))("a budget", (it) => {
   it.effect("counts what is set aside, what was taken, and begins anew with its period", () =>
     Effect.gen(function* () {
       yield* Tenon.invoke(ModelBudget.actions.set, budgetKey, { period: "day", tokenLimit: 100, costLimit: 50 })
+      const other = yield* Effect.flip(Tenon.invoke(ModelBudget.actions.set, "other", { period: "day" }))
+      assert.strictEqual(other._tag, "UnknownBudget")
       yield* reserve("a", 60)
       const refused = yield* Effect.flip(reserve("b", 60))
       assert.strictEqual(refused.message, "The budget for language models is used up: 100 tokens a day.")

@@ -8,6 +8,7 @@ import { CurrentActor } from "@tenon/core/Actor"
 import * as Repository from "@tenon/core/Repository"
 import { watch } from "@tenon/core/RunEvents"
 import * as Workflow from "@tenon/core/Workflow"
+import * as Assistant from "@tenon/examples/agents/Assistant"
 import * as Testing from "@tenon/testing/Testing"
 import { assert, layer as suite } from "@effect/vitest"
 import * as LanguageModel from "effect/ai/LanguageModel"
@@ -41,11 +42,18 @@ const seen = (...what: ReadonlyArray<unknown>) =>
       .join(" ")
   )
 
+/** Every attribute of a span. */
+const spans: Array<string> = []
+
 const tracer = Tracer.make({
   span: (options) => {
     const span = new Tracer.NativeSpan(options)
     const attribute = span.attribute.bind(span)
-    span.attribute = (name: string, value: unknown) => (seen(options.name, name, value), attribute(name, value))
+    span.attribute = (name: string, value: unknown) => (
+      spans.push(JSON.stringify([options.name, name, value])),
+      seen(options.name, name, value),
+      attribute(name, value)
+    )
     return span
   }
 })
@@ -118,7 +126,7 @@ suite(layer, { timeout: 60_000, excludeTestServices: true })("a model behind cha
       ])
       const repository = yield* Repository.Repository
       const { items } = yield* repository.list(ModelUsage, {
-        filters: [{ field: "runId", operator: "eq", value: run?.id ?? "" }]
+        filters: [{ field: "run", operator: "eq", value: run?.id ?? "" }]
       })
       assert.deepInclude(items[0], { model: "chatty-1", inputTokens: 11, outputTokens: 7 })
     })
@@ -172,6 +180,16 @@ suite(layer, { timeout: 60_000, excludeTestServices: true })("a model behind cha
     })
   )
 
+  it.effect("its tools leave no arguments in traces", () =>
+    Effect.sync(() => {
+      assert.isNotEmpty(spans)
+      assert.deepStrictEqual(
+        spans.filter((each) => each.includes("sides") || each.includes("parameters")),
+        []
+      )
+    })
+  )
+
   it.effect("gives objects and whole answers too", () =>
     Effect.gen(function* () {
       const { asked } = yield* Chat
@@ -185,6 +203,21 @@ suite(layer, { timeout: 60_000, excludeTestServices: true })("a model behind cha
         toolkit: Dice.pipe(Effect.provide(Dice.toLayer({ rollOf: ({ sides }) => Effect.succeed(sides) })))
       })
       assert.strictEqual(called.toolResults[0]?.result, 6)
+    })
+  )
+
+  it.effect("is the one in use where it is configured, and the script's where it is not", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Chat
+      const said = (settings: { readonly [name: string]: string }) =>
+        LanguageModel.generateText({ prompt: "hello" }).pipe(
+          Effect.map(({ text }) => text),
+          Effect.provide(
+            Assistant.layerModel.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings))))
+          )
+        )
+      assert.strictEqual(yield* said({ MODEL_URL: url, MODEL_NAME: "chatty" }), "Hello.")
+      assert.include(yield* said({}), 'Say "make"')
     })
   )
 

@@ -24,7 +24,8 @@ import { postgres } from "../support/services.ts"
 const root = resolve(import.meta.dirname, "../..")
 const directory = join(root, ".tenon", "readme")
 const read = (path: string) => readFileSync(join(root, path), "utf8")
-const blocks = Array.from(read("README.md").matchAll(/^```ts\n(.*?)^```$/gms), ([, block = ""]) => block)
+const blocksIn = (path: string) => Array.from(read(path).matchAll(/^```ts\n(.*?)^```$/gms), ([, block = ""]) => block)
+const blocks = blocksIn("README.md")
 
 /** The blocks: how each begins, the name of its file, and its whole text. */
 const known: ReadonlyArray<readonly [begins: RegExp, name: string, complete: (block: string) => string]> = [
@@ -35,6 +36,7 @@ const known: ReadonlyArray<readonly [begins: RegExp, name: string, complete: (bl
     "addMessage",
     () => read("packages/examples/src/thread/Thread.ts").replaceAll('"../', '"./')
   ],
+  [/^export const weather = /, "weather", () => read("packages/examples/src/agents/Weather.ts")],
   [/^import .*Widget\.actions\.deactivate\.decide/s, "decision", (block) => block],
   [/^import .*^it\.layer\(Testing\.layer/ms, "inMemory", (block) => block]
 ]
@@ -48,6 +50,7 @@ for (const [begins, name, complete] of known) {
   const block = blocks.find((each) => begins.test(each))
   if (block !== undefined) writeFileSync(fileOf(name), complete(block))
 }
+writeFileSync(fileOf("agents"), blocksIn("docs/guide/agents.md").join("\n"))
 writeFileSync(
   join(directory, "tsconfig.json"),
   JSON.stringify({
@@ -84,9 +87,10 @@ describe("the README", () => {
     )
   })
 
-  it("quotes the example as it stands", () => {
+  it("quotes the examples as they stand", () => {
     const bare = (text: string) => text.replace(/\s+/g, "")
     assert.include(bare(read("packages/examples/src/thread/Thread.ts")), bare(blockOf("addMessage")))
+    assert.include(bare(read("packages/examples/src/agents/Weather.ts")), bare(blockOf("weather")))
   })
 
   it("compiles", { timeout: 60_000 }, async () => {

@@ -7,9 +7,12 @@ import { join, resolve } from "node:path"
 const root = resolve(import.meta.dirname, "../..")
 const read = (path: string) => readFileSync(join(root, path), "utf8")
 
-/** A name of an environment variable; signals have no underscore. */
+/** Names without an underscore, as signals have none either. */
+const short = new Set(["HOST", "PORT", "RUNTIME"])
+
+/** A name of an environment variable. */
 const isSetting = (value: unknown): value is string =>
-  typeof value === "string" && (/^[A-Z]+(_[A-Z]+)+$/.test(value) || value === "HOST" || value === "PORT")
+  typeof value === "string" && (/^[A-Z]+(_[A-Z]+)+$/.test(value) || short.has(value))
 
 /** What a file gives to calls such as `Config.String("PORT")`. */
 const settingsIn = (path: string): ReadonlyArray<string> => {

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { conversation, eventually, registry, secret, workflows } from "../support/channelSuite.ts"
+import { forget } from "../support/restateForgets.ts"
 import * as WebhookReceiver from "../support/WebhookReceiver.ts"
 
 const world = TestingRestate.layer(registry, workflows).pipe(
@@ -17,17 +18,6 @@ const world = TestingRestate.layer(registry, workflows).pipe(
 )
 
 const patient = { attempts: 9, firstMillis: 600_000, maxMillis: 600_000 }
-
-/** Kills and purges every invocation that Restate knows of. */
-const forget = Effect.gen(function* () {
-  const { adminUrl } = yield* TestingRestate.TestRestate
-  const known = RestateAdmin.query(adminUrl, "select id, status from sys_invocation")
-  for (const { id, status } of yield* known)
-    if (status !== "completed") yield* Effect.ignore(RestateAdmin.kill(adminUrl, String(id)))
-  yield* eventually(known, (rows) => rows.every(({ status }) => status === "completed"))
-  for (const { id } of yield* known) yield* Effect.ignore(RestateAdmin.purge(adminUrl, String(id)))
-  yield* eventually(known, (rows) => rows.length === 0)
-})
 
 layer(world, { timeout: 60_000, excludeTestServices: true })("channels that Restate has forgotten", (it) => {
   it.effect(

@@ -31,7 +31,7 @@ const rowsIn = <R extends Resource.Typed>(resource: R, threadId: string, sort: s
   Effect.gen(function* () {
     const repository = yield* Repository.Repository
     const filters = [{ field: "threadId", operator: "eq" as const, value: threadId }]
-    return (yield* repository.list(resource, { filters, sort })).items
+    return (yield* repository.list(resource, { filters, sort, limit: "500" })).items
   })
 
 const worded = (content: Content.Content): string =>
@@ -49,8 +49,9 @@ export const conversation = Effect.fnUntraced(function* (agent: string, policy: 
         participantId: ada.id,
         content: Content.text(text)
       }),
-    runs: rowsIn(AgentRun, thread.id, "id"),
+    runs: rowsIn(AgentRun, thread.id, "turn"),
     said: Effect.map(rowsIn(Message, thread.id, "position"), (rows) => rows.map(({ content }) => worded(content))),
+    messages: rowsIn(Message, thread.id, "position"),
     questions: rowsIn(Question, thread.id, "id"),
     question: Effect.map(
       eventually(rowsIn(Question, thread.id, "id"), (rows) => rows.some(({ status }) => status === "OPEN")),

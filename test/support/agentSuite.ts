@@ -2,6 +2,7 @@
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
 import { AgentRun } from "@tenon/agents/AgentRun"
+import { Artifact } from "@tenon/agents/Artifact"
 import * as Content from "@tenon/agents/Content"
 import { Question } from "@tenon/agents/Question"
 import type { CurrentActor } from "@tenon/core/Actor"
@@ -38,6 +39,35 @@ class NoLuck extends Schema.TaggedError<NoLuck>()("NoLuck", {}) {
   }
 }
 const broken = Agent.make("broken", (ctx) => ctx.step("fail", Effect.fail(new NoLuck()), { failure: NoLuck }))
+/** How often each step was done, and whether the last one fails. */
+const done = new Map<string, number>()
+let luck = false
+const count = (name: string) =>
+  Effect.suspend(() => {
+    done.set(name, (done.get(name) ?? 0) + 1)
+    return name === "last" && !luck ? Effect.fail(new NoLuck()) : Effect.succeed(name)
+  })
+const careful = Agent.make("careful", (ctx) =>
+  Effect.gen(function* () {
+    const step = (name: string) => ctx.step(name, count(name), { failure: NoLuck })
+    yield* step("first")
+    yield* ctx.writeMessage("begun")
+    const slowly = Effect.andThen(ctx.sleep("20 millis"), step("slow"))
+    yield* Effect.all([slowly, step("quick")], { concurrency: "unbounded" })
+    const { sure } = yield* ctx.ask("Sure?", Schema.Struct({ sure: Schema.Boolean }))
+    yield* step("last")
+    yield* ctx.writeMessage(`sure: ${sure}`)
+  })
+)
+const scribe = Agent.make("scribe", (ctx) =>
+  Effect.gen(function* () {
+    const before = yield* ctx.recall("times")
+    const times = typeof before === "number" ? before + 1 : 1
+    yield* ctx.remember("times", times)
+    yield* ctx.keepArtifact("report", { mediaType: "text/plain", content: `run ${times} äöü` })
+    yield* ctx.keepArtifact("bytes", { mediaType: "application/octet-stream", content: Uint8Array.of(0, 1, 255) })
+  })
+)
 const echo = Agent.make("echo", (ctx) =>
   Effect.gen(function* () {
     const last = (yield* ctx.history).findLast(({ content }) => content.type === "text")
@@ -46,7 +76,7 @@ const echo = Agent.make("echo", (ctx) =>
 )
 
 const workflows = Workflow.layer(
-  Agents.implement(Weather.weather, refund, Research.research, Research.researcher, slow, broken, echo)
+  Agents.implement(Weather.weather, refund, Research.research, Research.researcher, slow, broken, echo, careful, scribe)
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
 
 /** Declares the tests for an infrastructure. */
@@ -107,6 +137,49 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           yield* post("2")
           yield* eventually(runs, (rows) => rows.length === 2 && rows.every(({ status }) => status === "FAILED"))
           assert.strictEqual((yield* said).filter((words) => words === "! no luck").length, 2)
+        })
+      )
+
+      it.effect("a run that failed is run again from where it failed, or from an operation of one's choice", () =>
+        Effect.gen(function* () {
+          done.clear()
+          luck = false
+          const { post, question, runs, said } = yield* conversation("careful")
+          yield* post("1")
+          yield* Tenon.invoke(Question.actions.answer, (yield* question).id, { answer: { sure: true } })
+          const [failed] = yield* eventually(runs, (rows) => rows[0]?.status === "FAILED")
+          luck = true
+          const { runId } = yield* Tenon.invoke(AgentRun.actions.retry, failed?.id ?? "")
+          yield* eventually(runs, (rows) => rows.find(({ id }) => id === runId)?.status === "DONE")
+          assert.deepStrictEqual(Object.fromEntries(done), { first: 1, slow: 1, quick: 1, last: 2 })
+          assert.deepStrictEqual(yield* said, ["1", "begun", "question", "answer", "! no luck", "sure: true"])
+          // The stop that every run waits for, the first step and the first message.
+          const forked = yield* Tenon.invoke(AgentRun.actions.fork, runId, { operations: 2 })
+          yield* Tenon.invoke(Question.actions.answer, (yield* question).id, { answer: { sure: false } })
+          yield* eventually(runs, (rows) => rows.find(({ id }) => id === forked.runId)?.status === "DONE")
+          assert.deepStrictEqual(Object.fromEntries(done), { first: 1, slow: 2, quick: 2, last: 3 })
+          assert.deepStrictEqual((yield* said).slice(6), ["question", "answer", "sure: false"])
+        })
+      )
+
+      it.effect("an agent remembers from run to run, and keeps what it makes", () =>
+        Effect.gen(function* () {
+          const repository = yield* Repository.Repository
+          const one = yield* conversation("scribe")
+          yield* one.post("1")
+          yield* eventually(one.runs, (rows) => rows[0]?.status === "DONE")
+          const other = yield* conversation("scribe")
+          yield* other.post("1")
+          const [run] = yield* eventually(other.runs, (rows) => rows[0]?.status === "DONE")
+          const filters = [{ field: "runId", operator: "eq" as const, value: run?.id ?? "" }]
+          const { items } = yield* repository.list(Artifact, { filters, sort: "name" })
+          assert.deepStrictEqual(
+            items.map(({ content, encoding, name, sha256, size }) => [name, encoding, content, size, sha256]),
+            [
+              ["bytes", "base64", "AAH/", 3, "26a66b061e8f48f39927c312f25293959729eee95978e2892d49d3512a5cc092"],
+              ["report", "text", "run 2 äöü", 12, "7d97b99a4f463f0281db0e44476f995dbdb248d491dbe7bbe99334d2f4a99cc4"]
+            ]
+          )
         })
       )
 

@@ -6,6 +6,7 @@ import * as ModelScripted from "@tenon/agents/ModelScripted"
 import { Checkpoint } from "@tenon/core/Checkpoint"
 import * as Workflow from "@tenon/core/Workflow"
 import { CrashPoints } from "@tenon/testing/CrashPoints"
+import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert, layer as suite } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -98,14 +99,20 @@ export const eventStreams = (name: string, infrastructure: Watched) => {
 
     it.effect("only who may read the run may watch it", () =>
       Effect.gen(function* () {
-        const { other, path } = yield* begin
+        const { admin, other, path } = yield* begin
         assert.strictEqual((yield* Effect.promise(() => EventReader.read(path, { token: other }))).status, 404)
         assert.strictEqual((yield* Effect.promise(() => EventReader.read(path, {}))).status, 401)
         const nowhere = path.replace(/[^/]+\/events$/, "none/events")
-        const { admin, call } = yield* Api
+        const { call } = yield* Api
         assert.strictEqual((yield* Effect.promise(() => EventReader.read(nowhere, { token: admin }))).status, 404)
         const described = yield* call("GET", "/openapi.json")
         assert.property(described.json.paths, "/api/v1/agent-runs/{id}/events")
+        const { errors, valid } = yield* Effect.promise(() => new Validator().validate(described.json))
+        assert.isTrue(valid, JSON.stringify(errors))
+        const head = yield* Effect.promise(() =>
+          fetch(path, { method: "HEAD", headers: { authorization: `Bearer ${admin}` } })
+        )
+        assert.deepStrictEqual([head.status, head.headers.get("content-type")], [200, "text/event-stream"])
       })
     )
 

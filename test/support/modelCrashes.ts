@@ -73,8 +73,7 @@ export const modelCrashes = (
     const [run] = yield* eventually(runs, (rows) => rows.length > 0 && rows.every(({ status }) => status === "DONE"))
     const id = run?.id ?? ""
     const events = (yield* Stream.runCollect(watch(yield* CurrentActor, id, 0))) as ReadonlyArray<RunEvent>
-    const usage = (yield* repository.list(ModelUsage, { filters: [{ field: "runId", operator: "eq", value: id }] }))
-      .items
+    const usage = (yield* repository.list(ModelUsage, { filters: [{ field: "run", operator: "eq", value: id }] })).items
     return {
       end: {
         said: yield* said,

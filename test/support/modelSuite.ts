@@ -60,7 +60,7 @@ const DiceTools = Toolkit.make(Dice, Sides)
 let rolled = 0
 const dice = DiceTools.toLayer({
   roll: () => Effect.sync(() => ++rolled),
-  rollOf: ({ sides }) => Effect.sync(() => (++rolled, sides))
+  rollOf: ({ sides }) => (sides === 13 ? Effect.die("no such die") : Effect.sync(() => (++rolled, sides)))
 })
 
 const talker = Agent.make("talker", (ctx) =>
@@ -113,6 +113,10 @@ const script: ModelScripted.Script = (about) => {
       return { text: ["I "], hangs: true }
     case "long":
       return { text: Array.from({ length: 1000 }, (_, index) => `${index} `), delay: "10 millis" }
+    case "bug":
+      throw new Error("the adapter is out of order")
+    case "tool with a bug":
+      return round === 0 ? ModelScripted.call("rollOf", { sides: 13 }) : ModelScripted.say(shown(about))
     case "flaky":
       return repeated === 0
         ? { text: ["half "], failure: new AiError.InternalProviderError({ description: "down" }) }
@@ -152,7 +156,7 @@ const workflows = Workflow.layer(Agents.implement(Assistant.assistant, talker, p
     dice,
     ModelSettings.layer({
       timeout: "500 millis",
-      reserve: 10,
+      reserve: 7,
       prices: { scripted: { input: 1_000_000, output: 2_000_000 } }
     })
   ])
@@ -175,7 +179,7 @@ const eventsOf = Effect.fnUntraced(function* (run: string) {
 
 const usageOf = Effect.fnUntraced(function* (run: string) {
   const repository = yield* Repository.Repository
-  return (yield* repository.list(ModelUsage, { filters: [{ field: "runId", operator: "eq", value: run }], sort: "id" }))
+  return (yield* repository.list(ModelUsage, { filters: [{ field: "run", operator: "eq", value: run }], sort: "id" }))
     .items
 })
 
@@ -296,6 +300,10 @@ export const models = (name: string, infrastructure: Watched) => {
       for (const [words, problem] of [
         ["refuse", "The language model declined to answer."],
         ["rubbish", "The language model did not answer: its answer was empty."],
+        [
+          "bug",
+          "The language model did not answer: something unexpected happened; the log of the application says what."
+        ],
         ["forever", "The language model had not finished after 5 rounds."]
       ] as const)
         it.effect(`a model that does not behave ends the run: ${words}`, () =>
@@ -314,6 +322,8 @@ export const models = (name: string, infrastructure: Watched) => {
           assert.include(unknown.last, "There is no such tool. There are: roll, rollOf.")
           const always = yield* exchange("talker", "always wrong")
           assert.strictEqual(always.run?.status, "FAILED")
+          const bug = yield* exchange("talker", "tool with a bug")
+          assert.include(bug.last, "Something unexpected happened.")
           assert.include(always.last, 'kept calling the tool \\"rollOf\\" wrongly'.replaceAll("\\", ""))
         })
       )

@@ -12,6 +12,17 @@ export class MessageKeyReused extends Schema.TaggedError<MessageKeyReused>()(
   }
 }
 
+/** Agents speak for themselves, and so do people who were given a participant of their own by answering. */
+export class NotYourName extends Schema.TaggedError<NotYourName>()(
+  "NotYourName",
+  { participantId: Schema.String },
+  { httpStatus: 403, description: "Only the agent or person itself posts as this participant." }
+) {
+  override get message() {
+    return `Nobody else posts as ${JSON.stringify(this.participantId)}; create a participant and post as that.`
+  }
+}
+
 /** The thread's policy takes no message while a run is active. */
 export class ThreadBusy extends Schema.TaggedError<ThreadBusy>()(
   "ThreadBusy",

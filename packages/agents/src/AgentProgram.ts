@@ -1,6 +1,8 @@
 /** The workflow behind every run: it runs the agent's program, waits for a stop meanwhile, and says how it ended. */
 import { Durable } from "@tenon/core/Durable"
+import * as Outcome from "@tenon/core/Outcome"
 import { type RunEventData, RunEvents } from "@tenon/core/RunEvents"
+import * as Storable from "@tenon/core/Storable"
 import * as Workflow from "@tenon/core/Workflow"
 import * as AiError from "effect/ai/AiError"
 import * as Cause from "effect/Cause"
@@ -11,9 +13,11 @@ import type * as Agent from "./Agent.ts"
 import * as AgentJson from "./AgentJson.ts"
 import { CurrentRun } from "./AgentContext.ts"
 import { RunAgent } from "./AgentRun.ts"
+import * as Content from "./Content.ts"
 import * as DurableModel from "./DurableModel.ts"
 import * as ModelFailure from "./ModelFailure.ts"
 import * as RunContext from "./RunContext.ts"
+import { forkable } from "./RunFork.ts"
 import { Thread } from "./Thread.ts"
 
 /** How a run ended, as the thread and a waiting parent are told. */
@@ -38,16 +42,22 @@ export const implement = <A extends ReadonlyArray<Agent.Any>>(
 ): Effect.Effect<Workflow.Implementation, never, Agent.Services<A[number]> | RunEvents> => {
   const byName = new Map(agents.map((agent) => [agent.name, agent]))
   const program = (input: Workflow.InputOf<typeof RunAgent>) => run(byName, input)
-  return Workflow.implement(RunAgent, program) as Effect.Effect<
+  return Workflow.implement(RunAgent, program, { forkable, whenPaused }) as Effect.Effect<
     Workflow.Implementation,
     never,
     Agent.Services<A[number]> | RunEvents
   >
 }
 
+/** A run with a bug that it cannot tell of itself counts as failed: its thread goes on, and `retry` what it did. */
+const whenPaused = ({ input, key }: Workflow.Paused<Workflow.InputOf<typeof RunAgent>>) =>
+  Outcome.nothing.pipe(
+    Outcome.send(Thread.actions.endRun, input.threadId, { runId: key, status: "FAILED", problem: bug })
+  )
+
 const run = Effect.fnUntraced(function* (
   agents: ReadonlyMap<string, Agent.Any>,
-  { agent: name, input, parent, threadId }: Workflow.InputOf<typeof RunAgent>
+  { agent: name, input, threadId }: Workflow.InputOf<typeof RunAgent>
 ) {
   const durable = yield* Durable
   const events = yield* RunEvents
@@ -63,10 +73,12 @@ const run = Effect.fnUntraced(function* (
     agent === undefined
       ? { status: "FAILED", problem: `There is no agent named ${JSON.stringify(name)}.` }
       : yield* attempt(agent, threadId, input)
-  // A thread that was removed meanwhile has nothing to be told.
-  yield* Effect.ignore(durable.call(Thread.actions.endRun, threadId, { runId: durable.key, ...ending }))
+  yield* durable.call(Thread.actions.endRun, threadId, { runId: durable.key, ...ending }).pipe(
+    // A thread that was removed meanwhile has nothing to be told.
+    Effect.catchTag("NotFound", () => Effect.void),
+    Effect.orDie
+  )
   yield* tell(ending.status, true, ending.problem === undefined ? {} : { problem: ending.problem })
-  if (parent !== undefined) yield* durable.notify(RunAgent, parent.run, "child", { ...ending }, parent.child)
 })
 
 const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string, input: Schema.Json | undefined) {
@@ -83,7 +95,7 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
   if (Exit.isSuccess(exit)) {
     const output = yield* Effect.exit(AgentJson.encode(agent.output, exit.value))
     if (Exit.isFailure(output)) return failed("Its output does not fit.")
-    return { status: "DONE", ...(output.value === undefined ? {} : { output: output.value }) } satisfies Ending
+    return output.value === undefined ? ({ status: "DONE" } satisfies Ending) : given(output.value)
   }
   const problem = Cause.squash(exit.cause)
   if (problem instanceof Stopped) return { status: "CANCELLED", problem: problem.reason } satisfies Ending
@@ -92,14 +104,29 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
     yield* Effect.logError("An agent has a bug", Cause.pretty(exit.cause)).pipe(
       Effect.annotateLogs({ agent: agent.name, run: durable.key })
     )
-    return failed("Something unexpected happened; the log of the application says what.")
+    return failed(bug)
   }
   return failed(wordsFor(problem))
 })
 
 const wordsFor = (problem: unknown): string => {
   if (AiError.isAiError(problem)) return ModelFailure.fromAi(problem).message
-  return problem instanceof Error ? problem.message : String(problem)
+  return problem instanceof Error && problem.message !== "" ? problem.message : Storable.textOf(problem)
 }
 
-const failed = (problem: string): Ending => ({ status: "FAILED", problem })
+/** What people are told of a bug. */
+const bug = "Something unexpected happened; the log of the application says what."
+
+/** The most that people are told of a failure, in UTF-16 code units. */
+const maxProblem = 2000
+
+const failed = (problem: string): Ending => ({ status: "FAILED", problem: Storable.clean(problem, maxProblem) })
+
+/** Done with what the agent gave, where that can be kept. */
+const given = (output: Schema.Json): Ending => {
+  const [fault] = Storable.faultsIn(output)
+  if (fault !== undefined) return failed(`Its output ${[fault.path, fault.message].join(" ").trim()}.`)
+  return JSON.stringify(output).length > Content.maxData
+    ? failed(`Its output exceeds ${Content.maxData} characters as JSON.`)
+    : { status: "DONE", output }
+}

@@ -21,8 +21,8 @@ export type RunStatus = typeof RunStatus.Type
 /** Whether nothing more happens in a run with this status. */
 export const isOver = (status: RunStatus): boolean => status === "DONE" || status === "FAILED" || status === "CANCELLED"
 
-/** Another run whose first `upTo` operations this one takes over; without a number, all before the last failure. */
-export const Fork = Schema.Struct({ run: Schema.String, upTo: Schema.optionalKey(Schema.Int) })
+/** Another run whose first operations this one takes over; without a number, all before the last that failed. */
+export const Fork = Schema.Struct({ run: Schema.String, operations: Schema.optionalKey(Schema.Int) })
 
 /** The run that waits for this one's result. */
 export const Parent = Schema.Struct({ run: Schema.String, child: Schema.String })
@@ -31,17 +31,12 @@ const what = {
   threadId: Schema.String,
   agent: Schema.String,
   input: Schema.optionalKey(Schema.Json),
-  parent: Schema.optionalKey(Parent),
-  fork: Schema.optionalKey(Fork)
+  parent: Schema.optionalKey(Parent)
 }
 
 /** The program of an agent, run for a thread. Its key is the run's. */
 export const RunAgent = Workflow.make("RunAgent", {
-  input: {
-    ...what,
-    /** Set where the run may have begun before, in a runtime that has lost it: what is recorded of it still counts. */
-    revived: Schema.optionalKey(Schema.Boolean)
-  },
+  input: what,
   signals: {
     /** Ends the run at once: what it is doing is interrupted. */
     stop: Schema.Struct({ reason: Schema.String }),
@@ -55,9 +50,10 @@ export const RunAgent = Workflow.make("RunAgent", {
 /** How long a run may take to stop by itself before it counts as cancelled. */
 const grace = "10 seconds"
 
-const stopRun = Action.ref("Thread", "stopRun", { input: { runId: Schema.String, reason: Schema.String } })
+/** Ends a run that has not ended by itself. */
+export const stopRun = Action.ref("Thread", "stopRun", { input: { runId: Schema.String, reason: Schema.String } })
 const rerun = Action.ref("Thread", "rerun", {
-  input: { runId: Schema.String, newRunId: Schema.String, upTo: Schema.optionalKey(Schema.Int) }
+  input: { runId: Schema.String, newRunId: Schema.String, operations: Schema.optionalKey(Schema.Int) }
 })
 
 /** The id of the run that was asked for. */
@@ -68,6 +64,9 @@ export const AgentRun = Resource.make("AgentRun", {
     id: Field.Id,
     ...what,
     status: RunStatus,
+    /** Its place among the thread's runs: those that wait begin in this order. */
+    turn: Field.Position("threadId"),
+    fork: Schema.optionalKey(Fork),
     /** The message that it answers. */
     messageId: Schema.optionalKey(Schema.String),
     /** Who asked for it. */
@@ -80,7 +79,7 @@ export const AgentRun = Resource.make("AgentRun", {
   },
   indexes: [["threadId", "status"]],
   relations: { thread: Relation.belongsTo("Thread", "threadId", { onRemove: "cascade" }) },
-  watch: { field: "status", until: RunStatus.literals.filter(isOver) },
+  watch: { workflow: RunAgent, field: "status", until: RunStatus.literals.filter(isOver) },
   transitions: {
     status: {
       QUEUED: ["RUNNING", "CANCELLED"],
@@ -100,10 +99,7 @@ export const AgentRun = Resource.make("AgentRun", {
         const reason = "cancelled"
         if (self.status === "QUEUED")
           return Outcome.nothing.pipe(Outcome.send(stopRun, self.threadId, { runId: self.id, reason }))
-        return Outcome.nothing.pipe(
-          Outcome.signal(RunAgent, { key: self.id, signal: "stop", payload: { reason } }),
-          Outcome.send(stopRun, self.threadId, { runId: self.id, reason }, { delay: grace })
-        )
+        return Outcome.nothing.pipe(halt(self, reason))
       }
     ),
     resume: on.action(
@@ -139,28 +135,54 @@ export const AgentRun = Resource.make("AgentRun", {
   })
 })
 
-/** What a run's workflow is started with. */
+/** What there is to know of a run that is to start. */
 interface Startable extends Schema.Struct.Type<typeof what> {
   readonly id: string
+  readonly fork?: typeof Fork.Type
 }
 
-/** Starts a run's workflow. */
-export const start = (run: Startable) => Outcome.startWorkflow(RunAgent, { key: run.id, input: inputOf(run) })
+/** Stops a run: by a signal, and for good where it has not stopped by itself in time. */
+export const halt =
+  ({ id, threadId }: { readonly id: string; readonly threadId: string }, reason: string) =>
+  <A>(outcome: Outcome.Outcome<A>) =>
+    outcome.pipe(
+      Outcome.signal(RunAgent, { key: id, signal: "stop", payload: { reason } }),
+      Outcome.send(stopRun, threadId, { runId: id, reason }, { delay: grace })
+    )
 
-/** Starts it again where its runtime has lost it. A workflow is started once per key, so a run that is alive stays. */
+/** Starts a run's workflow. */
+export const start = (run: Startable) => {
+  const { fork } = run
+  const other = fork === undefined ? undefined : { key: fork.run, ...withOperations(fork.operations) }
+  return Outcome.startWorkflow(RunAgent, {
+    key: run.id,
+    input: inputOf(run),
+    ...(other === undefined ? {} : { fork: other })
+  })
+}
+
+/**
+ * Starts it again where its runtime has lost it, with all that is recorded of it. A workflow is started once per key, so
+ * a run that is alive stays as it is.
+ */
 export const revive = (run: Startable) =>
-  Outcome.startWorkflow(RunAgent, { key: run.id, input: { ...inputOf(run), revived: true } })
+  Outcome.startWorkflow(RunAgent, { key: run.id, input: inputOf(run), fork: { key: run.id } })
 
 /** What its workflow is started with. */
-export const inputOf = ({ agent, fork, input, parent, threadId }: Startable): Workflow.InputOf<typeof RunAgent> => ({
+export const inputOf = ({ agent, input, parent, threadId }: Startable): Workflow.InputOf<typeof RunAgent> => ({
   threadId,
   agent,
   ...(input === undefined ? {} : { input }),
-  ...(parent === undefined ? {} : { parent }),
-  ...(fork === undefined ? {} : { fork })
+  ...(parent === undefined ? {} : { parent })
 })
 
-const again = (self: { readonly id: string; readonly threadId: string }, newRunId: string, upTo: number | undefined) =>
+const withOperations = (operations: number | undefined) => (operations === undefined ? {} : { operations })
+
+const again = (
+  self: { readonly id: string; readonly threadId: string },
+  newRunId: string,
+  operations: number | undefined
+) =>
   Outcome.succeed({ runId: newRunId }).pipe(
-    Outcome.send(rerun, self.threadId, { runId: self.id, newRunId, ...(upTo === undefined ? {} : { upTo }) })
+    Outcome.send(rerun, self.threadId, { runId: self.id, newRunId, ...withOperations(operations) })
   )

@@ -9,7 +9,7 @@ import { AskExpired } from "./AgentFailure.ts"
 import * as Content from "./Content.ts"
 import * as JsonAnswer from "./JsonAnswer.ts"
 import { Question } from "./Question.ts"
-import { after, type Run, settled } from "./RunSetting.ts"
+import { after, type Run, settled, until } from "./RunSetting.ts"
 import { Thread } from "./Thread.ts"
 
 /** Asks until an answer fits. What JSON Schema can say is checked where the answer comes in; the rest here. */
@@ -24,7 +24,7 @@ export const ask = <A, I>(
     const schema = JsonAnswer.jsonSchemaOf(answer)
     const decode = Schema.decodeUnknownResult(Schema.toCodecJson(answer), { errors: "all" })
     for (;;) {
-      const decoded = decode(yield* answerTo(run, { prompt, schema, expiresAt }, expires))
+      const decoded = decode(yield* answerTo(run, { prompt, schema, expiresAt }))
       if (Result.isSuccess(decoded)) return decoded.success
       const reasons = Issues.fromSchema(decoded.failure).map(JsonAnswer.worded)
       yield* say(run, `That answer does not fit. ${reasons.join("; ")}`)
@@ -33,23 +33,24 @@ export const ask = <A, I>(
 
 const answerTo = Effect.fnUntraced(function* (
   { durable, nextKey, threadId }: Run,
-  question: { readonly prompt: string; readonly schema: Schema.Json; readonly expiresAt: DateTime.Utc | undefined },
-  expires: Duration.Input | undefined
+  question: { readonly prompt: string; readonly schema: Schema.Json; readonly expiresAt: DateTime.Utc | undefined }
 ) {
   const questionId = nextKey("question")
   const { expiresAt, prompt, schema } = question
   const asked = { runId: durable.key, questionId, prompt, schema, ...(expiresAt === undefined ? {} : { expiresAt }) }
-  const { status } = yield* settled(durable.call(Thread.actions.ask, threadId, asked))
-  const answered = durable.signal("answer", questionId)
+  const standing = yield* settled(durable.call(Thread.actions.ask, threadId, asked))
+  const answered = Effect.map(durable.signal("answer", questionId), (answer) => ({ answer }))
+  const { expiresAt: limit } = standing
+  // A run that was lost and asks again waits no longer than it said at first.
+  const inTime =
+    limit === undefined
+      ? answered
+      : Effect.raceFirst(answered, Effect.as(Effect.flatMap(until(limit), durable.sleep), undefined))
   const signalled =
-    status !== "OPEN"
+    standing.status !== "OPEN"
       ? undefined
-      : expires === undefined
-        ? { answer: yield* answered }
-        : yield* Effect.raceFirst(
-            Effect.map(answered, (answer) => ({ answer })),
-            Effect.as(durable.sleep(expires), undefined)
-          )
+      : // Whoever answers after this would answer nobody.
+        yield* Effect.onInterrupt(inTime, () => durable.send(Question.actions.close, questionId, {}))
   // The row decides: somebody may have answered in the moment in which the time ran out.
   const settledWith = signalled ?? (yield* settled(durable.call(Question.actions.close, questionId, {})))
   yield* durable.send(Thread.actions.goOn, threadId, { runId: durable.key })

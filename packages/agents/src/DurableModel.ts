@@ -40,6 +40,24 @@ const idsOf = ({ run }: AgentContext<unknown>): IdGenerator["Service"] => {
   return { generateId: () => Effect.sync(() => `${run}.id${++made}`) }
 }
 
+/** About how many tokens a prompt takes: one per four characters of its words. */
+const tokensOf = ({ prompt }: LanguageModel.ProviderOptions): number => {
+  let length = 0
+  for (const { content } of prompt.content)
+    if (typeof content === "string") length += content.length
+    else
+      for (const part of content)
+        length +=
+          part.type === "text" || part.type === "reasoning"
+            ? part.text.length
+            : part.type === "tool-call"
+              ? (JSON.stringify(part.params) ?? "").length
+              : part.type === "tool-result"
+                ? (JSON.stringify(part.result) ?? "").length
+                : 0
+  return Math.ceil(length / 4)
+}
+
 const make = Effect.fnUntraced(function* (durable: Durable["Service"], host: LanguageModel.LanguageModel) {
   const events = yield* RunEvents
   const settings = yield* CurrentModelSettings
@@ -53,7 +71,11 @@ const make = Effect.fnUntraced(function* (durable: Durable["Service"], host: Lan
       success: ModelAnswer.ModelAnswer,
       failure: ModelFailure.ModelFailed
     })
-    const answer = yield* ModelBudget.spend(durable, { step, settings }, body).pipe(
+    const answer = yield* ModelBudget.spend(
+      durable,
+      { step, settings, tokens: settings.reserve + tokensOf(options) },
+      body
+    ).pipe(
       Effect.mapError(ModelFailure.toAi),
       Effect.tapError((failure) =>
         events.publish(actor, run, {
@@ -72,6 +94,7 @@ const make = Effect.fnUntraced(function* (durable: Durable["Service"], host: Lan
   })
 
   const inner = yield* LanguageModel.make({
+    supportsSystemMessagesInHistory: host.supportsSystemMessagesInHistory,
     generateText: (options) =>
       Effect.map(call("generateText", options), (parts) => [...parts] as unknown as Array<Response.PartEncoded>),
     streamText: (options) =>

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as ModelTrace from "./ModelTrace.ts"
 
 /** A toolkit of any tools, its handlers at hand. */
 export type Any = Toolkit.WithHandler<Record<string, Tool.Any>>
@@ -53,13 +54,20 @@ interface Call {
 
 /** Runs a handler and gives its last result. */
 const called = (toolkit: Any, tool: Tool.Any, { id, params }: Call): Effect.Effect<ToolAnswer> =>
-  toolkit.handle(tool.name, params as never, id).pipe(
-    Effect.flatMap((results) => Stream.runCollect(results)),
+  ModelTrace.sealed(
+    Effect.flatMap(toolkit.handle(tool.name, params as never, id), (results) => Stream.runCollect(results))
+  ).pipe(
     Effect.map((results) => {
       const final = results.findLast(({ preliminary }) => !preliminary)
       return { isFailure: final?.isFailure ?? true, result: asJson(final?.encodedResult) }
     }),
     Effect.catch((error: unknown) => Effect.succeed({ isFailure: true, result: told(tool, error) })),
+    Effect.catchDefect((defect) =>
+      Effect.as(Effect.logError(`The tool ${tool.name} has a bug`, defect), {
+        isFailure: true,
+        result: "Something unexpected happened."
+      })
+    ),
     Effect.timeoutOrElse({
       duration: patience,
       orElse: () => Effect.succeed({ isFailure: true, result: "The tool did not answer in time." })

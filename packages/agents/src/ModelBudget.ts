@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { ModelAnswer } from "./ModelAnswer.ts"
-import { BudgetExceeded, type ModelFailed } from "./ModelFailure.ts"
+import { BudgetExceeded, type ModelFailed, UnknownBudget } from "./ModelFailure.ts"
 import { costOf, type ModelSettings } from "./ModelSettings.ts"
 import { ModelUsage } from "./ModelUsage.ts"
 
@@ -76,9 +76,11 @@ export const ModelBudget = Resource.make("ModelBudget", {
             period: BudgetPeriod,
             tokenLimit: Schema.optionalKey(count),
             costLimit: Schema.optionalKey(count)
-          }
+          },
+          errors: [UnknownBudget]
         },
         ({ input, self }, context) => {
+          if (context.key !== budgetKey) return Result.fail(new UnknownBudget({ key: context.key }))
           const { costLimit: _cost, tokenLimit: _tokens, ...rest } = current(self, budgetKey, context.now)
           return on.save(current({ ...rest, ...input } as Self, budgetKey, context.now)).pipe(Outcome.as(undefined))
         }
@@ -89,7 +91,7 @@ export const ModelBudget = Resource.make("ModelBudget", {
         {
           policy: Policy.nobody,
           self: "optional",
-          input: { usageId: Schema.String, runId: Schema.String, tokens: count, cost: count },
+          input: { usageId: Schema.String, run: Schema.String, tokens: count, cost: count },
           errors: [BudgetExceeded],
           load: () => ({ open: Load.many(ModelUsage, { status: "OPEN" }, { limit: maxOpen }) }),
           touches: [ModelUsage]
@@ -108,9 +110,9 @@ export const ModelBudget = Resource.make("ModelBudget", {
             return Result.fail(new BudgetExceeded({ period, unit: "cost", limit: costLimit }))
           if (limited && live.length >= maxOpen)
             return Result.fail(new BudgetExceeded({ period, unit: "tokens", limit: tokenLimit ?? 0 }))
-          const { cost, runId, tokens, usageId } = input
+          const { cost, run, tokens, usageId } = input
           return on.save(budget).pipe(
-            Outcome.also(Outcome.save(ModelUsage, { id: usageId, runId, reservedTokens: tokens, reservedCost: cost })),
+            Outcome.also(Outcome.save(ModelUsage, { id: usageId, run, reservedTokens: tokens, reservedCost: cost })),
             Outcome.forEach(loaded.open.filter(isLost), (lost) =>
               Outcome.also(Outcome.save(ModelUsage, { ...lost, status: "LOST" }))
             ),
@@ -153,20 +155,22 @@ export const ModelBudget = Resource.make("ModelBudget", {
 export interface Spending {
   readonly step: string
   readonly settings: ModelSettings
+  /** What to set aside. */
+  readonly tokens: number
 }
 
 /** Makes a call within the tenant's budget, and records what it took. */
 export const spend = (
   durable: Durable["Service"],
-  { settings, step }: Spending,
+  { settings, step, tokens: reserved }: Spending,
   call: Effect.Effect<ModelAnswer, ModelFailed>
 ): Effect.Effect<ModelAnswer, ModelFailed | BudgetExceeded> =>
   Effect.gen(function* () {
     const usageId = `${durable.key}.${step}`
-    const { reserve } = settings
-    const cost = costOf(settings, "", { input: 0, output: reserve })
+    // Which model it will be is not known yet; `*` says what those cost that are not listed.
+    const cost = costOf(settings, "", { input: 0, output: reserved })
     yield* durable
-      .call(ModelBudget.actions.reserve, budgetKey, { usageId, runId: durable.key, tokens: reserve, cost })
+      .call(ModelBudget.actions.reserve, budgetKey, { usageId, run: durable.key, tokens: reserved, cost })
       .pipe(Effect.catch((failure) => (failure instanceof BudgetExceeded ? Effect.fail(failure) : Effect.die(failure))))
     const nothing = { model: "", inputTokens: 0, outputTokens: 0, cost: 0 }
     const failed = { usageId, status: "FAILED" as const, ...nothing }

@@ -46,7 +46,8 @@ export const perform = (
       return Effect.andThen(Effect.sleep(wait), attempt)
     })
   })
-  return Effect.suspend(() => attempt).pipe(
+  // The step has a span of the framework's own; that of `effect/ai` would show how a call failed in its own words.
+  return Effect.withTracerEnabled(attempt, false).pipe(
     Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.fail(timedOut(deadline)) })
   )
 }
@@ -57,6 +58,11 @@ const timedOut = (after: Duration.Input) =>
     problem: `nothing came within ${Duration.format(Duration.fromInputUnsafe(after))}.`
   })
 
+const broken = new ModelFailure.ModelFailed({
+  reason: "Defect",
+  problem: "something unexpected happened; the log of the application says what."
+})
+
 interface Failed {
   readonly failed: ModelFailure.ModelFailed
   readonly error?: AiError.AiError
@@ -65,7 +71,14 @@ interface Failed {
 /** A model that does not stop when it is told to is left behind. */
 const bounded = <A>(setting: Setting, effect: Effect.Effect<A, AiError.AiError>): Effect.Effect<A, Failed> =>
   Effect.timeoutOrElse(
-    apart(Effect.mapError(effect, (error): Failed => ({ error, failed: ModelFailure.describe(error) }))),
+    apart(
+      Effect.mapError(effect, (error): Failed => ({ error, failed: ModelFailure.describe(error) })).pipe(
+        // A bug of an adapter would have the run tried again and then set aside, and its thread with it.
+        Effect.catchDefect((defect) =>
+          Effect.andThen(Effect.logError("A language model has a bug", defect), Effect.fail<Failed>({ failed: broken }))
+        )
+      )
+    ),
     {
       duration: setting.settings.timeout,
       orElse: () => Effect.fail<Failed>({ failed: timedOut(setting.settings.timeout) })

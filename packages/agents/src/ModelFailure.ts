@@ -48,6 +48,17 @@ export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()(
   }
 }
 
+/** A tenant has one budget, whose key is another. */
+export class UnknownBudget extends Schema.TaggedError<UnknownBudget>()(
+  "UnknownBudget",
+  { key: Schema.String },
+  { httpStatus: 404, description: "A tenant has one budget; this is not its key." }
+) {
+  override get message() {
+    return `There is no budget ${JSON.stringify(this.key)}; a tenant's only one is "models".`
+  }
+}
+
 /** All that a conversation with a model may fail with. */
 export type ModelFailure = ModelFailed | ModelRefused | ToolCallsInvalid | TooManyRounds | BudgetExceeded
 

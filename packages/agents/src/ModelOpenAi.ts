@@ -67,6 +67,18 @@ export const layerConfig: Layer.Layer<LanguageModel.LanguageModel, Config.Config
     })
   )
 
+/** `layerConfig` where `MODEL_URL` is set, and another model where it is not. */
+export const layerConfigOr = <E, R>(
+  other: Layer.Layer<LanguageModel.LanguageModel, E, R>
+): Layer.Layer<LanguageModel.LanguageModel, E | Config.ConfigError, R | HttpClient.HttpClient> =>
+  Layer.unwrap(
+    Effect.map(
+      Config.option(Config.NonEmptyString("MODEL_URL")),
+      (url): Layer.Layer<LanguageModel.LanguageModel, E | Config.ConfigError, R | HttpClient.HttpClient> =>
+        Option.isSome(url) ? layerConfig : other
+    )
+  )
+
 const failed = (method: string) => (reason: AiError.AiErrorReason) =>
   AiError.make({ module: "ModelOpenAi", method, reason })
 

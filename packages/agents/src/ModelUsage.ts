@@ -13,7 +13,8 @@ export const ModelUsage = Resource.make("ModelUsage", {
   table: "model_usage",
   fields: {
     id: Field.Id,
-    runId: Schema.String,
+    /** The key of the run that called: an agent's, or any other workflow's. */
+    run: Schema.String,
     status: UsageStatus.pipe(Field.withDefault("OPEN")),
     /** The name that the model gives itself. */
     model: Schema.String.pipe(Field.withDefault("")),
@@ -27,6 +28,6 @@ export const ModelUsage = Resource.make("ModelUsage", {
     createdAt: Field.CreatedAt,
     updatedAt: Field.UpdatedAt
   },
-  indexes: [["runId"], ["status"]],
+  indexes: [["run"], ["status"]],
   actions: () => ({})
 })

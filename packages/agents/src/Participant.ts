@@ -15,3 +15,10 @@ export const Participant = Resource.make("Participant", {
 
 /** The participant as whom an agent writes, one per tenant and agent. */
 export const ofAgent = (agent: string) => ({ id: `agent:${agent}`, kind: "AGENT" as const, name: agent })
+
+/** The participant as whom somebody answers, one per tenant and actor. */
+export const ofPerson = (actor: string) => ({ id: `person:${actor}`, kind: "HUMAN" as const, name: actor })
+
+/** Whether an actor may post as a participant: those that the framework made speak for themselves. */
+export const mayPostAs = (participantId: string, actor: string): boolean =>
+  participantId === ofPerson(actor).id || !/^(agent|person):/.test(participantId)

@@ -14,8 +14,10 @@ import { AgentRun, isOver, revive, RunAgent } from "./AgentRun.ts"
 import * as JsonAnswer from "./JsonAnswer.ts"
 
 const noteAnswer = Action.ref("Thread", "noteAnswer", {
-  input: { questionId: Schema.String, answeredBy: Schema.String, answer: Schema.Json }
+  input: { questionId: Schema.String, runId: Schema.String, answeredBy: Schema.String, answer: Schema.Json }
 })
+
+const goOn = Action.ref("Thread", "goOn", { input: { runId: Schema.String } })
 
 export const QuestionStatus = Schema.Literals(["OPEN", "ANSWERED", "EXPIRED"])
 
@@ -60,20 +62,26 @@ export const Question = Resource.make("Question", {
         if (reasons.length > 0) return Result.fail(new AnswerInvalid({ question, reasons }))
         const answeredBy = context.actor.id
         return on.save({ ...self, status: "ANSWERED", answer, answeredBy, answeredAt: context.now }).pipe(
-          Outcome.send(noteAnswer, self.threadId, { questionId: question, answeredBy, answer }),
           // Where the runtime has lost the run, this starts it again; it finds the answer in this row.
           revive(run),
-          Outcome.signal(RunAgent, { key: self.runId, signal: "answer", id: question, payload: answer }),
+          Outcome.send(noteAnswer, self.threadId, { questionId: question, runId: self.runId, answeredBy, answer }),
           Outcome.as(undefined)
         )
       }
     ),
     /** Settles what an asking run waited for: the row as it stands, closed if nobody has answered. */
     close: on.action(
-      { policy: Policy.nobody, output: Schema.Struct({ answer: Schema.optionalKey(Schema.Json) }) },
+      {
+        policy: Policy.nobody,
+        output: Schema.Struct({ answer: Schema.optionalKey(Schema.Json) }),
+        touches: () => [goOn]
+      },
       ({ self }) => {
         if (self.status === "ANSWERED") return Outcome.succeed(self.answer === undefined ? {} : { answer: self.answer })
-        return on.save({ ...self, status: "EXPIRED" }).pipe(Outcome.as({}))
+        if (self.status === "EXPIRED") return Outcome.succeed({})
+        return on
+          .save({ ...self, status: "EXPIRED" })
+          .pipe(Outcome.send(goOn, self.threadId, { runId: self.runId }), Outcome.as({}))
       }
     )
   })

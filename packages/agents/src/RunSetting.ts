@@ -8,6 +8,7 @@ import { RunOver } from "./AgentFailure.ts"
 
 /** The run at hand. */
 export interface Run {
+  readonly agent: string
   readonly durable: Durable["Service"]
   readonly threadId: string
   /** A key for the next thing of a kind that the run makes. */
@@ -21,3 +22,7 @@ export const settled = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A> =>
 /** The instant a duration from now. */
 export const after = (duration: Duration.Input) =>
   Effect.map(Clock.currentTimeMillis, (now) => DateTime.makeUnsafe(now + Duration.toMillis(duration)))
+
+/** How long it is until an instant. */
+export const until = (instant: DateTime.Utc) =>
+  Effect.map(Clock.currentTimeMillis, (now) => Math.max(0, DateTime.toEpochMillis(instant) - now))

@@ -8,17 +8,21 @@ import * as Resource from "@tenon/core/Resource"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { MessageKeyReused, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
-import { AgentRun, isOver, revive, RunAgent, start } from "./AgentRun.ts"
+import { MessageKeyReused, NotYourName, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
+import { AgentRun, halt, isOver, revive, RunAgent, start, stopRun } from "./AgentRun.ts"
 import { ChannelBinding, deliverTo, passes } from "./ChannelBinding.ts"
 import { ChannelDelivery } from "./ChannelDelivery.ts"
 import { Content, Posted } from "./Content.ts"
 import { Message } from "./Message.ts"
-import { ofAgent, Participant } from "./Participant.ts"
+import { mayPostAs, ofAgent, ofPerson, Participant } from "./Participant.ts"
 import { Question, QuestionStatus } from "./Question.ts"
 import { admit, maxWaiting, QueuePolicy } from "./RunQueue.ts"
 
 type Run = Resource.Row<typeof AgentRun>
+type NewRun = Omit<Run, "turn" | "createdAt" | "updatedAt">
+
+/** As long as an index takes beside the thread's id. */
+const MessageKey = Schema.NonEmptyString.check(Schema.isMaxLength(300))
 
 /** The most messages that a program reads at once. */
 const maxHistory = 1000
@@ -61,8 +65,27 @@ const touchedByPost = [Message, Participant, ChannelDelivery, ChannelBinding.act
 
 const refuseOver = (run: Run) => Result.fail(new RunOver({ run: run.id, status: run.status }))
 
-const stop = (run: string, reason: string) =>
+/** Tells the run that waits for this one, if any, how it ended. */
+const tellParent = ({ output, parent, problem, status }: Run) => {
+  const ending = { status, ...(problem === undefined ? {} : { problem }), ...(output === undefined ? {} : { output }) }
+  return Outcome.forEach(parent === undefined ? [] : [parent], ({ child, run }) =>
+    Outcome.signal(RunAgent, { key: run, signal: "child", id: child, payload: ending })
+  )
+}
+
+const signalStop = (run: string, reason: string) =>
   Outcome.signal(RunAgent, { key: run, signal: "stop", payload: { reason } })
+
+/** What an asking run is told of its question. */
+const standing = ({ expiresAt, status }: Pick<Resource.Row<typeof Question>, "status" | "expiresAt">) =>
+  expiresAt === undefined ? { status } : { status, expiresAt }
+
+const openOf = (threadId: string, runId: string) =>
+  Load.many(Question, { threadId, runId, status: "OPEN" }, { limit: 100 })
+
+/** Nobody waits for the answers to an ended run's questions. */
+const closeAll = (open: ReadonlyArray<Resource.Row<typeof Question>>) =>
+  Outcome.forEach(open, ({ id }) => Outcome.send(Question.actions.close, id, {}))
 
 export const Thread = Resource.make("Thread", {
   durable: true,
@@ -78,6 +101,12 @@ export const Thread = Resource.make("Thread", {
   },
   relations: { messages: Relation.hasMany(Message, "threadId"), runs: Relation.hasMany(AgentRun, "threadId") },
   actions: (on) => {
+    /** What the end of a run concerns. */
+    interface Around {
+      readonly waiting: ReadonlyArray<Run>
+      readonly open: ReadonlyArray<Resource.Row<typeof Question>>
+    }
+
     interface Self {
       readonly id: string
       readonly title: string
@@ -88,16 +117,16 @@ export const Thread = Resource.make("Thread", {
     }
 
     /** Makes a run the active one and starts it. */
-    const activate = (self: Self, run: Run) =>
+    const activate = (self: Self, run: Run | NewRun) =>
       on
         .save({ ...self, activeRun: run.id })
         .pipe(Outcome.also(Outcome.save(AgentRun, { ...run, status: "RUNNING" })), start(run))
 
-    /** Saves how a run stands at its end and starts the one that has waited longest. */
-    const end = (self: Self, run: Run, waiting: ReadonlyArray<Run>) => {
-      const ended = Outcome.save(AgentRun, run)
+    /** Saves how a run stands at its end, tells who waits for it, and starts the run that has waited longest. */
+    const end = (self: Self, run: Run, { open, waiting }: Around) => {
+      const ended = Outcome.save(AgentRun, run).pipe(tellParent(run), closeAll(open))
       if (self.activeRun !== run.id) return ended
-      const [next] = waiting.filter(({ id }) => id !== run.id).toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      const [next] = waiting.filter(({ id }) => id !== run.id).toSorted((a, b) => a.turn - b.turn)
       if (next !== undefined) return ended.pipe(Outcome.also(activate(self, next)))
       const { activeRun: _, ...idle } = self
       return ended.pipe(Outcome.also(on.save(idle)))
@@ -115,8 +144,8 @@ export const Thread = Resource.make("Thread", {
       addMessage: on.action(
         {
           description: "Posts a message. Where a person writes and the thread has an agent, it asks for a run.",
-          input: { idempotencyKey: Schema.NonEmptyString, participantId: Schema.String, content: Posted },
-          errors: [MessageKeyReused, ThreadBusy, QueueFull],
+          input: { idempotencyKey: MessageKey, participantId: Schema.String, content: Posted },
+          errors: [MessageKeyReused, NotYourName, ThreadBusy, QueueFull],
           load: ({ self, input }) => ({
             participant: Load.one(Participant, input.participantId),
             earlier: withKey(self.id, input.idempotencyKey),
@@ -125,7 +154,7 @@ export const Thread = Resource.make("Thread", {
             channels: channelsOf(self.id)
           }),
           output: Message.schema,
-          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent]
+          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent, stopRun]
         },
         ({ input, loaded, self }, context) => {
           const [earlier] = loaded.earlier
@@ -133,28 +162,27 @@ export const Thread = Resource.make("Thread", {
             const same = earlier.participantId === input.participantId && Equal.equals(earlier.content, input.content)
             return same ? Outcome.succeed(earlier) : Result.fail(new MessageKeyReused(input))
           }
+          if (!mayPostAs(input.participantId, context.actor.id)) return Result.fail(new NotYourName(input))
           const messageId = context.newId()
           const { kind } = loaded.participant
           const posted = post({ id: messageId, threadId: self.id, ...input }, kind, loaded.channels)
           if (self.agent === undefined || kind !== "HUMAN") return posted
           const admitted = admit(self.policy, self.activeRun, loaded.waiting.length)
           if (Result.isFailure(admitted)) return Result.fail(admitted.failure)
-          const run: Run = {
+          const run: NewRun = {
             id: context.newId(),
             threadId: self.id,
             agent: self.agent,
             status: "QUEUED",
             messageId,
-            requestedBy: context.actor.id,
-            createdAt: context.now,
-            updatedAt: context.now
+            requestedBy: context.actor.id
           }
           const { interrupt, run: when } = admitted.success
           if (when === "now") return posted.pipe(Outcome.also(activate(self, run)))
           const told = posted.pipe(
             // For a run that its runtime has lost; one that is alive takes no notice.
             Outcome.forEach(loaded.active, (active) => revive(active)),
-            Outcome.forEach(interrupt ? loaded.active : [], ({ id }) => stop(id, "interrupted by a message"))
+            Outcome.forEach(interrupt ? loaded.active : [], (active) => halt(active, "interrupted by a message"))
           )
           return when === "later" ? told.pipe(Outcome.also(Outcome.save(AgentRun, run))) : told
         }
@@ -220,11 +248,11 @@ export const Thread = Resource.make("Thread", {
             question: Load.optional(Question, input.questionId),
             channels: channelsOf(self.id)
           }),
-          output: Schema.Struct({ status: QuestionStatus }),
+          output: Schema.Struct({ status: QuestionStatus, expiresAt: Question.schema.fields.expiresAt }),
           touches: [...touchedByPost, AgentRun, Question]
         },
         ({ input, loaded: { channels, question, run }, self }) => {
-          if (question !== undefined) return Outcome.succeed({ status: question.status })
+          if (question !== undefined) return Outcome.succeed(standing(question))
           if (isOver(run.status)) return refuseOver(run)
           const { questionId, runId, ...asked } = input
           return Outcome.save(Question, { id: questionId, threadId: self.id, runId, ...asked }).pipe(
@@ -240,21 +268,21 @@ export const Thread = Resource.make("Thread", {
                 channels
               )
             ),
-            Outcome.as({ status: "OPEN" as const })
+            Outcome.as(standing({ ...asked, status: "OPEN" as const }))
           )
         }
       ),
 
-      /** Shows an answer in the thread. */
+      /** Shows an answer in the thread, and then tells the run that asked. */
       noteAnswer: on.action(
         {
           policy: internal,
-          input: { questionId: Schema.String, answeredBy: Schema.String, answer: Schema.Json },
+          input: { questionId: Schema.String, runId: Schema.String, answeredBy: Schema.String, answer: Schema.Json },
           load: ({ self }) => ({ channels: channelsOf(self.id) }),
-          touches: touchedByPost
+          touches: [...touchedByPost, RunAgent]
         },
-        ({ input: { answer, answeredBy, questionId }, loaded: { channels }, self }) => {
-          const person = { id: `person:${answeredBy}`, kind: "HUMAN" as const, name: answeredBy }
+        ({ input: { answer, answeredBy, questionId, runId }, loaded: { channels }, self }) => {
+          const person = ofPerson(answeredBy)
           return Outcome.save(Participant, person).pipe(
             Outcome.also(
               post(
@@ -268,6 +296,7 @@ export const Thread = Resource.make("Thread", {
                 channels
               )
             ),
+            Outcome.signal(RunAgent, { key: runId, signal: "answer", id: questionId, payload: answer }),
             Outcome.as(undefined)
           )
         }
@@ -278,11 +307,11 @@ export const Thread = Resource.make("Thread", {
         {
           policy: internal,
           input: { runId: Schema.String },
-          load: ({ input }) => ({ run: Load.one(AgentRun, input.runId) }),
+          load: ({ self, input }) => ({ run: Load.one(AgentRun, input.runId), open: openOf(self.id, input.runId) }),
           touches: [AgentRun]
         },
-        ({ loaded: { run } }) =>
-          run.status === "WAITING"
+        ({ loaded: { open, run } }) =>
+          run.status === "WAITING" && open.length === 0
             ? Outcome.save(AgentRun, { ...run, status: "RUNNING" }).pipe(Outcome.as(undefined))
             : Outcome.nothing
       ),
@@ -304,19 +333,17 @@ export const Thread = Resource.make("Thread", {
           }),
           touches: [AgentRun, RunAgent]
         },
-        ({ input: { agent, childId, input, runId }, loaded: { child, run }, self }, context) => {
+        ({ input: { agent, childId, input, runId }, loaded: { child, run }, self }) => {
           if (isOver(run.status)) return refuseOver(run)
-          if (child !== undefined) return Outcome.nothing.pipe(revive(child))
-          const started: Run = {
+          if (child !== undefined) return Outcome.nothing.pipe(isOver(child.status) ? tellParent(child) : revive(child))
+          const started: NewRun = {
             id: childId,
             threadId: self.id,
             agent,
             ...(input === undefined ? {} : { input }),
             parent: { run: runId, child: childId },
             status: "RUNNING",
-            requestedBy: run.requestedBy,
-            createdAt: context.now,
-            updatedAt: context.now
+            requestedBy: run.requestedBy
           }
           return Outcome.save(AgentRun, started).pipe(start(started), Outcome.as(undefined))
         }
@@ -335,11 +362,12 @@ export const Thread = Resource.make("Thread", {
           load: ({ self, input }) => ({
             run: Load.one(AgentRun, input.runId),
             waiting: waitingIn(self.id),
+            open: openOf(self.id, input.runId),
             channels: channelsOf(self.id)
           }),
-          touches: () => [...touchedByPost, AgentRun, RunAgent]
+          touches: () => [...touchedByPost, AgentRun, RunAgent, Question.actions.close]
         },
-        ({ input: { runId, ...outcome }, loaded: { channels, run, waiting }, self }) => {
+        ({ input: { runId, ...outcome }, loaded: { channels, run, ...around }, self }) => {
           if (isOver(run.status)) return Outcome.nothing
           const { problem = "unknown", status } = outcome
           const content = { type: "failure" as const, run: runId, message: problem }
@@ -348,7 +376,7 @@ export const Thread = Resource.make("Thread", {
             { threadId: self.id, idempotencyKey: `${runId}/failure`, content },
             channels
           )
-          return end(self, { ...run, ...outcome }, waiting).pipe(
+          return end(self, { ...run, ...outcome }, around).pipe(
             Outcome.when(status === "FAILED", Outcome.also(failure)),
             Outcome.as(undefined)
           )
@@ -360,14 +388,18 @@ export const Thread = Resource.make("Thread", {
         {
           policy: internal,
           input: { runId: Schema.String, reason: Schema.String },
-          load: ({ self, input }) => ({ run: Load.one(AgentRun, input.runId), waiting: waitingIn(self.id) }),
-          touches: () => [AgentRun, RunAgent]
+          load: ({ self, input }) => ({
+            run: Load.one(AgentRun, input.runId),
+            waiting: waitingIn(self.id),
+            open: openOf(self.id, input.runId)
+          }),
+          touches: () => [AgentRun, RunAgent, Question.actions.close]
         },
-        ({ input: { reason }, loaded: { run, waiting }, self }) =>
+        ({ input: { reason }, loaded: { run, ...around }, self }) =>
           isOver(run.status)
             ? Outcome.nothing
-            : end(self, { ...run, status: "CANCELLED", problem: reason }, waiting).pipe(
-                Outcome.when(run.status !== "QUEUED", stop(run.id, reason)),
+            : end(self, { ...run, status: "CANCELLED", problem: reason }, around).pipe(
+                Outcome.when(run.status !== "QUEUED", signalStop(run.id, reason)),
                 Outcome.as(undefined)
               )
       ),
@@ -376,22 +408,29 @@ export const Thread = Resource.make("Thread", {
       rerun: on.action(
         {
           policy: internal,
-          input: { runId: Schema.String, newRunId: Schema.String, upTo: Schema.optionalKey(Schema.Int) },
-          load: ({ input }) => ({ run: Load.one(AgentRun, input.runId) }),
+          input: { runId: Schema.String, newRunId: Schema.String, operations: Schema.optionalKey(Schema.Int) },
+          load: ({ self, input }) => ({ run: Load.one(AgentRun, input.runId), waiting: waitingIn(self.id) }),
           touches: () => [AgentRun, RunAgent]
         },
-        ({ input: { newRunId, runId, upTo }, loaded: { run }, self }, context) => {
-          const { output: _output, parent: _parent, problem: _problem, ...what } = run
-          const again: Run = {
-            ...what,
+        ({ input: { newRunId, operations, runId }, loaded: { run, waiting }, self }, context) => {
+          const { agent, input, messageId } = run
+          const again: NewRun = {
             id: newRunId,
+            threadId: self.id,
+            agent,
+            ...(input === undefined ? {} : { input }),
+            ...(messageId === undefined ? {} : { messageId }),
             status: "QUEUED",
-            fork: { run: runId, ...(upTo === undefined ? {} : { upTo }) },
-            requestedBy: context.actor.id,
-            createdAt: context.now,
-            updatedAt: context.now
+            fork: { run: runId, ...(operations === undefined ? {} : { operations }) },
+            requestedBy: context.actor.id
           }
-          const begun = self.activeRun === undefined ? activate(self, again) : Outcome.save(AgentRun, again)
+          const problem = `${maxWaiting} runs wait in this thread already.`
+          const begun =
+            self.activeRun === undefined
+              ? activate(self, again)
+              : waiting.length < maxWaiting
+                ? Outcome.save(AgentRun, again)
+                : Outcome.save(AgentRun, { ...again, status: "CANCELLED", problem })
           return begun.pipe(Outcome.as(undefined))
         }
       )

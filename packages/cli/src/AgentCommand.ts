@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import * as ApiRequest from "./ApiRequest.ts"
 import * as Output from "./Output.ts"
 import { root } from "./Root.ts"
-import { record, replay, steps } from "./RunRecord.ts"
+import { record, replay } from "./RunRecord.ts"
 
 const runPath = (run: string) => `/api/v1/agent-runs/${encodeURIComponent(run)}`
 const text = (value: unknown): string =>
@@ -143,6 +143,24 @@ const show = Command.make(
     yield* print(found, Output.table(["FIELD", "VALUE"], lines))
   })
 ).pipe(Command.withDescription("Show how a run stands"))
+
+const steps = Command.make(
+  "steps",
+  { run },
+  Effect.fn(function* ({ run }) {
+    const found = yield* ApiRequest.rows(`${runPath(run)}/operations`)
+    const took = (from: unknown, to: unknown) => `${Math.max(0, Date.parse(text(to)) - Date.parse(text(from)))} ms`
+    const lines = found.map(({ endedAt, failed, index, kind, name, startedAt }) => [
+      text(index),
+      text(kind),
+      text(name),
+      text(startedAt),
+      took(startedAt, endedAt),
+      failed === true ? "failed" : ""
+    ])
+    yield* print(found, Output.table(["#", "KIND", "NAME", "BEGAN", "TOOK", ""], lines))
+  })
+).pipe(Command.withDescription("List what a run has done so far, with its timings"))
 
 const act = (name: string, description: string, done: string) =>
   Command.make(

@@ -1,9 +1,9 @@
-/** `tenon agent steps | record | replay`: what a run has done, from its journal, and what today's program would do. */
+/** `tenon agent record | replay`: what a run has done, from its journal, and what today's program would do. */
 import { AgentRun, inputOf, RunAgent } from "@tenon/agents/AgentRun"
 import { type Actor, CurrentActor } from "@tenon/core/Actor"
 import * as MemoryStore from "@tenon/core/MemoryStore"
 import * as Repository from "@tenon/core/Repository"
-import { type Operation, RunJournal } from "@tenon/core/RunJournal"
+import { RunJournal } from "@tenon/core/RunJournal"
 import * as RunEventsMemory from "@tenon/core/RunEventsMemory"
 import * as RunReplay from "@tenon/core/RunReplay"
 import { Workflows } from "@tenon/core/Workflow"
@@ -46,25 +46,6 @@ const journal = Effect.fnUntraced(function* (config: string, tenantId: string, k
     )
   )
 })
-
-const took = ({ endedAt, startedAt }: Operation): string => `${Math.max(0, endedAt - startedAt)} ms`
-
-export const steps = Command.make(
-  "steps",
-  { run, tenant },
-  Effect.fn(function* (options) {
-    const { config, json } = yield* root
-    const { operations } = yield* journal(config, options.tenant, options.run)
-    const rows = operations.map((each) => [
-      String(each.index),
-      each.kind,
-      each.name,
-      new Date(each.startedAt).toISOString(),
-      took(each)
-    ])
-    yield* Output.print(json, operations, Output.table(["#", "KIND", "NAME", "BEGAN", "TOOK"], rows))
-  })
-).pipe(Command.withDescription("List what a run has done so far, with its timings"))
 
 export const record = Command.make(
   "record",

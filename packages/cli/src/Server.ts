@@ -105,7 +105,7 @@ const databaseCheck = Layer.effectDiscard(
   })
 )
 
-const onRestate = Layer.merge(RuntimeRestate.layerConfig, RestateEndpoint.layerConfig)
+const onRestate = RestateEndpoint.layerConfig.pipe(Layer.provideMerge(RuntimeRestate.layerConfig))
 
 const onPostgres = Layer.unwrap(
   Effect.gen(function* () {

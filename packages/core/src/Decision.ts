@@ -427,7 +427,8 @@ export const deliveryOf = (
         workflow: name,
         key: directive.key,
         input: encodeJson(input, directive.input, name),
-        delayMillis: millis(directive.delay)
+        delayMillis: millis(directive.delay),
+        ...(directive.fork === undefined ? {} : { fork: directive.fork })
       }
     }
     case "Signal": {

@@ -1,6 +1,7 @@
 /** A call of an action, as JSON: what a door hands to the interpreter and what a runtime carries, signed, to a handler. */
 import * as Schema from "effect/Schema"
 import { Actor } from "./Actor.ts"
+import { Fork } from "./RunJournal.ts"
 
 /** What a door asks for. `input` is the JSON encoding of the action's input. */
 export interface Request {
@@ -46,7 +47,8 @@ export const Delivery = Schema.Union([
     workflow: Schema.String,
     key: Schema.String,
     input: Schema.Json,
-    delayMillis: Schema.Int
+    delayMillis: Schema.Int,
+    fork: Schema.optionalKey(Fork)
   }),
   Schema.TaggedStruct("Signal", {
     workflow: Schema.String,

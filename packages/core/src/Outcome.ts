@@ -10,6 +10,7 @@ import type * as Action from "./Action.ts"
 import type * as DomainEvent from "./DomainEvent.ts"
 import { erase } from "./Erase.ts"
 import type * as Resource from "./Resource.ts"
+import type { Fork } from "./RunJournal.ts"
 import type * as Workflow from "./Workflow.ts"
 
 /** Rows as they stand after a save, in the order of the changes; `undefined` for a removal. */
@@ -37,6 +38,7 @@ export type Directive =
       readonly key: string
       readonly input: unknown
       readonly delay: Duration.Input | undefined
+      readonly fork: Fork | undefined
     }
   | {
       readonly _tag: "Signal"
@@ -211,8 +213,13 @@ export const sendAfter =
 /** Starts a workflow once the rows are committed; a run with the same key is started once. */
 export const startWorkflow = <W extends Workflow.Any>(
   workflow: W,
-  options: { readonly key: string; readonly input: Workflow.InputOf<W> } & Delayed
-) => direct({ _tag: "StartWorkflow", workflow, key: options.key, input: options.input, delay: options.delay })
+  options: {
+    readonly key: string
+    readonly input: Workflow.InputOf<W>
+    /** A run whose first operations this one takes over. */
+    readonly fork?: Fork
+  } & Delayed
+) => direct({ _tag: "StartWorkflow", workflow, delay: undefined, fork: undefined, ...options })
 
 /** Sends a signal to a workflow's run once the rows are committed. `id` tells apart several signals of one name. */
 export const signal = <W extends Workflow.Any, S extends keyof Workflow.SignalsOf<W> & string>(

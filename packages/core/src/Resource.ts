@@ -22,8 +22,9 @@ export interface Conflict<Field extends string = string> {
 /** Allowed transitions of a status field: from each value to the listed ones. Staying is always allowed. */
 export type Transitions = { readonly [field: string]: { readonly [from: string]: ReadonlyArray<string> } }
 
-/** When there is nothing more to watch of what a row stands for. */
+/** Says that a row stands for a run of a workflow, under the same key, and when there is nothing more to watch of it. */
 export interface Watch<Field extends string = string> {
+  readonly workflow: { readonly name: string }
   readonly field: Field
   readonly until: ReadonlyArray<string>
 }

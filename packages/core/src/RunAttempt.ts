@@ -11,7 +11,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
@@ -102,6 +102,9 @@ interface Parked {
 /** An operation in words. */
 export const words = (kind: Kind, name: string) => (name === "" ? `a ${kind}` : `the ${kind} "${name}"`)
 
+/** How long the end of an attempt waits for a body that it has interrupted. */
+const bodyGrace = "1 second"
+
 /** A timer of the platform ends at once where it is set for longer than 25 days. */
 const longestTimer = 24 * 60 * 60 * 1000
 
@@ -170,19 +173,20 @@ class Attempt<E> {
   }
 
   run(): Effect.Effect<Ending, E, Scope.Scope> {
-    return Effect.raceFirst(
-      Effect.gen({ self: this }, function* () {
-        const { implementation, run } = this.#world
-        const input = yield* Effect.orDie(
-          Schema.decodeUnknownEffect(Schema.toCodecJson(implementation.workflow.input))(run.input)
-        )
-        this.#turns.begin(this.#inside(), implementation.run(input))
-        this.#replay()
-        if (this.#defect !== undefined) return yield* Effect.die(this.#defect.defect)
-        return yield* this.#goOn()
-      }),
-      Deferred.await(this.#broken)
-    )
+    return Effect.raceFirst(Effect.andThen(this.#again(), this.#goOn()), Deferred.await(this.#broken))
+  }
+
+  /** The program from its start, to the end of the journal. */
+  #again(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const { implementation, run } = this.#world
+      const input = yield* Effect.orDie(
+        Schema.decodeUnknownEffect(Schema.toCodecJson(implementation.workflow.input))(run.input)
+      )
+      this.#turns.begin(this.#inside(), implementation.run(input))
+      this.#replay()
+      if (this.#defect !== undefined) return yield* Effect.die(this.#defect.defect)
+    })
   }
 
   /** The program's context: everything of the attempt's, but with time, chance and turns of its own. */
@@ -345,7 +349,7 @@ class Attempt<E> {
       parked.started = true
       if (awaited !== undefined && "signal" in awaited) this.#arriveMailed(parked, awaited.signal, parked.startedAt)
       if (body === undefined) return
-      parked.fiber = yield* Effect.forkScoped(
+      const fiber = yield* Effect.forkDetach(
         Effect.onExit(body, (exit) =>
           Effect.map(Clock.currentTimeMillis, (now) => {
             if (!this.#parked.has(parked.index)) return
@@ -354,6 +358,9 @@ class Attempt<E> {
           })
         )
       )
+      parked.fiber = fiber
+      // A body that takes no notice must not keep its run, or the whole process, from ending.
+      yield* Effect.addFinalizer(() => Effect.timeoutOption(Fiber.interrupt(fiber), bodyGrace))
     })
   }
 

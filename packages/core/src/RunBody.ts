@@ -9,6 +9,7 @@ import { Checkpoint, isCrash, type Point } from "./Checkpoint.ts"
 import type { StepOptions } from "./Durable.ts"
 import * as ErrorBoundary from "./ErrorBoundary.ts"
 import type { ActionFailure } from "./Failure.ts"
+import * as Storable from "./Storable.ts"
 import * as StepResult from "./StepResult.ts"
 
 /** Infrastructure failures are tried again after 50 ms, 100 ms and so on up to 10 s, for ever. */
@@ -27,7 +28,7 @@ export const reached = (point: Point, what: string, tenantId: string): Effect.Ef
   Effect.flatMap(Checkpoint, (listen) => listen(point, what, tenantId))
 
 /** What a body that did not succeed died with. One that interrupted itself has nothing to say. */
-export const defectOf = (exit: Exit.Failure<unknown, never>): unknown =>
+export const defectOf = (exit: Exit.Failure<unknown, unknown>): unknown =>
   Cause.hasDies(exit.cause) ? Cause.squash(exit.cause) : new Error("The body of a step was interrupted from inside")
 
 const untilAnswered = <A, R>(
@@ -55,8 +56,10 @@ const untilAnswered = <A, R>(
 }
 
 /** What an operator is told of a defect. */
-export const wordsOf = (defect: unknown): string =>
-  defect instanceof Error ? `${defect.name}: ${defect.message}` : String(defect)
+export const wordsOf = (defect: unknown): string => {
+  const words = defect instanceof Error ? `${defect.name}: ${defect.message}` : Storable.textOf(defect)
+  return Storable.clean(words, 2000)
+}
 
 /** The body of a step, to what is kept of it. */
 export const step = <A, E, R>(

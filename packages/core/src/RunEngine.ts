@@ -20,11 +20,12 @@ import * as ErrorBoundary from "./ErrorBoundary.ts"
 import type { ActionFailure, Unavailable } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
 import { NewId } from "./NewId.ts"
+import * as PausedRun from "./PausedRun.ts"
 import * as RunAttempt from "./RunAttempt.ts"
 import * as RunBody from "./RunBody.ts"
-import type { RunKey } from "./RunJournal.ts"
+import { forked, type Operation, type RunJournal, type RunKey } from "./RunJournal.ts"
 import { type Claim, type ClaimedRun, type Held, type LeaseLost, type Next, type RunStore, textOf } from "./RunStore.ts"
-import type { Workflows } from "./Workflow.ts"
+import type { Implementation, Workflows } from "./Workflow.ts"
 
 /** How an engine works. */
 export interface Options {
@@ -41,6 +42,7 @@ export interface Options {
 /** What an engine works with. */
 export interface Parts {
   readonly store: RunStore["Service"]
+  readonly journal: RunJournal["Service"]
   readonly workflows: Workflows["Service"]
   /** Runs an action for a run, once for its id, and gives the encoding of its output. */
   readonly perform: (invocation: Invocation, id: string) => Effect.Effect<Schema.Json, ActionFailure>
@@ -75,7 +77,7 @@ const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 /** Works for as long as the scope; then gives its runs back at once. */
 export const make = Effect.fnUntraced(function* (
-  { perform, store, workflows }: Parts,
+  { journal, perform, store, workflows }: Parts,
   options: Options = {}
 ): Effect.fn.Return<RunEngine, never, Scope.Scope> {
   const concurrency = options.concurrency ?? 100
@@ -96,7 +98,7 @@ export const make = Effect.fnUntraced(function* (
       const ending = yield* RunAttempt.run<LeaseLost>({
         implementation,
         run,
-        operations,
+        operations: operations.length > 0 ? operations : yield* begun(run, implementation),
         mail,
         mailed,
         readMail: patiently(store.mail(claim)),
@@ -104,22 +106,40 @@ export const make = Effect.fnUntraced(function* (
         perform,
         idleMillis
       }).pipe(Effect.scoped, Effect.exit)
-      yield* end(run, ending)
+      yield* end(run, implementation, ending)
     })
+
+  /** Writes what a fork begins with into its journal, so that it is the run's own from there on. */
+  const begun = Effect.fnUntraced(function* (
+    { claim, fork }: ClaimedRun,
+    { forkable }: Implementation
+  ): Effect.fn.Return<ReadonlyArray<Operation>, LeaseLost> {
+    if (fork === undefined) return []
+    const other = yield* patiently(journal.operations({ ...claim, key: fork.key }))
+    const operations = forked(other, fork, claim.key, forkable)
+    if (operations.length > 0) {
+      yield* patiently(store.write(claim, 0, { operations, deliveries: [], next: { _tag: "Running" } }))
+    }
+    return operations
+  })
 
   /** Writes down what an attempt came to. */
   const end = (
-    { claim, failures }: ClaimedRun,
+    run: ClaimedRun,
+    implementation: Implementation,
     attempt: Exit.Exit<RunAttempt.Ending, LeaseLost>
   ): Effect.Effect<void, LeaseLost> => {
+    const { claim } = run
     const finish = (next: Next, offset = 0, rest: Partial<RunAttempt.Ended> = {}) =>
       patiently(
         store.write(claim, offset, { operations: rest.operations ?? [], deliveries: rest.deliveries ?? [], next })
       )
+    const broken = (cause: Cause.Cause<unknown>) =>
+      Effect.flatMap(afterDefect(run, Cause.squash(cause)), (next) =>
+        finish(next, 0, { deliveries: next._tag === "Paused" ? followUps(run, implementation, next.problem) : [] })
+      )
     if (Exit.isFailure(attempt)) {
-      return Cause.hasDies(attempt.cause)
-        ? Effect.flatMap(afterDefect(claim, failures, Cause.squash(attempt.cause)), (next) => finish(next))
-        : Effect.failCause(attempt.cause)
+      return Cause.hasDies(attempt.cause) ? broken(attempt.cause) : Effect.failCause(attempt.cause)
     }
     const ending = attempt.value
     if (ending._tag === "Idle") {
@@ -127,9 +147,7 @@ export const make = Effect.fnUntraced(function* (
     }
     const { exit, offset } = ending
     if (Exit.isSuccess(exit)) return finish({ _tag: "Ended", status: "done" }, offset, ending)
-    if (Cause.hasDies(exit.cause)) {
-      return Effect.flatMap(afterDefect(claim, failures, Cause.squash(exit.cause)), (next) => finish(next))
-    }
+    if (Cause.hasDies(exit.cause)) return broken(exit.cause)
     return finish(
       Cause.hasFails(exit.cause)
         ? { _tag: "Ended", status: "failed", problem: wordsFor(Cause.squash(exit.cause)) }
@@ -139,7 +157,7 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
-  const afterDefect = (claim: Claim, failures: number, defect: unknown): Effect.Effect<Next> => {
+  const afterDefect = ({ claim, failures }: ClaimedRun, defect: unknown): Effect.Effect<Next> => {
     if (isCrash(defect)) return Effect.succeed({ _tag: "Waiting", afterMillis: 0, mail: 0 })
     const problem = RunBody.wordsOf(defect)
     const forGood =
@@ -242,12 +260,12 @@ export const make = Effect.fnUntraced(function* (
   const poke = (run: RunKey) => Effect.sync(() => active.get(textOf(run))?.mailed.openUnsafe())
 
   return {
-    start: Effect.fnUntraced(function* (actor: Actor, { delayMillis, input, key, workflow }: Starting) {
+    start: Effect.fnUntraced(function* (actor: Actor, { delayMillis, fork, input, key, workflow }: Starting) {
       if (!workflows.has(workflow)) {
         return yield* Effect.die(new Error(`No program for the workflow ${workflow}; add it to Workflow.layer`))
       }
       const id = (yield* NewId)(yield* Clock.currentTimeMillis)
-      yield* store.start({ tenantId: actor.tenantId, workflow, key, id, actor, input, delayMillis })
+      yield* store.start({ tenantId: actor.tenantId, workflow, key, id, actor, input, delayMillis, fork })
     }),
     signal: ({ tenantId }, { id, key, payload, signal, workflow }) => {
       const run = { tenantId, workflow, key }
@@ -257,6 +275,13 @@ export const make = Effect.fnUntraced(function* (
     resume: store.resume
   }
 })
+
+/** What is to be sent where a run is paused. Each claim may pause it once. */
+const followUps = ({ claim, id, input }: ClaimedRun, implementation: Implementation, problem: string) =>
+  PausedRun.deliveries(implementation, { key: claim.key, input }, problem).map((delivery, index) => ({
+    id: `${id}/paused/${claim.token}/${index}`,
+    delivery
+  }))
 
 const wordsFor = (failure: unknown): string =>
   typeof failure === "object" && failure !== null && "_tag" in failure

@@ -38,6 +38,36 @@ export const Operation = Schema.Struct({
 export interface Operation extends Schema.Struct.Type<typeof Operation.fields> {}
 
 /**
+ * Says that a run begins with operations of another one of its workflow instead of doing them: the first so many in the
+ * order in which they were handed to its program, or, without a number, as many as the workflow's program can go on from.
+ * A fork of itself is a run whose runtime has lost it.
+ */
+export const Fork = Schema.Struct({ key: Schema.String, operations: Schema.optionalKey(Schema.Int) })
+export interface Fork extends Schema.Struct.Type<typeof Fork.fields> {}
+
+/** How many of the operations of a run a new one can begin with; `lost` where it is that run itself. */
+export interface Forkable {
+  (operations: ReadonlyArray<Operation>, lost: boolean): number
+}
+
+/**
+ * The operations that a run begins with. Names that hold the other run's key (those of its questions, say) hold the new
+ * one's; that a run was cancelled is no part of it.
+ */
+export const forked = (
+  operations: ReadonlyArray<Operation>,
+  fork: Fork,
+  key: string,
+  forkable: Forkable | undefined
+): ReadonlyArray<Operation> => {
+  const all = operations.filter(({ kind }) => kind !== "cancel")
+  const most = forkable?.(all, fork.key === key) ?? all.length
+  return all
+    .slice(0, Math.max(0, Math.min(most, fork.operations ?? most)))
+    .map((each) => ({ ...each, name: each.name.replaceAll(fork.key, key) }))
+}
+
+/**
  * Where a run stands: `waiting` for a time, a signal or a worker; `paused` until an operator resumes it, because of
  * `problem`; the last three are for good.
  */
@@ -61,11 +91,15 @@ export class RunJournal extends Context.Service<
   {
     /** `undefined` where there is no such run, as far as is known. */
     readonly standing: (run: RunKey) => Effect.Effect<Standing | undefined, Unavailable>
-    /** The operations that have ended, in the order in which they were begun. */
+    /** The operations that have ended, in the order in which they were handed to the program. */
     readonly operations: (run: RunKey) => Effect.Effect<ReadonlyArray<Operation>, Unavailable>
-    /** Notes operations and the standing of a run that another journal holds. What is there already stays. */
+    /**
+     * Notes operations and the standing of a run that another journal holds; `offset` is how many were handed out before
+     * these. What is there already stays.
+     */
     readonly record: (
       run: RunKey,
+      offset: number,
       operations: ReadonlyArray<Operation>,
       standing: Standing
     ) => Effect.Effect<void, Unavailable>

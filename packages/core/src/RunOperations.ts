@@ -59,7 +59,16 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
       )) as Durable["Service"]["call"],
     start: (workflow, to, input, options) =>
       Effect.suspend(() =>
-        deliver(Decision.deliveryOf({ _tag: "StartWorkflow", workflow, key: to, input, delay: options?.delay }))
+        deliver(
+          Decision.deliveryOf({
+            _tag: "StartWorkflow",
+            workflow,
+            key: to,
+            input,
+            delay: options?.delay,
+            fork: undefined
+          })
+        )
       ),
     notify: (workflow, to, signal, payload, id) =>
       Effect.suspend(() =>

@@ -45,7 +45,15 @@ export const check = (implementation: Implementation, recording: Recording): Eff
     const same: Replayed = { _tag: "Same", operations: operations.length }
     const attempt = RunAttempt.run({
       implementation,
-      run: { claim: { tenantId: actor.tenantId, workflow, key, token: 0 }, id, actor, input, beganAt, failures: 0 },
+      run: {
+        claim: { tenantId: actor.tenantId, workflow, key, token: 0 },
+        id,
+        actor,
+        input,
+        beganAt,
+        failures: 0,
+        fork: undefined
+      },
       operations,
       mail: { count: 0, signals: [], cancelled: false },
       mailed: Latch.makeUnsafe(false),

@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import type { Actor } from "./Actor.ts"
 import type { Unavailable } from "./Failure.ts"
 import type { Delivery } from "./Invocation.ts"
-import type { Operation, RunKey } from "./RunJournal.ts"
+import type { Fork, Operation, RunKey } from "./RunJournal.ts"
 
 /** A run to start. */
 export interface NewRun extends RunKey {
@@ -22,6 +22,7 @@ export interface NewRun extends RunKey {
   readonly actor: Actor
   readonly input: Schema.Json
   readonly delayMillis: number
+  readonly fork: Fork | undefined
 }
 
 /** The right to write for a run. */
@@ -39,6 +40,8 @@ export interface ClaimedRun {
   readonly beganAt: number
   /** How often it has failed with a defect since it last got anywhere. */
   readonly failures: number
+  /** What it begins with, while its journal is empty. */
+  readonly fork: Fork | undefined
 }
 
 /** A signal that came for a run. */

@@ -173,9 +173,9 @@ export const make = (
           kept.token++
           kept.dueAt = now + leaseMillis
           kept.beganAt ??= now
-          const { actor, id, input, key, tenantId, workflow } = kept.run
+          const { actor, fork, id, input, key, tenantId, workflow } = kept.run
           const claim = { tenantId, workflow, key, token: kept.token }
-          return { claim, id, actor, input, beganAt: kept.beganAt, failures: kept.failures }
+          return { claim, id, actor, input, beganAt: kept.beganAt, failures: kept.failures, fork }
         })
         const later = Math.min(...mine.map(({ dueAt }) => dueAt).filter((dueAt) => dueAt > now))
         return { runs: claimed, nextMillis: later < Infinity ? later - now : undefined }
@@ -211,13 +211,15 @@ export const make = (
       }),
     operations: (run) =>
       Effect.sync(() => {
-        const found = runs.get(textOf(run))?.operations ?? recorded.get(textOf(run))?.operations.values() ?? []
-        return [...found].toSorted((a, b) => a.index - b.index)
+        const mirrored = [...(recorded.get(textOf(run))?.operations ?? [])]
+        return runs.get(textOf(run))?.operations ?? mirrored.toSorted(([a], [b]) => a - b).map(([, each]) => each)
       }),
-    record: (run, operations, standing) =>
+    record: (run, offset, operations, standing) =>
       Effect.sync(() => {
         const found = recorded.get(textOf(run)) ?? { operations: new Map<number, Operation>(), standing }
-        for (const each of operations) if (!found.operations.has(each.index)) found.operations.set(each.index, each)
+        for (const [index, each] of operations.entries()) {
+          if (!found.operations.has(offset + index)) found.operations.set(offset + index, each)
+        }
         recorded.set(textOf(run), Object.assign(found, { standing }))
       })
   }

@@ -128,7 +128,7 @@ export const layerWith = (
         Effect.map(runObject(id, invocation), ({ result }) => result)
       // In one process no claim is ever lost, and nothing comes that the engine is not told of.
       const engine = yield* RunEngine.make(
-        { store, workflows, perform },
+        { store, journal, workflows, perform },
         { lease: Duration.infinity, poll: Duration.infinity, concurrency: 10_000, ...options }
       )
 

@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import type { StepOptions } from "./Durable.ts"
 import * as ErrorBoundary from "./ErrorBoundary.ts"
 import * as Failure from "./Failure.ts"
+import * as Storable from "./Storable.ts"
 
 /** What came of a step's body. */
 export type Ending =
@@ -43,7 +44,7 @@ export const encoded = <A, E, R>(
       return Failure.classes.some((each) => error instanceof each)
         ? Effect.succeed({ framework: ErrorBoundary.encode(error, []) })
         : Effect.die(
-            new Error(`Step "${name}" failed with ${String(error)}; give it a \`failure\` schema to keep that`)
+            new Error(`Step "${name}" failed with ${Storable.textOf(error)}; give it a \`failure\` schema to keep that`)
           )
     }
   })

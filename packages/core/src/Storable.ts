@@ -20,6 +20,21 @@ export const faultOf = (text: string): string | undefined => {
   return text.isWellFormed() ? undefined : "must not contain half of a surrogate pair"
 }
 
+/** A text that any store can keep, of at most so many UTF-16 code units. */
+export const clean = (text: string, most: number): string => {
+  const short = text.length <= most ? text : `${text.slice(0, most - 1)}…`
+  return short.replaceAll("\u0000", "\ufffd").toWellFormed()
+}
+
+/** A value in words, whatever it is: some values have none, and throw where they are asked. */
+export const textOf = (value: unknown): string => {
+  try {
+    return String(value)
+  } catch {
+    return "something that cannot be put into words"
+  }
+}
+
 /** Every fault in a value: its depth, its keys, its text. */
 export const faultsIn = (value: Schema.Json | undefined): ReadonlyArray<Issue> => {
   const issues: Array<Issue> = []

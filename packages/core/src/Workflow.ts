@@ -13,6 +13,8 @@ import * as Tracer from "effect/Tracer"
 import type { Durable } from "./Durable.ts"
 import type { Fields } from "./Field.ts"
 import { NewId } from "./NewId.ts"
+import type { Outcome } from "./Outcome.ts"
+import type { Forkable } from "./RunJournal.ts"
 
 /** The declaration of a workflow: its name, its input and the signals that a run of it understands. */
 export interface Workflow<out Input, out Signals> {
@@ -47,10 +49,28 @@ export const make = <const F extends Fields, const S extends { readonly [name: s
   signals: (options.signals ?? {}) as never
 })
 
+/** A run that was paused because of a bug. */
+export interface Paused<out Input> {
+  readonly key: string
+  readonly input: Input
+  /** What an operator is told. */
+  readonly problem: string
+}
+
+/** What else can be said of a workflow's program. */
+export interface ImplementOptions<W extends Any> {
+  readonly forkable?: Forkable
+  /** What is to be sent where a bug pauses a run, on its actor's behalf. Only the sends and signals count. */
+  readonly whenPaused?: (run: Paused<InputOf<W>>) => Outcome<unknown>
+}
+
 /** The program of a workflow, its own requirements met. */
 export interface Implementation {
   readonly workflow: Any
   readonly run: (input: unknown) => Effect.Effect<void, unknown, Durable>
+  /** How many operations of an earlier run another one can begin with. Default: all. */
+  readonly forkable: Forkable | undefined
+  readonly whenPaused: ((run: Paused<unknown>) => Outcome<unknown>) | undefined
 }
 
 /** The programs of an application's workflows, by name; the runtime runs them. */
@@ -64,11 +84,14 @@ const ofRun = Context.omit(Clock.Clock, NewId, Random.Random, Scheduler.Schedule
 /** Says what a workflow does: an Effect program over `Durable` and whatever services `layer` is given. */
 export const implement = <W extends Any, E, R>(
   workflow: W,
-  run: (input: InputOf<W>) => Effect.Effect<void, E, R>
+  run: (input: InputOf<W>) => Effect.Effect<void, E, R>,
+  { forkable, whenPaused }: ImplementOptions<W> = {}
 ): Effect.Effect<Implementation, never, Exclude<R, Durable>> =>
   Effect.contextWith((context: Context.Context<Exclude<R, Durable>>) =>
     Effect.succeed<Implementation>({
       workflow,
+      forkable,
+      whenPaused: whenPaused as Implementation["whenPaused"],
       run: (input) =>
         Effect.provideContext(run(input as InputOf<W>), ofRun(context) as typeof context) as Effect.Effect<
           void,

@@ -177,6 +177,7 @@ create table "tenon"."runs" (
   "mail" bigint not null default '0'::bigint,
   "cancelled" boolean not null default false,
   "mirrored" boolean not null default false,
+  "fork" text collate "C",
   "created_at" timestamp with time zone not null default now(),
   constraint "runs__pkey" primary key ("tenant_id", "workflow", "key"),
   constraint "runs__status__check" check ("status" = any (array['waiting'::text, 'running'::text, 'paused'::text, 'done'::text, 'failed'::text, 'cancelled'::text]))
@@ -453,6 +454,26 @@ create table "tenon"."dead_letters" (
 create index "dead_letters__queue__id__idx" on "tenon"."dead_letters" ("queue", "id");
 grant select, insert, delete on "tenon"."dead_letters" to "tenon_relay";
 
+-- New table agent_memory
+create table "public"."agent_memory" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "agent" text collate "C" not null,
+  "name" text collate "C" not null,
+  "value" jsonb not null,
+  "run" text collate "C" not null,
+  "created_at" timestamp with time zone not null,
+  "updated_at" timestamp with time zone not null,
+  constraint "agent_memory__pkey" primary key ("tenant_id", "id")
+);
+create unique index "agent_memory__agent__name__key" on "public"."agent_memory" ("tenant_id", "agent", "name");
+alter table "public"."agent_memory" enable row level security;
+alter table "public"."agent_memory" force row level security;
+create policy "tenant_isolation" on "public"."agent_memory" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."agent_memory" to "tenon_app";
+
 -- New table channels
 create table "public"."channels" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
@@ -518,7 +539,7 @@ grant select, insert, update, delete on "public"."model_budgets" to "tenon_app";
 create table "public"."model_usage" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
   "id" text collate "C" not null,
-  "run_id" text collate "C" not null,
+  "run" text collate "C" not null,
   "status" text collate "C" not null default 'OPEN'::text,
   "model" text collate "C" not null default ''::text,
   "input_tokens" bigint not null default '0'::bigint,
@@ -531,7 +552,7 @@ create table "public"."model_usage" (
   constraint "model_usage__pkey" primary key ("tenant_id", "id"),
   constraint "model_usage__status__check" check ("status" = any (array['OPEN'::text, 'DONE'::text, 'FAILED'::text, 'LOST'::text]))
 );
-create index "model_usage__run_id__idx" on "public"."model_usage" ("tenant_id", "run_id");
+create index "model_usage__run__idx" on "public"."model_usage" ("tenant_id", "run");
 create index "model_usage__status__idx" on "public"."model_usage" ("tenant_id", "status");
 alter table "public"."model_usage" enable row level security;
 alter table "public"."model_usage" force row level security;
@@ -600,8 +621,9 @@ create table "public"."agent_runs" (
   "agent" text collate "C" not null,
   "input" jsonb,
   "parent" jsonb,
-  "fork" jsonb,
   "status" text collate "C" not null,
+  "turn" bigint not null,
+  "fork" jsonb,
   "message_id" text collate "C",
   "requested_by" text collate "C" not null,
   "problem" text collate "C",
@@ -620,6 +642,34 @@ create policy "tenant_isolation" on "public"."agent_runs" to "tenon_app"
   using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
 grant select, insert, update, delete on "public"."agent_runs" to "tenon_app";
+
+-- New table artifacts
+create table "public"."artifacts" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "thread_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "media_type" text collate "C" not null,
+  "encoding" text collate "C" not null,
+  "content" text collate "C" not null,
+  "size" bigint not null,
+  "sha256" text collate "C" not null,
+  "created_at" timestamp with time zone not null,
+  "updated_at" timestamp with time zone not null,
+  constraint "artifacts__pkey" primary key ("tenant_id", "id"),
+  constraint "artifacts__encoding__check" check ("encoding" = any (array['text'::text, 'base64'::text])),
+  constraint "artifacts__run_id__fk" foreign key ("tenant_id", "run_id") references "public"."agent_runs" ("tenant_id", "id") on delete cascade deferrable initially immediate,
+  constraint "artifacts__thread_id__fk" foreign key ("tenant_id", "thread_id") references "public"."threads" ("tenant_id", "id") on delete cascade deferrable initially immediate
+);
+create unique index "artifacts__run_id__name__key" on "public"."artifacts" ("tenant_id", "run_id", "name");
+create index "artifacts__thread_id__idx" on "public"."artifacts" ("tenant_id", "thread_id");
+alter table "public"."artifacts" enable row level security;
+alter table "public"."artifacts" force row level security;
+create policy "tenant_isolation" on "public"."artifacts" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."artifacts" to "tenon_app";
 
 -- New table channel_bindings
 create table "public"."channel_bindings" (
@@ -745,7 +795,9 @@ grant select, insert, update, delete on "public"."widgets" to "tenon_app";
 
 -- The version of each resource
 insert into "tenon"."_schema_versions" ("resource", "version") values
+  ('AgentMemory', 1),
   ('AgentRun', 1),
+  ('Artifact', 1),
   ('ChannelBinding', 1),
   ('ChannelDelivery', 1),
   ('ChannelSecret', 1),

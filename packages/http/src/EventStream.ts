@@ -49,6 +49,7 @@ export const respond = Effect.fnUntraced(function* (exchange: Exchange, options:
     const tail = cursor === last && last > 0 ? yield* events.read(actor, run, last - 1, 1) : undefined
     if (tail?.events.some(isLast) === true) return Reply.empty(exchange, 204)
   }
+  if (exchange.method === "HEAD") return Reply.empty(exchange, 200, { "content-type": contentType })
   const idle = idleOf(options, actor)
   const told = watch(actor, run, cursor, idle).pipe(
     Stream.map(format),

@@ -5,6 +5,7 @@ import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { Interpreter } from "@tenon/core/Interpreter"
 import { ReadinessChecks } from "@tenon/core/ReadinessChecks"
 import { RunEvents } from "@tenon/core/RunEvents"
+import { RunJournal } from "@tenon/core/RunJournal"
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -67,12 +68,13 @@ export const layer = (
       const auth = yield* Auth
       const checks = yield* ReadinessChecks
       const events = yield* RunEvents
+      const journal = Option.getOrUndefined(yield* Effect.serviceOption(RunJournal))
       const timeoutMillis = options.timeoutMillis ?? 30_000
       const deadlines = yield* Deadlines.make(timeoutMillis)
       const { metrics = true, routes = [] } = options
       const home = HomePage.route({ info: options.info, metrics })
       const find = Routes.make([
-        ...Rest.routes({ interpreter, bodyLimit, events, draining: () => draining }),
+        ...Rest.routes({ interpreter, bodyLimit, events, journal, draining: () => draining }),
         ...Health.routes({ checks, draining: () => draining, metrics }),
         ...Documentation.routes(interpreter.registry, options.info, routes),
         ...(routes.some(({ method, path }) => method === "GET" && path === "/") ? [] : [home]),

@@ -16,6 +16,7 @@ import * as OpenApiExample from "./OpenApiExample.ts"
 import { type JsonSchema, Schemas } from "./OpenApiSchemas.ts"
 import * as Problem from "./Problem.ts"
 import * as RestEndpoint from "./RestEndpoint.ts"
+import { RunOperation } from "./RunOperation.ts"
 import type { Description, Route } from "./Routes.ts"
 
 /** What the document says of the API as a whole. */
@@ -112,6 +113,8 @@ const operation = (endpoint: RestEndpoint.Endpoint, schemas: Schemas, problems: 
 const describe = ({ action, operation, resource }: RestEndpoint.Endpoint): string => {
   if (operation === "watch")
     return `What happens in a run of ${resource.name} while it goes on, and what has happened. A client that was cut off comes back with \`Last-Event-ID\`; after \`truncate\` it forgets the tokens of that step, after \`reset\` everything.`
+  if (operation === "operations")
+    return `What a run of ${resource.name} has done so far, in the order in which it began: steps, sleeps, signals, calls and sends.`
   if (action === undefined)
     return operation === "list"
       ? `A page of ${resource.name} rows. Filter by field: \`?field=value\` or \`?field[operator]=value\`, with the operators ${Query.operators.join(", ")}.`
@@ -151,6 +154,7 @@ const parameters = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Readonly
       ...key,
       { name: "Last-Event-ID", in: "header", description: "The last event that the caller has.", schema: text }
     ]
+  if (endpoint.operation === "operations") return key
   const versioned = Decision.versionField(resource) !== undefined
   if (action === undefined || Decision.isRead(action))
     return [
@@ -247,6 +251,11 @@ const success = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Json => {
       },
       204: { description: "The caller has all there is." }
     }
+  if (operation === "operations") {
+    const items = { type: "array", items: schemas.output(RunOperation) }
+    const schema = { type: "object", required: ["items"], properties: { items } }
+    return { 200: { description: "What it has done.", content: json(schema, schemas) } }
+  }
   if (action === undefined)
     return {
       200: { description: "The row.", headers: etag, content: json(rowOf(resource, schemas), schemas) },

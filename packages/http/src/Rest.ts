@@ -1,5 +1,6 @@
 /** Serves the derived routes: each reads its request, calls the interpreter, and lays out the answer. */
 import type * as Action from "@tenon/core/Action"
+import { CurrentActor } from "@tenon/core/Actor"
 import * as Decision from "@tenon/core/Decision"
 import { type ActionFailure, InvalidInput } from "@tenon/core/Failure"
 import * as Field from "@tenon/core/Field"
@@ -8,6 +9,7 @@ import type { Executed, Request } from "@tenon/core/Invocation"
 import type * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
 import type { RunEvents } from "@tenon/core/RunEvents"
+import type { RunJournal } from "@tenon/core/RunJournal"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
 import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
@@ -24,6 +26,7 @@ import * as QueryString from "./QueryString.ts"
 import * as Reply from "./Reply.ts"
 import * as RequestBody from "./RequestBody.ts"
 import * as RestEndpoint from "./RestEndpoint.ts"
+import * as RunOperation from "./RunOperation.ts"
 import type { Handler, Route } from "./Routes.ts"
 
 /** What the derived routes need. */
@@ -32,6 +35,8 @@ export interface Options {
   /** Bytes of a body, at most. */
   readonly bodyLimit: number
   readonly events: RunEvents["Service"]
+  /** What runs have done; where there is none, nothing is known of it. */
+  readonly journal: RunJournal["Service"] | undefined
   /** Whether the server is about to close. */
   readonly draining: () => boolean
 }
@@ -49,6 +54,7 @@ export const routes = (options: Options): ReadonlyArray<Route> =>
 const handlerOf = (options: Options, endpoint: RestEndpoint.Endpoint): Handler => {
   const { action, operation, resource } = endpoint
   if (operation === "watch") return watch(options, resource)
+  if (operation === "operations") return operations(options, resource)
   if (action === undefined) return operation === "list" ? list(options, resource) : find(options, resource)
   if (action.kind === "stream") return stream(options, resource, action)
   return Decision.isRead(action) ? read(options, resource, action) : write(options, endpoint, action)
@@ -113,6 +119,23 @@ const watch = (options: Options, resource: Resource.Any): Handler => {
     return EventStream.respond(exchange, { run: key.success, over, ...options })
   }
 }
+
+/** What a run has done. What came of each operation is the run's own and is left out. */
+const operations =
+  ({ interpreter, journal }: Options, resource: Resource.Any): Handler =>
+  (exchange) => {
+    const key = keyOf(exchange)
+    if (Result.isFailure(key)) return Effect.fail(key.failure)
+    if (exchange.query !== "") return Effect.fail(noParameters(exchange))
+    return Effect.gen(function* () {
+      // Whoever may read the row may read this.
+      yield* interpreter.find(resource, key.success)
+      const { tenantId } = yield* CurrentActor
+      const workflow = resource.watch?.workflow.name ?? ""
+      const done = yield* journal?.operations({ tenantId, workflow, key: key.success }) ?? Effect.succeed([])
+      return Reply.json(exchange, 200, { items: done.toSorted((a, b) => a.index - b.index).map(RunOperation.of) })
+    })
+  }
 
 const noParameters = (exchange: Exchange) =>
   new InvalidInput({

@@ -14,12 +14,13 @@ import { kebab } from "./Problem.ts"
 /** Where the derived routes begin. */
 export const base = "/api/v1"
 
-/** One derived route. `find` and `list` are the interpreter's own reads, `watch` gives a run's events; `perform` runs the action. */
+/** One derived route. `find` and `list` are the interpreter's own reads, `watch` gives a run's events and `operations` what it
+ * has done; `perform` runs the action. */
 export interface Endpoint {
   readonly method: "GET" | "POST" | "DELETE"
   readonly path: string
   readonly resource: Resource.Any
-  readonly operation: "list" | "find" | "watch" | "perform"
+  readonly operation: "list" | "find" | "watch" | "operations" | "perform"
   /** The action of `perform`. */
   readonly action: Action.Any | undefined
 }
@@ -54,7 +55,10 @@ const ofResource = (resource: Resource.Any): ReadonlyArray<Endpoint> => {
   const watch: ReadonlyArray<Endpoint> =
     resource.watch === undefined
       ? []
-      : [{ method: "GET", path: `${path}/{id}/events`, resource, operation: "watch", action: undefined }]
+      : [
+          { method: "GET", path: `${path}/{id}/events`, resource, operation: "watch", action: undefined },
+          { method: "GET", path: `${path}/{id}/operations`, resource, operation: "operations", action: undefined }
+        ]
   return [list, ...find, ...watch, ...actions]
 }
 

@@ -16,7 +16,7 @@ export interface InFlight {
    * Starts to handle a message. `settle` is called exactly once with how it ended, and is not interrupted. The delay of a
    * `Requeue` has passed by then.
    */
-  readonly start: (delivery: Transport.Delivery, settle: (ending: Ending) => Effect.Effect<void>) => Effect.Effect<void>
+  readonly start: (delivery: Transport.Delivery, settle: (ending: Ending) => Effect.Effect<void>) => void
   /** Waits for those in hand, then interrupts the rest. */
   readonly drain: Effect.Effect<void>
 }
@@ -38,17 +38,14 @@ const endingOf = (exit: Exit.Exit<Transport.Settlement>): Effect.Effect<Ending> 
 }
 
 /** A message that comes again waits for it here, in the subscriber's hand; stopping cuts the wait short. */
-const pause = (ending: Ending): Effect.Effect<Ending> =>
-  ending._tag === "Requeue"
-    ? Effect.sleep(ending.delay).pipe(Effect.interruptible, Effect.exit, Effect.as(ending))
-    : Effect.succeed(ending)
+const pause = (delay: Duration.Input) => Effect.sleep(delay).pipe(Effect.interruptible, Effect.exit)
 
 /** Makes the set of messages in hand of one subscription. */
 export const make = Effect.fnUntraced(function* <R>(
   handler: Transport.Handler<R>,
   options: { readonly drain: Duration.Duration; readonly maxDeliveries: number }
 ): Effect.fn.Return<InFlight, never, R | Scope.Scope> {
-  const context = yield* Effect.context<R>()
+  const runFork = Effect.runForkWith(yield* Effect.context<R>())
   const fibers = yield* FiberSet.make<void>()
   const handle = (delivery: Transport.Delivery): Effect.Effect<Transport.Settlement, never, R> =>
     delivery.attempt > options.maxDeliveries
@@ -59,15 +56,20 @@ export const make = Effect.fnUntraced(function* <R>(
         })
       : handler(delivery)
   return {
-    start: (delivery, settle) =>
-      Effect.uninterruptibleMask((restore) =>
-        restore(handle(delivery)).pipe(
-          Effect.exit,
-          Effect.flatMap(endingOf),
-          Effect.flatMap(pause),
-          Effect.flatMap(settle)
+    start: (delivery, settle) => {
+      const fiber = runFork(
+        Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(Effect.exit(restore(handle(delivery))), (exit) => {
+            // The common ending, without a detour.
+            if (exit._tag === "Success" && exit.value._tag !== "Requeue") return settle(exit.value)
+            return Effect.flatMap(endingOf(exit), (ending) =>
+              ending._tag === "Requeue" ? Effect.andThen(pause(ending.delay), settle(ending)) : settle(ending)
+            )
+          })
         )
-      ).pipe(Effect.provideContext(context), FiberSet.run(fibers), Effect.asVoid),
+      )
+      if (fiber.pollUnsafe() === undefined) FiberSet.addUnsafe(fibers, fiber)
+    },
     drain: FiberSet.awaitEmpty(fibers).pipe(
       Effect.timeoutOrElse({ duration: options.drain, orElse: () => Effect.void }),
       Effect.andThen(FiberSet.clear(fibers)),

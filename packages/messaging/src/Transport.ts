@@ -18,6 +18,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type { Statement, Transactions } from "./Transactions.ts"
 
 /** The broker does not answer, refuses, or did not confirm. What was to be published may or may not have arrived. */
 export class TransportError extends Schema.TaggedError<TransportError>()(
@@ -92,6 +93,19 @@ export interface SubscribeOptions {
 /** Called for each message. A defect hands the message over again after a second; an interruption gives it back. */
 export type Handler<R> = (delivery: Delivery) => Effect.Effect<Settlement, never, R>
 
+/** Queues that live in a database, as a store in the same database may use them: it publishes with what it stores. */
+export interface Joint {
+  /** The store's own, where both are in one database. */
+  readonly transactions: Transactions["Service"]
+  /**
+   * Statements that publish where an earlier statement of the transaction has set a setting of that name to `made`. They
+   * end under another role: nothing may follow them but others like them.
+   */
+  readonly publishing: (message: Outgoing, setting: string) => ReadonlyArray<Statement>
+  /** Wakes subscribers, once the transaction is committed. */
+  readonly published: (message: Outgoing) => Effect.Effect<void>
+}
+
 /** Sends and receives messages. To connect is to build the layer, to disconnect is to close its scope. */
 export class Transport extends Context.Service<
   Transport,
@@ -113,6 +127,8 @@ export class Transport extends Context.Service<
     readonly redrive: (queue: string, selection: Selection) => Effect.Effect<number, TransportError>
     /** Throws dead letters away and says how many. */
     readonly discard: (queue: string, selection: Selection) => Effect.Effect<number, TransportError>
+    /** For stores; only where the queues live in a database. */
+    readonly joint?: Joint
   }
 >()("@tenon/messaging/Transport") {}
 

@@ -128,7 +128,8 @@ export const layer: Layer.Layer<Transport> = Layer.effect(
           const item = queue.take()
           if (item === undefined) return places.release(1)
           const delivery = { ...item.message, attempt: ++item.attempt }
-          return inFlight.start(delivery, (ending) => Effect.ensuring(settle(queue, item)(ending), places.release(1)))
+          inFlight.start(delivery, (ending) => Effect.ensuring(settle(queue, item)(ending), places.release(1)))
+          return Effect.void
         })
         const next = places.take(1).pipe(Effect.andThen(queue.awaitWork), Effect.andThen(Effect.uninterruptible(start)))
         yield* next.pipe(Effect.forever, Effect.forkScoped)

@@ -11,9 +11,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
+import * as Answer from "./Answer.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
-import { type DeadLetter, type Outgoing, selects, Transport, TransportError } from "./Transport.ts"
+import type { TransportError } from "./Transport.ts"
+import { type DeadLetter, type Outgoing, selects, Transport } from "./Transport.ts"
 
 /** Where RabbitMQ is. */
 export interface Options {
@@ -26,15 +28,8 @@ export interface Options {
 /** The broker itself sets a message aside far above any subscriber's limit: for when no subscriber lives to count. */
 const brokersDeliveryLimit = 100
 
-const reasonOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
-const failure = (operation: string) => (cause: unknown) => new TransportError({ operation, reason: reasonOf(cause) })
 const attempt = <A>(operation: string, run: () => Promise<A>) =>
-  Effect.tryPromise({ try: run, catch: failure(operation) }).pipe(
-    Effect.timeoutOrElse({
-      duration: "10 seconds",
-      orElse: () => Effect.fail(new TransportError({ operation, reason: "RabbitMQ did not answer in time" }))
-    })
-  )
+  Answer.of({ broker: "RabbitMQ", operation, millis: 10_000 }, run)
 /** For a few seconds, long enough for a connection to come back. */
 const briefly = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
 
@@ -61,7 +56,7 @@ const declare = async (channel: Channel, queue: string) => {
 class Link {
   readonly model: ChannelModel
   private readonly channel: ConfirmChannel
-  private readonly declared = new Map<string, Promise<void>>()
+  private readonly declared = new Set<string>()
   private readonly returned = new Set<string>()
   private sent = 0
   closed = false
@@ -90,26 +85,36 @@ class Link {
   }
 
   // Not named after what AMQP calls it: `declare` is a modifier in TypeScript, and erasing types trips over it.
-  private ensure(queue: string): Promise<void> {
-    const known = this.declared.get(queue) ?? declare(this.channel, queue)
-    this.declared.set(queue, known)
-    return known
+  private async ensure(queue: string): Promise<void> {
+    await declare(this.channel, queue.endsWith(".dead") ? queue.slice(0, -5) : queue)
+    this.declared.add(queue)
   }
 
-  async publish(queue: string, { id, body }: Outgoing, headers: Record<string, unknown> = {}): Promise<void> {
-    if (queue.endsWith(".dead")) await this.ensure(queue.slice(0, -5))
-    else await this.ensure(queue)
-    const ticket = String(++this.sent)
-    await new Promise<void>((resolve, reject) => {
-      const options = { persistent: true, mandatory: true, messageId: id, correlationId: ticket, headers }
-      this.channel.sendToQueue(queue, Buffer.from(body), options, (error: unknown) =>
-        error === null || error === undefined ? resolve() : reject(error)
-      )
+  /** Succeeds once the broker has confirmed the message. */
+  publish(queue: string, message: Outgoing, headers: Record<string, unknown>): Effect.Effect<void, TransportError> {
+    const options = { broker: "RabbitMQ", operation: "publish", millis: 10_000 }
+    return Answer.asked(options, (answered) => {
+      if (this.declared.has(queue)) return this.send(queue, message, headers, answered)
+      this.ensure(queue)
+        .then(() => this.send(queue, message, headers, answered))
+        .catch(answered.fail)
     })
-    if (this.returned.delete(ticket)) {
+  }
+
+  private send(
+    queue: string,
+    { id, body }: Outgoing,
+    headers: Record<string, unknown>,
+    answered: Answer.Answered<void>
+  ): void {
+    const ticket = String(++this.sent)
+    const options = { persistent: true, mandatory: true, messageId: id, correlationId: ticket, headers }
+    this.channel.sendToQueue(queue, Answer.bytes(body), options, (error: unknown) => {
+      if (error !== null && error !== undefined) return answered.fail(error)
+      if (!this.returned.delete(ticket)) return answered.succeed()
       this.declared.delete(queue)
-      throw new Error(`the queue ${queue} is gone`)
-    }
+      answered.fail(new Error(`the queue ${queue} is gone`))
+    })
   }
 }
 
@@ -147,11 +152,12 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
     Effect.gen(function* () {
       const named = namedIn(options.prefix ?? "")
       let current: Promise<Link> | undefined
+      let open: Link | undefined
       const connect = attempt("connect to RabbitMQ", async () => {
         const link = await current?.catch(() => undefined)
         if (link !== undefined && !link.closed) return link
         current = Link.open(options.url)
-        return await current
+        return (open = await current)
       })
       yield* Effect.acquireRelease(connect, () =>
         Effect.promise(async () => {
@@ -159,10 +165,16 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           if (link !== undefined && !link.closed) await link.model.close().catch(() => {})
         })
       )
-      const send = (queue: string, message: Outgoing, headers?: Record<string, unknown>) =>
+      const resend = (queue: string, message: Outgoing, headers: Record<string, unknown>) =>
         connect.pipe(
-          Effect.flatMap((link) => attempt("publish", () => link.publish(queue, message, headers))),
+          Effect.flatMap((link) => link.publish(queue, message, headers)),
+          Effect.delay("250 millis"),
           Effect.retry(briefly)
+        )
+      const send = (queue: string, message: Outgoing, headers: Record<string, unknown> = {}) =>
+        Effect.suspend(() => (open === undefined || open.closed ? connect : Effect.succeed(open))).pipe(
+          Effect.flatMap((link) => link.publish(queue, message, headers)),
+          Effect.catch(() => resend(queue, message, headers))
         )
 
       const setAside = Effect.fnUntraced(function* (queue: string, message: Message, reason: string, detail: string) {
@@ -185,15 +197,15 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         let listening: { readonly channel: Channel; readonly tag: string } | undefined
 
         /** A channel that has closed in the meantime cannot settle; the broker gives the message to someone again. */
-        const settle = (channel: Channel, message: ConsumeMessage) => (ending: InFlight.Ending) =>
-          (ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void).pipe(
+        const settle = (channel: Channel, message: ConsumeMessage) => (ending: InFlight.Ending) => {
+          if (ending._tag === "Ack") return Effect.sync(() => tryTo(() => channel.ack(message)))
+          return (
+            ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void
+          ).pipe(
             Effect.andThen(
               Effect.try({
-                try: () =>
-                  ending._tag === "Ack" || ending._tag === "DeadLetter"
-                    ? channel.ack(message)
-                    : channel.nack(message, false, true),
-                catch: failure("settle")
+                try: () => (ending._tag === "DeadLetter" ? channel.ack(message) : channel.nack(message, false, true)),
+                catch: (cause) => Answer.failure("settle", cause)
               })
             ),
             Effect.catch((error) =>
@@ -202,8 +214,8 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
               )
             )
           )
+        }
 
-        const runFork = Effect.runForkWith(yield* Effect.context<never>())
         const listen = Effect.gen(function* () {
           const link = yield* connect
           const ended = yield* attempt("subscribe", async () => {
@@ -219,9 +231,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
               if (message === null) return tryTo(() => void channel.close().catch(() => {}))
               const count = Number(message.properties.headers?.["x-delivery-count"] ?? 0)
               const id = text(message.properties.messageId)
-              runFork(
-                inFlight.start({ queue, id, body: message.content, attempt: count + 1 }, settle(channel, message))
-              )
+              inFlight.start({ queue, id, body: message.content, attempt: count + 1 }, settle(channel, message))
             })
             listening = { channel, tag: consumerTag }
             // Wrapped, since an async function would wait for a promise it returns.

@@ -8,9 +8,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { createClient, RESP_TYPES } from "redis"
+import * as Answer from "./Answer.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
-import { type DeadLetter, selects, Transport, TransportError } from "./Transport.ts"
+import { type DeadLetter, selects, Transport, type TransportError } from "./Transport.ts"
 
 /** Where Redis is and how it is used. */
 export interface Options {
@@ -23,6 +24,9 @@ export interface Options {
 }
 
 const group = "workers"
+const broker = "Redis"
+/** How long an answer is waited for; longer than `block`. */
+const answerMillis = 5_000
 /** How long one read waits for a message, in milliseconds. */
 const block = 2_000
 
@@ -65,31 +69,18 @@ const open = (url: string) => {
 
 type Client = ReturnType<typeof open>
 
-const reasonOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
-
 const acquire = (url: string) =>
   Effect.acquireRelease(
-    Effect.tryPromise({
-      try: async () => {
-        const client = open(url)
-        await client.connect()
-        return client
-      },
-      catch: (cause) => new TransportError({ operation: "connect to Redis", reason: reasonOf(cause) })
-    }).pipe(Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => noAnswer("connect to Redis") })),
+    Answer.of({ broker, operation: "connect to Redis", millis: answerMillis }, async () => {
+      const client = open(url)
+      await client.connect()
+      return client
+    }),
     (client) => Effect.sync(() => client.destroy())
   )
 
-const noAnswer = (operation: string) =>
-  Effect.fail(new TransportError({ operation, reason: "Redis did not answer in time" }))
-
-const send = <T>(client: Client, command: ReadonlyArray<string | Buffer>): Effect.Effect<T, TransportError> => {
-  const operation = String(command[0])
-  return Effect.tryPromise({
-    try: () => client.sendCommand<T>(command),
-    catch: (cause) => new TransportError({ operation, reason: reasonOf(cause) })
-  }).pipe(Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => noAnswer(operation) }))
-}
+const send = <T>(client: Client, command: ReadonlyArray<string | Buffer>): Effect.Effect<T, TransportError> =>
+  Answer.of({ broker, operation: String(command[0]), millis: answerMillis }, () => client.sendCommand<T>(command))
 
 const letterOf =
   (queue: string) =>
@@ -164,9 +155,9 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           const id = bytes.toString()
           const attempt = Number(fields[5]?.toString() ?? 0) + deliveries
           const delivery = { queue, id: fields[1]?.toString() ?? "", body: fields[3] ?? Buffer.alloc(0), attempt }
-          if (inHand.has(id)) return Effect.void
+          if (inHand.has(id)) return
           inHand.add(id)
-          return inFlight.start(delivery, (ending) =>
+          inFlight.start(delivery, (ending) =>
             settle(id, attempt, ending).pipe(
               Effect.catch((error) => Effect.logWarning("A message was not settled and comes again", error.message)),
               Effect.ensuring(
@@ -195,7 +186,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
             key,
             ">"
           ])
-          for (const entry of answer?.[0]?.[1] ?? []) yield* start(entry, 1)
+          for (const entry of answer?.[0]?.[1] ?? []) start(entry, 1)
         })
         // After FLUSHALL or a fail-over to an empty replica there is no group.
         const recover = (error: TransportError) =>
@@ -222,7 +213,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           for (const [id, , , deliveries] of pending) {
             if (inHand.has(id.toString())) continue
             const claimed = yield* send<ReadonlyArray<Entry>>(client, ["XCLAIM", key, group, consumer, idle, id])
-            for (const entry of claimed) yield* start(entry, deliveries + 1)
+            for (const entry of claimed) start(entry, deliveries + 1)
           }
         }).pipe(Effect.ignore)
 
@@ -270,7 +261,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
 
       return Transport.of({
         publish: ({ queue, id, body }) =>
-          send(client, ["XADD", keyOf(queue), "*", "id", id, "body", Buffer.from(body), "attempt", "0"]).pipe(
+          send(client, ["XADD", keyOf(queue), "*", "id", id, "body", Answer.bytes(body), "attempt", "0"]).pipe(
             Effect.asVoid
           ),
         subscribe,

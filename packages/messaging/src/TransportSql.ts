@@ -15,6 +15,7 @@ import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
 import { type Row, type Statement, Transactions } from "./Transactions.ts"
 import { type DeadLetter, type Delivery, type Selection, Transport, TransportError } from "./Transport.ts"
+import * as Together from "./Together.ts"
 import * as Wakeups from "./TransportSqlWakeups.ts"
 
 /**
@@ -53,11 +54,19 @@ const take = `with next as (
   from next where m.id = next.id
   returning m.id::text, m.token::text, m.message_id, m.body, m.deliveries::int`
 
-const extend = `update tenon.queue_messages as m set ready_at = ${now} + make_interval(secs => $3)
-  from unnest($1::bigint[], $2::bigint[]) as h (id, token) where m.id = h.id and m.token = h.token`
+const publishIfMade = `insert into tenon.queue_messages (queue, message_id, body, ready_at)
+  select $1, $2, $3::bytea, ${now} where current_setting($4, true) = 'made'`
+
+/** By their ids, so that an index finds them however long the queue is. */
+const those = `m.id = any($1::bigint[])
+  and exists (select from unnest($1::bigint[], $2::bigint[]) as h (id, token) where h.id = m.id and h.token = m.token)`
+/** What is locked is being finished or taken: waiting for it could only lead to a deadlock. */
+const extend = `with held as (select m.id from tenon.queue_messages as m where ${those} for update of m skip locked)
+  update tenon.queue_messages as m set ready_at = ${now} + make_interval(secs => $3)
+  where m.id = any($1::bigint[]) and m.id in (select id from held)`
 
 const mine = "id = $1::bigint and token = $2::bigint"
-const finish = `delete from tenon.queue_messages where ${mine}`
+const finish = `delete from tenon.queue_messages as m where ${those}`
 const putBack = `update tenon.queue_messages set ready_at = ${now}, deliveries = deliveries - $3::bigint where ${mine}`
 const setAside = `with gone as (delete from tenon.queue_messages where ${mine} returning queue, message_id, body)
   insert into tenon.dead_letters (queue, message_id, body, reason, detail, fingerprint)
@@ -117,6 +126,13 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
           Effect.map(([rows = []]) => rows),
           Effect.mapError(({ message }) => new TransportError({ operation, reason: message }))
         )
+      const acknowledge = yield* Together.make({
+        write: (held: ReadonlyArray<readonly [id: string, token: string]>) =>
+          sendLightly("acknowledge", {
+            sql: finish,
+            params: [held.map(([id]) => id), held.map(([, token]) => token)]
+          })
+      })
       const wakeups = yield* Wakeups.make(yield* Listener, (statement) => Effect.ignore(send("notify", statement)))
 
       const subscribe: Transport["Service"]["subscribe"] = Effect.fnUntraced(function* (queue, handler, given) {
@@ -124,13 +140,15 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
         const inFlight = yield* InFlight.make(handler, settings)
         /** The tokens of the messages in hand, by id. */
         const inHand = new Map<string, string>()
+        /** Whether the last look left something that there was no place for. What comes later wakes. */
+        let mayHaveMore = true
         const alarm = yield* wakeups.subscribe(queue)
         // Only a failure to listen in the first place is an error: this is the first look.
         yield* send("subscribe", { sql: letters, params: [queue, 0] })
 
         const settle = Effect.fnUntraced(function* (id: string, token: string, ending: InFlight.Ending) {
           const mine = [id, token]
-          if (ending._tag === "Ack") return yield* sendLightly("acknowledge", { sql: finish, params: mine })
+          if (ending._tag === "Ack") return yield* acknowledge([id, token])
           if (ending._tag === "Requeue") return yield* send("put back", { sql: putBack, params: [...mine, 0] })
           if (ending._tag === "GiveBack") return yield* send("give back", { sql: putBack, params: [...mine, 1] })
           const [reason, detail] = [storable(ending.reason), storable(ending.detail)]
@@ -147,7 +165,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
             attempt: Number(row["deliveries"])
           }
           inHand.set(id, token)
-          return inFlight.start(delivery, (ending) =>
+          inFlight.start(delivery, (ending) =>
             settle(id, token, ending).pipe(
               Effect.andThen(ending._tag === "Ack" ? Effect.void : wakeups.wake(queue)),
               Effect.catch((error) => Effect.logWarning("A message was not settled and comes again", error.message)),
@@ -155,7 +173,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
                 Effect.sync(() => {
                   // After a lease that was lost, the message may be in hand a second time.
                   if (inHand.get(id) === token) inHand.delete(id)
-                  alarm.ring()
+                  if (mayHaveMore) alarm.ring()
                 })
               )
             )
@@ -165,9 +183,11 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
         /** Takes as many as there are places for; true where there may be more. */
         const look = Effect.gen(function* () {
           const places = settings.prefetch - inHand.size
+          mayHaveMore = true
           if (places <= 0) return false
           const rows = yield* sendLightly("take", { sql: take, params: [queue, places, visibility / 1_000] })
-          for (const row of rows) yield* start(row)
+          mayHaveMore = rows.length === places
+          for (const row of rows) start(row)
           return rows.length === places && inHand.size < settings.prefetch
         })
 
@@ -203,7 +223,15 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
         deadLetters: (queue, limit = 100) =>
           Effect.map(send("read dead letters", { sql: letters, params: [queue, limit] }), (rows) => rows.map(letterOf)),
         redrive: (queue, selection) => Effect.tap(redrive(queue, selection), () => wakeups.wake(queue)),
-        discard: change("discard", throwAway)
+        discard: change("discard", throwAway),
+        joint: {
+          transactions: sql,
+          publishing: ({ body, id, queue }, setting) => [
+            { sql: "select set_config('role', $1, true)", params: [options.relayRole] },
+            { sql: publishIfMade, params: [queue, storable(id), body, setting] }
+          ],
+          published: ({ queue }) => wakeups.wake(queue)
+        }
       })
     })
   )

@@ -5,6 +5,7 @@
 import * as NodeTimers from "node:timers/promises"
 import * as restate from "@restatedev/restate-sdk"
 import { isCrash } from "@tenon/core/Checkpoint"
+import * as RunBody from "@tenon/core/RunBody"
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -34,19 +35,17 @@ export const settle = async <A, E, R>(
   for (let attempt = 1; ; attempt++) {
     const exit = await run(effect, { signal })
     if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
-    const problem = Cause.squash(exit.cause)
-    if (Cause.hasDies(exit.cause)) {
+    const failure = Cause.findErrorOption(exit.cause)
+    if (!Cause.hasDies(exit.cause) && Option.isSome(failure)) return Result.fail(failure.value)
+    // One that interrupted itself has a bug: it would do so again.
+    if (Cause.hasDies(exit.cause) || !signal.aborted) {
+      const problem = RunBody.defectOf(exit)
       if (isCrash(problem)) throw problem
       // `PauseError.from` of SDK 1.17.2 makes a RetryableError.
-      if (attempt === defectAttempts) throw new restate.PauseError(messageOf(problem), { cause: problem })
+      if (attempt === defectAttempts) throw new restate.PauseError(RunBody.wordsOf(problem), { cause: problem })
       await NodeTimers.setTimeout(50 * 2 ** attempt)
       continue
     }
-    const failure = Cause.findErrorOption(exit.cause)
-    if (Option.isSome(failure)) return Result.fail(failure.value)
     throw new Error("The step was interrupted")
   }
 }
-
-const messageOf = (problem: unknown) =>
-  problem instanceof Error ? `${problem.name}: ${problem.message}` : String(problem)

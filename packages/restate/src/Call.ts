@@ -49,7 +49,8 @@ export const ofDelivery = (actor: Actor, delivery: Delivery, claims: Pick<Claims
       at: claims.at + delayMillis,
       actor,
       origin: "internal",
-      ...(delivery._tag === "Signal" && delivery.id !== undefined ? { signal: delivery.id } : {})
+      ...(delivery._tag === "Signal" && delivery.id !== undefined ? { signal: delivery.id } : {}),
+      ...(delivery._tag === "StartWorkflow" && delivery.fork !== undefined ? { fork: delivery.fork } : {})
     }
   }
 }

@@ -1,9 +1,12 @@
 /** `Durable` over a Restate workflow: what a run of a program can do that survives a crash. */
-import type * as restate from "@restatedev/restate-sdk"
+import * as restate from "@restatedev/restate-sdk"
+import type * as Action from "@tenon/core/Action"
 import { Durable, type StepOptions } from "@tenon/core/Durable"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
+import type { ActionFailure } from "@tenon/core/Failure"
 import { NewId } from "@tenon/core/NewId"
-import { type Kind, signalName } from "@tenon/core/RunJournal"
+import * as RunBody from "@tenon/core/RunBody"
+import { type Kind, type Operation, signalName } from "@tenon/core/RunJournal"
 import { newId, random, RunClock } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
 import * as StepResult from "@tenon/core/StepResult"
@@ -37,22 +40,27 @@ export interface Run {
   readonly key: string
   readonly input: unknown
   readonly mirror: RunMirror
+  /** Called before a step with a bug pauses the run: Restate tells the run's handler nothing of that. */
+  readonly pausing: (problem: unknown) => Promise<void>
+  /** What the run begins with instead of doing it, in the order in which it was handed out. */
+  readonly forked: ReadonlyArray<Operation>
 }
 
 /** One attempt of a run: the program from its start, over what the journal already holds. */
 export const attempt = (
   setting: Handler.Setting,
   implementation: Implementation,
-  { ctx, input, key, mirror, verified }: Run
+  { ctx, forked, input, key, mirror, pausing, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
-  const driver = new RunDriver<void, unknown>()
+  const driver = new RunDriver<void, unknown>(forked)
   const clock = new RunClock(claims.at, (until, millis) =>
     told(
       "sleep",
       "",
       () => driver.await(() => ctx.sleep(millis)),
-      () => ({ at: until, outcome: null })
+      () => ({ at: until, outcome: null }),
+      () => undefined
     )
   )
   const draw = () => ctx.rand.random()
@@ -62,16 +70,18 @@ export const attempt = (
   let performed: Array<string> = []
   let sends = 0
 
-  /** Tells of an operation that comes to a result. */
+  /** Does an operation, or takes it over, and tells of what came of it. */
   const told = <A, E>(
     kind: Kind,
     name: string,
     operation: () => Effect.Effect<A, E>,
-    ending: (value: A) => { readonly at: number; readonly outcome: Schema.Json }
+    ending: (value: A) => { readonly at: number; readonly outcome: Schema.Json },
+    restore: (operation: Operation) => A
   ): Effect.Effect<A, E> =>
     Effect.suspend(() => {
       const begun = mirror.begin(kind, name, clock.currentTimeMillisUnsafe())
-      return Effect.tap(operation(), (value) =>
+      const done = driver.isForked(begun) ? Effect.map(driver.forked(begun.index), restore) : operation()
+      return Effect.tap(done, (value) =>
         Effect.sync(() => {
           const { at, outcome } = ending(value)
           mirror.end(begun, at, outcome)
@@ -79,6 +89,10 @@ export const attempt = (
       )
     })
   const now = (outcome: Schema.Json) => ({ at: clock.currentTimeMillisUnsafe(), outcome })
+  const restored = ({ endedAt, outcome }: Operation) => {
+    clock.advance(endedAt)
+    return outcome
+  }
 
   const perform = async <A, E, R>(
     name: string,
@@ -104,9 +118,10 @@ export const attempt = (
       outside(context, tracer),
       watched,
       AbortSignal.any([ended, interrupted])
-    ).catch((error: unknown) => {
-      if (!interrupted.aborted) throw error
-      return undefined
+    ).catch(async (error: unknown) => {
+      if (interrupted.aborted) return undefined
+      if (error instanceof restate.PauseError) await pausing(error)
+      throw error
     })
     if (settled === undefined) return { at: Date.now(), interrupted: true }
     if (Result.isFailure(settled)) throw new Error(settled.failure.message)
@@ -132,7 +147,13 @@ export const attempt = (
               driver.await(() =>
                 ctx.run(name, () => perform(name, effect, options, context, interruption.signal), Attempt.retry)
               )
-            return told("step", name, run, ({ at, ...outcome }) => ({ at, outcome: outcome as Schema.Json })).pipe(
+            return told(
+              "step",
+              name,
+              run,
+              ({ at, ...outcome }) => ({ at, outcome: outcome as Schema.Json }),
+              ({ endedAt, outcome }) => ({ at: endedAt, ...(outcome as StepResult.Ending) })
+            ).pipe(
               Effect.onInterrupt(() => Effect.sync(() => interruption.abort())),
               Effect.flatMap((result) => {
                 clock.advance(result.at)
@@ -144,13 +165,15 @@ export const attempt = (
       sleep: (duration) => clock.sleep(duration),
       signal: (name, id) => {
         const both = signalName(name, id)
-        return told("signal", both, () => driver.await(() => ctx.promise<Schema.Json>(both).get()), now)
+        return told("signal", both, () => driver.await(() => ctx.promise<Schema.Json>(both).get()), now, restored)
       },
       deliver: (delivery) =>
         driver.turns.now(() => {
           const [kind, name] = RunOperations.nameOf(delivery)
           const at = clock.currentTimeMillisUnsafe()
-          mirror.end(mirror.begin(kind, name, at), at, null)
+          const begun = mirror.begin(kind, name, at)
+          mirror.end(begun, at, null)
+          if (driver.isForked(begun)) return
           Handler.send(setting, ctx, claims.actor, delivery, following(), keyId)
         }),
       call: (action, invocation) => {
@@ -167,13 +190,13 @@ export const attempt = (
               Effect.map((bytes) => (JSON.parse(decoder.decode(bytes)) as ActionHandler.Answer).result),
               Effect.result
             )
-        return told("call", `${action.resource}.${action.name}`, answered, (result) =>
-          now(
-            Result.isSuccess(result)
-              ? { value: result.success }
-              : { refused: ErrorBoundary.encode(result.failure, action.errors) as unknown as Schema.Json }
-          )
-        ).pipe(Effect.flatMap(Effect.fromResult))
+        return told(
+          "call",
+          `${action.resource}.${action.name}`,
+          () => Effect.map(answered(), (result) => answerOf(action, result)),
+          now,
+          restored
+        ).pipe(Effect.flatMap((outcome) => RunBody.answer(action, outcome)))
       }
     }
   )
@@ -210,6 +233,12 @@ export const attempt = (
   }
   return driver.run(context, Span.resume(claims.trace, program), between)
 }
+
+/** A call's answer, as it is kept. */
+const answerOf = (action: Action.Any, result: Result.Result<Schema.Json, ActionFailure>): Schema.Json =>
+  Result.isSuccess(result)
+    ? { value: result.success }
+    : { refused: ErrorBoundary.encode(result.failure, action.errors) as unknown as Schema.Json }
 
 /**
  * The context of a step's body: the world's scheduler, clock, chance and tracer again. Most steps of a run are taken in

@@ -5,6 +5,7 @@ import { Checkpoint, type Point } from "@tenon/core/Checkpoint"
 import type { Executor } from "@tenon/core/Executor"
 import type { Delivery, Invocation } from "@tenon/core/Invocation"
 import type { RunJournal } from "@tenon/core/RunJournal"
+import type { Runtime } from "@tenon/core/Runtime"
 import type { Workflows } from "@tenon/core/Workflow"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -21,6 +22,8 @@ export interface Setting {
   readonly workflows: Workflows["Service"]
   /** Where runs are told of; `undefined` where nobody keeps that. */
   readonly journal: RunJournal["Service"] | undefined
+  /** Takes what follows where a run is paused, which its own journal cannot; `undefined` where there is none beside. */
+  readonly runtime: Runtime["Service"] | undefined
   /** The context of the layer that serves the handlers; steps run in it. */
   readonly context: Context.Context<never>
   /** Called at a checkpoint; `undefined` where nobody listens, so that it costs nothing. */

@@ -7,6 +7,7 @@ import type * as NodeNet from "node:net"
 import * as restate from "@restatedev/restate-sdk"
 import { Executor } from "@tenon/core/Executor"
 import { RunJournal } from "@tenon/core/RunJournal"
+import { Runtime } from "@tenon/core/Runtime"
 import { Workflows } from "@tenon/core/Workflow"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -157,7 +158,7 @@ const keepRegistered = Effect.fnUntraced(function* (
 
 /**
  * Serves the executor's resources and the programs of workflows, and registers them with Restate. Where there is a
- * `RunJournal`, runs are told of there.
+ * `RunJournal`, runs are told of there; where there is a `Runtime`, it takes what follows from a run that is paused.
  */
 export const layer = (
   options: Options
@@ -176,6 +177,7 @@ export const layer = (
         keys: options.keys,
         executor,
         workflows,
+        runtime: Option.getOrUndefined(yield* Effect.serviceOption(Runtime)),
         journal: Option.getOrUndefined(yield* Effect.serviceOption(RunJournal)),
         context,
         reached: Handler.listener(context)

@@ -4,6 +4,8 @@
  * that came first, which the journal keeps in order.
  */
 import * as restate from "@restatedev/restate-sdk"
+import { JournalMismatch, words } from "@tenon/core/RunAttempt"
+import type { Operation } from "@tenon/core/RunJournal"
 import { foreign, RunTurns } from "@tenon/core/RunTurns"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -25,12 +27,37 @@ export class RunDriver<A, E> {
   readonly turns: RunTurns<A, E>
   readonly #parked = new Map<number, Parked>()
   readonly #mistaken = Promise.withResolvers<never>()
+  /** What is taken over from another run, by index, and what of it is still to be handed out, in order. */
+  readonly #taken: ReadonlyMap<number, Operation>
+  readonly #left: Array<Operation>
+  readonly #waiting = new Map<number, (operation: Operation) => void>()
   #operations = 0
   #cancelled = false
 
-  constructor() {
+  constructor(taken: ReadonlyArray<Operation> = []) {
+    this.#taken = new Map(taken.map((each) => [each.index, each]))
+    this.#left = [...taken]
     this.#mistaken.promise.catch(() => {})
     this.turns = new RunTurns(this.#mistaken.reject)
+  }
+
+  /** Whether an operation is taken over. Throws where another one was at its place. */
+  isForked({ index, kind, name }: Pick<Operation, "index" | "kind" | "name">): boolean {
+    const taken = this.#taken.get(index)
+    if (taken === undefined) return false
+    if (taken.kind === kind && taken.name === name) return true
+    throw new JournalMismatch({ index, expected: words(taken.kind, taken.name), found: words(kind, name) })
+  }
+
+  /** Waits for the turn of an operation that is taken over. */
+  forked(index: number): Effect.Effect<Operation> {
+    return this.turns.wait<Operation>((resume) => {
+      const waits = this.#left.some((each) => each.index === index)
+      const taken = this.#taken.get(index)
+      if (!waits && taken !== undefined) resume(Effect.succeed(taken))
+      else this.#waiting.set(index, (operation) => resume(Effect.succeed(operation)))
+      return () => void this.#waiting.delete(index)
+    })
   }
 
   /** Waits for a promise of Restate, whose call is made at once. Dies with a terminal failure unless `refused` says otherwise. */
@@ -60,6 +87,13 @@ export class RunDriver<A, E> {
     this.turns.begin(context, program)
     for (;;) {
       if (this.turns.exit !== undefined) return this.turns.exit
+      const taken = this.#left.shift()
+      if (taken !== undefined) {
+        const resume = this.#waiting.get(taken.index)
+        this.#waiting.delete(taken.index)
+        if (resume !== undefined) this.turns.take(() => resume(taken))
+        continue
+      }
       const arrival = await this.#next()
       await between()
       if (arrival === undefined) this.turns.interrupt()

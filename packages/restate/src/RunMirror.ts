@@ -34,6 +34,8 @@ export class RunMirror {
   readonly #run: RunKey
   #begun = 0
   #operations: Array<Operation> = []
+  /** How many were written, or are being written. */
+  #flushed = 0
   #standing: Standing = { status: "running", problem: undefined }
   readonly #write = () => this.#flush()
   #written: Promise<void> = Promise.resolve()
@@ -73,8 +75,10 @@ export class RunMirror {
     if (journal === undefined) return
     const operations = this.#operations
     this.#operations = []
+    const offset = this.#flushed
+    this.#flushed += operations.length
     const standing = this.#standing
-    const record = Effect.ignore(journal.record(this.#run, operations, standing))
+    const record = Effect.ignore(journal.record(this.#run, offset, operations, standing))
     this.#written = this.#written.then(() => Effect.runPromiseWith(this.#context)(record))
   }
 }

@@ -17,6 +17,7 @@ import * as NodeCrypto from "node:crypto"
 import type { Actor } from "@tenon/core/Actor"
 import { Unauthenticated } from "@tenon/core/Failure"
 import type { Invocation } from "@tenon/core/Invocation"
+import type { Fork } from "@tenon/core/RunJournal"
 import * as Result from "effect/Result"
 import type { ContextKeys } from "./ContextKeys.ts"
 import type { Target } from "./Target.ts"
@@ -39,6 +40,8 @@ export interface Claims {
   readonly expectedVersion?: number
   /** Which of several signals of one name it is, where it is a signal. */
   readonly signal?: string
+  /** Which run it takes over operations of, where it is the start of a workflow. */
+  readonly fork?: Fork
   /** Trace parent (W3C Trace Context, `traceparent`). */
   readonly trace?: string
 }

@@ -1,18 +1,24 @@
 /** What Restate serves for a workflow: `run`, which runs its program once per key, and a handler for each signal. */
 import * as restate from "@restatedev/restate-sdk"
 import { isCrash } from "@tenon/core/Checkpoint"
+import type { Actor } from "@tenon/core/Actor"
+import type { Delivery } from "@tenon/core/Invocation"
+import * as PausedRun from "@tenon/core/PausedRun"
 import * as RunBody from "@tenon/core/RunBody"
-import { signalName, type Status } from "@tenon/core/RunJournal"
+import { forked, type Operation, signalName, type Status } from "@tenon/core/RunJournal"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Attempt from "./Attempt.ts"
 import * as DurableRestate from "./DurableRestate.ts"
 import * as Handler from "./Handler.ts"
 import * as JsonSerde from "./JsonSerde.ts"
 import { RunMirror } from "./RunMirror.ts"
 import * as ServiceOptions from "./ServiceOptions.ts"
+import type { Claims } from "./SignedContext.ts"
 import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
 import type { Definition } from "./VirtualObject.ts"
@@ -21,6 +27,24 @@ import type { Definition } from "./VirtualObject.ts"
 const defectAttempts = 3
 
 const decoder = new TextDecoder()
+
+/** Hands over what follows from a pause. It does not go through the journal, which a run with a bug may not fit. */
+const follow = (
+  { context, runtime }: Handler.Setting,
+  actor: Actor,
+  invocation: string,
+  deliveries: ReadonlyArray<Delivery>
+): Promise<void> =>
+  Effect.forEach(
+    deliveries,
+    (delivery, index) => runtime?.deliver(actor, delivery, `${invocation}/paused/${index}`) ?? Effect.void,
+    { discard: true }
+  ).pipe(
+    Effect.retry({ schedule: RunBody.backoff, times: 8 }),
+    Effect.tapCause((cause) => Effect.logError("Nobody could be told that a run is paused", Cause.pretty(cause))),
+    Effect.ignore,
+    Effect.runPromiseWith(context)
+  )
 
 /** The service of a workflow. `pause` asks Restate to pause an invocation until an operator resumes it. */
 export const make = (
@@ -36,20 +60,29 @@ export const make = (
   const run = async (ctx: restate.WorkflowContext, body: Uint8Array): Promise<null> => {
     const verified = Handler.verified(setting, ctx, body)
     const key = Target.ownKey(verified.claims.actor.tenantId, ctx.key) ?? ctx.key
-    const input = decodeInput(JSON.parse(decoder.decode(body)))
+    const raw = JSON.parse(decoder.decode(body)) as Schema.Json
+    const input = decodeInput(raw)
     if (Option.isNone(input))
       throw new restate.TerminalError(`The input of ${workflow.name} does not fit`, { errorCode: 400 })
     const { attemptCompletedSignal, id } = ctx.request()
     const { tenantId } = verified.claims.actor
     const mirror = new RunMirror(setting.journal, setting.context, { tenantId, workflow: workflow.name, key })
-    const suspended = () => mirror.stand({ status: "waiting", problem: undefined })
+    let paused: string | undefined
+    const suspended = () => mirror.stand({ status: paused === undefined ? "waiting" : "paused", problem: paused })
+    const pausing = async (problem: unknown) => {
+      paused = RunBody.wordsOf(problem)
+      const deliveries = PausedRun.deliveries(implementation, { key, input: raw }, paused)
+      await follow(setting, verified.claims.actor, id, deliveries)
+    }
     attemptCompletedSignal.addEventListener("abort", suspended, { once: true })
     const exit = await DurableRestate.attempt(setting, implementation, {
       ctx,
       verified,
       key,
       input: input.value,
-      mirror
+      mirror,
+      pausing,
+      forked: await forkedOf(ctx, verified.claims, key)
     }).catch((defect: unknown) => Exit.die(defect))
     attemptCompletedSignal.removeEventListener("abort", suspended)
     if (Exit.isSuccess(exit)) {
@@ -64,9 +97,10 @@ export const make = (
       throw problem
     }
     if (Cause.hasDies(exit.cause)) {
-      const paused = !isCrash(problem) && (await onDefect(id))
-      failed(paused || problem instanceof restate.PauseError ? "paused" : "waiting")
-      throw problem instanceof Error ? problem : new Error(String(problem))
+      const pauses = !isCrash(problem) && (await onDefect(id))
+      if (pauses) await pausing(problem)
+      failed(pauses ? "paused" : "waiting")
+      throw problem instanceof Error ? problem : new Error(RunBody.wordsOf(problem))
     }
     if (Cause.hasFails(exit.cause)) {
       failed("failed")
@@ -74,6 +108,25 @@ export const make = (
     }
     mirror.stand({ status: "cancelled", problem: undefined })
     throw new restate.CancelledError()
+  }
+
+  /** What the run begins with, read once. */
+  const forkedOf = async (
+    ctx: restate.WorkflowContext,
+    { actor, fork }: Claims,
+    key: string
+  ): Promise<ReadonlyArray<Operation>> => {
+    const { context, journal } = setting
+    if (fork === undefined || journal === undefined) return []
+    const other = { tenantId: actor.tenantId, workflow: workflow.name, key: fork.key }
+    return ctx.run(
+      "fork",
+      async () => {
+        const operations = await Effect.runPromiseWith(context)(journal.operations(other))
+        return [...forked(operations, fork, key, implementation.forkable)]
+      },
+      Attempt.retry
+    )
   }
 
   /** Whether the run was paused. */

@@ -4,18 +4,25 @@
  */
 import * as Schema from "effect/Schema"
 
+/** How names on the wire are spelled. */
+export const patterns = {
+  activity: /^[a-z][a-z0-9-]{0,62}$/,
+  queue: /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/,
+  step: /^[1-9][0-9]{0,5}(\.[1-9][0-9]{0,5}){0,15}$/
+} as const
+
 /** The name of an activity: a name, never something that could be loaded or followed. */
-export const ActivityName = Schema.String.check(Schema.isPattern(/^[a-z][a-z0-9-]{0,62}$/)).annotate({
+export const ActivityName = Schema.String.check(Schema.isPattern(patterns.activity)).annotate({
   identifier: "ActivityName"
 })
 
 /** The name of a queue. */
-export const QueueName = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/)).annotate({
+export const QueueName = Schema.String.check(Schema.isPattern(patterns.queue)).annotate({
   identifier: "QueueName"
 })
 
 /** Names a step within its slip: `2` for the second of the itinerary, `2.1` for the first that step 2 inserted. */
-export const StepId = Schema.String.check(Schema.isPattern(/^[1-9][0-9]{0,5}(\.[1-9][0-9]{0,5}){0,15}$/)).annotate({
+export const StepId = Schema.String.check(Schema.isPattern(patterns.step)).annotate({
   identifier: "StepId"
 })
 

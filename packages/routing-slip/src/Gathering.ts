@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Branches from "./Branches.ts"
 import type * as Envelope from "./Envelope.ts"
 import { reached } from "./HopPoint.ts"
-import { type Arrival, branchKey, type Further, HopStore, keyText } from "./HopStore.ts"
+import { type Arrival, branchKey, type Further, HopStore } from "./HopStore.ts"
 import * as PassOn from "./PassOn.ts"
 import { digestOf } from "./Security.ts"
 import * as Size from "./Size.ts"
@@ -39,7 +39,7 @@ export const scatter = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, lim
     const delay = child.phase === "done" && hop.phase === "execute" ? (hop.timeoutMillis ?? 0) : 0
     further.push({ key: branchKey(key, branch), message: outgoing, delay })
   }
-  yield* reached("executed", keyText(key))
+  yield* reached("executed", key)
   const names = further.map((each) => each.key.step.replace(/\.0$/, "")).join(", ")
   yield* store.complete(item.held, {
     outgoing: undefined,
@@ -54,7 +54,7 @@ export const scatter = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, lim
       body: item.delivery.body
     }
   })
-  yield* reached("stored", keyText(key))
+  yield* reached("stored", key)
   for (const each of further) if (each.delay === 0) yield* PassOn.send(each.key, each.message)
   return ack
 })
@@ -106,7 +106,7 @@ export const gather = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, limi
   const arrival = { branch: branch.branch, body: item.delivery.body }
   const arrivals = yield* store.arrive(key, `${branch.of}/${branch.phase}`, arrival)
   const all = yield* Effect.forEach(arrivals, decodeArrival(limits))
-  yield* reached("executed", keyText(key))
+  yield* reached("executed", key)
   const { trunk } = branch
   const verdict = Branches.verdict(
     trunk,
@@ -117,7 +117,7 @@ export const gather = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, limi
     const { outcome } = envelope.headers.routing_slip
     const event = { type: "arrived", step: hop.step, activity: activity.name, detail: outcome ?? "", at } as const
     yield* store.complete(item.held, { outgoing: undefined, event, slip: undefined })
-    yield* reached("stored", keyText(key))
+    yield* reached("stored", key)
     return ack
   }
   if (verdict.of < all.length) return yield* supersede(item, keeps(trunk, verdict))

@@ -19,11 +19,12 @@ import {
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Activity from "./Activity.ts"
 import type * as Envelope from "./Envelope.ts"
 import { reached } from "./HopPoint.ts"
-import { type Fenced, type Held, type HopKey, HopStore, keyText, type SlipEvent } from "./HopStore.ts"
+import { type Fenced, type Held, type HopKey, HopStore, type SlipEvent } from "./HopStore.ts"
 import * as Gathering from "./Gathering.ts"
 import * as PassOn from "./PassOn.ts"
 import type { Work } from "./PassOn.ts"
@@ -90,7 +91,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     }
     const { tenant_id: tenantId, correlation_id: correlationId } = envelope.headers
     const key: HopKey = { tenantId, correlationId, step: hop.step, phase: hop.phase }
-    yield* reached("admitted", keyText(key))
+    yield* reached("admitted", key)
 
     const store = yield* HopStore
     const incoming = incomingOf(delivery)
@@ -107,10 +108,14 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       case "Claimed": {
         const held = { key, token: claim.token }
         const task = { key, hop, activity, envelope, attempt: claim.claims }
-        yield* reached("claimed", keyText(key))
+        yield* reached("claimed", key)
         return yield* work({ delivery, task, held, claim }).pipe(
           Effect.onInterrupt(() => Effect.ignore(store.release(held))),
-          Effect.withSpan(`${hop.activity} ${hop.phase}`, spanOf(task, delivery.queue))
+          TraceContext.inSpan(
+            `${hop.activity} ${hop.phase}`,
+            TraceContext.parentOf(envelope.headers.trace_context),
+            () => spanOf(task, delivery.queue)
+          )
         )
       }
     }
@@ -121,10 +126,10 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const { claim, held, task } = item
     const store = yield* HopStore
     if (task.hop.kind === "gather") return yield* Gathering.gather(item, limits)
-    const decided = yield* decide(item)
+    const decided = decide(item, yield* Clock.currentTimeMillis)
     if (decided === undefined && task.hop.kind === "scatter") return yield* Gathering.scatter(item, limits)
     const answer = decided ?? (yield* attempt(item))
-    yield* reached("executed", keyText(task.key))
+    yield* reached("executed", task.key)
     if (Result.isSuccess(answer)) return yield* passOn(item, answer.success)
 
     const { activity, hop } = task
@@ -157,9 +162,9 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   /** Does or undoes the step. Whoever loses the lease stops: the step is another worker's now. */
   const attempt = Effect.fnUntraced(function* (item: Work<R>) {
     const { held, task } = item
-    const answer = yield* Effect.raceFirst(
-      task.hop.phase === "execute" ? Performance.execute(task) : Performance.compensate(task),
-      keepLease(held)
+    const answer = yield* whileHeld(
+      held,
+      task.hop.phase === "execute" ? Performance.execute(task) : Performance.compensate(task)
     )
     // What may have been done, and cannot be tried again for want of authority, must not wait for ever.
     const waits = Result.isFailure(answer) && answer.failure.waitsFor !== undefined
@@ -167,10 +172,9 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   })
 
   /** What needs no execution to be known: a wish of an operator, a limit, a step that kills its workers. */
-  const decide = Effect.fnUntraced(function* (item: Work<R>) {
+  const decide = (item: Work<R>, at: number): Decision | undefined => {
     const { claim, task } = item
     const { hop } = task
-    const at = yield* Clock.currentTimeMillis
     if (hop.phase === "compensate" && claim.skippedBy !== undefined) {
       return transition({ type: "skipped", step: hop.step, at, by: claim.skippedBy })
     }
@@ -179,7 +183,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     if (turnsBack !== undefined) return turnsBack
     const crashes = claim.claims - 1 - claim.failures
     return crashes > maxCrashes ? failing("Crashed", `${crashes} workers ended in the middle of it.`) : undefined
-  })
+  }
 
   /** Why a step is not to be begun any more. */
   const whyBack = ({ claim, delivery, task }: Work<R>, at: number): Decision | undefined => {
@@ -204,6 +208,17 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       // A store that does not answer may be back before the lease ends.
       yield* store.renew(held, lease).pipe(Effect.catchTag("Unavailable", () => Effect.void))
     }).pipe(Effect.forever)
+
+  /** Does what only the holder of a claim may do, and stops once the claim is lost. What is done at once needs no lease kept. */
+  const whileHeld = <A, E, S>(held: Held, effect: Effect.Effect<A, E, S>) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.forkChild(restore(effect), { startImmediately: true }), (fiber) => {
+        const exit: Effect.Effect<A, E> | undefined = fiber.pollUnsafe()
+        return (
+          exit ?? Effect.ensuring(restore(Effect.raceFirst(Fiber.join(fiber), keepLease(held))), Fiber.interrupt(fiber))
+        )
+      })
+    )
 
   const eventOf = ({ task }: Work<R>, type: SlipEvent["type"], detail: string) =>
     Effect.map(Clock.currentTimeMillis, (at): SlipEvent => ({
@@ -250,9 +265,9 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       passOn(item, { type: "faulted", step, at, ...fault, ...(uncertain ? { uncertain } : {}) })
     if (undo === null) return yield* turnBack(false)
     const key: HopKey = { ...task.key, phase: "compensate" }
-    const undone = yield* Effect.raceFirst(
-      Performance.compensate({ ...task, key, hop: { ...task.hop, phase: "compensate", payload: undo } }),
-      keepLease(held)
+    const undone = yield* whileHeld(
+      held,
+      Performance.compensate({ ...task, key, hop: { ...task.hop, phase: "compensate", payload: undo } })
     )
     if (Result.isSuccess(undone)) return yield* turnBack(false)
     const store = yield* HopStore
@@ -292,22 +307,16 @@ const branchOf = ({ headers }: Envelope.Envelope): string => {
   return branch === undefined ? "" : `${branch.branch}${branch.phase === "execute" ? "" : "/undo"}`
 }
 
-const spanOf = <R>({ attempt, envelope: { headers }, hop }: Performance.Task<R>, queue: string) => {
-  const parent = TraceContext.parentOf(headers.trace_context)
-  return {
-    kind: "consumer" as const,
-    // The same place each time, and a stack trace per message costs.
-    captureStackTrace: false,
-    ...(parent === undefined ? { root: true } : { parent }),
-    // OpenTelemetry semantic conventions for messaging spans.
-    attributes: {
-      "messaging.operation.type": "process",
-      "messaging.destination.name": queue,
-      "messaging.message.id": headers.message_id,
-      "messaging.message.conversation_id": headers.correlation_id,
-      "tenon.tenant_id": headers.tenant_id,
-      "tenon.step": hop.step,
-      "tenon.attempt": attempt
-    }
+const spanOf = <R>({ attempt, envelope: { headers }, hop }: Performance.Task<R>, queue: string) => ({
+  kind: "consumer" as const,
+  // OpenTelemetry semantic conventions for messaging spans.
+  attributes: {
+    "messaging.operation.type": "process",
+    "messaging.destination.name": queue,
+    "messaging.message.id": headers.message_id,
+    "messaging.message.conversation_id": headers.correlation_id,
+    "tenon.tenant_id": headers.tenant_id,
+    "tenon.step": hop.step,
+    "tenon.attempt": attempt
   }
-}
+})

@@ -8,7 +8,7 @@
  * Implementations: `HopStoreMemory` (this process; nothing survives it) and `HopStoreSql` (tenant transactions).
  */
 import type { Unavailable } from "@tenon/core/Failure"
-import type { Outgoing } from "@tenon/messaging/Transport"
+import type { Outgoing, Transport } from "@tenon/messaging/Transport"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -144,6 +144,9 @@ export type Claim =
   /** Another message for this step or this place in the log was accepted before. */
   | { readonly _tag: "Forked"; readonly detail: string }
 
+/** What became of a new slip: its first message is stored and to be published, or published too; or it is not new. */
+export type Opened = "stored" | "sent" | "known"
+
 /** The lease ran out and another worker has claimed the step. */
 export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { key: Schema.String }) {
   override get message() {
@@ -184,8 +187,15 @@ export class HopStore extends Context.Service<
     readonly renew: (held: Held, lease: number) => Effect.Effect<void, Fenced | Unavailable>
     /** Gives a claim back as if it had not been made: its worker stops. */
     readonly release: (held: Held) => Effect.Effect<void, Unavailable>
-    /** Stores what came of a step: the messages to send on, the event and the slip's state, all or nothing. */
-    readonly complete: (held: Held, completion: Completion) => Effect.Effect<void, Fenced | Unavailable>
+    /**
+     * Stores what came of a step: the messages to send on, the event and the slip's state, all or nothing. True where
+     * `outgoing` is published with it: the queues of `via` live in the database of the store.
+     */
+    readonly complete: (
+      held: Held,
+      completion: Completion,
+      via?: Transport["Service"]
+    ) => Effect.Effect<boolean, Fenced | Unavailable>
     /**
      * Records that a branch has come to the gather of that name, once, and gives those that came up to and including it,
      * in their order. That answer never changes, so that of all arrivals the same one always tips the scale.
@@ -226,8 +236,13 @@ export class HopStore extends Context.Service<
       held: Held,
       again: { readonly incoming: Outgoing; readonly event: SlipEvent }
     ) => Effect.Effect<void, Fenced | Unavailable>
-    /** Records a new slip with its first message; false where the slip is known already. */
-    readonly open: (slip: SlipRecord, first: Outgoing, event: SlipEvent) => Effect.Effect<boolean, Unavailable>
+    /** Records a new slip with its first message, which it publishes where `complete` would. */
+    readonly open: (
+      slip: SlipRecord,
+      first: Outgoing,
+      event: SlipEvent,
+      via?: Transport["Service"]
+    ) => Effect.Effect<Opened, Unavailable>
     /**
      * The message with this id has been confirmed by the broker. Where the step has another message by now (its own
      * outcome, while the relay published what it waited for), that one stays.

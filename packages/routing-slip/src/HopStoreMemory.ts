@@ -12,6 +12,7 @@ import {
   keyText,
   type HopKey,
   NotHalted,
+  type Opened,
   openingKey,
   type Pending,
   type SlipEvent,
@@ -35,7 +36,11 @@ interface Row {
   publishedAt: number
 }
 
-const slipText = (tenantId: string, correlationId: string) => JSON.stringify([tenantId, correlationId])
+/** Names a slip, whatever its ids contain: the length says where the first one ends. */
+const slipText = (tenantId: string, correlationId: string) => `${tenantId.length}/${tenantId}${correlationId}`
+/** Names a step in one of its phases; neither holds a slash. */
+const idOf = ({ tenantId, correlationId, step, phase }: HopKey) =>
+  `${phase}/${step}/${slipText(tenantId, correlationId)}`
 const textOf = ({ tenantId, correlationId }: HopKey) => slipText(tenantId, correlationId)
 
 /** Everything happens at once: there is no await between reading and writing. */
@@ -92,11 +97,15 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       if (!scopes.has(scope)) scopes.set(scope, by)
     }
     const cancellerOf = (key: HopKey) =>
-      [...(cancelled.get(textOf(key)) ?? [])].toSorted().find(([scope]) => key.step.startsWith(scope))?.[1]
+      cancelled.size === 0
+        ? undefined
+        : [...(cancelled.get(textOf(key)) ?? [])].toSorted().find(([scope]) => key.step.startsWith(scope))?.[1]
     const ofSlip = (slip: string, ...wanted: ReadonlyArray<Row["status"]>) =>
       (bySlip.get(slip) ?? []).filter(({ status }) => wanted.includes(status))
+    const has = (slip: string, wanted: Row["status"]) =>
+      bySlip.get(slip)?.some(({ status }) => status === wanted) === true
     const add = (row: Row) => {
-      rows.set(keyText(row.key), row)
+      rows.set(idOf(row.key), row)
       const slip = textOf(row.key)
       const others = bySlip.get(slip)
       if (others === undefined) bySlip.set(slip, [row])
@@ -104,18 +113,19 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     }
     /** What a slip shows: that one of its steps is set aside, or how it stands. */
     const shownOf = (slip: string, stands: SlipRecord["status"]) =>
-      ofSlip(slip, "halted").length > 0 ? "halted" : ofSlip(slip, "suspended").length > 0 ? "suspended" : stands
+      has(slip, "halted") ? "halted" : has(slip, "suspended") ? "suspended" : stands
 
     const record = (key: HopKey, event: SlipEvent) => {
-      const list = events.get(textOf(key)) ?? []
-      list.push(event)
-      events.set(textOf(key), list)
+      const slip = textOf(key)
+      const list = events.get(slip)
+      if (list === undefined) events.set(slip, [event])
+      else list.push(event)
     }
 
     /** Does something to the row of a claim, unless the claim was lost. */
     const held = ({ key, token }: Held, change: (row: Row, now: number) => void) =>
       atomically((now): Effect.Effect<void, Fenced> => {
-        const row = rows.get(keyText(key))
+        const row = rows.get(idOf(key))
         if (row === undefined || row.status !== "claimed" || row.token !== token) {
           return Effect.fail(new Fenced({ key: keyText(key) }))
         }
@@ -128,7 +138,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       if (slip !== undefined) slips.set(name, { ...slip, status, updatedAt: now })
     }
     const setSlip = (slip: SlipRecord) => {
-      const name = textOf({ ...slip, step: "", phase: "execute" })
+      const name = slipText(slip.tenantId, slip.correlationId)
       stands.set(name, slip.status)
       slips.set(name, { ...slip, status: shownOf(name, slip.status) })
     }
@@ -137,7 +147,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     return HopStore.of({
       claim: (key, { branch, digest, incoming, index }, lease) =>
         atomically((now): Claim => {
-          const id = keyText(key)
+          const id = idOf(key)
           const row = rows.get(id)
           if (row !== undefined && row.digest !== digest) {
             return { _tag: "Forked", detail: `another message for step ${key.step} was accepted before` }
@@ -173,13 +183,13 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           record(claim.key, event)
           if (slip !== undefined) setSlip(slip)
           for (const { delay, key, message } of further) {
-            if (rows.has(keyText(key))) continue
+            if (rows.has(idOf(key))) continue
             const first = newRow(key, "", "done", now + delay, message)
             if (delay > 0) first.publishedAt = Number.NEGATIVE_INFINITY
             add(first)
           }
           if (closes !== undefined) cancel(textOf(claim.key), closes, "the gather")
-        }),
+        }).pipe(Effect.as(false)),
       arrive: (key, gather, arrival) =>
         atomically(() => {
           const name = JSON.stringify([textOf(key), gather])
@@ -209,7 +219,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         ),
       reauthorise: (key, { branch, digest, incoming, index }, event) =>
         atomically((now) => {
-          const row = rows.get(keyText(key))
+          const row = rows.get(idOf(key))
           if (row?.status !== "suspended") return Effect.fail(new NotHalted({ correlationId: key.correlationId }))
           Object.assign(row, { digest, message: incoming, status: "waiting", due: now })
           if (index !== undefined) heads.set(JSON.stringify([textOf(key), branch, index]), digest)
@@ -224,17 +234,17 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           show(textOf(claim.key), now)
         }),
       open: (slip, first, event) =>
-        atomically((now) => {
+        atomically((now): Opened => {
           const key = openingKey(slip)
-          if (rows.has(keyText(key))) return false
+          if (rows.has(idOf(key))) return "known"
           add(newRow(key, "", "done", now, first))
           setSlip(slip)
           record(key, event)
-          return true
+          return "stored"
         }),
       dispatched: (key, id) =>
         atomically(() => {
-          const row = rows.get(keyText(key))
+          const row = rows.get(idOf(key))
           if (row?.status === "done" && row.message?.id === id) row.message = undefined
         }),
       pending: (limit, grace) =>

@@ -4,8 +4,9 @@
  * what it needs of the foundation.
  */
 import { Unavailable } from "@tenon/core/Failure"
-import { type Row, Transactions } from "@tenon/messaging/Transactions"
-import type { Outgoing } from "@tenon/messaging/Transport"
+import * as Together from "@tenon/messaging/Together"
+import { type Row, type Statement, Transactions } from "@tenon/messaging/Transactions"
+import type { Joint, Outgoing, Transport } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
@@ -27,7 +28,10 @@ import {
   type SlipRecord
 } from "./HopStore.ts"
 import {
+  claimedNew,
   claimIn,
+  claimNew,
+  type Claiming,
   columnsOf,
   Forked,
   keyOf,
@@ -78,7 +82,46 @@ const insertFurther = ({ add }: Params, { delay, key, message }: Further) => {
       ${add(message.queue, message.id)}, ${add(message.body)}::bytea from held on conflict do nothing`
 }
 
-const completing = ({ key, token }: Held, { closes, event, further = [], outgoing, slip }: Completion) => {
+/** What a step or a slip becomes, with the message that follows from it where the queues are in the same database. */
+interface Change {
+  readonly tenantId: string
+  readonly statement: (setting: string | undefined) => Statement
+  readonly message: Outgoing | undefined
+  readonly joint: Joint | undefined
+}
+
+const tenantOf = ({ tenantId }: { readonly tenantId: string }) => tenantId
+
+/** What was confirmed by the broker. */
+interface Mark {
+  readonly tenantId: string
+  readonly key: HopKey
+  readonly id: string
+}
+
+/** The statements of all changes, and after them those that publish what belongs to changes that were made. */
+const inOneTransaction = (changes: ReadonlyArray<Change>): ReadonlyArray<Statement> => {
+  const statements: Array<Statement> = []
+  const publications: Array<Statement> = []
+  for (const [index, { joint, message, statement }] of changes.entries()) {
+    // A setting that ends with the transaction tells the later statement what came of this one.
+    const setting = `tenon.change_${index}`
+    const isJoint = joint !== undefined && message !== undefined
+    statements.push(statement(isJoint ? setting : undefined))
+    if (isJoint) publications.push(...joint.publishing(message, setting))
+  }
+  return [...statements, ...publications]
+}
+
+/** Ends a statement of which `held` says whether it has changed its row: with a row if so, and a setting that says so. */
+const answering = ({ add }: Params, setting: string | undefined) =>
+  setting === undefined ? "select from held" : `select set_config(${add(setting)}, 'made', true) from held`
+
+const completing = (
+  { key, token }: Held,
+  { closes, event, further = [], outgoing, slip }: Completion,
+  setting: string | undefined
+): Statement => {
   const params = new Params(...keyOf(key), token, ...columnsOf(outgoing))
   const parts = [
     `held as (update tenon.slip_hops set status = 'done', due_at = ${now}, published_at = ${now},
@@ -94,15 +137,22 @@ const completing = ({ key, token }: Held, { closes, event, further = [], outgoin
             select $1, $2, ${params.add(closes)}, 'the gather' from held on conflict do nothing)`
         ])
   ]
-  return { sql: `with ${parts.join(", ")} select from held`, params: params.values }
+  return { sql: `with ${parts.join(", ")} ${answering(params, setting)}`, params: params.values }
 }
 
-const opening = (slip: SlipRecord, first: Outgoing, event: SlipEvent) => {
+/** `first` is what is still to be published. */
+const opening = (
+  slip: SlipRecord,
+  first: Outgoing | undefined,
+  event: SlipEvent,
+  setting: string | undefined
+): Statement => {
   const params = new Params(...keyOf(openingKey(slip)), ...columnsOf(first))
   const sql = `with held as (insert into tenon.slip_hops (tenant_id, correlation_id, step, phase, digest, status,
       due_at, published_at, pending_at, queue, message_id, body)
-      values ($1, $2, $3, $4, '', 'done', ${now}, ${now}, ${now}, $5, $6, $7::bytea) on conflict do nothing returning 1),
-    told as (${insertEvent(params, event)}), stands as (${upsertSlip(params, slip)}) select from held`
+      values ($1, $2, $3, $4, '', 'done', ${now}, ${now}, case when $7::bytea is null then null else ${now} end,
+        $5, $6, $7::bytea) on conflict do nothing returning 1),
+    told as (${insertEvent(params, event)}), stands as (${upsertSlip(params, slip)}) ${answering(params, setting)}`
   return { sql, params: params.values }
 }
 
@@ -146,6 +196,12 @@ const reauthorising = (key: HopKey, { branch, digest, incoming, index }: Claiman
   }
   return { sql: `with ${parts.join(", ")} select from held`, params: params.values }
 }
+
+const marking = ({ key, id }: Mark): Statement => ({
+  sql: `update tenon.slip_hops set queue = null, message_id = null, body = null, pending_at = null
+    where ${where} and status = 'done' and message_id = $5`,
+  params: [...keyOf(key), id]
+})
 
 const takePending = `with due as (
     select tenant_id, correlation_id, step, phase from tenon.slip_hops
@@ -221,17 +277,64 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
         if (rows.length === 0) return yield* new Fenced({ key: keyText(key) })
       })
 
-      return HopStore.of({
-        claim: (key, claimant, millis) =>
+      /** The queues, where they are in this database. */
+      const jointOf = (via: Transport["Service"] | undefined) =>
+        via?.joint?.transactions === sql ? via.joint : undefined
+      /** Statements of a tenant, each with a message that is published where the statement has changed its row. */
+      const change = yield* Together.make({
+        groupOf: tenantOf,
+        write: (changes: ReadonlyArray<Change>, tenantId) =>
+          sql.batch({ tenantId }, inOneTransaction(changes)).pipe(
+            Effect.map((answers) => changes.map((_, index) => answers[index]?.length === 1)),
+            Effect.catch(unavailable)
+          )
+      })
+      const sending = (
+        tenantId: string,
+        statement: Change["statement"],
+        message: Outgoing | undefined,
+        joint: Joint | undefined
+      ) =>
+        change({ tenantId, statement, message, joint }).pipe(
+          Effect.tap((isDone) =>
+            isDone && joint !== undefined && message !== undefined ? joint.published(message) : Effect.void
+          )
+        )
+      const claimAny = (key: HopKey, claimant: Claimant, millis: number) =>
+        sql
+          .transaction({ tenantId: key.tenantId }, claimIn(key, claimant, seconds(millis)))
+          .pipe(
+            Effect.catch((failure) =>
+              failure instanceof Forked
+                ? Effect.succeed<Claim>({ _tag: "Forked", detail: failure.detail })
+                : unavailable(failure)
+            )
+          )
+      const claimNewly = yield* Together.make({
+        groupOf: tenantOf,
+        write: (claims: ReadonlyArray<Claiming & { readonly tenantId: string }>, tenantId) =>
+          sql.batch({ tenantId }, [lightly, claimNew(tenantId, claims)]).pipe(
+            Effect.map(([, rows = []]) => claimedNew(claims, rows)),
+            Effect.catch(unavailable)
+          )
+      })
+      const mark = yield* Together.make({
+        groupOf: tenantOf,
+        write: (marks: ReadonlyArray<Mark>, tenantId) =>
           sql
-            .transaction({ tenantId: key.tenantId }, claimIn(key, claimant, seconds(millis)))
-            .pipe(
-              Effect.catch((failure) =>
-                failure instanceof Forked
-                  ? Effect.succeed<Claim>({ _tag: "Forked", detail: failure.detail })
-                  : unavailable(failure)
-              )
-            ),
+            .batch({ tenantId }, [lightly, ...marks.map(marking)])
+            .pipe(Effect.as<ReadonlyArray<void>>([]), Effect.catch(unavailable))
+      })
+
+      return HopStore.of({
+        claim: (key, claimant, millis) => {
+          if (claimant.index !== undefined) return claimAny(key, claimant, millis)
+          const { tenantId } = key
+          const { digest } = claimant
+          return Effect.flatMap(claimNewly({ tenantId, key, digest, seconds: seconds(millis) }), (claim) =>
+            claim === undefined ? claimAny(key, claimant, millis) : Effect.succeed(claim)
+          )
+        },
         renew: (claim, millis) =>
           held(claim, {
             sql: `update tenon.slip_hops set ${lease("$6")} where ${isHeld} returning 1`,
@@ -242,7 +345,18 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             sql: `update tenon.slip_hops set ${lease("$6")}, claims = claims - 1 where ${isHeld} returning 1`,
             params: [...keyOf(claim.key), claim.token, 0]
           }).pipe(Effect.catchTag("Fenced", () => Effect.void)),
-        complete: (claim, completion) => held(claim, completing(claim, completion)),
+        complete: (claim, completion, via) => {
+          const { key } = claim
+          const { outgoing } = completion
+          const joint = jointOf(via)
+          const isSent = joint !== undefined && outgoing !== undefined
+          const stored = isSent ? { ...completion, outgoing: undefined } : completion
+          return sending(key.tenantId, (setting) => completing(claim, stored, setting), outgoing, joint).pipe(
+            Effect.flatMap((isHeld) =>
+              isHeld ? Effect.succeed(isSent) : Effect.fail(new Fenced({ key: keyText(key) }))
+            )
+          )
+        },
         arrive: ({ correlationId, tenantId }, gather, { body, branch }) =>
           sql
             .batch({ tenantId }, [
@@ -291,21 +405,15 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           if (rows.length === 0) return yield* new NotHalted({ correlationId: key.correlationId })
         }),
         halt: (claim, again) => held(claim, settingAside(claim, "halted", { ...again, delay: 0 })),
-        open: (slip, first, event) => {
-          const { params, sql: text } = opening(slip, first, event)
-          return Effect.map(one(slip.tenantId, text, params), (rows) => rows.length === 1)
+        open: (slip, first, event, via) => {
+          const joint = jointOf(via)
+          const stored = joint === undefined ? first : undefined
+          return Effect.map(
+            sending(slip.tenantId, (setting) => opening(slip, stored, event, setting), first, joint),
+            (isNew) => (isNew ? (joint === undefined ? "stored" : "sent") : "known")
+          )
         },
-        dispatched: (key, id) =>
-          sql
-            .batch({ tenantId: key.tenantId }, [
-              lightly,
-              {
-                sql: `update tenon.slip_hops set queue = null, message_id = null, body = null, pending_at = null
-                  where ${where} and status = 'done' and message_id = $5`,
-                params: [...keyOf(key), id]
-              }
-            ])
-            .pipe(Effect.asVoid, Effect.catch(unavailable)),
+        dispatched: (key, id) => mark({ tenantId: key.tenantId, key, id }),
         pending: (limit, grace) =>
           sql
             .batch({ tenantId: null, role: options.relayRole }, [{ sql: takePending, params: [limit, seconds(grace)] }])

@@ -11,7 +11,6 @@ import {
   type Held,
   type HopKey,
   HopStore,
-  keyText,
   type SlipEvent,
   type SlipRecord
 } from "./HopStore.ts"
@@ -122,11 +121,14 @@ export const send = Effect.fnUntraced(function* (key: HopKey, outgoing: Outgoing
   const transport = yield* Transport
   const store = yield* HopStore
   yield* transport.publish(outgoing)
-  yield* reached("published", keyText(key))
+  yield* reached("published", key)
   yield* store.dispatched(key, outgoing.id)
-  yield* reached("dispatched", keyText(key))
+  yield* reached("dispatched", key)
   return ack
 })
+
+/** The points that a hop reaches at once where its message was published with what it stored. */
+const sent = (key: HopKey) => Effect.andThen(reached("published", key), Effect.as(reached("dispatched", key), ack))
 
 /** What else is stored with a transition. */
 export interface Besides {
@@ -144,14 +146,19 @@ export const passOn = Effect.fnUntraced(function* <R>(
 ) {
   const store = yield* HopStore
   const { outgoing } = composed
-  yield* store.complete(held, {
-    outgoing,
-    further,
-    closes,
-    event: event ?? eventOf(activity.name, transition),
-    slip: recordOf(key, activity.name, transition.at, composed)
-  })
-  yield* reached("stored", keyText(key))
+  const isSent = yield* store.complete(
+    held,
+    {
+      outgoing,
+      further,
+      closes,
+      event: event ?? eventOf(activity.name, transition),
+      slip: recordOf(key, activity.name, transition.at, composed)
+    },
+    yield* Transport
+  )
+  yield* reached("stored", key)
   for (const each of further) if (each.delay === 0) yield* send(each.key, each.message)
-  return outgoing === undefined ? ack : yield* send(key, outgoing)
+  if (outgoing === undefined) return ack
+  return yield* isSent ? sent(key) : send(key, outgoing)
 })

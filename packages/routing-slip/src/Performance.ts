@@ -69,7 +69,9 @@ const contextOf = <R>({ key, hop, envelope, attempt }: Task<R>, draft: Draft): A
     correlationId: key.correlationId,
     step: hop.step,
     phase: hop.phase,
-    idempotencyKey: keyText(key),
+    get idempotencyKey() {
+      return keyText(key)
+    },
     attempt,
     oboToken: hop.phase === "execute" && obo_token !== null ? Redacted.make(obo_token) : undefined,
     variable: (name, schema) => {
@@ -120,6 +122,14 @@ const attempting = <A, E, R>(
 
 const invalid = (what: string, message: string): Failing => ({ error: what, message: message.slice(0, maxMessage) })
 
+/** One per schema: making them anew for each message costs more than using them. */
+const decoders = new WeakMap<object, ReturnType<typeof Schema.decodeUnknownEffect<Schema.Codec<unknown, unknown>>>>()
+const decoderOf = (schema: Schema.Codec<unknown, unknown>) => {
+  const decoder = decoders.get(schema) ?? Schema.decodeUnknownEffect(schema)
+  decoders.set(schema, decoder)
+  return decoder
+}
+
 /** What the step at hand takes, decrypted and checked; a failure where it does not fit the activity. */
 const decodePayload = Effect.fnUntraced(function* (
   { activity, hop }: { readonly activity: Activity.Any; readonly hop: Slip.Hop },
@@ -128,7 +138,7 @@ const decodePayload = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Result.Result<unknown, Failing>, Refused | Unavailable, Security> {
   const security = yield* Security
   const data = yield* security.reveal(activity.name, hop.payload)
-  return yield* Schema.decodeUnknownEffect(schema)(data, { errors: "all" }).pipe(
+  return yield* decoderOf(schema)(data, { errors: "all" }).pipe(
     Effect.match({
       onSuccess: (value): Result.Result<unknown, Failing> => Result.succeed(value),
       onFailure: ({ message }) => Result.fail(invalid(error, message))

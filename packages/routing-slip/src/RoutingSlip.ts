@@ -241,12 +241,13 @@ export const dispatch = Effect.fn("RoutingSlip.dispatch")(function* <Names exten
   const { tenant_id: tenantId, correlation_id: correlationId, routing_slip } = envelope.headers
   const activity = routing_slip.itinerary[0]?.activity ?? ""
   const dispatched: Dispatched = { tenantId, correlationId }
-  const isNew = yield* store.open(
+  const opened = yield* store.open(
     { ...dispatched, status: "executing", activity, updatedAt: at, body: message.body },
     message,
-    { type: "dispatched", step: "0", activity, detail: "", at }
+    { type: "dispatched", step: "0", activity, detail: "", at },
+    transport
   )
-  if (!isNew) return dispatched
+  if (opened !== "stored") return dispatched
   // Stored is sent: where the broker does not answer now, a relay publishes it later.
   yield* transport.publish(message).pipe(
     Effect.andThen(store.dispatched(openingKey(dispatched), message.id)),

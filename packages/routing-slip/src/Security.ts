@@ -9,7 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type * as Envelope from "./Envelope.ts"
 import { Refused } from "./Refused.ts"
 import type { Transition } from "./Slip.ts"
@@ -33,7 +33,7 @@ export interface Following {
 }
 
 /** A digest as the signed log uses it: SHA-256, base64url. */
-export const digest = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("base64url")
+export const digest = (content: string | Uint8Array): string => hash("sha256", content, "base64url")
 
 /** Names the content of a message that was admitted, as `Admitted.digest` does. */
 export const digestOf = ({ headers }: Envelope.Envelope, body: Uint8Array): string =>

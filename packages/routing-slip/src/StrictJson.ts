@@ -59,6 +59,32 @@ const scan = (text: string, maxDepth: number): Fault | undefined => {
   return undefined
 }
 
+/** Whether a value has no more levels of objects and lists than that. */
+const isWithin = (value: Schema.Json, levels: number): boolean => {
+  if (typeof value !== "object" || value === null) return true
+  if (levels === 0) return false
+  // `in` walks no prototype here: what was parsed has none that is enumerable.
+  const inside = value as { readonly [key: string]: Schema.Json }
+  for (const key in inside) if (!isWithin(inside[key] ?? null, levels - 1)) return false
+  return true
+}
+
+/** Whether a text opens so few objects and lists that they cannot be nested deeper than that. */
+const isFlat = (text: string, levels: number): boolean => {
+  let left = levels
+  for (const opening of ["{", "["]) {
+    for (let at = text.indexOf(opening); at !== -1; at = text.indexOf(opening, at + 1)) if (left-- === 0) return false
+  }
+  return true
+}
+
+/**
+ * Whether a text is what this runtime writes for the value that it reads from it. Such a text repeats no key, since an
+ * object has each once; and most texts are, for it was a worker like this that wrote them. Others have to be scanned.
+ */
+const isOwnSpelling = (value: Schema.Json, text: string, { maxDepth }: Limits): boolean =>
+  (isFlat(text, maxDepth) || isWithin(value, maxDepth)) && JSON.stringify(value) === text
+
 const decoder = new TextDecoder("utf-8", { fatal: true })
 
 /** Reads a text, refusing what is not exactly one JSON value with unique keys. */
@@ -68,7 +94,7 @@ export const parse = (text: string, limits: Limits = defaultLimits): Result.Resu
   }
   try {
     const value: Schema.Json = JSON.parse(text)
-    const fault = scan(text, limits.maxDepth)
+    const fault = isOwnSpelling(value, text, limits) ? undefined : scan(text, limits.maxDepth)
     return fault === undefined ? Result.succeed(value) : Result.fail(fault)
   } catch (error) {
     return Result.fail({ reason: "malformed", detail: error instanceof Error ? error.message : "it is not JSON" })

@@ -1,5 +1,7 @@
 /** Carries a trace across hops, as W3C Trace Context (Level 1, section 3.2) writes it. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 
@@ -8,16 +10,18 @@ interface Headers {
 }
 
 /** The headers of the span at hand; none where there is none, or where nothing is traced. */
-export const capture: Effect.Effect<Headers> = Effect.map(Effect.option(Effect.currentSpan), (found): Headers => {
-  if (Option.isNone(found)) return {}
-  const { sampled, spanId, traceId } = found.value
-  const traceparent = `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`
-  return pattern.test(traceparent) ? { traceparent } : {}
-})
+export const capture: Effect.Effect<Headers> = Effect.withFiber((fiber) => Effect.succeed(headersOf(fiber)))
 
 /** The headers for the message that follows. A worker that traces nothing hands on what it was given. */
 export const follow = (incoming: Headers): Effect.Effect<Headers> =>
-  Effect.map(capture, (own) => ({ ...incoming, ...own }))
+  Effect.withFiber((fiber) => Effect.succeed({ ...incoming, ...headersOf(fiber) }))
+
+const headersOf = ({ context }: Fiber.Fiber<unknown, unknown>): Headers => {
+  const span = Context.getOrUndefined(context, Tracer.ParentSpan)
+  if (span?._tag !== "Span") return {}
+  const traceparent = `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
+  return pattern.test(traceparent) ? { traceparent } : {}
+}
 
 const pattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
 
@@ -27,6 +31,26 @@ export const parentOf = (headers: { readonly [name: string]: string }): Tracer.E
   if (/^0*$/.test(traceId) || /^0*$/.test(spanId)) return undefined
   return Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 })
 }
+
+/**
+ * Has an effect run in a span of its own. The tracer that is there by default shows spans to nobody, and making one
+ * costs as much as the rest of a small hop: then the effect runs under `parent` itself, so that logs can name the trace.
+ */
+export const inSpan =
+  <P extends Tracer.AnySpan>(name: string, parent: P | undefined, options: () => Tracer.SpanOptionsNoTrace) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
+    Effect.withFiber((fiber) =>
+      fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer
+        ? Effect.withSpan(effect, name, {
+            ...options(),
+            // The same place each time, and a stack trace per message costs.
+            captureStackTrace: false,
+            ...(parent === undefined ? { root: true } : { parent })
+          })
+        : parent === undefined
+          ? (effect as Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>>)
+          : Effect.provideService(effect, Tracer.ParentSpan, parent)
+    )
 
 /** Tells of the span at hand that these messages have led to it too, besides the one that is its parent. */
 export const linkTo = (messages: ReadonlyArray<Headers>): Effect.Effect<void> =>

@@ -160,6 +160,7 @@ export const tables: ReadonlyArray<Table> = [
       required("mail", "bigint", value(0)),
       required("cancelled", "boolean", value(false)),
       required("mirrored", "boolean", value(false)),
+      optional("fork", "text"),
       createdAt
     ],
     key: ["workflow", "key"],

@@ -12,17 +12,17 @@ const where = "tenant_id = $1 and workflow = $2 and key = $3"
 const keyOf = ({ key, tenantId, workflow }: RunKey) => [tenantId, workflow, key]
 const columns = "operation, kind, name, started_at, ended_at, outcome"
 
-/** The journal of a run, in the order of one of its two numbers. */
-export const select = (run: RunKey, order: "operation" | "seq"): Statement => ({
-  sql: `select operation::int, kind, name, started_at, ended_at, outcome from tenon.run_journal where ${where} order by ${order}`,
+/** The journal of a run, in its order. */
+export const select = (run: RunKey): Statement => ({
+  sql: `select operation::int, kind, name, started_at, ended_at, outcome from tenon.run_journal where ${where} order by seq`,
   params: keyOf(run)
 })
 
 /** The beginning of an insert of operations whose parameters start at `$first`: what follows it is `from source`. */
-export const insert = (offset: number | "operation", operations: ReadonlyArray<Operation>, first: number) => {
+export const insert = (offset: number, operations: ReadonlyArray<Operation>, first: number) => {
   const types = ["bigint", "text", "text", "timestamptz", "timestamptz", "text"]
   const arrays = types.map((type, index) => `$${first + index}::${type}[]`).join(", ")
-  const seq = offset === "operation" ? "j.operation" : `$${first + types.length}::bigint + j.n - 1`
+  const seq = `$${first + types.length}::bigint + j.n - 1`
   return {
     sql:
       `insert into tenon.run_journal (tenant_id, workflow, key, seq, ${columns}) ` +
@@ -35,7 +35,7 @@ export const insert = (offset: number | "operation", operations: ReadonlyArray<O
       operations.map(({ startedAt }) => new Date(startedAt)),
       operations.map(({ endedAt }) => new Date(endedAt)),
       operations.map(({ outcome }) => JSON.stringify(outcome)),
-      ...(offset === "operation" ? [] : [offset])
+      offset
     ]
   }
 }
@@ -127,9 +127,9 @@ export const layer: Layer.Layer<RunJournal, never, TenantSql> = Layer.effect(
           batch(run, { sql: `select status, problem from tenon.runs where ${where}`, params: keyOf(run) }),
           ([rows = []]) => rows.map(standingOf)[0]
         ),
-      operations: (run) => Effect.map(batch(run, select(run, "operation")), ([rows = []]) => rows.map(operationOf)),
-      record: (run, operations, { problem, status }) => {
-        const { params, source, sql: inserting } = insert("operation", operations, 4)
+      operations: (run) => Effect.map(batch(run, select(run)), ([rows = []]) => rows.map(operationOf)),
+      record: (run, offset, operations, { problem, status }) => {
+        const { params, source, sql: inserting } = insert(offset, operations, 4)
         const journal = {
           sql: `${inserting} from ${source} on conflict do nothing`,
           params: [...keyOf(run), ...params]

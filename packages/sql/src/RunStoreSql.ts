@@ -8,7 +8,7 @@
  */
 import type { Actor } from "@tenon/core/Actor"
 import { Unavailable } from "@tenon/core/Failure"
-import { type RunKey, signalName } from "@tenon/core/RunJournal"
+import { type Fork, type RunKey, signalName } from "@tenon/core/RunJournal"
 import {
   type Claim,
   type ClaimedRun,
@@ -51,7 +51,7 @@ with due as materialized (
 update tenon.runs as r set status = 'running', token = r.token + 1, began_at = coalesce(r.began_at, $4),
   due_at = ${now} + make_interval(secs => $3 / 1000.0)
 from due as d where r.tenant_id = d.tenant_id and r.workflow = d.workflow and r.key = d.key
-returning r.tenant_id, r.workflow, r.key, r.token::int, r.id, r.actor, r.input, r.began_at, r.failures::int`
+returning r.tenant_id, r.workflow, r.key, r.token::int, r.id, r.actor, r.input, r.began_at, r.failures::int, r.fork`
 
 const nextDue = `
 select (extract(epoch from due_at - ${now}) * 1000)::double precision as millis from tenon.runs
@@ -236,9 +236,16 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<RunStore, 
           wakes(
             batch(run, lock(run), {
               sql:
-                "insert into tenon.runs (tenant_id, workflow, key, id, actor, input, due_at) values " +
-                `($1, $2, $3, $4, $5, $6, ${now} + make_interval(secs => $7 / 1000.0)) on conflict do nothing`,
-              params: [...keyOf(run), run.id, SqlValue.json(run.actor), JSON.stringify(run.input), run.delayMillis]
+                "insert into tenon.runs (tenant_id, workflow, key, id, actor, input, due_at, fork) values " +
+                `($1, $2, $3, $4, $5, $6, ${now} + make_interval(secs => $7 / 1000.0), $8) on conflict do nothing`,
+              params: [
+                ...keyOf(run),
+                run.id,
+                SqlValue.json(run.actor),
+                JSON.stringify(run.input),
+                run.delayMillis,
+                run.fork === undefined ? null : JSON.stringify(run.fork)
+              ]
             })
           ),
         signal: (run, { id, name, payload }) =>
@@ -268,7 +275,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<RunStore, 
         },
         read: (claim) =>
           Effect.map(
-            batch(claim, RunJournalSql.select(claim, "seq"), ...mailOf(claim)),
+            batch(claim, RunJournalSql.select(claim), ...mailOf(claim)),
             ([journal = [], runs = [], signals = []]) => ({
               operations: journal.map(RunJournalSql.operationOf),
               mail: toMail(signals, runs)
@@ -306,7 +313,8 @@ const claimedOf = (row: Row): ClaimedRun => ({
   actor: row["actor"] as Actor,
   input: JSON.parse(String(row["input"])) as Schema.Json,
   beganAt: row["began_at"] instanceof Date ? row["began_at"].getTime() : 0,
-  failures: Number(row["failures"])
+  failures: Number(row["failures"]),
+  fork: row["fork"] === null ? undefined : (JSON.parse(String(row["fork"])) as Fork)
 })
 
 /** The count first: a signal that comes in between is then read again, and not missed. */

@@ -79,6 +79,7 @@ export const layer = (
       const engine = yield* RunEngine.make(
         {
           store,
+          journal,
           workflows,
           perform: (invocation, id) => Effect.map(perform(invocation, `run:${id}`), ({ result }) => result)
         },

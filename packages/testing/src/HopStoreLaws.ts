@@ -342,8 +342,11 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
         Effect.gen(function* () {
           const store = yield* HopStore
           const key = newKey()
-          assert.isTrue(yield* store.open(record(key, "cancelled"), message("first"), event("dispatched")))
-          assert.isFalse(yield* store.open(record(key), message("second"), event("dispatched")))
+          assert.strictEqual(
+            yield* store.open(record(key, "cancelled"), message("first"), event("dispatched")),
+            "stored"
+          )
+          assert.strictEqual(yield* store.open(record(key), message("second"), event("dispatched")), "known")
           assert.deepStrictEqual(yield* dueOf(key), ["first"])
           const listed = yield* store.slips(key.tenantId, { status: "cancelled" })
           assert.deepStrictEqual(

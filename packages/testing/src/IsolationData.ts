@@ -71,6 +71,20 @@ export const firstKey =
     return resource === undefined || row === undefined ? undefined : keyOf(resource, row)
   }
 
+/** The pointers that a unique key consists of: rows that all pointed at the same ones would be one row. */
+const spread = (resource: Resource.Any): ReadonlyArray<string> =>
+  Object.values(resource.identities).find((fields) =>
+    fields.every((field) => pointers(resource).some((each) => each.field === field))
+  ) ?? []
+
+/** A drawn value with text that a database can hold. */
+const storable = (value: unknown): unknown => {
+  if (typeof value === "string") return value.replaceAll("\0", "").toWellFormed()
+  if (Array.isArray(value)) return value.map(storable)
+  if (typeof value !== "object" || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [storable(key), storable(each)]))
+}
+
 /** What may hold a mark, tried in this order. */
 const shapes: ReadonlyArray<(mark: string) => Schema.Json> = [
   (mark) => mark,
@@ -98,7 +112,9 @@ export const make = ({ registry, seed, store }: Source): Data => {
     const [drawn] = yield* Effect.orDie(
       Arbitrary.sampleEffect(Arbitrary.schema(schema), { count: 1, size: 3, seed: seed * 1000 + ++count })
     )
-    let value = (yield* Effect.orDie(Schema.encodeUnknownEffect(codec)(drawn))) as EncodedRow
+    const encoded = yield* Effect.orDie(Schema.encodeUnknownEffect(codec)(drawn))
+    const cleaned = storable(encoded)
+    let value = (fits(cleaned) ? cleaned : encoded) as EncodedRow
     for (const field of fields) {
       const wanted = given[field]
       const candidates = wanted === undefined ? shapes.map((shape) => shape(mark(party))) : [wanted]
@@ -130,12 +146,34 @@ export const make = ({ registry, seed, store }: Source): Data => {
     return Object.fromEntries(resource.columns.map(({ field }) => [field, drawn[field] ?? null]))
   })
 
+  /** What to point at, in every combination that a unique key of pointers allows; nothing where there is none. */
+  const combinations = (party: Party, resource: Resource.Any): ReadonlyArray<EncodedRow> =>
+    spread(resource).reduce<ReadonlyArray<EncodedRow>>(
+      (all, field) => {
+        const target = registry.resource(pointers(resource).find((each) => each.field === field)?.target ?? "")
+        const rows = target === undefined ? [] : (party.rows.get(target.name) ?? [])
+        return all.flatMap((each) => rows.map((row) => ({ ...each, [field]: keyOf(target ?? resource, row) })))
+      },
+      [{}]
+    )
+
+  /** Saves a row that points where no other one points, where that is asked of it. */
+  const saved: Data["saved"] = Effect.fnUntraced(function* (party, resource, given) {
+    const [first = {}, ...others] = combinations(party, resource)
+    const save = (places: EncodedRow) =>
+      Effect.flatMap(row(party, resource, { ...places, ...given }), (each) => store.save(party.actor, resource, each))
+    return yield* others.reduce(
+      (before, places) =>
+        Effect.catch(before, (failure) => (failure._tag === "AlreadyExists" ? save(places) : Effect.fail(failure))),
+      save(first)
+    )
+  })
+
   return {
     mark,
     marksOf: (party, text) => new Set(text.match(new RegExp(`${label(party)}\\d+e`, "g")) ?? []),
     row,
-    saved: (party, resource, given) =>
-      Effect.flatMap(row(party, resource, given), (each) => store.save(party.actor, resource, each)),
+    saved,
     input: Effect.fnUntraced(function* (party, action, pointsAt) {
       const fields = Object.keys((action.input as { readonly fields?: object }).fields ?? {})
       const given = Object.fromEntries(
@@ -158,9 +196,13 @@ export const populate = Effect.fnUntraced(function* (
   count: number
 ) {
   for (const resource of registry.resources) {
+    // More of those that a unique key of pointers combines, since each action gets a row of its own.
+    const combined = registry.resources.some((each) =>
+      pointers(each).some(({ field, target }) => target === resource.name && spread(each).includes(field))
+    )
     for (const party of parties) {
       const rows: Array<EncodedRow> = []
-      for (let made = 0; made < count; made++) rows.push(yield* data.saved(party, resource))
+      for (let made = 0; made < (combined ? 3 * count : count); made++) rows.push(yield* data.saved(party, resource))
       party.rows.set(resource.name, rows)
     }
   }

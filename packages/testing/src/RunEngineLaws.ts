@@ -43,7 +43,12 @@ const engine = Effect.fnUntraced(function* (
   const workflow = { ...Job, name: run.workflow }
   const implementation = yield* Workflow.implement(workflow, () => Effect.asVoid(program))
   const made = yield* RunEngine.make(
-    { store, workflows: new Map([[run.workflow, implementation]]), perform: () => Effect.succeed(null) },
+    {
+      store,
+      journal: yield* RunJournal,
+      workflows: new Map([[run.workflow, implementation]]),
+      perform: () => Effect.succeed(null)
+    },
     { poll: "20 millis", idle: "20 millis", ...options }
   ).pipe(Scope.provide(scope))
   yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
@@ -347,10 +352,10 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
     it.effect("a store that does not answer for a while is waited for", () =>
       Effect.gen(function* () {
         const run = own()
-        let calls = 0
-        const flaky = <A, E2>(effect: Effect.Effect<A, E2>) =>
+        const calls = { claim: 0, read: 0, write: 0 }
+        const flaky = <A, E2>(what: keyof typeof calls, effect: Effect.Effect<A, E2>) =>
           Effect.suspend((): Effect.Effect<A, E2 | Unavailable> =>
-            ++calls % 3 === 0 ? effect : Effect.fail(new Unavailable({ what: "The store" }))
+            ++calls[what] % 3 === 0 ? effect : Effect.fail(new Unavailable({ what: "The store" }))
           )
         const made = yield* engine(
           run,
@@ -361,9 +366,9 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
           {},
           (store) => ({
             ...store,
-            claim: (asked) => flaky(store.claim(asked)),
-            read: (claim) => flaky(store.read(claim)),
-            write: (claim, offset, write) => flaky(store.write(claim, offset, write))
+            claim: (asked) => flaky("claim", store.claim(asked)),
+            read: (claim) => flaky("read", store.read(claim)),
+            write: (claim, offset, write) => flaky("write", store.write(claim, offset, write))
           })
         )
         yield* begin(made, run)

@@ -130,11 +130,7 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
     assert.deepStrictEqual(standing, { status: "done", problem: undefined }, key)
     const operations = yield* journal.value.operations(id)
     const indexes = operations.map(({ index }) => index)
-    assert.deepStrictEqual(
-      indexes,
-      [...new Set(indexes)].toSorted((a, b) => a - b),
-      key
-    )
+    assert.strictEqual(new Set(indexes).size, indexes.length, key)
     assert.strictEqual(operations.at(-1)?.name, `${key}:end`)
     const names = new Set(operations.filter(({ kind }) => kind === "step").map(({ name }) => name))
     for (const line of RunPrograms.notes.get(key)?.end ?? []) {

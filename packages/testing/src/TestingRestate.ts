@@ -36,11 +36,14 @@ export const layerServer = (options?: EmbeddedRestate.Options) =>
 export const layerRuntime = (options?: Partial<RestateEndpoint.Options>) =>
   Layer.unwrap(
     Effect.map(TestRestate, ({ adminUrl, identityKey, ingressUrl, keys }) =>
-      RuntimeRestate.layer({ ingressUrl, adminUrl, keys }).pipe(
-        Layer.merge(
-          RestateEndpoint.layer({ adminUrl, keys, identityKeys: [identityKey], port: 0, drain: "1 second", ...options })
-        )
-      )
+      RestateEndpoint.layer({
+        adminUrl,
+        keys,
+        identityKeys: [identityKey],
+        port: 0,
+        drain: "1 second",
+        ...options
+      }).pipe(Layer.provideMerge(RuntimeRestate.layer({ ingressUrl, adminUrl, keys })))
     )
   ).pipe(Layer.provide(FetchHttpClient.layer))
 

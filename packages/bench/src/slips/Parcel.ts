@@ -1,9 +1,31 @@
-/** What someone without Tenon would send from worker to worker: the steps left and those done, as JSON. */
+/**
+ * What someone without Tenon would send from worker to worker: the steps left and those done, with what undoing them
+ * takes, as JSON. It says as much as a slip of ours does, unsigned, but for its policies.
+ */
+
+interface Step {
+  readonly step: string
+  readonly activity: string
+  readonly queue: string
+  readonly arguments: { readonly amount: number }
+  readonly timeout: number | null
+}
 
 interface Parcel {
+  readonly message: string
   readonly id: string
-  readonly itinerary: ReadonlyArray<{ readonly step: string; readonly queue: string; readonly amount: number }>
-  readonly log: ReadonlyArray<{ readonly step: string; readonly amount: number; readonly at: number }>
+  readonly tenant: string
+  readonly itinerary: ReadonlyArray<Step>
+  readonly done: ReadonlyArray<{ readonly step: string; readonly activity: string; readonly at: number }>
+  readonly undo: ReadonlyArray<{
+    readonly step: string
+    readonly activity: string
+    readonly queue: string
+    readonly data: { readonly amount: number }
+  }>
+  readonly variables: { readonly [name: string]: unknown }
+  readonly phase: "execute" | "undo"
+  readonly deadline: number | null
 }
 
 /** A message on its way. */
@@ -14,38 +36,54 @@ export interface Sent {
 
 /** The first message of a slip. */
 export const first = (id: string, queues: ReadonlyArray<string>): Sent => {
-  const itinerary = queues.map((queue, index) => ({ step: String(index + 1), queue, amount: index }))
-  return { queue: queues[0] ?? "", body: JSON.stringify({ id, itinerary, log: [] } satisfies Parcel) }
+  const itinerary = queues.map((queue, index) => ({
+    step: String(index + 1),
+    activity: `s${index % 3}`,
+    queue,
+    arguments: { amount: index },
+    timeout: null
+  }))
+  const parcel: Parcel = {
+    message: globalThis.crypto.randomUUID(),
+    id,
+    tenant: "bench",
+    itinerary,
+    done: [],
+    undo: [],
+    variables: {},
+    phase: "execute",
+    deadline: null
+  }
+  return { queue: queues[0] ?? "", body: JSON.stringify(parcel) }
 }
 
-/** A step to do: its name for those who look for duplicates, and what to send once it is done; nothing after the last. */
+/** A step to do: its name for those who look for duplicates, and how it is done. */
 export interface Work {
   readonly id: string
   readonly step: string
-  readonly next: Sent | undefined
+  /** Does it, which is nothing but to write down that it was done; gives what to send then, nothing after the last. */
+  readonly perform: () => Sent | undefined
 }
 
-/** Reads a message and does its step, which is nothing but to write down that it was done. */
-export const perform = (body: string): Work => {
-  const { id, itinerary, log }: Parcel = JSON.parse(body)
-  const [{ amount, step } = { amount: 0, step: "" }, ...rest] = itinerary
-  const parcel: Parcel = { id, itinerary: rest, log: [...log, { step, amount, at: Date.now() }] }
+/** Reads a message. */
+export const read = (body: string): Work => {
+  const parcel: Parcel = JSON.parse(body)
+  const [current, ...itinerary] = parcel.itinerary
+  if (current === undefined) throw new Error("nothing is left to do")
+  const { activity, queue, step } = current
   return {
-    id,
+    id: parcel.id,
     step,
-    next: rest[0] === undefined ? undefined : { queue: rest[0].queue, body: JSON.stringify(parcel) }
-  }
-}
-
-/** Steps that were done before, as far as this process knows; the newest ones only. */
-export class Seen {
-  private readonly steps = new Set<string>()
-  /** Whether a step is new. */
-  add({ id, step }: Work): boolean {
-    const key = `${id}/${step}`
-    if (this.steps.has(key)) return false
-    this.steps.add(key)
-    if (this.steps.size > 100_000) for (const oldest of this.steps) return (this.steps.delete(oldest), true)
-    return true
+    perform: () => {
+      const { amount } = current.arguments
+      const next: Parcel = {
+        ...parcel,
+        message: globalThis.crypto.randomUUID(),
+        itinerary,
+        done: [...parcel.done, { step, activity, at: Date.now() }],
+        undo: [...parcel.undo, { step, activity, queue, data: { amount } }]
+      }
+      return itinerary[0] === undefined ? undefined : { queue: itinerary[0].queue, body: JSON.stringify(next) }
+    }
   }
 }

@@ -32,15 +32,16 @@ export const start = async (url: string): Promise<Side> => {
       })
       const [row] = rows
       if (row === undefined) return (await client.query("commit"), false)
-      const work = Parcel.perform(row.body)
+      const work = Parcel.read(row.body)
       const { rowCount } = await client.query({
         name: "done",
         text: "insert into bench_done values ($1, $2) on conflict do nothing",
         values: [work.id, work.step]
       })
-      if (rowCount === 1 && work.next !== undefined) await send(client, work.next)
+      const next = rowCount === 1 ? work.perform() : undefined
+      if (next !== undefined) await send(client, next)
       await client.query("commit")
-      if (work.next === undefined) ends.reached(work.id)
+      if (rowCount === 1 && next === undefined) ends.reached(work.id)
       return true
     } finally {
       client.release()

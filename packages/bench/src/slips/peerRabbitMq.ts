@@ -1,12 +1,15 @@
-/** Workers by hand on RabbitMQ, with amqplib: the same quorum queues, confirms and acknowledgements. */
+/**
+ * Workers by hand on RabbitMQ, with amqplib: the same quorum queues and prefetch. A message is acknowledged once the next
+ * one is confirmed; one that cannot be sent on comes again.
+ */
 import * as Amqp from "amqplib"
+import type { Once } from "./Once.ts"
 import * as Parcel from "./Parcel.ts"
 import { activities, Ends, prefetch, type Side } from "./Side.ts"
 
-/** Starts them in this process. `once` says whether a step is new; by default as far as this process knows. */
-export const start = async (url: string, queue: (activity: string) => string): Promise<Side> => {
+/** Starts them in this process. */
+export const start = async (url: string, queue: (activity: string) => string, once: Once): Promise<Side> => {
   const ends = new Ends()
-  const seen = new Parcel.Seen()
   const connection = await Amqp.connect(url, { noDelay: true })
   const publisher = await connection.createConfirmChannel()
   const publish = ({ body, queue: to }: Parcel.Sent) =>
@@ -25,15 +28,11 @@ export const start = async (url: string, queue: (activity: string) => string): P
     await channel.prefetch(prefetch)
     await channel.consume(name, (message) => {
       if (message === null) return
-      const handle = async () => {
-        const work = Parcel.perform(message.content.toString())
-        if (seen.add(work)) {
-          if (work.next === undefined) ends.reached(work.id)
-          else await publish(work.next)
-        }
-        channel.ack(message)
-      }
-      void handle()
+      const work = Parcel.read(message.content.toString())
+      once(work, publish, () => ends.reached(work.id)).then(
+        () => channel.ack(message),
+        () => channel.nack(message)
+      )
     })
   }
   return {

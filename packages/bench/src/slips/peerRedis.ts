@@ -1,24 +1,11 @@
-/** Workers by hand on Redis Streams, with node-redis: a consumer group per stream, read in batches, acknowledged and deleted. */
+/**
+ * Workers by hand on Redis Streams, with node-redis: a consumer group per stream, read in batches, each message
+ * acknowledged and deleted once the next one is in its stream.
+ */
 import { createClient } from "redis"
+import type { Once } from "./Once.ts"
 import * as Parcel from "./Parcel.ts"
 import { activities, Ends, prefetch, type Side } from "./Side.ts"
-
-/** Does a step once, and what it leads to. */
-export type Once = (
-  work: Parcel.Work,
-  publish: (sent: Parcel.Sent) => Promise<unknown>,
-  reached: () => void
-) => Promise<void>
-
-/** Once, as far as this process knows. */
-export const onceHere = (): Once => {
-  const seen = new Parcel.Seen()
-  return async (work, publish, reached) => {
-    if (!seen.add(work)) return
-    if (work.next === undefined) reached()
-    else await publish(work.next)
-  }
-}
 
 /** Starts them in this process. */
 export const start = async (url: string, queue: (activity: string) => string, once: Once): Promise<Side> => {
@@ -42,7 +29,7 @@ export const start = async (url: string, queue: (activity: string) => string, on
       )
       for (const { id, message } of (answer as ReadonlyArray<{ messages: ReadonlyArray<Entry> }> | null)?.[0]
         ?.messages ?? []) {
-        const work = Parcel.perform(message["body"] ?? "")
+        const work = Parcel.read(message["body"] ?? "")
         const handled = once(work, publish, () => ends.reached(work.id)).then(() =>
           client.multi().xAck(name, "workers", id).xDel(name, id).exec()
         )

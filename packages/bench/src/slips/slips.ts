@@ -1,7 +1,11 @@
 /**
  * `npm run bench -- slips`: what a hop of a routing slip costs beside a worker written by hand on the same broker and
- * client, with the same confirms and a check for duplicates; what signing and encrypting add; and three steps as a flow
- * of BullMQ. Brokers that do not answer are left out.
+ * client; what signing and encrypting add; and three steps as a flow of BullMQ. Brokers that do not answer are left out.
+ *
+ * Workers by hand know as much of a slip as ours do, have as many messages in hand, do a step once, keep its outcome
+ * before they send it, and acknowledge after the broker has confirmed. Both sides remember in the same place: in this
+ * process, which a crash makes forget, or in PostgreSQL. They neither check what they read nor tell tenants apart; they
+ * keep no history, and have no retries, leases or operators.
  */
 import { randomBytes } from "node:crypto"
 import * as Net from "node:net"
@@ -32,6 +36,7 @@ import { scratchDatabase } from "../actions/actions.ts"
 import { repeat, type Round } from "../actions/load.ts"
 import * as Report from "../Report.ts"
 import * as OncePostgres from "./oncePostgres.ts"
+import * as Once from "./Once.ts"
 import * as Ours from "./ours.ts"
 import * as PeerBullMq from "./peerBullMq.ts"
 import * as PeerPostgres from "./peerPostgres.ts"
@@ -152,20 +157,36 @@ const withPair = async <A>(ours: Promise<Side>, peer: Promise<Side>, use: (pair:
   }
 }
 
-const rabbitMq = async (say: Say) => {
-  const transport = TransportRabbitMq.layer({ url: rabbitUrl })
-  const infrastructure = Layer.mergeAll(transport, inMemory, unsigned)
-  const rows = await withPair(
-    Ours.start({ infrastructure, queue: oursQueue }),
-    PeerRabbitMq.start(rabbitUrl, peerQueue),
-    (pair) => comparePair("RabbitMQ", "amqplib by hand", pair, say)
-  )
+const dropQueues = async () => {
   const connection = await Amqp.connect(rabbitUrl)
   const channel = await connection.createChannel()
   for (const name of activities.flatMap((each) => [oursQueue(each), `${oursQueue(each)}.dead`, peerQueue(each)])) {
     await channel.deleteQueue(name)
   }
   await connection.close()
+}
+
+const rabbitMq = async (say: Say) => {
+  const infrastructure = Layer.mergeAll(TransportRabbitMq.layer({ url: rabbitUrl }), inMemory, unsigned)
+  const rows = await withPair(
+    Ours.start({ infrastructure, queue: oursQueue }),
+    PeerRabbitMq.start(rabbitUrl, peerQueue, Once.inMemory()),
+    (pair) => comparePair("RabbitMQ, kept in memory", "amqplib by hand", pair, say)
+  )
+  await dropQueues()
+  return rows
+}
+
+const rabbitMqStored = async (url: string, say: Say) => {
+  const { once, close } = await OncePostgres.make(url)
+  const infrastructure = Layer.mergeAll(TransportRabbitMq.layer({ url: rabbitUrl }), sqlOver(url).store, unsigned)
+  const rows = await withPair(
+    Ours.start({ infrastructure, queue: oursQueue }),
+    PeerRabbitMq.start(rabbitUrl, peerQueue, once),
+    (pair) => comparePair("RabbitMQ, kept in PostgreSQL", "amqplib, inbox and outbox by hand", pair, say)
+  )
+  await close()
+  await dropQueues()
   return rows
 }
 
@@ -182,12 +203,12 @@ const dropStreams = async () => {
 const redis = async (say: Say) => {
   const infrastructure = Layer.mergeAll(redisTransport, inMemory, unsigned)
   const start = () => Ours.start({ infrastructure, queue: oursQueue })
-  const rows = await withPair(start(), PeerRedis.start(redisUrl, peerQueue, PeerRedis.onceHere()), async (pair) => {
-    const three = await comparePair("Redis", "node-redis by hand", pair, say)
+  const rows = await withPair(start(), PeerRedis.start(redisUrl, peerQueue, Once.inMemory()), async (pair) => {
+    const three = await comparePair("Redis, kept in memory", "node-redis by hand", pair, say)
     const fifty = await alternate(pair, 50, 1)
     const medians = (round: ReadonlyArray<Round>) => round.map((each) => each.medianMillis)
     const long = Report.compare(
-      "Redis, a slip of 50 steps, median",
+      "Redis, kept in memory, a slip of 50 steps, median",
       "ms",
       medians(fifty.ours),
       medians(fifty.peer),
@@ -199,28 +220,24 @@ const redis = async (say: Say) => {
   })
   await dropStreams()
   const flows = await withPair(start(), PeerBullMq.start(redisUrl, `${run_}-bull`), (pair) =>
-    comparePair("Redis", "BullMQ flows", pair, say)
+    comparePair("Redis, kept in memory", "BullMQ flows", pair, say)
   )
   await dropStreams()
   return [...rows, ...flows.map((row) => ({ ...row, name: `${row.name}, against flows` }))]
 }
 
-const sqlOver = (url: string) => ({
-  store: HopStoreSql.layer({ relayRole: "tenon_relay" }).pipe(
-    Layer.provide(Layer.effect(Transactions, TenantSql.TenantSql)),
+const sqlOver = (url: string) => {
+  const foundation = Layer.effect(Transactions, TenantSql.TenantSql).pipe(
     Layer.provide(TenantSql.layer({ url: Redacted.make(url), role: "tenon_app" }))
-  ),
-  transport: TransportSql.layer({ relayRole: "tenon_relay" }).pipe(
-    Layer.provide([
-      Layer.effect(Transactions, TenantSql.TenantSql),
-      Layer.effect(TransportSql.Listener, Notifications.Notifications)
-    ]),
-    Layer.provide([
-      TenantSql.layer({ url: Redacted.make(url), role: "tenon_app" }),
-      Notifications.layer({ url: Redacted.make(url) })
-    ])
   )
-})
+  const listener = Layer.effect(TransportSql.Listener, Notifications.Notifications).pipe(
+    Layer.provide(Notifications.layer({ url: Redacted.make(url) }))
+  )
+  return {
+    store: HopStoreSql.layer({ relayRole: "tenon_relay" }).pipe(Layer.provide(foundation)),
+    transport: TransportSql.layer({ relayRole: "tenon_relay" }).pipe(Layer.provide([foundation, listener]))
+  }
+}
 
 const stored = async (url: string, say: Say) => {
   const { once, close } = await OncePostgres.make(url)
@@ -228,7 +245,7 @@ const stored = async (url: string, say: Say) => {
   const rows = await withPair(
     Ours.start({ infrastructure, queue: oursQueue }),
     PeerRedis.start(redisUrl, peerQueue, once),
-    (pair) => comparePair("Redis, kept in PostgreSQL", "inbox and outbox by hand", pair, say)
+    (pair) => comparePair("Redis, kept in PostgreSQL", "node-redis, inbox and outbox by hand", pair, say)
   )
   await close()
   await dropStreams()
@@ -306,11 +323,13 @@ export const run = Effect.fn("bench.slips")(function* (say: Say) {
   yield* suite("costs", () => costs(say))
   if (hasRedis) yield* suite("redis", () => redis(say))
   else say("no Redis answers: its rows are left out")
-  if (yield* Effect.promise(() => listens(rabbitUrl))) yield* suite("rabbitmq", () => rabbitMq(say))
+  const hasRabbitMq = yield* Effect.promise(() => listens(rabbitUrl))
+  if (hasRabbitMq) yield* suite("rabbitmq", () => rabbitMq(say))
   else say("no RabbitMQ answers: its rows are left out")
-  if (!"stored postgres".includes(only)) return rows
+  if (!"redis stored rabbitmq stored postgres".includes(only)) return rows
   const url = yield* database
-  if (hasRedis) yield* suite("stored", () => stored(url, say))
+  if (hasRedis) yield* suite("redis stored", () => stored(url, say))
+  if (hasRabbitMq) yield* suite("rabbitmq stored", () => rabbitMqStored(url, say))
   yield* suite("postgres", () => postgres(url, say))
   return rows
 }, Effect.scoped)

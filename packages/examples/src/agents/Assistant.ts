@@ -2,8 +2,11 @@
 import * as ActionTool from "@tenon/agents/ActionTool"
 import * as Agent from "@tenon/agents/Agent"
 import * as Conversation from "@tenon/agents/Conversation"
+import * as ModelOpenAi from "@tenon/agents/ModelOpenAi"
 import * as ModelScripted from "@tenon/agents/ModelScripted"
 import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Layer from "effect/Layer"
 import { Widget } from "../widget/Widget.ts"
 
 const widgets = ActionTool.toolkit(
@@ -53,5 +56,11 @@ export const script: ModelScripted.Script = (asked) => {
   return ModelScripted.say('Say "make" and a name, or "remove" and an id.')
 }
 
-/** The model of the demo and the tests. */
+/** A model that follows the script. */
 export const layerScripted = ModelScripted.layer(script)
+
+/** The model that `MODEL_URL` names, or else the scripted one. */
+export const layerModel = ModelOpenAi.layerConfigOr(layerScripted).pipe(
+  Layer.provide(FetchHttpClient.layer),
+  Layer.orDie
+)

@@ -24,5 +24,5 @@ const agents = Agents.implement(Weather.weather, refund, Research.research, Rese
 const adapters = ChannelAdapter.layer(ChannelLog.adapter, ChannelWebhook.adapter())
 
 export const workflows = Workflow.layer(agents, ...Channels.implement).pipe(
-  Layer.provide([Weather.layerFixed, Research.layerFixed, Assistant.layerScripted, adapters, Repository.layer])
+  Layer.provide([Weather.layerFixed, Research.layerFixed, Assistant.layerModel, adapters, Repository.layer])
 )

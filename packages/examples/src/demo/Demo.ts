@@ -151,7 +151,14 @@ const agentGoesOn = Effect.fnUntraced(function* (
 ) {
   yield* client.send("POST", `/api/v1/questions/${question}/answer`, { body: { answer: { send: true } } })
   const runs = client.send("GET", `/api/v1/agent-runs?threadId=${thread}`)
-  yield* until(runs, (page) => itemsOf(page).every((run) => run["status"] === "DONE"))
+  const [run] = itemsOf(yield* until(runs, (page) => itemsOf(page).every((run) => run["status"] === "DONE")))
+  const steps = client.send("GET", `/api/v1/agent-runs/${String(run?.["id"])}/operations`)
+  const named = (page: ApiClient.Answer) =>
+    itemsOf(page)
+      .filter((each) => each["kind"] === "step")
+      .map((each) => String(each["name"]))
+  const done = named(yield* until(steps, (page) => named(page).length >= 2))
+  check("what the agent's run has done can be read", done.join() === "forecast,alerts", done.join(", "))
   const page = yield* client.send("GET", `/api/v1/messages?threadId=${thread}&sort=position`)
   const said = itemsOf(page).map(({ content }) =>
     Predicate.hasProperty(content, "type") && Predicate.hasProperty(content, "text")

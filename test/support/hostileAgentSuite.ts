@@ -1,0 +1,199 @@
+/** What agents with bugs, and people in a hurry, must not be able to do: block a thread, or go unseen. */
+import * as Agents from "@tenon/agents/Agents"
+import { AgentRun } from "@tenon/agents/AgentRun"
+import { Question } from "@tenon/agents/Question"
+import { Thread } from "@tenon/agents/Thread"
+import * as Repository from "@tenon/core/Repository"
+import type * as Resource from "@tenon/core/Resource"
+import * as Tenon from "@tenon/core/Tenon"
+import * as Workflow from "@tenon/core/Workflow"
+import { assert, describe, layer as suite } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { conversation, eventually, registry } from "./agentDomain.ts"
+import type { Infrastructure } from "./agentSuite.ts"
+import { failures, patients } from "./hostileAgents.ts"
+
+const workflows = Workflow.layer(Agents.implement(...failures, ...patients))
+
+type Run = Resource.Row<typeof AgentRun>
+
+const activeRun = (threadId: string) =>
+  Effect.gen(function* () {
+    return (yield* (yield* Repository.Repository).get(Thread, threadId)).activeRun
+  })
+
+const cancel = (run: Run | undefined) => Tenon.invoke(AgentRun.actions.cancel, run?.id ?? "")
+
+const statuses = (rows: ReadonlyArray<Run>) => rows.map(({ status }) => status)
+
+const answer = (question: string, words: string) => Tenon.invoke(Question.actions.answer, question, { answer: words })
+
+/** Declares the tests for an infrastructure. */
+export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
+  describe(`agents with bugs ${name}`, () => {
+    suite(infrastructure(registry, { workflows }), { timeout: 60_000, excludeTestServices: true })((it) => {
+      for (const agent of failures) {
+        it.effect(`one that ${agent.name} says so in the thread and frees it`, () =>
+          Effect.gen(function* () {
+            const { post, runs, said, thread } = yield* conversation(agent.name)
+            yield* post("1")
+            yield* post("2")
+            yield* eventually(runs, (rows) => statuses(rows).join() === "FAILED,FAILED")
+            const words = (yield* said).filter((each) => each.startsWith("! "))
+            assert.strictEqual(words.length, 2)
+            for (const each of words) assert.isBelow(each.length, 5_000)
+            assert.isUndefined(yield* activeRun(thread.id))
+          })
+        )
+      }
+
+      it.effect("one that asks twice at once waits until both are answered", () =>
+        Effect.gen(function* () {
+          const { post, questions, runs, said } = yield* conversation("asks twice at once")
+          yield* post("1")
+          const asked = yield* eventually(questions, (rows) => rows.length === 2)
+          const [second, first] = asked.toSorted((a, b) => (a.prompt < b.prompt ? 1 : -1))
+          yield* answer(second?.id ?? "", "b")
+          yield* eventually(said, (words) => words.includes("answer"))
+          yield* Effect.sleep("100 millis")
+          assert.deepStrictEqual(statuses(yield* runs), ["WAITING"])
+          yield* answer(first?.id ?? "", "a")
+          yield* eventually(runs, (rows) => rows[0]?.status === "DONE")
+          assert.strictEqual((yield* said).at(-1), "a b")
+        })
+      )
+
+      it.effect("a question that its run no longer waits for takes no answer", () =>
+        Effect.gen(function* () {
+          const { post, questions, runs } = yield* conversation("asks in a race")
+          yield* post("1")
+          const [asked] = yield* eventually(questions, (rows) => rows[0]?.status === "EXPIRED")
+          const late = yield* Effect.flip(answer(asked?.id ?? "", "me"))
+          assert.strictEqual(late._tag, "QuestionClosed")
+          yield* eventually(runs, (rows) => rows[0]?.status === "RUNNING")
+          yield* cancel((yield* runs)[0])
+          yield* eventually(runs, (rows) => rows[0]?.status === "CANCELLED")
+        })
+      )
+
+      it.effect("the questions of a run that was cancelled are closed", () =>
+        Effect.gen(function* () {
+          const { post, questions, runs } = yield* conversation("asks twice at once")
+          yield* post("1")
+          yield* eventually(questions, (rows) => rows.length === 2)
+          yield* cancel((yield* runs)[0])
+          yield* eventually(questions, (rows) => rows.every(({ status }) => status === "EXPIRED"))
+          yield* eventually(runs, (rows) => rows[0]?.status === "CANCELLED")
+        })
+      )
+
+      it.effect("an answer in the moment in which the time runs out counts for both or for neither", () =>
+        Effect.forEach(
+          Array.from({ length: 12 }, (_, index) => index),
+          (index) =>
+            Effect.gen(function* () {
+              const { post, question, questions, runs, said } = yield* conversation("asks briefly")
+              yield* post("1")
+              const asked = yield* question.pipe(Effect.timeoutOption("5 seconds"))
+              if (asked._tag === "None") return
+              const left = (asked.value.expiresAt?.epochMilliseconds ?? 0) - Date.now()
+              yield* Effect.sleep(Math.max(0, left + index - 6))
+              const accepted = yield* Effect.result(answer(asked.value.id, "me"))
+              yield* eventually(runs, (rows) => rows[0]?.status === "DONE")
+              const [row] = yield* questions
+              const heard = (yield* said).find((words) => words.startsWith("heard"))
+              if (accepted._tag === "Success") {
+                assert.strictEqual(row?.status, "ANSWERED")
+                assert.strictEqual(heard, "heard me")
+              } else {
+                assert.strictEqual(accepted.failure._tag, "QuestionClosed")
+                assert.strictEqual(row?.status, "EXPIRED")
+                assert.strictEqual(heard, "heard nobody")
+              }
+            }),
+          { concurrency: 4 }
+        )
+      )
+
+      it.effect("a message interrupts even a run that takes no notice", () =>
+        Effect.gen(function* () {
+          const { post, runs } = yield* conversation("stubborn", "interrupt")
+          yield* post("1")
+          yield* eventually(runs, (rows) => rows.length === 1)
+          yield* post("2")
+          yield* eventually(runs, (rows) => statuses(rows).join() === "CANCELLED,RUNNING")
+        })
+      )
+
+      it.effect("a run that is cancelled stops its children", () =>
+        Effect.gen(function* () {
+          const { post, runs, thread } = yield* conversation("parent")
+          yield* post("1")
+          const rows = yield* eventually(runs, (rows) => rows.length === 2)
+          yield* cancel(rows.find(({ parent }) => parent === undefined))
+          yield* eventually(runs, (rows) => statuses(rows).join() === "CANCELLED,CANCELLED")
+          assert.isUndefined(yield* activeRun(thread.id))
+        })
+      )
+
+      for (const agent of ["parent", "parent of stubborn"]) {
+        it.effect(`a ${agent} is told that its child was cancelled`, () =>
+          Effect.gen(function* () {
+            const { post, runs, said } = yield* conversation(agent)
+            yield* post("1")
+            const rows = yield* eventually(runs, (rows) => rows.length === 2)
+            yield* cancel(rows.find(({ parent }) => parent !== undefined))
+            yield* eventually(runs, (rows) => statuses(rows).toSorted().join() === "CANCELLED,DONE")
+            assert.strictEqual((yield* said).at(-1), "lost a child: cancelled")
+          })
+        )
+      }
+
+      it.effect("a parent is told that its child has a bug", () =>
+        Effect.gen(function* () {
+          const { post, runs, said } = yield* conversation("parent of broken")
+          yield* post("1")
+          yield* eventually(runs, (rows) => statuses(rows).toSorted().join() === "DONE,FAILED")
+          assert.isTrue((yield* said).some((words) => words.startsWith("lost a child: Something unexpected")))
+        })
+      )
+
+      it.effect("messages that are posted within a moment are answered in their order, by one run each", () =>
+        Effect.gen(function* () {
+          const { messages, post, runs } = yield* conversation("echo")
+          yield* Effect.forEach(
+            Array.from({ length: 40 }, (_, index) => String(index)),
+            (key) => post(key)
+          )
+          const rows = yield* eventually(
+            runs,
+            (rows) => rows.length === 40 && rows.every(({ status }) => status === "DONE")
+          )
+          const posted = (yield* messages).filter(({ content }) => content.type === "text" && content.text !== "echo")
+          const ended = ({ updatedAt }: Run) => updatedAt.epochMilliseconds
+          assert.deepStrictEqual(
+            rows.toSorted((a, b) => ended(a) - ended(b)).map(({ messageId }) => messageId),
+            posted.map(({ id }) => id)
+          )
+        })
+      )
+
+      it.effect("messages that are posted at once have a run each, and none is left waiting", () =>
+        Effect.gen(function* () {
+          const { post, runs, thread } = yield* conversation("echo")
+          yield* Effect.forEach(
+            Array.from({ length: 40 }, (_, index) => String(index)),
+            (key) => post(key),
+            { concurrency: "unbounded" }
+          )
+          const rows = yield* eventually(
+            runs,
+            (rows) => rows.length === 40 && rows.every(({ status }) => status === "DONE")
+          )
+          assert.strictEqual(new Set(rows.map(({ messageId }) => messageId)).size, 40)
+          assert.isUndefined(yield* activeRun(thread.id))
+        })
+      )
+    })
+  })
+}

@@ -1,0 +1,132 @@
+/** Agents as nobody should write them, and as somebody will: each must end where people see it, and free its thread. */
+import * as Agent from "@tenon/agents/Agent"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+class Said extends Schema.TaggedError<Said>()("Said", { words: Schema.String }) {
+  override get message() {
+    return this.words
+  }
+}
+
+const cyclic: { self?: unknown } = {}
+cyclic.self = cyclic
+
+const failing = (name: string, words: string) => Agent.make(name, () => Effect.fail(new Said({ words })))
+const giving = (name: string, output: string) =>
+  Agent.make(name, { output: Schema.String }, () => Effect.succeed(output))
+const throwing = (name: string, thrown: unknown) =>
+  Agent.make(name, () =>
+    Effect.sync(() => {
+      throw thrown
+    })
+  )
+const throwingInStep = (name: string, thrown: unknown) =>
+  Agent.make(name, (ctx) =>
+    ctx.step(
+      "throw",
+      Effect.sync(() => {
+        throw thrown
+      })
+    )
+  )
+
+/** Each ends as failed, and the thread has a message that says so. */
+export const failures = [
+  failing("fails with a NUL", "a\u0000b"),
+  failing("fails with half a character", "a\ud800b"),
+  failing("fails with a megabyte", "x".repeat(1_000_000)),
+  failing("fails with nothing", ""),
+  Agent.make("fails with no error", () => Effect.fail(Object.create(null))),
+  Agent.make("fails with a symbol", () => Effect.fail(Symbol("no"))),
+  giving("gives a NUL", "a\u0000b"),
+  giving("gives half a character", "a\ud800b"),
+  giving("gives ten megabytes", "x".repeat(10_000_000)),
+  Agent.make("gives a cycle", { output: Schema.Unknown }, () => Effect.succeed(cyclic)),
+  Agent.make("gives no number", { output: Schema.Json }, () => Effect.succeed(Number.NaN)),
+  throwing("throws nothing", undefined),
+  throwing("throws what has no words", Object.create(null)),
+  throwing("throws a function", () => 1),
+  throwingInStep("throws in a step", new TypeError("x is not a function")),
+  throwingInStep("throws what has no words in a step", Object.create(null)),
+  Agent.make("keeps a cycle", (ctx) => ctx.step("cycle", Effect.succeed(cyclic))),
+  Agent.make("keeps no number", (ctx) => ctx.step("number", Effect.succeed(Number.NaN))),
+  Agent.make("keeps a NUL and says it", (ctx) =>
+    Effect.flatMap(ctx.step("nul", Effect.succeed("a\u0000b")), (words) => ctx.writeMessage(words))
+  ),
+  Agent.make("says a NUL", (ctx) => ctx.writeMessage("a\u0000b")),
+  Agent.make("says a megabyte", (ctx) => ctx.writeMessage("x".repeat(1_000_000))),
+  Agent.make("asks a NUL", (ctx) => ctx.ask("a\u0000b", Schema.String)),
+  Agent.make("waits for a promise", () => Effect.promise(() => new Promise((done) => setTimeout(done, 10)))),
+  Agent.make("steps in a step", (ctx) => ctx.step("outer", ctx.step("inner", Effect.succeed(1)))),
+  Agent.make("interrupts itself in a step", (ctx) => ctx.step("interrupt", Effect.interrupt)),
+  Agent.make("fails untold in a step", (ctx) => ctx.step("fail", Effect.fail(new Said({ words: "untold" }))))
+]
+
+/** Asks two people at once and says what each answered. */
+export const twice = Agent.make("asks twice at once", (ctx) =>
+  Effect.gen(function* () {
+    const answers = yield* Effect.all([ctx.ask("first?", Schema.String), ctx.ask("second?", Schema.String)], {
+      concurrency: "unbounded"
+    })
+    yield* ctx.writeMessage(answers.join(" "))
+  })
+)
+
+/** Asks, and goes on without an answer. */
+export const impatient = Agent.make("asks in a race", (ctx) =>
+  Effect.gen(function* () {
+    yield* Effect.raceFirst(ctx.ask("anyone?", Schema.String), ctx.sleep("50 millis"))
+    yield* ctx.writeMessage("went on")
+    yield* ctx.sleep("1 hour")
+  })
+)
+
+/** Asks with so little time that an answer may come as it runs out. */
+export const brief = Agent.make("asks briefly", (ctx) =>
+  ctx.ask("quick?", Schema.String, { expires: "60 millis" }).pipe(
+    Effect.catch(() => Effect.succeed("nobody")),
+    Effect.flatMap((answer) => ctx.writeMessage(`heard ${answer}`))
+  )
+)
+
+/** Works for an hour. */
+export const slow = Agent.make("slow", (ctx) => ctx.step("work", Effect.sleep("1 hour")))
+
+/** Works for an hour whatever it is told. */
+export const stubborn = Agent.make("stubborn", (ctx) =>
+  Effect.uninterruptible(ctx.step("work", Effect.uninterruptible(Effect.sleep("1 hour"))))
+)
+
+const parentOf = (name: string, child: typeof slow) =>
+  Agent.make(name, (ctx) =>
+    ctx.child(child, undefined).pipe(
+      Effect.catch(({ problem }) => ctx.writeMessage(`lost a child: ${problem}`)),
+      Effect.asVoid
+    )
+  )
+
+/** Waits for a child that works for an hour. */
+export const parent = parentOf("parent", slow)
+
+const broken = Agent.make("throws in a child", (ctx) => ctx.step("throw", Effect.die(new Error("no"))))
+
+/** Waits for a child that has a bug which stops it. */
+export const parentOfBroken = parentOf("parent of broken", broken)
+
+/** Waits for a child that takes no notice of being stopped. */
+export const parentOfStubborn = parentOf("parent of stubborn", stubborn)
+
+/** All of these, with the children. */
+export const patients = [
+  twice,
+  impatient,
+  brief,
+  slow,
+  stubborn,
+  parent,
+  parentOfBroken,
+  parentOfStubborn,
+  broken,
+  Agent.make("echo", (ctx) => ctx.writeMessage("echo"))
+] as const
