@@ -49,7 +49,10 @@ const ring = Effect.all({
 })
 
 /** Runs a slip under zero trust and small limits, checks its proof, and gives how it ended. */
-const run = (build: (builder: RoutingSlip.Builder<"grows" | "scatter-gather">) => typeof builder) =>
+const run = (
+  build: (builder: RoutingSlip.Builder<"grows" | "scatter-gather">) => typeof builder,
+  whenHalted: Effect.Effect<unknown, unknown, HopStore> = Effect.void
+) =>
   Effect.gen(function* () {
     did.length = 0
     const { issuer, worker } = yield* ring
@@ -72,6 +75,9 @@ const run = (build: (builder: RoutingSlip.Builder<"grows" | "scatter-gather">) =
         yield* TestClock.adjust("100 millis")
         // Signatures are made on other threads, in real time.
         yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 2)))
+        record = yield* store.slip("default", "one")
+        if (record?.status !== "halted") continue
+        yield* Effect.orDie(whenHalted)
         record = yield* store.slip("default", "one")
       }
       yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 100)))
@@ -134,6 +140,53 @@ describe("a slip that grows too large", () => {
       undoFailures = 0
       assert.strictEqual(status, "halted")
       assert.strictEqual(told.at(-1), "halted 1")
+    })
+  )
+
+  it.effect("does not forget, where its deadline passes meanwhile, what could not be undone at first", () =>
+    Effect.gen(function* () {
+      undoFailures = 2
+      const { slip, status } = yield* run((builder) =>
+        builder.pipe(
+          RoutingSlip.add(grows, { by: 10 }),
+          RoutingSlip.add(grows, { by: 100_000 }),
+          RoutingSlip.within("900 millis")
+        )
+      )
+      assert.strictEqual(status, "faulted")
+      assert.deepStrictEqual(slip.not_undone, [])
+      assert.deepStrictEqual(did.slice(-2), ["2/compensate 100000", "1/compensate 10"])
+    })
+  )
+
+  it.effect("does not forget what is cancelled while it is halted, and undoes it once it is resumed", () =>
+    Effect.gen(function* () {
+      undoFailures = 4
+      const mend = Effect.flatMap(HopStore, (store) =>
+        Effect.andThen(store.cancel("default", "one", "grace"), store.resume("default", "one"))
+      )
+      const { slip, status } = yield* run((builder) => builder.pipe(RoutingSlip.add(grows, { by: 100_000 })), mend)
+      assert.strictEqual(status, "faulted")
+      assert.deepStrictEqual(slip.not_undone, [])
+      assert.strictEqual(did.at(-1), "1/compensate 100000")
+    })
+  )
+
+  it.effect("is over once an operator has skipped what cannot be undone, and says that it stands", () =>
+    Effect.gen(function* () {
+      undoFailures = 1_000
+      const skip = Effect.flatMap(HopStore, (store) => store.resume("default", "one", "grace"))
+      const { slip, status } = yield* run(
+        (builder) => builder.pipe(RoutingSlip.add(grows, { by: 10 }), RoutingSlip.add(grows, { by: 100_000 })),
+        Effect.andThen(
+          skip,
+          Effect.sync(() => (undoFailures = 0))
+        )
+      )
+      assert.strictEqual(status, "faulted")
+      assert.deepStrictEqual(slip.not_undone, ["2"])
+      assert.include(slip.fault?.message, "skipped by grace")
+      assert.strictEqual(did.at(-1), "1/compensate 10")
     })
   )
 

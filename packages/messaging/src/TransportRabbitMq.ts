@@ -93,7 +93,7 @@ class Link {
   /** Succeeds once the broker has confirmed the message. */
   publish(queue: string, message: Outgoing, headers: Record<string, unknown>): Effect.Effect<void, TransportError> {
     const options = { broker: "RabbitMQ", operation: "publish", millis: 10_000 }
-    return Answer.await_(options, (answered) => {
+    return Answer.asked(options, (answered) => {
       if (this.declared.has(queue)) return this.send(queue, message, headers, answered)
       this.ensure(queue)
         .then(() => this.send(queue, message, headers, answered))

@@ -178,6 +178,13 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     if (hop.phase === "compensate" && claim.skippedBy !== undefined) {
       return transition({ type: "skipped", step: hop.step, at, by: claim.skippedBy })
     }
+    // What is halted on its way forth could not be undone by its own worker.
+    if (claim.skippedBy !== undefined) {
+      return failing(
+        "SlipTooLarge",
+        `What it did is too large to be carried; undoing it was skipped by ${claim.skippedBy}.`
+      )
+    }
     // What may have been done by a worker that died has to be done again, to be known and undone.
     const turnsBack = claim.uncertain ? undefined : whyBack(item, at)
     if (turnsBack !== undefined) return turnsBack
@@ -276,11 +283,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const delay = Activity.delayAfter(task.activity.compensationRetry, claim.failures + 1)
     if (delay !== undefined) {
       const event = yield* eventOf(item, "retrying", detail)
-      yield* store.postpone(held, { incoming, delay: Duration.toMillis(delay), event })
+      // It is done: no deadline and no cancellation may have that forgotten.
+      yield* store.postpone(held, { incoming, delay: Duration.toMillis(delay), event, uncertain: true })
       return ack
     }
     if (task.activity.onCompensationFailure === "continue") return yield* turnBack(true)
-    yield* store.halt(held, { incoming, event: yield* eventOf(item, "halted", detail) })
+    yield* store.halt(held, { incoming, event: yield* eventOf(item, "halted", detail), uncertain: true })
     return ack
   })
 

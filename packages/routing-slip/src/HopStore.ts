@@ -207,7 +207,7 @@ export class HopStore extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Arrival>, Unavailable>
     /**
      * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then. It counts as a
-     * failure of the step, unless it is `blameless`.
+     * failure of the step, unless it is `blameless`. `uncertain`: what it did may stand.
      */
     readonly postpone: (
       held: Held,
@@ -216,6 +216,7 @@ export class HopStore extends Context.Service<
         readonly delay: number
         readonly event: SlipEvent
         readonly blameless?: boolean
+        readonly uncertain?: boolean
       }
     ) => Effect.Effect<void, Fenced | Unavailable>
     /** Sets a step aside until it is reauthorised, resumed or cancelled; after `delay` milliseconds it comes again. */
@@ -225,16 +226,17 @@ export class HopStore extends Context.Service<
     ) => Effect.Effect<void, Fenced | Unavailable>
     /** The suspended steps of a slip with their messages. */
     readonly suspended: (tenantId: string, correlationId: string) => Effect.Effect<ReadonlyArray<Pending>, Unavailable>
-    /** Has a suspended step done with another message in the place of its own. */
+    /** Has a suspended step done with another message in the place of its own, if that has the id `instead` still. */
     readonly reauthorise: (
       key: HopKey,
+      instead: string,
       message: Claimant,
       event: SlipEvent
     ) => Effect.Effect<void, NotHalted | Unavailable>
-    /** Sets a step aside until an operator decides. */
+    /** Sets a step aside until an operator decides. `uncertain`: what it did may stand. */
     readonly halt: (
       held: Held,
-      again: { readonly incoming: Outgoing; readonly event: SlipEvent }
+      again: { readonly incoming: Outgoing; readonly event: SlipEvent; readonly uncertain?: boolean }
     ) => Effect.Effect<void, Fenced | Unavailable>
     /** Records a new slip with its first message, which it publishes where `complete` would. */
     readonly open: (
@@ -253,7 +255,7 @@ export class HopStore extends Context.Service<
      * whose worker's lease is over. Each is not given out again for another `grace`.
      */
     readonly pending: (limit: number, grace: number) => Effect.Effect<ReadonlyArray<Pending>, Unavailable>
-    /** Has a halted compensation tried again, or skipped; a suspended step tried again as it is. */
+    /** Has what is halted or suspended tried again as it is; or what is halted, and only that, skipped. */
     readonly resume: (
       tenantId: string,
       correlationId: string,

@@ -198,9 +198,10 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           if (!list.some(({ branch }) => branch === arrival.branch)) list.push(arrival)
           return list.slice(0, list.findIndex(({ branch }) => branch === arrival.branch) + 1)
         }),
-      postpone: (claim, { incoming, delay, event, blameless }) =>
+      postpone: (claim, { incoming, delay, event, blameless, uncertain = false }) =>
         held(claim, (row, now) => {
           Object.assign(row, { status: "waiting", message: incoming, due: now + delay })
+          row.uncertain ||= uncertain
           if (blameless === true) row.claims -= 1
           else row.failures += 1
           record(claim.key, event)
@@ -217,19 +218,22 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             message === undefined ? [] : [{ key, message }]
           )
         ),
-      reauthorise: (key, { branch, digest, incoming, index }, event) =>
+      reauthorise: (key, instead, { branch, digest, incoming, index }, event) =>
         atomically((now) => {
           const row = rows.get(idOf(key))
-          if (row?.status !== "suspended") return Effect.fail(new NotHalted({ correlationId: key.correlationId }))
+          if (row?.status !== "suspended" || row.message?.id !== instead) {
+            return Effect.fail(new NotHalted({ correlationId: key.correlationId }))
+          }
           Object.assign(row, { digest, message: incoming, status: "waiting", due: now })
           if (index !== undefined) heads.set(JSON.stringify([textOf(key), branch, index]), digest)
           record(key, event)
           show(textOf(key), now)
           return Effect.void
         }),
-      halt: (claim, { incoming, event }) =>
+      halt: (claim, { incoming, event, uncertain = false }) =>
         held(claim, (row, now) => {
           Object.assign(row, { status: "halted", message: incoming, failures: row.failures + 1 })
+          row.uncertain ||= uncertain
           record(claim.key, event)
           show(textOf(claim.key), now)
         }),
@@ -263,7 +267,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       resume: (tenantId, correlationId, skippedBy) =>
         atomically((now) => {
           const name = slipText(tenantId, correlationId)
-          const halted = ofSlip(name, "halted", "suspended")
+          const halted = skippedBy === undefined ? ofSlip(name, "halted", "suspended") : ofSlip(name, "halted")
           if (halted.length === 0) return Effect.fail(new NotHalted({ correlationId }))
           for (const row of halted)
             Object.assign(row, { status: "waiting", due: now, claims: 0, failures: 0, skippedBy })

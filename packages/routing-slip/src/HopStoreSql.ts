@@ -61,10 +61,13 @@ class Params {
     values.map((value) => `$${this.values.push(value)}`).join(", ")
 }
 
+/** PostgreSQL's text holds neither of these, and an activity may fail with words of strangers. */
+const storable = (text: string) => text.replaceAll("\0", "\u{FFFD}").toWellFormed()
+
 /** Inserts an event where the statement before it, called `held`, changed a row. */
 const insertEvent = ({ add }: Params, { type, step, activity, detail, at }: SlipEvent) =>
   `insert into tenon.slip_events (tenant_id, correlation_id, type, step, activity, detail, at)
-    select $1, $2, ${add(type, step, activity, detail)}, ${add(at)}::bigint from held`
+    select $1, $2, ${add(type, step, activity, storable(detail))}, ${add(at)}::bigint from held`
 
 /** What a slip shows is `halted` or `suspended` for as long as one of its steps is; beneath, it goes on. */
 const upsertSlip = ({ add }: Params, { status, activity, updatedAt, body }: SlipRecord) =>
@@ -159,7 +162,12 @@ const opening = (
 const settingAside = (
   { key, token }: Held,
   status: "waiting" | "halted" | "suspended",
-  again: { readonly incoming: Outgoing; readonly delay: number | undefined; readonly event: SlipEvent },
+  again: {
+    readonly incoming: Outgoing
+    readonly delay: number | undefined
+    readonly event: SlipEvent
+    readonly uncertain?: boolean
+  },
   counts = "failures = failures + 1"
 ) => {
   const params = new Params(...keyOf(key), token, ...columnsOf(again.incoming))
@@ -168,7 +176,7 @@ const settingAside = (
   const parts = [
     `held as (update tenon.slip_hops set status = '${status}', due_at = ${due},
       pending_at = ${status === "halted" ? "null" : due}, ${counts}, queue = $6, message_id = $7,
-      body = $8::bytea where ${isHeld} returning 1)`,
+      body = $8::bytea${again.uncertain === true ? ", uncertain = true" : ""} where ${isHeld} returning 1)`,
     `told as (${insertEvent(params, again.event)})`
   ]
   if (status !== "waiting") {
@@ -182,11 +190,16 @@ const settingAside = (
 /** What has nothing to do with the step itself counts neither as its failure nor as a crash of its worker. */
 const blameless = "claims = claims - 1"
 
-const reauthorising = (key: HopKey, { branch, digest, incoming, index }: Claimant, event: SlipEvent) => {
+const reauthorising = (
+  key: HopKey,
+  instead: string,
+  { branch, digest, incoming, index }: Claimant,
+  event: SlipEvent
+) => {
   const params = new Params(...keyOf(key), digest, ...columnsOf(incoming))
   const parts = [
     `held as (update tenon.slip_hops set status = 'waiting', due_at = ${now}, pending_at = ${now}, digest = $5,
-      queue = $6, message_id = $7, body = $8::bytea where ${where} and status = 'suspended' returning 1)`,
+      queue = $6, message_id = $7, body = $8::bytea where ${where} and status = 'suspended' and message_id = ${params.add(instead)} returning 1)`,
     `told as (${insertEvent(params, event)})`,
     `shown as (${showAgain} and exists (select from held))`
   ]
@@ -399,8 +412,8 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               where tenant_id = $1 and correlation_id = $2 and status = 'suspended'`,
             [tenantId, correlationId]
           ).pipe(Effect.map((rows) => rows.flatMap(pendingOf))),
-        reauthorise: Effect.fnUntraced(function* (key, claimant, event) {
-          const { params, sql: text } = reauthorising(key, claimant, event)
+        reauthorise: Effect.fnUntraced(function* (key, instead, claimant, event) {
+          const { params, sql: text } = reauthorising(key, instead, claimant, event)
           const rows = yield* one(key.tenantId, text, params)
           if (rows.length === 0) return yield* new NotHalted({ correlationId: key.correlationId })
         }),
@@ -426,11 +439,14 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             tenantId,
             `with resumed as (update tenon.slip_hops set status = 'waiting', due_at = ${now}, pending_at = ${now},
               claims = 0, failures = 0, skipped_by = $3
-              where tenant_id = $1 and correlation_id = $2 and status in ('halted', 'suspended') returning 1),
-            shown as (update tenon.slips set status = stands, halted = 0
-              where tenant_id = $1 and correlation_id = $2 and exists (select from resumed))
+              where tenant_id = $1 and correlation_id = $2
+                and (status = 'halted' or status = 'suspended' and $3::text is null) returning 1),
+            left_aside as (select count(*) as count from tenon.slip_hops
+              where tenant_id = $1 and correlation_id = $2 and status = 'suspended' and $3::text is not null),
+            shown as (update tenon.slips set halted = l.count, status = case when l.count > 0 then 'suspended' else stands end
+              from left_aside as l where tenant_id = $1 and correlation_id = $2 and exists (select from resumed))
             select from resumed`,
-            [tenantId, correlationId, skippedBy ?? null]
+            [tenantId, correlationId, skippedBy === undefined ? null : storable(skippedBy)]
           )
           if (rows.length === 0) return yield* new NotHalted({ correlationId })
         }),
@@ -441,7 +457,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               where tenant_id = $1 and correlation_id = $2 and status = 'suspended')
             insert into tenon.slip_cancellations (tenant_id, correlation_id, scope, cancelled_by)
               values ($1, $2, '', $3) on conflict do nothing`,
-            [tenantId, correlationId, by]
+            [tenantId, correlationId, storable(by)]
           ).pipe(Effect.asVoid),
         slip: (tenantId, correlationId) =>
           one(tenantId, `${selectSlip} and correlation_id = $2`, [tenantId, correlationId]).pipe(

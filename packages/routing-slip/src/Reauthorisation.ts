@@ -69,6 +69,7 @@ export const resume = Effect.fn("Reauthorisation.resume")(function* (
     const event: SlipEvent = { type: "reauthorised", step: hop.step, activity: hop.activity, detail: options.by, at }
     yield* store.reauthorise(
       key,
+      message.id,
       {
         digest: digest(newest ?? body),
         index: newest === undefined ? undefined : SignedLog.after(envelope.headers.security_context).index,

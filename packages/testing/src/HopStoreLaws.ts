@@ -206,12 +206,12 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           const fresh = { digest: "d2", index: 2, branch: "", incoming: message("new") }
           const foreign = { ...key, tenantId: "tenant-b" }
           assert.strictEqual(
-            (yield* Effect.flip(store.reauthorise(foreign, fresh, event("reauthorised"))))._tag,
+            (yield* Effect.flip(store.reauthorise(foreign, "old", fresh, event("reauthorised"))))._tag,
             "NotHalted"
           )
-          yield* store.reauthorise(key, fresh, event("reauthorised"))
+          yield* store.reauthorise(key, "old", fresh, event("reauthorised"))
           assert.strictEqual(
-            (yield* Effect.flip(store.reauthorise(key, fresh, event("reauthorised"))))._tag,
+            (yield* Effect.flip(store.reauthorise(key, "old", fresh, event("reauthorised"))))._tag,
             "NotHalted"
           )
           assert.strictEqual((yield* store.slip(key.tenantId, key.correlationId))?.status, "executing")
@@ -239,6 +239,88 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
             assert.include(yield* dueOf(key), "old")
             const cancelledBy = wake === "cancel" ? "grace" : undefined
             assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", cancelledBy })
+          }
+        })
+      )
+
+      it.effect("what is told of a step may hold what a database's text cannot", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          yield* store.open(record(key), message("first"), { ...event("dispatched"), detail: "a\0b" })
+          const told = { ...event("retrying"), detail: "nul \0, half \ud800" }
+          const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          yield* store.postpone(held, { incoming: message("incoming"), delay: 0, event: told })
+          yield* store.cancel(key.tenantId, key.correlationId, "eve\0")
+          const again = yield* store.claim(key, incoming(), 10_000)
+          const result = { outgoing: undefined, event: { ...told, type: "faulted" as const }, slip: record(key) }
+          yield* store.complete(heldBy(key, again), result)
+          const events = yield* store.events(key.tenantId, key.correlationId)
+          assert.deepStrictEqual(
+            events.map(({ type }) => type),
+            ["dispatched", "retrying", "faulted"]
+          )
+          for (const { detail } of events.slice(1)) assert.match(detail, /^nul .+, half .+$/u)
+        })
+      )
+
+      it.effect("a step that was suspended anew is not sent on with what was signed for the message before", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey()
+          yield* store.open(record(key), message("first"), event("dispatched"))
+          const suspend = (digest: string, index: number, id: string) =>
+            Effect.flatMap(store.claim(key, incoming(digest, index), 10_000), (claim) =>
+              store.suspend(heldBy(key, claim), {
+                incoming: message(id),
+                delay: undefined,
+                event: event("suspended")
+              })
+            )
+          yield* suspend("d1", 1, "old")
+          const fresh = (digest: string) => ({ digest, index: 2, branch: "", incoming: message(digest) })
+          yield* store.reauthorise(key, "old", fresh("d2"), event("reauthorised"))
+          yield* suspend("d2", 2, "d2")
+          // It had read the message before, and would fork the log.
+          const late = store.reauthorise(key, "old", fresh("d3"), event("reauthorised"))
+          assert.strictEqual((yield* Effect.flip(late))._tag, "NotHalted")
+          assert.strictEqual((yield* store.slip(key.tenantId, key.correlationId))?.status, "suspended")
+          const [waiting] = yield* store.suspended(key.tenantId, key.correlationId)
+          assert.strictEqual(waiting?.message.id, "d2")
+        })
+      )
+
+      it.effect("a step that is skipped leaves those of its slip that are suspended as they are", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey("compensate")
+          const other = { ...key, step: "2", phase: "execute" } as const
+          yield* store.open(record(key), message("first"), event("dispatched"))
+          const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          const waiting = heldBy(other, yield* store.claim(other, incoming(), 10_000))
+          yield* store.suspend(waiting, { incoming: message("old"), delay: undefined, event: event("suspended") })
+          yield* store.halt(held, { incoming: message("halted"), event: event("halted") })
+          yield* store.resume(key.tenantId, key.correlationId, "grace")
+          assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", skippedBy: "grace" })
+          assert.strictEqual((yield* store.claim(other, incoming(), 10_000))._tag, "Parked")
+          assert.strictEqual((yield* store.slip(key.tenantId, key.correlationId))?.status, "suspended")
+          yield* store.resume(key.tenantId, key.correlationId)
+          const resumed = yield* store.claim(other, incoming(), 10_000)
+          assert.deepInclude(resumed, { _tag: "Claimed", skippedBy: undefined })
+          assert.strictEqual((yield* store.slip(key.tenantId, key.correlationId))?.status, "executing")
+        })
+      )
+
+      it.effect("a step that was done before it was set aside is known to be uncertain when it comes again", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          for (const how of ["postpone", "halt"] as const) {
+            const key = newKey()
+            yield* store.open(record(key), message("first"), event("dispatched"))
+            const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+            yield* store[how](held, { incoming: message("again"), delay: 0, event: event("halted"), uncertain: true })
+            if (how === "halt") yield* store.resume(key.tenantId, key.correlationId)
+            assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", uncertain: true })
           }
         })
       )
