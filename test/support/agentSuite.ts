@@ -47,6 +47,7 @@ const count = (name: string) =>
     done.set(name, (done.get(name) ?? 0) + 1)
     return name === "last" && !luck ? Effect.fail(new NoLuck()) : Effect.succeed(name)
   })
+const delegating = Agent.make("delegating", (ctx) => Effect.asVoid(ctx.child(Weather.weather, undefined)))
 const careful = Agent.make("careful", (ctx) =>
   Effect.gen(function* () {
     const step = (name: string) => ctx.step(name, count(name), { failure: NoLuck })
@@ -76,7 +77,18 @@ const echo = Agent.make("echo", (ctx) =>
 )
 
 const workflows = Workflow.layer(
-  Agents.implement(Weather.weather, refund, Research.research, Research.researcher, slow, broken, echo, careful, scribe)
+  Agents.implement(
+    Weather.weather,
+    refund,
+    Research.research,
+    Research.researcher,
+    slow,
+    broken,
+    echo,
+    careful,
+    delegating,
+    scribe
+  )
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
 
 /** Declares the tests for an infrastructure. */
@@ -180,6 +192,40 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
               ["report", "text", "run 2 äöü", 12, "7d97b99a4f463f0281db0e44476f995dbdb248d491dbe7bbe99334d2f4a99cc4"]
             ]
           )
+        })
+      )
+
+      it.effect("a run that was cancelled over a question asks it anew when it is run again", () =>
+        Effect.gen(function* () {
+          const { post, question, runs, said } = yield* conversation("weather")
+          yield* post("1", "Graz")
+          const asked = yield* question
+          yield* Tenon.invoke(AgentRun.actions.cancel, asked.runId)
+          yield* eventually(runs, (rows) => rows[0]?.status === "CANCELLED")
+          const { runId } = yield* Tenon.invoke(AgentRun.actions.retry, asked.runId)
+          yield* eventually(runs, (rows) => rows.find(({ id }) => id === runId)?.status === "WAITING")
+          const anew = yield* question
+          assert.strictEqual(anew.runId, runId)
+          yield* Tenon.invoke(Question.actions.answer, anew.id, { answer: { send: false } })
+          yield* eventually(runs, (rows) => rows.find(({ id }) => id === runId)?.status === "DONE")
+          assert.strictEqual((yield* said).filter((words) => words === "A storm is coming to Graz.").length, 1)
+        })
+      )
+
+      it.effect("a run that was cancelled over a child starts it anew when it is run again", () =>
+        Effect.gen(function* () {
+          const { post, question, runs } = yield* conversation("delegating")
+          yield* post("1")
+          const parent = (yield* question).runId.replace(/\.child1$/, "")
+          yield* Tenon.invoke(AgentRun.actions.cancel, parent)
+          yield* eventually(runs, (rows) => rows.length === 2 && rows.every(({ status }) => status === "CANCELLED"))
+          const { runId } = yield* Tenon.invoke(AgentRun.actions.retry, parent)
+          yield* eventually(runs, (rows) =>
+            rows.some(({ id, status }) => id === `${runId}.child1` && status === "WAITING")
+          )
+          const all = yield* runs
+          assert.strictEqual(all.length, 4)
+          yield* Tenon.invoke(AgentRun.actions.cancel, runId)
         })
       )
 

@@ -150,7 +150,14 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     }
     const at = yield* Clock.currentTimeMillis
     if (hop.phase === "execute") {
-      return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message, ...uncertainty({ uncertain: uncertain || claim.uncertain }) })
+      return yield* passOn(item, {
+        type: "faulted",
+        step: hop.step,
+        at,
+        error,
+        message,
+        ...uncertainty({ uncertain: uncertain || claim.uncertain })
+      })
     }
     if (activity.onCompensationFailure === "continue") {
       return yield* passOn(item, { type: "abandoned", step: hop.step, at, error, message })

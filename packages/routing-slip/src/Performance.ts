@@ -203,9 +203,7 @@ export const execute = Effect.fnUntraced(function* <R>(
   const at = yield* Clock.currentTimeMillis
   const transition: Slip.Transition = { type: "executed", step: hop.step, at, undo, set, insert, drop, terminate }
   const applied = Slip.apply(envelope.headers.routing_slip, transition)
-  return Result.isSuccess(applied)
-    ? Result.succeed(transition)
-    : tooLate("RevisionRefused", applied.failure)
+  return Result.isSuccess(applied) ? Result.succeed(transition) : tooLate("RevisionRefused", applied.failure)
 })
 
 /** Undoes the step. */
