@@ -107,7 +107,7 @@ const law = Effect.fnUntraced(function* (seed: number, policy: QueuePolicy) {
   }
 })
 
-const { count, from } = seeds(40)
+const { count, from } = seeds(25)
 
 suite(Testing.layer(registry, { workflows: Workflow.layer(Agents.implement(moody)) }), {
   timeout: 60_000,

@@ -81,7 +81,65 @@ const broken = (options: Parameters<typeof named>[2]) => {
   return { did, registry, dispatch }
 }
 
+const nested = (depth: number): Schema.Json => (depth === 0 ? 1 : [nested(depth - 1)])
+
 describe("a slip", () => {
+  it.effect("is not begun where no worker would read it", () =>
+    Effect.gen(function* () {
+      const a = named("a", [])
+      const registry = Registry.make(a)
+      const begin = (names: { readonly correlationId?: string; readonly tenantId?: string }, deep = 1) =>
+        RoutingSlip.builder(registry, names).pipe(
+          RoutingSlip.add(a, {}),
+          RoutingSlip.variable("deep", nested(deep)),
+          RoutingSlip.dispatch,
+          Effect.flip
+        )
+      for (const correlationId of ["", "x".repeat(101), "a\0b", "\ud800", "\u001b[2J"]) {
+        assert.strictEqual((yield* begin({ correlationId }))._tag, "InvalidInput")
+        assert.strictEqual((yield* begin({ tenantId: correlationId }))._tag, "InvalidInput")
+      }
+      assert.strictEqual((yield* begin(one, 200))._tag, "InvalidInput")
+      assert.isUndefined(yield* statusOf)
+    }).pipe(Effect.provide(infrastructure))
+  )
+
+  for (const [what, value] of [
+    ["deeper than the next worker reads", nested(200)],
+    ["no JSON", Number.NaN]
+  ] as const) {
+    it.effect(`turns back, and says that a step stands, where that has set a variable that is ${what}`, () => {
+      const did: Array<string> = []
+      const [a, c] = [named("a", did), named("c", did)]
+      const b = Activity.make("b", {
+        arguments: {},
+        execute: Effect.fnUntraced(function* () {
+          did.push("b")
+          yield* (yield* ActivityContext).setVariable("v", value)
+        })
+      })
+      const registry = Registry.make(a, b, c)
+      return withWorker(
+        registry,
+        Effect.gen(function* () {
+          yield* RoutingSlip.builder(registry, one).pipe(
+            RoutingSlip.add(a, {}),
+            RoutingSlip.add(b, {}),
+            RoutingSlip.add(c, {}),
+            RoutingSlip.dispatch
+          )
+          yield* pass("1 hour")
+          assert.strictEqual(yield* statusOf, "faulted")
+          assert.strictEqual(did.at(-1), "undo a")
+          const slip = yield* (yield* HopStore).slip("default", "one")
+          const { routing_slip } = (yield* Wire.decode(slip?.body ?? new Uint8Array())).headers
+          assert.deepInclude(routing_slip, { not_undone: ["2"] })
+          assert.strictEqual(routing_slip.fault?.error, "InvalidVariable")
+        })
+      )
+    })
+  }
+
   it.effect("is undone in reverse where a step fails", () => {
     const did: Array<string> = []
     const [a, b, c] = [named("a", did), named("b", did), named("c", did, { fails: () => true })]

@@ -78,6 +78,17 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
         })
       )
 
+      it.effect("a question that its run gave up before it was put is closed", () =>
+        Effect.gen(function* () {
+          const { post, questions, runs } = yield* conversation("asks in haste")
+          yield* post("1")
+          yield* eventually(questions, (rows) => rows[0]?.status === "EXPIRED")
+          yield* eventually(runs, (rows) => rows[0]?.status === "RUNNING")
+          yield* cancel((yield* runs)[0])
+          yield* eventually(runs, (rows) => rows[0]?.status === "CANCELLED")
+        })
+      )
+
       it.effect("the questions of a run that was cancelled are closed", () =>
         Effect.gen(function* () {
           const { post, questions, runs } = yield* conversation("asks twice at once")

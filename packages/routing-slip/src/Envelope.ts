@@ -8,6 +8,8 @@ import * as Schema from "effect/Schema"
 export const patterns = {
   activity: /^[a-z][a-z0-9-]{0,62}$/,
   queue: /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/,
+  /** Also in logs and on terminals, in databases whose text holds neither, and in keys that are handed to others. */
+  id: /^[^\p{Cc}\p{Cs}]+$/u,
   step: /^[1-9][0-9]{0,5}(\.[1-9][0-9]{0,5}){0,15}$/
 } as const
 
@@ -24,6 +26,11 @@ export const QueueName = Schema.String.check(Schema.isPattern(patterns.queue)).a
 /** Names a step within its slip: `2` for the second of the itinerary, `2.1` for the first that step 2 inserted. */
 export const StepId = Schema.String.check(Schema.isPattern(patterns.step)).annotate({
   identifier: "StepId"
+})
+
+/** Names a message, a slip or a tenant: up to 100 characters, none of them a control character or half of one. */
+export const Id = Schema.NonEmptyString.check(Schema.isMaxLength(100), Schema.isPattern(patterns.id)).annotate({
+  identifier: "Id"
 })
 
 /** Milliseconds since 1970. */
@@ -195,9 +202,9 @@ export interface SecurityContext extends Schema.Struct.Type<typeof SecurityConte
 
 /** All about the message but the payload. */
 export const Headers = Schema.Struct({
-  message_id: Schema.NonEmptyString.check(Schema.isMaxLength(100)),
-  correlation_id: Schema.NonEmptyString.check(Schema.isMaxLength(100)),
-  tenant_id: Schema.NonEmptyString.check(Schema.isMaxLength(100)),
+  message_id: Id,
+  correlation_id: Id,
+  tenant_id: Id,
   routing_slip: RoutingSlip,
   security_context: SecurityContext,
   /** W3C Trace Context: `traceparent`, `tracestate`. Not signed: it is for observers and decides nothing. */

@@ -12,11 +12,12 @@ const isString: Check = (value) => typeof value === "string"
 const isBoolean: Check = (value) => typeof value === "boolean"
 const isNatural: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0
 const isFilled: Check = (value) => typeof value === "string" && value.length > 0
-const isId: Check = (value) => typeof value === "string" && value.length > 0 && value.length <= 100
 const matches =
   (pattern: RegExp): Check =>
   (value) =>
     typeof value === "string" && pattern.test(value)
+const hasIdForm = matches(Envelope.patterns.id)
+const isId: Check = (value) => hasIdForm(value) && (value as string).length <= 100
 const isStep = matches(Envelope.patterns.step)
 const isActivity = matches(Envelope.patterns.activity)
 const isQueue = matches(Envelope.patterns.queue)
@@ -64,6 +65,17 @@ const isJson: Check = (value) => {
   if (typeof value !== "object" || value === null) return value !== undefined
   for (const name in value) if (!isJson((value as { readonly [name: string]: unknown })[name])) return false
   return true
+}
+
+/** Deeper values would bring a message, with all that is around them, close to what its readers allow. */
+const deepest = 32
+
+/** Whether a slip can carry a value: it is JSON, and not too deep. */
+export const isCarriable = (value: unknown, depth = 0): boolean => {
+  if (typeof value !== "object" || value === null) return isJson(value)
+  if (depth >= deepest) return false
+  // What is undefined is left out on the wire.
+  return Object.values(value).every((each) => each === undefined || isCarriable(each, depth + 1))
 }
 
 const recordOf =

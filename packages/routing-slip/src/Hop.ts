@@ -133,7 +133,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     if (Result.isSuccess(answer)) return yield* passOn(item, answer.success)
 
     const { activity, hop } = task
-    const { error, message, waitsFor } = answer.failure
+    const { error, message, uncertain = false, waitsFor } = answer.failure
     // Its name only: what it says may hold what is nobody's business.
     yield* Effect.annotateCurrentSpan("error.type", error)
     const incoming = incomingOf(item.delivery)
@@ -145,12 +145,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const delay = Activity.delayAfter(retry, claim.failures + 1)
     if (delay !== undefined && decided === undefined) {
       const event = yield* eventOf(item, "retrying", `${error}: ${message}`)
-      yield* store.postpone(held, { incoming, delay: Duration.toMillis(delay), event })
+      yield* store.postpone(held, { incoming, delay: Duration.toMillis(delay), event, uncertain })
       return ack
     }
     const at = yield* Clock.currentTimeMillis
     if (hop.phase === "execute") {
-      return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message, ...uncertainty(claim) })
+      return yield* passOn(item, { type: "faulted", step: hop.step, at, error, message, ...uncertainty({ uncertain: uncertain || claim.uncertain }) })
     }
     if (activity.onCompensationFailure === "continue") {
       return yield* passOn(item, { type: "abandoned", step: hop.step, at, error, message })
@@ -307,7 +307,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 /** The message as it is published again. */
 const incomingOf = ({ queue, id, body }: Delivery): Outgoing => ({ queue, id, body })
 
-const uncertainty = ({ uncertain }: Work<never>["claim"]) => (uncertain ? { uncertain } : {})
+const uncertainty = ({ uncertain }: Pick<Work<never>["claim"], "uncertain">) => (uncertain ? { uncertain } : {})
 
 /** The branch whose log the message carries; doing and undoing one branch are two. */
 const branchOf = ({ headers }: Envelope.Envelope): string => {

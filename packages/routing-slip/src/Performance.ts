@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
 import { ActivityContext, type Planned, VariableMissing } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
+import { isCarriable } from "./EnvelopeCheck.ts"
 import { type HopKey, keyText } from "./HopStore.ts"
 import type { Refused } from "./Refused.ts"
 import { Security } from "./Security.ts"
@@ -23,6 +24,8 @@ export interface Failing {
   readonly message: string
   /** Nothing is wrong with the step itself: it waits for a fresh token of the user, or for the token endpoint. */
   readonly waitsFor?: "authority" | "exchange"
+  /** The activity was executed, and what it did may stand: only what it has answered cannot be carried on. */
+  readonly uncertain?: true
 }
 
 /** All about the step at hand. */
@@ -121,6 +124,8 @@ const attempting = <A, E, R>(
 }
 
 const invalid = (what: string, message: string): Failing => ({ error: what, message: message.slice(0, maxMessage) })
+/** After the execution. */
+const tooLate = (what: string, message: string) => Result.fail<Failing>({ ...invalid(what, message), uncertain: true })
 
 /** One per schema: making them anew for each message costs more than using them. */
 const decoders = new WeakMap<object, ReturnType<typeof Schema.decodeUnknownEffect<Schema.Codec<unknown, unknown>>>>()
@@ -155,6 +160,10 @@ const limitOf = <R>({ activity, hop }: Task<R>): Duration.Duration | undefined =
   return Duration.min(ofStep, activity.timeout)
 }
 
+/** What the next worker would refuse to read is not sent to it. */
+const uncarriable = "It is not JSON that a slip can carry, or it is too deep."
+const isTimeout = (millis: number | null) => millis === null || (Number.isSafeInteger(millis) && millis >= 0)
+
 /** Executes the step. */
 export const execute = Effect.fnUntraced(function* <R>(
   task: Task<R>
@@ -175,25 +184,28 @@ export const execute = Effect.fnUntraced(function* <R>(
   let undo: Envelope.Sealed | null = null
   if (activity.compensate !== undefined) {
     const encoded = Schema.encodeUnknownResult(activity.log)(answer.success)
-    if (Result.isFailure(encoded)) return Result.fail(invalid("InvalidLog", encoded.failure.message))
+    if (Result.isFailure(encoded)) return tooLate("InvalidLog", encoded.failure.message)
+    if (!isCarriable(encoded.success)) return tooLate("InvalidLog", uncarriable)
     undo = yield* seal(activity.name, encoded.success as Schema.Json)
   }
   const insert: Array<Envelope.Step> = []
   for (const { activity: inserted, arguments: given, timeoutMillis } of draft.insert) {
     const encoded = Schema.encodeUnknownResult(inserted.arguments)(given)
-    if (Result.isFailure(encoded)) return Result.fail(invalid("InvalidInsertion", encoded.failure.message))
+    if (Result.isFailure(encoded)) return tooLate("InvalidInsertion", encoded.failure.message)
     const { data, encrypted } = yield* seal(inserted.name, encoded.success as Schema.Json)
+    if (!isCarriable(encoded.success) || !isTimeout(timeoutMillis)) return tooLate("InvalidInsertion", uncarriable)
     const step = `${hop.step}.${insert.length + 1}`
     const { name, queue } = inserted
     insert.push({ step, activity: name, queue, arguments: data, encrypted, timeout_ms: timeoutMillis })
   }
   const { drop, set, terminate } = draft
+  if (!Object.values(set).every((value) => isCarriable(value))) return tooLate("InvalidVariable", uncarriable)
   const at = yield* Clock.currentTimeMillis
   const transition: Slip.Transition = { type: "executed", step: hop.step, at, undo, set, insert, drop, terminate }
   const applied = Slip.apply(envelope.headers.routing_slip, transition)
   return Result.isSuccess(applied)
     ? Result.succeed(transition)
-    : Result.fail(invalid("RevisionRefused", applied.failure))
+    : tooLate("RevisionRefused", applied.failure)
 })
 
 /** Undoes the step. */
@@ -212,6 +224,9 @@ export const compensate = Effect.fnUntraced(function* <R>(
     activity.timeout
   )
   if (Result.isFailure(answer)) return Result.fail(answer.failure)
+  if (!Object.values(draft.set).every((value) => isCarriable(value))) {
+    return Result.fail(invalid("InvalidVariable", uncarriable))
+  }
   const at = yield* Clock.currentTimeMillis
   return Result.succeed({ type: "compensated", step: hop.step, at, set: draft.set })
 })

@@ -199,7 +199,7 @@ export const build = Effect.fn("RoutingSlip.build")(function* <Names extends str
   const at = yield* Clock.currentTimeMillis
   const generate = yield* NewId
   const correlationId = state.correlationId ?? generate(at)
-  const slip = Slip.start({
+  const wanted = Slip.start({
     itinerary,
     variables: state.variables,
     revision: state.revision,
@@ -207,6 +207,13 @@ export const build = Effect.fn("RoutingSlip.build")(function* <Names extends str
   })
   const names = { tenant_id: state.tenantId, correlation_id: correlationId, message_id: generate(at) }
   const unsigned = { obo_token: state.oboToken, jws_signature: null, jws_log: [] }
+  const trace_context = yield* TraceContext.capture
+  // What no worker would read is not begun: it would wait for ever.
+  const draft = {
+    payload: first.arguments,
+    headers: { ...names, routing_slip: wanted, security_context: unsigned, trace_context }
+  }
+  const { routing_slip: slip } = yield* readable(draft)
   const security_context =
     state.issuer === undefined
       ? unsigned
@@ -222,7 +229,7 @@ export const build = Effect.fn("RoutingSlip.build")(function* <Names extends str
     ...names,
     routing_slip: slip,
     security_context,
-    trace_context: yield* TraceContext.capture
+    trace_context
   }
   const envelope: Envelope.Envelope = { payload: first.arguments, headers }
   const body = Wire.encode(envelope)
@@ -232,6 +239,17 @@ export const build = Effect.fn("RoutingSlip.build")(function* <Names extends str
   }
   return { envelope, message: { queue: first.queue, id: names.message_id, body }, at }
 })
+
+/** The headers as a worker will read them. A message that is too large for any is refused where it is whole. */
+const readable = (envelope: Envelope.Envelope): Effect.Effect<Envelope.Headers, InvalidInput> =>
+  Wire.decode(Wire.encode(envelope)).pipe(
+    Effect.map(({ headers }) => headers),
+    Effect.catch(({ detail, reason }) =>
+      reason === "too-large"
+        ? Effect.succeed(envelope.headers)
+        : Effect.fail(new InvalidInput({ issues: [{ path: "", message: `no worker would read it: ${detail}` }] }))
+    )
+  )
 
 /** Records the slip and sends it on its way. Once this succeeds it will be carried out, or undone. */
 export const dispatch = Effect.fn("RoutingSlip.dispatch")(function* <Names extends string>(self: Builder<Names>) {

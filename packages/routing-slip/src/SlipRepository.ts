@@ -14,6 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as Envelope from "./Envelope.ts"
 import { HopStore, NotHalted, type RecordedEvent, type SlipFilter, type SlipRecord } from "./HopStore.ts"
 import * as SlipView from "./SlipView.ts"
 
@@ -67,12 +68,11 @@ export class SlipRepository extends Context.Service<
   }
 >()("@tenon/routing-slip/SlipRepository") {}
 
-/** What can name a slip: no store is asked for anything else. */
-const CorrelationId = Schema.String.check(Schema.isPattern(/^\P{Cc}{1,100}$/u))
-const isId = Schema.is(CorrelationId)
+/** No store is asked for anything else. */
+const isId = Schema.is(Envelope.Id)
 
 const Cursor = Schema.StringFromBase64Url.pipe(
-  Schema.decodeTo(Schema.fromJsonString(Schema.Struct({ updatedAt: Schema.Int, correlationId: CorrelationId })))
+  Schema.decodeTo(Schema.fromJsonString(Schema.Struct({ updatedAt: Schema.Int, correlationId: Envelope.Id })))
 )
 const decodeCursor = Schema.decodeUnknownOption(Cursor)
 const encodeCursor = Schema.encodeSync(Cursor)

@@ -40,7 +40,8 @@ const mark = (ctx: AgentContext<unknown>, step: string, seen: ReadonlyArray<stri
       yield* repository.save(Mark, { runId: ctx.run, step, token, seen, at })
       yield* Effect.sleep(millis)
       return token
-    }).pipe(Effect.provideService(CurrentActor, ctx.actor), Effect.orDie)
+      // A database that is away is waited for; a step that died of it would count as a bug.
+    }).pipe(Effect.provideService(CurrentActor, ctx.actor))
   )
 
 const helper = Agent.make(
