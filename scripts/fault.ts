@@ -2,6 +2,7 @@
  * `npm run fault [-- --json] [--strikes N] [--slips N] [--seeds N] [--only TEXT]`: breaks things under load, on servers of its own,
  * and audits what is there afterwards. `--only` picks the scenarios whose names hold the text.
  */
+import * as AgentFault from "@tenon/examples/fault/AgentFault"
 import * as Fault from "@tenon/examples/fault/Fault"
 import * as SlipFault from "@tenon/examples/fault/SlipFault"
 import * as Effect from "effect/Effect"
@@ -19,33 +20,50 @@ const { values } = parseArgs({
   }
 })
 const root = resolve(import.meta.dirname, "..")
-const command = [
+const serving = (config: string) => [
   `${root}/packages/cli/src/main.ts`,
   "dev",
   "--json",
   "--config",
-  `${root}/packages/examples/tenon.config.ts`
+  `${root}/packages/examples/${config}`
 ]
+const command = serving("tenon.config.ts")
 const progress = (message: string) => void (values.json ? process.stderr : process.stdout).write(`${message}\n`)
 
 const strikes = Number(values.strikes)
 const mesh = { slips: Number(values.slips), steps: 10, activities: 9, replicas: 2, strikes, progress }
-/** Generated workflows on one runtime, crashed at random and held against their replays: many more than the tests run. */
-const programs = Effect.promise(async (): Promise<Fault.Result> => {
-  process.env["TENON_SEEDS"] = values.seeds
-  process.env["TENON_SEED_FROM"] ??= String(Math.floor(Math.random() * 1e9))
-  const files = ["core", "sql", "restate"].map((directory) => `test/${directory}/RunPrograms`)
-  progress(`generated workflows from seed ${process.env["TENON_SEED_FROM"]}`)
-  const { code, output } = await runScript("node_modules/vitest/vitest.mjs", ["run", ...files], { capture: true })
-  if (code !== 0) progress(output)
-  const problems = code === 0 ? [] : ["a replay was handed something else, or a run did not end; see above"]
-  return { scenario: "generated workflows", ok: code === 0, accepted: Number(values.seeds), faults: 0, problems }
+/** Suites of the tests with many more seeds, from another one each time, and with every point at which to crash. */
+const suite = (name: string, files: ReadonlyArray<string>, problem: string) => ({
+  name,
+  run: Effect.promise(async (): Promise<Fault.Result> => {
+    const from = String(Math.floor(Math.random() * 1e9))
+    Object.assign(process.env, { TENON_SEEDS: values.seeds, TENON_FAULTS: "1" })
+    process.env["TENON_SEED_FROM"] ??= from
+    process.env["TENON_SEED"] ??= from
+    progress(`${name}, seeds from ${process.env["TENON_SEED_FROM"]}`)
+    const { code, output } = await runScript("node_modules/vitest/vitest.mjs", ["run", ...files], { capture: true })
+    if (code !== 0) progress(output)
+    const problems = code === 0 ? [] : [`${problem}; see above`]
+    return { scenario: name, ok: code === 0, accepted: Number(values.seeds), faults: 0, problems }
+  })
 })
+const programs = ["core", "sql", "restate"].map((directory) => `test/${directory}/RunPrograms`)
 const scenarios = [
-  { name: "generated workflows", run: programs },
+  suite("generated workflows", programs, "a replay was handed something else, or a run did not end"),
+  suite("threads whose runs come and go", ["test/agents/ThreadQueue"], "a thread's runs did not come to their end"),
+  suite("simulated slips", ["test/routing-slip/Simulation"], "a slip was lost or stuck, or an effect done twice"),
+  suite(
+    "workers killed at every point of a hop",
+    ["test/routing-slip/Crashes"],
+    "a slip was lost or an effect done twice"
+  ),
   ...Fault.scenarios.map((scenario) => ({
     name: scenario.name,
     run: Fault.run(scenario, { command, progress, strikes })
+  })),
+  ...AgentFault.scenarios.map((scenario) => ({
+    name: `${scenario.name} (${scenario.runtime})`,
+    run: AgentFault.run(scenario, { command: serving("src/fault/agents.config.ts"), progress, strikes })
   })),
   ...SlipFault.brokers.map((broker) => ({ name: `slips over ${broker}`, run: SlipFault.run(broker, mesh) }))
 ]

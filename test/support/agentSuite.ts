@@ -2,6 +2,7 @@
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
 import { AgentRun } from "@tenon/agents/AgentRun"
+import { Artifact } from "@tenon/agents/Artifact"
 import * as Content from "@tenon/agents/Content"
 import { Question } from "@tenon/agents/Question"
 import type { CurrentActor } from "@tenon/core/Actor"
@@ -46,6 +47,7 @@ const count = (name: string) =>
     done.set(name, (done.get(name) ?? 0) + 1)
     return name === "last" && !luck ? Effect.fail(new NoLuck()) : Effect.succeed(name)
   })
+const delegating = Agent.make("delegating", (ctx) => Effect.asVoid(ctx.child(Weather.weather, undefined)))
 const careful = Agent.make("careful", (ctx) =>
   Effect.gen(function* () {
     const step = (name: string) => ctx.step(name, count(name), { failure: NoLuck })
@@ -58,6 +60,15 @@ const careful = Agent.make("careful", (ctx) =>
     yield* ctx.writeMessage(`sure: ${sure}`)
   })
 )
+const scribe = Agent.make("scribe", (ctx) =>
+  Effect.gen(function* () {
+    const before = yield* ctx.recall("times")
+    const times = typeof before === "number" ? before + 1 : 1
+    yield* ctx.remember("times", times)
+    yield* ctx.keepArtifact("report", { mediaType: "text/plain", content: `run ${times} äöü` })
+    yield* ctx.keepArtifact("bytes", { mediaType: "application/octet-stream", content: Uint8Array.of(0, 1, 255) })
+  })
+)
 const echo = Agent.make("echo", (ctx) =>
   Effect.gen(function* () {
     const last = (yield* ctx.history).findLast(({ content }) => content.type === "text")
@@ -66,7 +77,18 @@ const echo = Agent.make("echo", (ctx) =>
 )
 
 const workflows = Workflow.layer(
-  Agents.implement(Weather.weather, refund, Research.research, Research.researcher, slow, broken, echo, careful)
+  Agents.implement(
+    Weather.weather,
+    refund,
+    Research.research,
+    Research.researcher,
+    slow,
+    broken,
+    echo,
+    careful,
+    delegating,
+    scribe
+  )
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
 
 /** Declares the tests for an infrastructure. */
@@ -149,6 +171,61 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           yield* eventually(runs, (rows) => rows.find(({ id }) => id === forked.runId)?.status === "DONE")
           assert.deepStrictEqual(Object.fromEntries(done), { first: 1, slow: 2, quick: 2, last: 3 })
           assert.deepStrictEqual((yield* said).slice(6), ["question", "answer", "sure: false"])
+        })
+      )
+
+      it.effect("an agent remembers from run to run, and keeps what it makes", () =>
+        Effect.gen(function* () {
+          const repository = yield* Repository.Repository
+          const one = yield* conversation("scribe")
+          yield* one.post("1")
+          yield* eventually(one.runs, (rows) => rows[0]?.status === "DONE")
+          const other = yield* conversation("scribe")
+          yield* other.post("1")
+          const [run] = yield* eventually(other.runs, (rows) => rows[0]?.status === "DONE")
+          const filters = [{ field: "runId", operator: "eq" as const, value: run?.id ?? "" }]
+          const { items } = yield* repository.list(Artifact, { filters, sort: "name" })
+          assert.deepStrictEqual(
+            items.map(({ content, encoding, name, sha256, size }) => [name, encoding, content, size, sha256]),
+            [
+              ["bytes", "base64", "AAH/", 3, "26a66b061e8f48f39927c312f25293959729eee95978e2892d49d3512a5cc092"],
+              ["report", "text", "run 2 äöü", 12, "7d97b99a4f463f0281db0e44476f995dbdb248d491dbe7bbe99334d2f4a99cc4"]
+            ]
+          )
+        })
+      )
+
+      it.effect("a run that was cancelled over a question asks it anew when it is run again", () =>
+        Effect.gen(function* () {
+          const { post, question, runs, said } = yield* conversation("weather")
+          yield* post("1", "Graz")
+          const asked = yield* question
+          yield* Tenon.invoke(AgentRun.actions.cancel, asked.runId)
+          yield* eventually(runs, (rows) => rows[0]?.status === "CANCELLED")
+          const { runId } = yield* Tenon.invoke(AgentRun.actions.retry, asked.runId)
+          yield* eventually(runs, (rows) => rows.find(({ id }) => id === runId)?.status === "WAITING")
+          const anew = yield* question
+          assert.strictEqual(anew.runId, runId)
+          yield* Tenon.invoke(Question.actions.answer, anew.id, { answer: { send: false } })
+          yield* eventually(runs, (rows) => rows.find(({ id }) => id === runId)?.status === "DONE")
+          assert.strictEqual((yield* said).filter((words) => words === "A storm is coming to Graz.").length, 1)
+        })
+      )
+
+      it.effect("a run that was cancelled over a child starts it anew when it is run again", () =>
+        Effect.gen(function* () {
+          const { post, question, runs } = yield* conversation("delegating")
+          yield* post("1")
+          const parent = (yield* question).runId.replace(/\.child1$/, "")
+          yield* Tenon.invoke(AgentRun.actions.cancel, parent)
+          yield* eventually(runs, (rows) => rows.length === 2 && rows.every(({ status }) => status === "CANCELLED"))
+          const { runId } = yield* Tenon.invoke(AgentRun.actions.retry, parent)
+          yield* eventually(runs, (rows) =>
+            rows.some(({ id, status }) => id === `${runId}.child1` && status === "WAITING")
+          )
+          const all = yield* runs
+          assert.strictEqual(all.length, 4)
+          yield* Tenon.invoke(AgentRun.actions.cancel, runId)
         })
       )
 

@@ -1,7 +1,9 @@
 /** What agents with bugs, and people in a hurry, must not be able to do: block a thread, or go unseen. */
 import * as Agents from "@tenon/agents/Agents"
 import { AgentRun } from "@tenon/agents/AgentRun"
+import * as Content from "@tenon/agents/Content"
 import { Question } from "@tenon/agents/Question"
+import { maxWaiting } from "@tenon/agents/RunQueue"
 import { Thread } from "@tenon/agents/Thread"
 import * as Repository from "@tenon/core/Repository"
 import type * as Resource from "@tenon/core/Resource"
@@ -76,6 +78,17 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
         })
       )
 
+      it.effect("a question that its run gave up before it was put is closed", () =>
+        Effect.gen(function* () {
+          const { post, questions, runs } = yield* conversation("asks in haste")
+          yield* post("1")
+          yield* eventually(questions, (rows) => rows[0]?.status === "EXPIRED")
+          yield* eventually(runs, (rows) => rows[0]?.status === "RUNNING")
+          yield* cancel((yield* runs)[0])
+          yield* eventually(runs, (rows) => rows[0]?.status === "CANCELLED")
+        })
+      )
+
       it.effect("the questions of a run that was cancelled are closed", () =>
         Effect.gen(function* () {
           const { post, questions, runs } = yield* conversation("asks twice at once")
@@ -115,16 +128,6 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
         )
       )
 
-      it.effect("a message interrupts even a run that takes no notice", () =>
-        Effect.gen(function* () {
-          const { post, runs } = yield* conversation("stubborn", "interrupt")
-          yield* post("1")
-          yield* eventually(runs, (rows) => rows.length === 1)
-          yield* post("2")
-          yield* eventually(runs, (rows) => statuses(rows).join() === "CANCELLED,RUNNING")
-        })
-      )
-
       it.effect("a run that is cancelled stops its children", () =>
         Effect.gen(function* () {
           const { post, runs, thread } = yield* conversation("parent")
@@ -136,18 +139,30 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
         })
       )
 
-      for (const agent of ["parent", "parent of stubborn"]) {
-        it.effect(`a ${agent} is told that its child was cancelled`, () =>
-          Effect.gen(function* () {
-            const { post, runs, said } = yield* conversation(agent)
-            yield* post("1")
-            const rows = yield* eventually(runs, (rows) => rows.length === 2)
-            yield* cancel(rows.find(({ parent }) => parent !== undefined))
-            yield* eventually(runs, (rows) => statuses(rows).toSorted().join() === "CANCELLED,DONE")
-            assert.strictEqual((yield* said).at(-1), "lost a child: cancelled")
-          })
-        )
-      }
+      const interrupted = Effect.gen(function* () {
+        const { post, runs } = yield* conversation("stubborn", "interrupt")
+        yield* post("1")
+        yield* eventually(runs, (rows) => rows.length === 1)
+        yield* post("2")
+        yield* eventually(runs, (rows) => statuses(rows).join() === "CANCELLED,RUNNING")
+      })
+
+      const bereaved = Effect.fnUntraced(function* (agent: string) {
+        const { post, runs, said } = yield* conversation(agent)
+        yield* post("1")
+        const rows = yield* eventually(runs, (rows) => rows.length === 2)
+        yield* cancel(rows.find(({ parent }) => parent !== undefined))
+        yield* eventually(runs, (rows) => statuses(rows).toSorted().join() === "CANCELLED,DONE")
+        assert.strictEqual((yield* said).at(-1), "lost a child: cancelled")
+      })
+
+      it.effect("a parent is told that its child was cancelled", () => bereaved("parent"))
+
+      // Both take as long as a run has to stop by itself.
+      it.effect(
+        "a run that takes no notice is interrupted by a message, or cancelled under its parent, all the same",
+        () => Effect.all([interrupted, bereaved("parent of stubborn")], { concurrency: "unbounded" })
+      )
 
       it.effect("a parent is told that its child has a bug", () =>
         Effect.gen(function* () {
@@ -175,6 +190,37 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
             rows.toSorted((a, b) => ended(a) - ended(b)).map(({ messageId }) => messageId),
             posted.map(({ id }) => id)
           )
+        })
+      )
+
+      it.effect("nobody posts in the name of an agent, or of somebody who answered", () =>
+        Effect.gen(function* () {
+          const { post, runs, thread } = yield* conversation("echo")
+          yield* post("1")
+          yield* eventually(runs, (rows) => rows[0]?.status === "DONE")
+          for (const participantId of ["agent:echo", "person:someone", "agent:"]) {
+            const content = Content.text("It was me.")
+            const refused = yield* Effect.flip(
+              Tenon.invoke(Thread.actions.addMessage, thread.id, { idempotencyKey: "2", participantId, content })
+            )
+            assert.isTrue(refused._tag === "NotYourName" || refused._tag === "NotFound", refused._tag)
+          }
+        })
+      )
+
+      it.effect("runs that are asked for again count among those that wait", () =>
+        Effect.gen(function* () {
+          const { post, runs } = yield* conversation("slow")
+          yield* post("1")
+          const [first] = yield* eventually(runs, (rows) => rows.length === 1)
+          yield* Effect.forEach(
+            Array.from({ length: maxWaiting + 5 }),
+            () => Tenon.invoke(AgentRun.actions.retry, first?.id ?? ""),
+            { concurrency: 10 }
+          )
+          const rows = yield* eventually(runs, (rows) => rows.length === maxWaiting + 6)
+          assert.strictEqual(rows.filter(({ status }) => status === "QUEUED").length, maxWaiting)
+          assert.strictEqual(rows.filter(({ status }) => status === "CANCELLED").length, 5)
         })
       )
 

@@ -82,6 +82,14 @@ export const impatient = Agent.make("asks in a race", (ctx) =>
   })
 )
 
+/** Goes on before its question can even have been put. */
+export const hasty = Agent.make("asks in haste", (ctx) =>
+  Effect.gen(function* () {
+    yield* Effect.raceFirst(ctx.ask("anyone?", Schema.String), ctx.sleep("1 millis"))
+    yield* ctx.sleep("1 hour")
+  })
+)
+
 /** Asks with so little time that an answer may come as it runs out. */
 export const brief = Agent.make("asks briefly", (ctx) =>
   ctx.ask("quick?", Schema.String, { expires: "60 millis" }).pipe(
@@ -121,6 +129,7 @@ export const parentOfStubborn = parentOf("parent of stubborn", stubborn)
 export const patients = [
   twice,
   impatient,
+  hasty,
   brief,
   slow,
   stubborn,

@@ -30,14 +30,18 @@ const crashes = Layer.effect(
     const plan = new Set(
       (yield* sql<{ readonly at: string }>`select key || ' ' || point as at from crashes`).map(({ at }) => at)
     )
-    return (point, key) =>
-      !plan.has(`${key} ${point}`)
-        ? Effect.void
-        : sql`delete from crashes where key = ${key} and point = ${point}`.pipe(
-            Effect.andThen(Effect.sync(() => process.kill(process.pid, "SIGKILL"))),
-            Effect.andThen(Effect.never),
-            Effect.orDie
-          )
+    // Two hops in different queues may come to their ends at once; this process dies for one of them only.
+    let isDying = false
+    return (point, key) => {
+      if (!plan.has(`${key} ${point}`)) return Effect.void
+      if (isDying) return Effect.never
+      isDying = true
+      return sql`delete from crashes where key = ${key} and point = ${point}`.pipe(
+        Effect.andThen(Effect.sync(() => process.kill(process.pid, "SIGKILL"))),
+        Effect.andThen(Effect.never),
+        Effect.orDie
+      )
+    }
   })
 )
 

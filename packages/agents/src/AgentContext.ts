@@ -11,6 +11,7 @@ import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { Agent } from "./Agent.ts"
 import type { AskExpired, ChildFailed } from "./AgentFailure.ts"
+import type * as Artifact from "./Artifact.ts"
 import type * as Content from "./Content.ts"
 import type { Message } from "./Message.ts"
 
@@ -55,6 +56,12 @@ export interface AgentContext<out Input = undefined> {
   ) => Effect.Effect<Action.OutputOf<T>, Action.FailureOf<T> | Failure.Failure>
   /** Calls an action, once, and goes on. */
   readonly send: <T extends Action.Any>(action: T, key: string, input: Action.InputOf<T>) => Effect.Effect<void>
+  /** Keeps something that the run has made, by name: a report, a table, a file of up to a million characters. */
+  readonly keepArtifact: (name: string, made: Artifact.Made) => Effect.Effect<void>
+  /** Keeps a value for later runs of this agent, in any thread of the tenant. */
+  readonly remember: (name: string, value: Schema.Json) => Effect.Effect<void>
+  /** What a run of this agent has kept under the name. */
+  readonly recall: (name: string) => Effect.Effect<Schema.Json | undefined>
   /** Runs another agent in the same thread and waits for its result. Interrupting this stops it. */
   readonly child: <I, A, E, R>(agent: Agent<I, A, E, R>, input: I) => Effect.Effect<A, ChildFailed>
 }

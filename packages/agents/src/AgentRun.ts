@@ -52,6 +52,8 @@ const grace = "10 seconds"
 
 /** Ends a run that has not ended by itself. */
 export const stopRun = Action.ref("Thread", "stopRun", { input: { runId: Schema.String, reason: Schema.String } })
+/** Starts a run again where its runtime has lost it, with its children and all that it was told. */
+export const reviveRun = Action.ref("Thread", "reviveRun", { input: { runId: Schema.String } })
 const rerun = Action.ref("Thread", "rerun", {
   input: { runId: Schema.String, newRunId: Schema.String, operations: Schema.optionalKey(Schema.Int) }
 })
@@ -106,14 +108,14 @@ export const AgentRun = Resource.make("AgentRun", {
       {
         description: "Starts the run again where its runtime has lost it; a run that is alive takes no notice.",
         errors: [RunOver],
-        touches: () => [RunAgent]
+        touches: () => [reviveRun]
       },
       ({ self }) =>
         isOver(self.status)
           ? Result.fail(new RunOver({ run: self.id, status: self.status }))
           : self.status === "QUEUED"
             ? Outcome.nothing
-            : Outcome.nothing.pipe(revive(self))
+            : Outcome.nothing.pipe(Outcome.send(reviveRun, self.threadId, { runId: self.id }))
     ),
     retry: on.action(
       {

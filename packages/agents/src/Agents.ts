@@ -1,5 +1,7 @@
 /** All that an application with agents adds to its registry. */
+import { AgentMemory } from "./AgentMemory.ts"
 import { AgentRun, RunAgent } from "./AgentRun.ts"
+import { Artifact } from "./Artifact.ts"
 import { Channel, ChannelSecret } from "./Channel.ts"
 import { ChannelBinding } from "./ChannelBinding.ts"
 import { ChannelDelivery } from "./ChannelDelivery.ts"
@@ -21,6 +23,8 @@ export const resourcesWith = (channel: typeof Channel) =>
     Message,
     AgentRun,
     Question,
+    Artifact,
+    AgentMemory,
     channel,
     ChannelSecret,
     ChannelBinding,

@@ -38,19 +38,21 @@ const answerTo = Effect.fnUntraced(function* (
   const questionId = nextKey("question")
   const { expiresAt, prompt, schema } = question
   const asked = { runId: durable.key, questionId, prompt, schema, ...(expiresAt === undefined ? {} : { expiresAt }) }
-  const standing = yield* settled(durable.call(Thread.actions.ask, threadId, asked))
   const answered = Effect.map(durable.signal("answer", questionId), (answer) => ({ answer }))
-  const { expiresAt: limit } = standing
   // A run that was lost and asks again waits no longer than it said at first.
-  const inTime =
+  const inTime = (limit: DateTime.Utc | undefined) =>
     limit === undefined
       ? answered
       : Effect.raceFirst(answered, Effect.as(Effect.flatMap(until(limit), durable.sleep), undefined))
-  const signalled =
-    standing.status !== "OPEN"
-      ? undefined
-      : // Whoever answers after this would answer nobody.
-        yield* Effect.onInterrupt(inTime, () => durable.send(Question.actions.close, questionId, {}))
+  // Interrupted while it asks or waits, it closes the question: whoever answers after this would answer nobody.
+  const signalled = yield* Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const standing = yield* settled(durable.call(Thread.actions.ask, threadId, asked))
+      if (standing.status !== "OPEN") return undefined
+      const close = durable.send(Question.actions.close, questionId, {})
+      return yield* Effect.onInterrupt(restore(inTime(standing.expiresAt)), () => close)
+    })
+  )
   // The row decides: somebody may have answered in the moment in which the time ran out.
   const settledWith = signalled ?? (yield* settled(durable.call(Question.actions.close, questionId, {})))
   yield* durable.send(Thread.actions.goOn, threadId, { runId: durable.key })

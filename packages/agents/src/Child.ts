@@ -32,9 +32,13 @@ export const run = <I, A, E, R>(
       agent: agent.name,
       ...(encoded === undefined ? {} : { input: encoded })
     }
-    yield* settled(durable.call(Thread.actions.startChild, threadId, asked))
-    const ended = yield* Effect.onInterrupt(durable.signal("child", childId), () =>
-      durable.notify(RunAgent, childId, "stop", { reason: "its parent was stopped" })
+    const stop = durable.notify(RunAgent, childId, "stop", { reason: "its parent was stopped" })
+    // Interrupted while it starts the child or waits for it, it stops the child.
+    const ended = yield* Effect.uninterruptibleMask((restore) =>
+      Effect.andThen(
+        settled(durable.call(Thread.actions.startChild, threadId, asked)),
+        Effect.onInterrupt(restore(durable.signal("child", childId)), () => stop)
+      )
     )
     const ending = decodeEnding(ended)
     const failed = (problem: string) => new ChildFailed({ run: childId, agent: agent.name, problem })

@@ -7,6 +7,8 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { AgentContext } from "./AgentContext.ts"
+import * as AgentMemory from "./AgentMemory.ts"
+import * as Artifact from "./Artifact.ts"
 import * as Ask from "./Ask.ts"
 import * as Child from "./Child.ts"
 import * as Content from "./Content.ts"
@@ -24,7 +26,7 @@ export interface About {
 export const make = (
   durable: Durable["Service"],
   events: RunEvents["Service"],
-  { input, threadId }: About
+  { agent, input, threadId }: About
 ): AgentContext<unknown> => {
   const made = new Map<string, number>()
   const nextKey = (kind: string) => {
@@ -32,7 +34,7 @@ export const make = (
     made.set(kind, count)
     return `${durable.key}.${kind}${count}`
   }
-  const run: Run = { durable, threadId, nextKey }
+  const run: Run = { agent, durable, threadId, nextKey }
   return {
     run: durable.key,
     thread: threadId,
@@ -59,6 +61,9 @@ export const make = (
     }),
     call: durable.call,
     send: durable.send,
+    keepArtifact: (name, made) => Artifact.keep(run, name, made),
+    remember: (name, value) => AgentMemory.remember(run, name, value),
+    recall: (name) => AgentMemory.recall(run, name),
     child: (agent, value) => Child.run(run, agent, value)
   }
 }

@@ -12,11 +12,34 @@ const failed = ({ outcome }: Operation): boolean =>
   Predicate.hasProperty(outcome, "framework") ||
   Predicate.hasProperty(outcome, "refused")
 
-/** All before its end; where it is run again, all before the last that failed, which is then tried anew. */
-export const forkable: Forkable = (operations, lost) => {
+/** What a run asks others for, the signal that answers it, and what it does where it no longer waits for one. */
+const waits = [
+  { asks: "Thread.ask", key: "question", ends: ({ name }: Operation) => name === "Question.close" },
+  { asks: "Thread.startChild", key: "child", ends: ({ kind }: Operation) => kind === "notify" }
+]
+
+/**
+ * Where the first question stands that nobody has settled, or the first child that has not ended. A run that took it over
+ * would wait for what was never asked in its name. The nth that is asked is the nth in the order of the indexes.
+ */
+const firstOpen = (operations: ReadonlyArray<Operation>): number => {
+  const open = waits.flatMap(({ asks, ends, key }) => {
+    const unanswered = operations
+      .filter(({ kind, name }) => kind === "call" && name === asks)
+      .toSorted((one, other) => one.index - other.index)
+      .filter((_, at) => !operations.some(({ kind, name }) => kind === "signal" && name.endsWith(`.${key}${at + 1}`)))
+    return unanswered.length > operations.filter(ends).length ? unanswered : []
+  })
+  return operations.findIndex((each) => open.includes(each))
+}
+
+/** All before its end; where it is run again, all before the last that failed or that still waits. */
+export const forkable: Forkable = (operations, lost, wanted) => {
   const end = operations.findIndex(ends)
   const length = end === -1 ? operations.length : end
   if (lost) return length
   const last = operations.slice(0, length).findLastIndex(failed)
-  return last === -1 ? length : last
+  const taken = Math.min(last === -1 ? length : last, wanted)
+  const open = firstOpen(operations.slice(0, Math.max(0, taken)))
+  return open === -1 ? taken : open
 }

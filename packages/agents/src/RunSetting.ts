@@ -8,6 +8,7 @@ import { RunOver } from "./AgentFailure.ts"
 
 /** The run at hand. */
 export interface Run {
+  readonly agent: string
   readonly durable: Durable["Service"]
   readonly threadId: string
   /** A key for the next thing of a kind that the run makes. */

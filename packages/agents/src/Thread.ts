@@ -9,7 +9,7 @@ import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { MessageKeyReused, NotYourName, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
-import { AgentRun, halt, isOver, revive, RunAgent, start, stopRun } from "./AgentRun.ts"
+import { AgentRun, halt, isOver, revive, reviveRun, RunAgent, start, stopRun } from "./AgentRun.ts"
 import { ChannelBinding, deliverTo, passes } from "./ChannelBinding.ts"
 import { ChannelDelivery } from "./ChannelDelivery.ts"
 import { Content, Posted } from "./Content.ts"
@@ -26,6 +26,9 @@ const MessageKey = Schema.NonEmptyString.check(Schema.isMaxLength(300))
 
 /** The most messages that a program reads at once. */
 const maxHistory = 1000
+
+/** Among how many of a thread's last runs the children of one are looked for. */
+const maxRecent = 250
 
 /** For the run's own program, which calls without a door. */
 const internal = Policy.nobody
@@ -154,7 +157,7 @@ export const Thread = Resource.make("Thread", {
             channels: channelsOf(self.id)
           }),
           output: Message.schema,
-          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent, stopRun]
+          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent, reviveRun, stopRun]
         },
         ({ input, loaded, self }, context) => {
           const [earlier] = loaded.earlier
@@ -181,7 +184,7 @@ export const Thread = Resource.make("Thread", {
           if (when === "now") return posted.pipe(Outcome.also(activate(self, run)))
           const told = posted.pipe(
             // For a run that its runtime has lost; one that is alive takes no notice.
-            Outcome.forEach(loaded.active, (active) => revive(active)),
+            Outcome.forEach(loaded.active, ({ id }) => Outcome.send(reviveRun, self.id, { runId: id })),
             Outcome.forEach(interrupt ? loaded.active : [], (active) => halt(active, "interrupted by a message"))
           )
           return when === "later" ? told.pipe(Outcome.also(Outcome.save(AgentRun, run))) : told
@@ -346,6 +349,40 @@ export const Thread = Resource.make("Thread", {
             requestedBy: run.requestedBy
           }
           return Outcome.save(AgentRun, started).pipe(start(started), Outcome.as(undefined))
+        }
+      ),
+
+      /**
+       * Starts a run again where its runtime has lost it. What it waits for may have come meanwhile, with nobody there to
+       * hear of it: so it is told again, and its children are started again too. One that is alive takes no notice.
+       */
+      reviveRun: on.action(
+        {
+          policy: internal,
+          input: { runId: Schema.String },
+          load: ({ self, input }) => ({
+            run: Load.one(AgentRun, input.runId),
+            answered: Load.many(
+              Question,
+              { threadId: self.id, runId: input.runId, status: "ANSWERED" },
+              { limit: 100, last: "createdAt" }
+            ),
+            recent: Load.many(AgentRun, { threadId: self.id }, { limit: maxRecent, last: "turn" })
+          }),
+          touches: () => [RunAgent, reviveRun]
+        },
+        ({ input: { runId }, loaded: { answered, recent, run }, self }) => {
+          if (isOver(run.status) || run.status === "QUEUED") return Outcome.nothing
+          const children = recent.filter(({ parent }) => parent?.run === runId)
+          return Outcome.nothing.pipe(
+            revive(run),
+            Outcome.forEach(answered, ({ answer, id }) =>
+              Outcome.signal(RunAgent, { key: runId, signal: "answer", id, payload: answer ?? null })
+            ),
+            Outcome.forEach(children, (child) =>
+              isOver(child.status) ? tellParent(child) : Outcome.send(reviveRun, self.id, { runId: child.id })
+            )
+          )
         }
       ),
 

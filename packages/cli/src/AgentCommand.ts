@@ -83,6 +83,8 @@ const messages = Command.make(
   Effect.fn(function* ({ thread }) {
     const path = `/api/v1/messages?sort=position&limit=200&threadId=${encodeURIComponent(thread)}`
     const found = yield* ApiRequest.rows(path)
+    // A thread that is not there has no messages; the API says so of the thread itself.
+    if (found.length === 0) yield* ApiRequest.row("GET", `/api/v1/threads/${encodeURIComponent(thread)}`)
     const lines = found.map((each) => [text(each["position"]), text(each["participantId"]), wordsOf(each["content"])])
     yield* print(found, Output.table(["#", "WHO", "WHAT"], lines))
   })

@@ -6,8 +6,12 @@ import * as Printable from "./Printable.ts"
 /** What a failure has to say. A setting that is missing is named as the environment variable that it is. */
 export const sentence = (failure: { readonly message: string }): string => {
   const [, setting] = /Expected string[^[]*\["([A-Z][A-Z0-9_]*)"\]/.exec(failure.message) ?? []
-  return setting === undefined ? failure.message : `${setting} is not set.`
+  if (setting === undefined) return failure.message
+  return `${setting} is not set.${setting === "TENON_URL" ? noServer : ""}`
 }
+
+/** It is set by nobody where `tenon dev` runs beside. */
+const noServer = " No running `tenon dev` was found either; TENON_STATE says where one keeps its data, if elsewhere."
 
 /** What a failure says, with what the system said underneath: a port that is taken, a server that is not there. */
 export const wordsFor = (failure: unknown): string => {

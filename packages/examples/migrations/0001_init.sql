@@ -454,6 +454,26 @@ create table "tenon"."dead_letters" (
 create index "dead_letters__queue__id__idx" on "tenon"."dead_letters" ("queue", "id");
 grant select, insert, delete on "tenon"."dead_letters" to "tenon_relay";
 
+-- New table agent_memory
+create table "public"."agent_memory" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "agent" text collate "C" not null,
+  "name" text collate "C" not null,
+  "value" jsonb not null,
+  "run" text collate "C" not null,
+  "created_at" timestamp with time zone not null,
+  "updated_at" timestamp with time zone not null,
+  constraint "agent_memory__pkey" primary key ("tenant_id", "id")
+);
+create unique index "agent_memory__agent__name__key" on "public"."agent_memory" ("tenant_id", "agent", "name");
+alter table "public"."agent_memory" enable row level security;
+alter table "public"."agent_memory" force row level security;
+create policy "tenant_isolation" on "public"."agent_memory" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."agent_memory" to "tenon_app";
+
 -- New table channels
 create table "public"."channels" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
@@ -623,6 +643,34 @@ create policy "tenant_isolation" on "public"."agent_runs" to "tenon_app"
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
 grant select, insert, update, delete on "public"."agent_runs" to "tenon_app";
 
+-- New table artifacts
+create table "public"."artifacts" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "thread_id" text collate "C" not null,
+  "run_id" text collate "C" not null,
+  "name" text collate "C" not null,
+  "media_type" text collate "C" not null,
+  "encoding" text collate "C" not null,
+  "content" text collate "C" not null,
+  "size" bigint not null,
+  "sha256" text collate "C" not null,
+  "created_at" timestamp with time zone not null,
+  "updated_at" timestamp with time zone not null,
+  constraint "artifacts__pkey" primary key ("tenant_id", "id"),
+  constraint "artifacts__encoding__check" check ("encoding" = any (array['text'::text, 'base64'::text])),
+  constraint "artifacts__run_id__fk" foreign key ("tenant_id", "run_id") references "public"."agent_runs" ("tenant_id", "id") on delete cascade deferrable initially immediate,
+  constraint "artifacts__thread_id__fk" foreign key ("tenant_id", "thread_id") references "public"."threads" ("tenant_id", "id") on delete cascade deferrable initially immediate
+);
+create unique index "artifacts__run_id__name__key" on "public"."artifacts" ("tenant_id", "run_id", "name");
+create index "artifacts__thread_id__idx" on "public"."artifacts" ("tenant_id", "thread_id");
+alter table "public"."artifacts" enable row level security;
+alter table "public"."artifacts" force row level security;
+create policy "tenant_isolation" on "public"."artifacts" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."artifacts" to "tenon_app";
+
 -- New table channel_bindings
 create table "public"."channel_bindings" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
@@ -747,7 +795,9 @@ grant select, insert, update, delete on "public"."widgets" to "tenon_app";
 
 -- The version of each resource
 insert into "tenon"."_schema_versions" ("resource", "version") values
+  ('AgentMemory', 1),
   ('AgentRun', 1),
+  ('Artifact', 1),
   ('ChannelBinding', 1),
   ('ChannelDelivery', 1),
   ('ChannelSecret', 1),

@@ -18,7 +18,7 @@ export interface Answered<A> {
  * Asks and waits `millis` at most for one of the two to be called. A timer of the platform, since this is done several
  * times for each message, and a time-out of Effect takes two fibers.
  */
-export const await_ = <A>(
+export const asked = <A>(
   { broker, millis, operation }: { readonly broker: string; readonly millis: number; readonly operation: string },
   ask: (answered: Answered<A>) => void
 ): Effect.Effect<A, TransportError> =>
@@ -46,7 +46,7 @@ export const await_ = <A>(
 export const of = <A>(
   options: { readonly broker: string; readonly millis: number; readonly operation: string },
   call: () => Promise<A>
-): Effect.Effect<A, TransportError> => await_(options, ({ fail, succeed }) => void call().then(succeed, fail))
+): Effect.Effect<A, TransportError> => asked(options, ({ fail, succeed }) => void call().then(succeed, fail))
 
 /** The bytes as the clients take them, without a copy: nobody changes a message that was made. */
 export const bytes = (body: Uint8Array): Buffer =>

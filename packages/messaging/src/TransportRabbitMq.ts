@@ -93,7 +93,7 @@ class Link {
   /** Succeeds once the broker has confirmed the message. */
   publish(queue: string, message: Outgoing, headers: Record<string, unknown>): Effect.Effect<void, TransportError> {
     const options = { broker: "RabbitMQ", operation: "publish", millis: 10_000 }
-    return Answer.await_(options, (answered) => {
+    return Answer.asked(options, (answered) => {
       if (this.declared.has(queue)) return this.send(queue, message, headers, answered)
       this.ensure(queue)
         .then(() => this.send(queue, message, headers, answered))
@@ -197,14 +197,14 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         let listening: { readonly channel: Channel; readonly tag: string } | undefined
 
         /** A channel that has closed in the meantime cannot settle; the broker gives the message to someone again. */
-        const settle = (channel: Channel, message: ConsumeMessage) => (ending: InFlight.Ending) =>
-          (ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void).pipe(
+        const settle = (channel: Channel, message: ConsumeMessage) => (ending: InFlight.Ending) => {
+          if (ending._tag === "Ack") return Effect.sync(() => tryTo(() => channel.ack(message)))
+          return (
+            ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void
+          ).pipe(
             Effect.andThen(
               Effect.try({
-                try: () =>
-                  ending._tag === "Ack" || ending._tag === "DeadLetter"
-                    ? channel.ack(message)
-                    : channel.nack(message, false, true),
+                try: () => (ending._tag === "DeadLetter" ? channel.ack(message) : channel.nack(message, false, true)),
                 catch: (cause) => Answer.failure("settle", cause)
               })
             ),
@@ -214,6 +214,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
               )
             )
           )
+        }
 
         const listen = Effect.gen(function* () {
           const link = yield* connect

@@ -240,9 +240,19 @@ const answerOf = (action: Action.Any, result: Result.Result<Schema.Json, ActionF
     ? { value: result.success }
     : { refused: ErrorBoundary.encode(result.failure, action.errors) as unknown as Schema.Json }
 
-/** The context of a step's body: the world's scheduler, clock, chance and tracer again. */
-const outside = <R>(context: Context.Context<R>, tracer: Tracer.Tracer | undefined): Context.Context<R> =>
-  tracer === undefined ? omitted(context) : Context.add(omitted(context), Tracer.Tracer, tracer)
+/**
+ * The context of a step's body: the world's scheduler, clock, chance and tracer again. Most steps of a run are taken in
+ * one context, so what was made of a context is kept with it; all of its steps have the same tracer.
+ */
+const outside = <R>(context: Context.Context<R>, tracer: Tracer.Tracer | undefined): Context.Context<R> => {
+  const known = outsides.get(context)
+  if (known !== undefined) return known as Context.Context<R>
+  const made = tracer === undefined ? omitted(context) : Context.add(omitted(context), Tracer.Tracer, tracer)
+  outsides.set(context, made)
+  return made
+}
+
+const outsides = new WeakMap<object, unknown>()
 
 const omitted = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId, Tracer.Tracer) as <R>(
   context: Context.Context<R>

@@ -32,6 +32,7 @@ export class RunDriver<A, E> {
   readonly #left: Array<Operation>
   readonly #waiting = new Map<number, (operation: Operation) => void>()
   #operations = 0
+  #cancelled = false
 
   constructor(taken: ReadonlyArray<Operation> = []) {
     this.#taken = new Map(taken.map((each) => [each.index, each]))
@@ -108,11 +109,15 @@ export class RunDriver<A, E> {
   async #next(): Promise<Arrival | undefined> {
     if (this.#parked.size === 0) throw new Error(foreign)
     const promises = Array.from(this.#parked.values(), ({ promise }) => promise)
+    const [only, ...others] = promises
+    // A race costs the SDK more; but a promise that was waited for itself when the run was cancelled says so ever after.
+    const alone = others.length === 0 && !this.#cancelled ? only : undefined
     try {
-      return await Promise.race([restate.RestatePromise.race(promises), this.#mistaken.promise])
+      return await Promise.race([alone ?? restate.RestatePromise.race(promises), this.#mistaken.promise])
     } catch (error) {
-      if (error instanceof restate.CancelledError) return undefined
-      throw error
+      if (!(error instanceof restate.CancelledError)) throw error
+      this.#cancelled = true
+      return undefined
     }
   }
 }

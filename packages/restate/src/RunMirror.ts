@@ -1,14 +1,28 @@
 /**
  * Tells the run journal what a run on Restate does, behind the run: operations are collected and written together, no
  * step waits for it, and what it could not write is written again by the next attempt, which is handed the same results.
+ * The runs of a process write at the same moments, so that a journal can put what they write into one transaction.
  */
 import type { Kind, Operation, RunJournal, RunKey, Standing } from "@tenon/core/RunJournal"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 
-/** At most one write in so many milliseconds. */
-const interval = 50
+/** All write at most once in so many milliseconds. */
+const interval = 100
+
+const waiting = new Set<() => void>()
+
+/** Has something written with the next write of all. */
+const withNext = (write: () => void): void => {
+  waiting.add(write)
+  if (waiting.size > 1) return
+  setTimeout(() => {
+    const writes = [...waiting]
+    waiting.clear()
+    for (const each of writes) each()
+  }, interval)
+}
 
 /** An operation that was begun. */
 export type Begun = Pick<Operation, "index" | "kind" | "name" | "startedAt">
@@ -23,7 +37,7 @@ export class RunMirror {
   /** How many were written, or are being written. */
   #flushed = 0
   #standing: Standing = { status: "running", problem: undefined }
-  #timer: NodeJS.Timeout | undefined
+  readonly #write = () => this.#flush()
   #written: Promise<void> = Promise.resolve()
 
   constructor(journal: RunJournal["Service"] | undefined, context: Context.Context<never>, run: RunKey) {
@@ -45,20 +59,18 @@ export class RunMirror {
     this.#soon()
   }
 
-  /** Notes where the run stands, and writes all that is left. */
+  /** Notes where the run stands. */
   stand(standing: Standing): void {
     this.#standing = standing
-    this.#flush()
+    this.#soon()
   }
 
   #soon(): void {
     if (this.#journal === undefined) return
-    this.#timer ??= setTimeout(() => this.#flush(), interval)
+    withNext(this.#write)
   }
 
   #flush(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
     const journal = this.#journal
     if (journal === undefined) return
     const operations = this.#operations

@@ -93,6 +93,8 @@ interface Change {
   readonly joint: Joint | undefined
 }
 
+const tenantOf = ({ tenantId }: { readonly tenantId: string }) => tenantId
+
 /** What was confirmed by the broker. */
 interface Mark {
   readonly tenantId: string
@@ -291,32 +293,13 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
       /** The queues, where they are in this database. */
       const jointOf = (via: Transport["Service"] | undefined) =>
         via?.joint?.transactions === sql ? via.joint : undefined
-      /** One transaction for each tenant; answers as many for each item as `run` does, in the order of all. */
-      const perTenant = <Item extends { readonly tenantId: string }, A>(
-        items: ReadonlyArray<Item>,
-        run: (tenantId: string, those: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<A>, Unavailable>
-      ): Effect.Effect<ReadonlyArray<A>, Unavailable> => {
-        const [first] = items
-        if (first === undefined) return Effect.succeed([])
-        if (items.every(({ tenantId }) => tenantId === first.tenantId)) return run(first.tenantId, items)
-        const answers = new Map<Item, A>()
-        return Effect.forEach(
-          Map.groupBy(items, ({ tenantId }) => tenantId),
-          ([tenantId, those]) =>
-            Effect.map(run(tenantId, those), (found) =>
-              those.forEach((each, index) => answers.set(each, found[index] as A))
-            ),
-          { discard: true, concurrency: 4 }
-        ).pipe(Effect.map(() => items.map((each) => answers.get(each) as A)))
-      }
-      /** Statements of tenants, each with a message that is published where the statement has changed its row. */
+      /** Statements of a tenant, each with a message that is published where the statement has changed its row. */
       const change = yield* Together.make({
-        write: (changes: ReadonlyArray<Change>) =>
-          perTenant(changes, (tenantId, those) =>
-            sql.batch({ tenantId }, inOneTransaction(those)).pipe(
-              Effect.map((answers) => those.map((_, index) => answers[index]?.length === 1)),
-              Effect.catch(unavailable)
-            )
+        groupOf: tenantOf,
+        write: (changes: ReadonlyArray<Change>, tenantId) =>
+          sql.batch({ tenantId }, inOneTransaction(changes)).pipe(
+            Effect.map((answers) => changes.map((_, index) => answers[index]?.length === 1)),
+            Effect.catch(unavailable)
           )
       })
       const sending = (
@@ -341,21 +324,19 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             )
           )
       const claimNewly = yield* Together.make({
-        write: (claims: ReadonlyArray<Claiming & { readonly tenantId: string }>) =>
-          perTenant(claims, (tenantId, those) =>
-            sql.batch({ tenantId }, [lightly, claimNew(tenantId, those)]).pipe(
-              Effect.map(([, rows = []]) => claimedNew(those, rows)),
-              Effect.catch(unavailable)
-            )
+        groupOf: tenantOf,
+        write: (claims: ReadonlyArray<Claiming & { readonly tenantId: string }>, tenantId) =>
+          sql.batch({ tenantId }, [lightly, claimNew(tenantId, claims)]).pipe(
+            Effect.map(([, rows = []]) => claimedNew(claims, rows)),
+            Effect.catch(unavailable)
           )
       })
       const mark = yield* Together.make({
-        write: (marks: ReadonlyArray<Mark>) =>
-          perTenant(marks, (tenantId, those) =>
-            sql
-              .batch({ tenantId }, [lightly, ...those.map(marking)])
-              .pipe(Effect.as<ReadonlyArray<void>>([]), Effect.catch(unavailable))
-          )
+        groupOf: tenantOf,
+        write: (marks: ReadonlyArray<Mark>, tenantId) =>
+          sql
+            .batch({ tenantId }, [lightly, ...marks.map(marking)])
+            .pipe(Effect.as<ReadonlyArray<void>>([]), Effect.catch(unavailable))
       })
 
       return HopStore.of({

@@ -1,4 +1,4 @@
-/** What is measured: two workflows of twenty steps, whose peers do the same, and three agents. */
+/** What is measured: two workflows of twenty steps, whose peers do the same, and two agents. */
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
 import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
@@ -52,14 +52,6 @@ const talker = Agent.make(
   })
 )
 
-/** Is in a step that can be interrupted and would go on for long. */
-const sleeper = Agent.make(
-  "sleeper",
-  Effect.fn("sleeper")(function* (ctx) {
-    yield* ctx.step("long", Effect.sleep("10 minutes"))
-  })
-)
-
 /** Waits for a person. */
 const asker = Agent.make(
   "asker",
@@ -68,7 +60,13 @@ const asker = Agent.make(
   })
 )
 
-const model = ModelScripted.layer(() => ModelScripted.say(["Twenty ", "words ", "would ", "be ", "enough."]))
+/** What a model is told that begins to answer and never ends. */
+export const endless = "Go on for ever."
+
+const model = ModelScripted.layer(({ text }) => ({
+  text: ["Twenty ", "words ", "would ", "be ", "enough."],
+  hangs: text === endless
+}))
 
 export const registry = Registry.make({
   resources: Agents.resources,
@@ -81,6 +79,6 @@ export const stepWorkflows = Workflow.layer(sequential, concurrent)
 export const workflows = Workflow.layer(
   sequential,
   concurrent,
-  Agents.implement(talker, sleeper, asker),
+  Agents.implement(talker, asker),
   ...Channels.implement
 ).pipe(Layer.provide([model, ChannelAdapter.layer(), Repository.layer]))

@@ -57,7 +57,7 @@ export const run = Effect.fn("bench.agents")(function* (say: Say) {
   if (!wanted(...Talk.names)) return rows
   const onPostgres = yield* start(environment, { DATABASE_URL: yield* migrated, RUNTIME: "postgres" })
   const token = yield* Effect.promise(() => mint(environment["JWT_SECRET"]))
-  const applications = { "on Restate": onRestate, "on PostgreSQL": onPostgres }
+  const applications = { "on PostgreSQL": onPostgres, "on Restate": onRestate }
   rows.push(...(yield* Effect.promise(() => Talk.measure(applications, token, only, say))))
   return rows
 }, Effect.scoped)

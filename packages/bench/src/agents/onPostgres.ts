@@ -24,13 +24,14 @@ const told = (ended: (key: string) => void) =>
     Effect.map(RunStore, (store) =>
       RunStore.of({
         ...store,
+        // Without interruption: an engine that looks just then may find the run ended before its own write is answered.
         write: (claim, offset, write) =>
           Effect.tap(store.write(claim, offset, write), () =>
             Effect.sync(() => {
               if (write.next._tag === "Ended") ended(claim.key)
               else if (write.next._tag === "Paused") throw new Error(write.next.problem)
             })
-          )
+          ).pipe(Effect.uninterruptible)
       })
     )
   )

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { Pool } from "undici"
 import * as Report from "../Report.ts"
 import { read, type Seen } from "./events.ts"
+import { endless } from "./Programs.ts"
 
 const rounds = 5
 /** How often each is measured in a round. */
@@ -56,15 +57,12 @@ const clientOf = (origin: string, token: string): Client => {
 const person = (client: Client) => client.send("POST", "participants", { kind: "HUMAN", name: "Ada" })
 const thread = (client: Client, agent: string) => client.send("POST", "threads", { title: "bench", agent })
 
-const post = (client: Client, threadId: unknown, participantId: unknown) =>
+const post = (client: Client, threadId: unknown, participantId: unknown, text = "Say something in twenty words.") =>
   client.send("POST", `threads/${String(threadId)}/add-message`, {
     idempotencyKey: randomUUID(),
     participantId,
-    content: { type: "text", text: "Say something in twenty words." }
+    content: { type: "text", text }
   })
-
-const activeRun = async (client: Client, threadId: unknown): Promise<string> =>
-  String((await client.send("GET", `threads/${String(threadId)}`))["activeRun"])
 
 const isOver = ({ data, event }: Seen) => event === "status" && data["over"] === true
 
@@ -90,18 +88,17 @@ const runOf = async (client: Client, threadId: unknown): Promise<string> => {
   return run.id
 }
 
-/** From a cancel sent to its end seen, while a step that can be interrupted is under way. */
+/** From a cancel sent to the end seen, while the model speaks: a step that can be interrupted. */
 const cancel = async (client: Client, participant: unknown): Promise<number> => {
-  const { id } = await thread(client, "sleeper")
-  await post(client, id, participant)
-  const run = await activeRun(client, id)
+  const { id } = await thread(client, "talker")
+  await post(client, id, participant, endless)
+  const run = await runOf(client, id)
   const begun = Promise.withResolvers<void>()
   const over = client.watch(run, (seen) => {
-    if (seen.event === "step") begun.resolve()
+    if (seen.event === "token") begun.resolve()
     return isOver(seen)
   })
   await Promise.race([begun.promise, over])
-  await sleep(20)
   const begin = performance.now()
   await client.send("POST", `agent-runs/${run}/cancel`, {})
   await over

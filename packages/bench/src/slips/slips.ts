@@ -226,7 +226,7 @@ const redis = async (say: Say) => {
   return [...rows, ...flows.map((row) => ({ ...row, name: `${row.name}, against flows` }))]
 }
 
-export const sqlOver = (url: string) => {
+const sqlOver = (url: string) => {
   const foundation = Layer.effect(Transactions, TenantSql.TenantSql).pipe(
     Layer.provide(TenantSql.layer({ url: Redacted.make(url), role: "tenon_app" }))
   )

@@ -1,0 +1,62 @@
+import * as Together from "@tenon/messaging/Together"
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+
+/** A writer that writes down what it was given at once, doubles numbers, and refuses 13 and all with it. */
+const doubling = (options: { readonly lanes?: number; readonly most?: number } = {}) =>
+  Effect.gen(function* () {
+    const written: Array<ReadonlyArray<number>> = []
+    const write = Effect.fnUntraced(function* (items: ReadonlyArray<number>) {
+      written.push(items)
+      yield* Effect.yieldNow
+      if (items.includes(13)) return yield* Effect.fail("refused" as const)
+      return items.map((each) => each * 2)
+    })
+    return { written, double: yield* Together.make({ write, ...options }) }
+  })
+
+const all = { concurrency: "unbounded" } as const
+
+it.effect("what is called for at once is written together, and each is answered for itself", () =>
+  Effect.gen(function* () {
+    const { double, written } = yield* doubling()
+    assert.deepStrictEqual(yield* Effect.all([double(1), double(2), double(3)], all), [2, 4, 6])
+    assert.strictEqual(yield* double(4), 8)
+    assert.deepStrictEqual(written, [[1, 2, 3], [4]])
+  })
+)
+
+it.effect("no more than so many go together, and what waits goes with the next", () =>
+  Effect.gen(function* () {
+    const { double, written } = yield* doubling({ lanes: 1, most: 2 })
+    assert.deepStrictEqual(yield* Effect.forEach([1, 2, 3, 4, 5], double, all), [2, 4, 6, 8, 10])
+    assert.deepStrictEqual(written, [[1, 2], [3, 4], [5]])
+  })
+)
+
+it.effect("one that is refused takes no other down with it", () =>
+  Effect.gen(function* () {
+    const { double, written } = yield* doubling()
+    const answers = yield* Effect.forEach([1, 13, 3], (each) => Effect.option(double(each)), all)
+    assert.deepStrictEqual(
+      answers.map((each) => (each._tag === "Some" ? each.value : undefined)),
+      [2, undefined, 6]
+    )
+    assert.deepStrictEqual(written, [[1, 13, 3], [1], [13], [3]])
+  })
+)
+
+it.effect("what belongs to different groups is written apart", () =>
+  Effect.gen(function* () {
+    const written: Array<readonly [string, ReadonlyArray<number>]> = []
+    const keep = yield* Together.make({
+      groupOf: (item: number) => (item % 2 === 0 ? "even" : "odd"),
+      write: (items: ReadonlyArray<number>, group) => Effect.sync(() => (written.push([group, items]), items))
+    })
+    assert.deepStrictEqual(yield* Effect.forEach([1, 2, 3, 4], keep, all), [1, 2, 3, 4])
+    assert.deepStrictEqual(written, [
+      ["odd", [1, 3]],
+      ["even", [2, 4]]
+    ])
+  })
+)
