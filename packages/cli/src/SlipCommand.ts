@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { deadLetters } from "./DeadLettersCommand.ts"
+import { InstantText } from "./InstantText.ts"
 import * as MeshBackend from "./MeshBackend.ts"
 import * as Output from "./Output.ts"
 import * as Printable from "./Printable.ts"
@@ -51,7 +52,7 @@ const took = (from: number | null, to: number | null): string =>
 const optionalInstant = (name: string, description: string) =>
   Flag.String(name).pipe(
     Flag.withDescription(description),
-    Flag.withSchema(Schema.DateTimeUtcFromString),
+    Flag.withSchema(InstantText),
     Flag.map(DateTime.toEpochMillis),
     Flag.optional
   )
