@@ -28,22 +28,27 @@ it.live(
           RoutingSlip.add(lingers, {}),
           RoutingSlip.add(lingers, {})
         )
-        const slips = yield* Effect.forEach(Array.from({ length: 30 }), () => RoutingSlip.dispatch(three), {
-          concurrency: 5
-        })
-        for (const each of [first, second]) {
-          while (!each.said.stdout.includes("begun")) yield* Effect.sleep("10 millis")
+        const dispatch = RoutingSlip.dispatch(three)
+        const slips: Array<Effect.Success<typeof dispatch>> = []
+        const begun = () => `${first.said.stdout}${second.said.stdout}`.match(/^begun .*/gm) ?? []
+        const isTakenOver = () => begun().length > new Set(begun()).size
+        // A pause may strike between two steps, where there is nothing to take over.
+        for (let round = 0; round < 12 && !(round > 1 && isTakenOver()); round++) {
+          const each = round % 2 === 0 ? first : second
+          const before = each.said.stdout.length
+          slips.push(...(yield* Effect.replicateEffect(dispatch, 15)))
+          while (!each.said.stdout.slice(before).includes("begun")) yield* Effect.sleep("10 millis")
           each.child.kill("SIGSTOP")
           yield* Effect.sleep("1500 millis")
           each.child.kill("SIGCONT")
+          yield* Effect.sleep("200 millis")
         }
         for (const slip of slips) {
           assert.strictEqual((yield* settled(slip))?.status, "completed")
           assert.deepStrictEqual(yield* story(slip), ["dispatched 0", "executed 1", "executed 2", "executed 3"])
         }
         assert.deepStrictEqual(yield* (yield* Transport).deadLetters(lingers.queue), [])
-        const begun = `${first.said.stdout}${second.said.stdout}`.match(/^begun .*/gm) ?? []
-        assert.isAbove(begun.length, new Set(begun).size, "some step was taken over")
+        assert.isTrue(isTakenOver(), "some step was taken over")
       }).pipe(Effect.provide(Layer.merge(SlipTransport.over(url, roles), SlipStore.over(url, roles))))
     }),
   60_000

@@ -17,7 +17,7 @@ export const lingers = Activity.make("lingers", {
   execute: Effect.fnUntraced(function* () {
     const { idempotencyKey } = yield* ActivityContext
     yield* Effect.sync(() => process.stdout.write(`begun ${idempotencyKey}\n`))
-    yield* Effect.sleep("150 millis")
+    yield* Effect.sleep("300 millis")
     return { by: process.pid }
   }),
   compensate: () => Effect.void
