@@ -183,6 +183,13 @@ describe("manifests", () => {
     }
   })
 
+  it("have no variable put into a word by Kubernetes, which takes $$ for $", () => {
+    const words = ["$(DATABASE_URL)", "a$$(B)$c"]
+    const all = KubernetesManifests.make(options({ command: words, file: "$(SECRET).ts" }))
+    const [{ args, command }] = check(all)[0].spec.template.spec.containers
+    assert.deepStrictEqual([args[1], ...command], ["$$(SECRET).ts", "$$(DATABASE_URL)", "a$$$$(B)$$c"])
+  })
+
   it("are refused for what is not the name of an activity, an image, a Secret or a namespace", () => {
     for (const text of hostile.filter((each) => each !== "yes" && each !== "x-")) {
       const activities = [{ name: text, queue: "q", description: undefined }]

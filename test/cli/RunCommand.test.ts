@@ -78,3 +78,26 @@ it.live(
     }),
   60_000
 )
+
+it.live(
+  "limits that make no sense are refused before anything starts, and none with a stack trace",
+  () =>
+    Effect.forEach(
+      [
+        ["--prefetch", "0"],
+        ["--prefetch", "-3"],
+        ["--grace", "Infinity"],
+        ["--grace", "40 days"],
+        ["--health-port", "70000"],
+        ["--health-port", "65535", "--replicas", "2"]
+      ],
+      Effect.fnUntraced(function* (args) {
+        const { code, stderr } = yield* TenonProcess.tenon(["run", mesh, ...args], { TRANSPORT: "postgres" })
+        assert.strictEqual(code, 1, args.join(" "))
+        assert.include(stderr, args[0] ?? "")
+        assert.notMatch(stderr, /^ +at .*:\d+:\d+/m)
+      }),
+      { concurrency: 2 }
+    ),
+  60_000
+)

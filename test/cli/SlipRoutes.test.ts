@@ -109,7 +109,20 @@ it.layer(layer, { excludeTestServices: true })("slips over HTTP", (it) => {
         "after=AAAA",
         "status=faulted&status=halted",
         "activity=%00",
-        `after=${forged}`
+        `after=${forged}`,
+        ...[
+          '{"updatedAt":1,"correlationId":"\\ud800"}',
+          '{"updatedAt":1e999,"correlationId":"a"}',
+          "[]",
+          "1",
+          '{"a":'
+        ].map((cursor) => `after=${Buffer.from(cursor).toString("base64url")}`),
+        "after=_w",
+        "since=%2B275760-09-13T00:00:00.001Z",
+        "until=1",
+        "since=2026-11-21T08:00:00",
+        "__proto__=1",
+        "limit=%EF%BC%91"
       ]) {
         assert.strictEqual((yield* call("GET", `${path}?${query}`)).status, 400, query)
       }

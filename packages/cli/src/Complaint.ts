@@ -1,6 +1,7 @@
 /** How a command that fails says so: one sentence on stderr and the exit code 1, never a stack trace. */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import * as Printable from "./Printable.ts"
 
 /** What a failure has to say. A setting that is missing is named as the environment variable that it is. */
 export const sentence = (failure: { readonly message: string }): string => {
@@ -40,7 +41,7 @@ export const exitCode = (code: number): Effect.Effect<void> => Effect.sync(() =>
 export const report = (failure: unknown): Effect.Effect<void> =>
   Effect.sync(() => {
     process.exitCode = 1
-    if (!isOfCommandLine(failure)) process.stderr.write(`${wordsFor(failure)}\n`)
+    if (!isOfCommandLine(failure)) process.stderr.write(`${Printable.lines(wordsFor(failure))}\n`)
   })
 
 const isOfCommandLine = (failure: unknown): boolean =>

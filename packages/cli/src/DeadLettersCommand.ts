@@ -29,6 +29,10 @@ const list = Command.make(
     ),
     limit: Flag.Int("limit").pipe(
       Flag.withDescription("How many letters of a queue to read, at most"),
+      Flag.filter(
+        (count) => count >= 1 && count <= 100_000,
+        () => "--limit must be 1 to 100000"
+      ),
       Flag.withDefault(1_000)
     )
   },

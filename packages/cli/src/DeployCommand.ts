@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { spawn } from "node:child_process"
-import { writeFileSync } from "node:fs"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as KubernetesManifests from "./KubernetesManifests.ts"
 import * as Output from "./Output.ts"
@@ -84,7 +83,7 @@ const kubernetes = Command.make(
     if (problems.length > 0) return yield* new KubernetesManifests.InvalidDeployment({ problems })
     const manifests = KubernetesManifests.make(wanted)
     const text = json ? `${JSON.stringify(listOf(manifests))}\n` : KubernetesManifests.toYaml(manifests)
-    if (Option.isSome(out)) yield* Effect.sync(() => writeFileSync(out.value, text))
+    if (Option.isSome(out)) yield* Output.write(out.value, text)
     if (apply) return yield* applied(text, wanted.namespace)
     return Option.isSome(out)
       ? yield* Output.print(json, { file: out.value, objects: manifests.length }, `Wrote ${out.value}`)

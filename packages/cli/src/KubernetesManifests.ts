@@ -129,11 +129,14 @@ const probe = (path: string, timing: { readonly [member: string]: number }) => (
   ...timing
 })
 
+/** Kubernetes puts variables of the environment, secrets among them, where a word says `$(NAME)`. */
+const literally = (words: ReadonlyArray<string>) => words.map((word) => word.replaceAll("$", "$$$$"))
+
 const containerOf = (options: Options, activity: string) => ({
   name: "worker",
   image: options.image,
-  command: options.command,
-  args: [
+  command: literally(options.command),
+  args: literally([
     "run",
     options.file,
     "--activity-name",
@@ -144,7 +147,7 @@ const containerOf = (options: Options, activity: string) => ({
     String(healthPort),
     "--grace",
     `${options.graceSeconds} seconds`
-  ],
+  ]),
   envFrom: [{ secretRef: { name: options.secret } }],
   ports: [{ name: "health", containerPort: healthPort }],
   startupProbe: probe("/health/live", { periodSeconds: 2, failureThreshold: 30 }),

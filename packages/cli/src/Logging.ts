@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
+import * as Printable from "./Printable.ts"
 
 type Annotations = { readonly [name: string]: unknown }
 
@@ -34,19 +35,15 @@ const eventLine = (level: string, message: unknown, annotations: Annotations): s
   return [level.toUpperCase().padEnd(6), ...words, ...Object.entries(annotations).map(pair)].join("  ")
 }
 
-/** Nothing that a caller sends moves the cursor or begins a line of its own. */
-// oxlint-disable-next-line no-control-regex
-const printable = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "\ufffd")
-
 /** One line for an event; the cause of an error follows, indented. */
 export const line: Logger.Logger<unknown, string> = Logger.make(({ cause, date, fiber, logLevel, message }) => {
   const annotations: Annotations = fiber.getRef(References.CurrentLogAnnotations)
   const isRequest = "requestId" in annotations && "status" in annotations
   const text = isRequest ? requestLine(annotations) : eventLine(logLevel, message, annotations)
-  const first = `${date.toISOString().slice(11, 23)}  ${printable(text)}`
+  const first = `${date.toISOString().slice(11, 23)}  ${Printable.line(text)}`
   if (cause.reasons.length === 0) return first
   const causes = Cause.pretty(cause).split("\n")
-  return [first, ...causes.map((each) => `    ${printable(each)}`)].join("\n")
+  return [first, ...causes.map((each) => `    ${Printable.line(each)}`)].join("\n")
 })
 
 /**

@@ -45,17 +45,31 @@ const restarts = Flag.Int("restarts").pipe(
 const grace = Flag.String("grace").pipe(
   Flag.withDescription("How long steps in hand may take once it is to stop"),
   Flag.withSchema(Schema.DurationFromString),
+  // Longer than timers go, it would be over at once.
+  Flag.filter(
+    (grace) => Duration.isLessThanOrEqualTo(grace, Duration.days(1)),
+    () => "--grace must not be longer than a day"
+  ),
   Flag.withDefault(Duration.seconds(20))
 )
 const prefetch = Flag.Int("prefetch").pipe(
   Flag.withDescription("How many messages a process has in hand at once"),
+  Flag.filter(
+    (count) => count >= 1 && count <= 10_000,
+    () => "--prefetch must be 1 to 10000"
+  ),
   Flag.optional
 )
+const lastPort = 65_535
 const healthPort = Flag.Int("health-port").pipe(
   Flag.withDescription(
     "Where /health/live, /health/ready and /metrics answer; further processes take the ports after it"
   ),
   Flag.withFallbackConfig(Config.Int("HEALTH_PORT")),
+  Flag.filter(
+    (port) => port >= 1 && port <= lastPort,
+    () => `--health-port must be 1 to ${lastPort}`
+  ),
   Flag.optional
 )
 const healthHost = Flag.String("health-host").pipe(
@@ -143,6 +157,12 @@ const every = Effect.fnUntraced(function* (options: Options) {
   if (processes > 1 && (yield* MeshBackend.kind) === "memory") {
     return yield* new MeshBackend.BackendError({
       message: `TRANSPORT=memory reaches one process only, and this mesh has ${processes}; name a broker.`
+    })
+  }
+  const last = Option.getOrElse(options.healthPort, () => 0) + processes - 1
+  if (last > lastPort) {
+    return yield* new MeshBackend.BackendError({
+      message: `There are not enough ports for ${processes} processes: the last --health-port would be ${last}.`
     })
   }
   const running = new Supervisor.Running()

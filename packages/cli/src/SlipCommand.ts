@@ -15,10 +15,11 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { writeFileSync } from "node:fs"
 import { deadLetters } from "./DeadLettersCommand.ts"
+import { InstantText } from "./InstantText.ts"
 import * as MeshBackend from "./MeshBackend.ts"
 import * as Output from "./Output.ts"
+import * as Printable from "./Printable.ts"
 import { root } from "./Root.ts"
 import { verify } from "./VerifyCommand.ts"
 
@@ -51,7 +52,7 @@ const took = (from: number | null, to: number | null): string =>
 const optionalInstant = (name: string, description: string) =>
   Flag.String(name).pipe(
     Flag.withDescription(description),
-    Flag.withSchema(Schema.DateTimeUtcFromString),
+    Flag.withSchema(InstantText),
     Flag.map(DateTime.toEpochMillis),
     Flag.optional
   )
@@ -118,7 +119,9 @@ const textOf = (view: SlipView.View): string => {
     `started:  ${instant(view.startedAt)}`,
     `changed:  ${instant(view.updatedAt)}`,
     ...(view.deadline === null ? [] : [`deadline: ${instant(view.deadline)}`]),
-    ...(view.fault === null ? [] : [`fault:    ${view.fault.error} at ${view.fault.activity}: ${view.fault.message}`]),
+    ...(view.fault === null
+      ? []
+      : [Printable.line(`fault:    ${view.fault.error} at ${view.fault.activity}: ${view.fault.message}`)]),
     "",
     Output.table(["STEP", "ACTIVITY", "STATE", "TOOK", "FAILURES", "PROBLEM"], rows)
   ].join("\n")
@@ -135,7 +138,7 @@ class EndedBadly extends Schema.TaggedError<EndedBadly>()("EndedBadly", {
 }
 
 const lineOf = ({ activity, at, detail, step, type }: RecordedEvent) =>
-  [instant(at), type.padEnd(12), step === "0" ? "" : `${step} ${activity}`, detail].join("  ").trimEnd()
+  Printable.line([instant(at), type.padEnd(12), step === "0" ? "" : `${step} ${activity}`, detail].join("  ").trimEnd())
 
 const watch = Command.make(
   "watch",
@@ -183,7 +186,7 @@ const exportSlip = Command.make(
     )
     if (record === undefined) return yield* new NotFound({ resource: "Slip", key: correlationId })
     if (Option.isNone(out)) return yield* Console.log(new TextDecoder().decode(record.body))
-    return yield* Effect.sync(() => writeFileSync(out.value, record.body, { mode: 0o600 }))
+    return yield* Output.write(out.value, record.body, { secret: true })
   })
 ).pipe(
   Command.withDescription(

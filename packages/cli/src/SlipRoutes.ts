@@ -24,19 +24,19 @@ import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { InstantText } from "./InstantText.ts"
 
 const base = "/api/v1/slips"
 const tag = "Slip"
 
 const Count = Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: maxLimit }))
-const Instant = Schema.DateTimeUtcFromString
 
 /** What a list may be asked for. */
 const ListInput = Schema.Struct({
   status: Schema.optionalKey(SlipView.Status),
   activity: Schema.optionalKey(Envelope.ActivityName),
-  since: Schema.optionalKey(Instant),
-  until: Schema.optionalKey(Instant),
+  since: Schema.optionalKey(InstantText),
+  until: Schema.optionalKey(InstantText),
   limit: Schema.optionalKey(Count),
   after: Schema.optionalKey(Schema.String)
 })

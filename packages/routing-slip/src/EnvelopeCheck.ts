@@ -72,7 +72,9 @@ const deepest = 32
 
 /** Whether a slip can carry a value: it is JSON, and not too deep. */
 export const isCarriable = (value: unknown, depth = 0): boolean => {
-  if (typeof value !== "object" || value === null) return isJson(value)
+  if (typeof value !== "object" || value === null) {
+    return value === null || ["string", "boolean"].includes(typeof value) || Number.isFinite(value)
+  }
   if (depth >= deepest) return false
   // What is undefined is left out on the wire.
   return Object.values(value).every((each) => each === undefined || isCarriable(each, depth + 1))
