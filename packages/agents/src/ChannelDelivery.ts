@@ -87,7 +87,7 @@ export const ChannelDelivery = Resource.make("ChannelDelivery", {
     attempted: on.action(
       {
         policy: Policy.nobody,
-        input: { attempt: Attempt, chance: Schema.Number },
+        input: { attempt: Attempt, chance: Schema.Number.check(Schema.isBetween({ minimum: 0, maximum: 1 })) },
         load: ({ self }) => ({ channel: Load.one(Channel, self.channelId) }),
         output: Schema.Struct({ delayMillis: Schema.optionalKey(Schema.Int) })
       },

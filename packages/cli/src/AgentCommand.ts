@@ -152,8 +152,8 @@ const steps = Command.make(
   Effect.fn(function* ({ run }) {
     const found = yield* ApiRequest.rows(`${runPath(run)}/operations`)
     const took = (from: unknown, to: unknown) => `${Math.max(0, Date.parse(text(to)) - Date.parse(text(from)))} ms`
-    const lines = found.map(({ endedAt, failed, index, kind, name, startedAt }) => [
-      text(index),
+    const lines = found.map(({ endedAt, failed, kind, name, startedAt }, place) => [
+      String(place + 1),
       text(kind),
       text(name),
       text(startedAt),
@@ -162,7 +162,9 @@ const steps = Command.make(
     ])
     yield* print(found, Output.table(["#", "KIND", "NAME", "BEGAN", "TOOK", ""], lines))
   })
-).pipe(Command.withDescription("List what a run has done so far, with its timings"))
+).pipe(
+  Command.withDescription("List what a run has done so far, with its timings; `fork` takes over the first so many")
+)
 
 const act = (name: string, description: string, done: string) =>
   Command.make(

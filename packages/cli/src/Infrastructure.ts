@@ -63,7 +63,8 @@ const startRestate = Effect.fnUntraced(function* (
 ) {
   if (environment["RUNTIME"] === "postgres") {
     yield* progress("Restate: not needed, as RUNTIME is postgres")
-    return {}
+    // For the commands beside it, which find it as they find the servers.
+    return { RUNTIME: "postgres" }
   }
   if (environment["RESTATE_INGRESS_URL"] !== undefined) {
     yield* progress("Restate: the one that RESTATE_INGRESS_URL names")

@@ -114,7 +114,7 @@ const describe = ({ action, operation, resource }: RestEndpoint.Endpoint): strin
   if (operation === "watch")
     return `What happens in a run of ${resource.name} while it goes on, and what has happened. A client that was cut off comes back with \`Last-Event-ID\`; after \`truncate\` it forgets the tokens of that step, after \`reset\` everything.`
   if (operation === "operations")
-    return `What a run of ${resource.name} has done so far, in the order in which it began: steps, sleeps, signals, calls and sends.`
+    return `What a run of ${resource.name} has done so far, in the order in which it went on from them: steps, sleeps, signals, calls and sends.`
   if (action === undefined)
     return operation === "list"
       ? `A page of ${resource.name} rows. Filter by field: \`?field=value\` or \`?field[operator]=value\`, with the operators ${Query.operators.join(", ")}.`

@@ -133,7 +133,7 @@ const operations =
       const { tenantId } = yield* CurrentActor
       const workflow = resource.watch?.workflow.name ?? ""
       const done = yield* journal?.operations({ tenantId, workflow, key: key.success }) ?? Effect.succeed([])
-      return Reply.json(exchange, 200, { items: done.toSorted((a, b) => a.index - b.index).map(RunOperation.of) })
+      return Reply.json(exchange, 200, { items: done.map(RunOperation.of) })
     })
   }
 

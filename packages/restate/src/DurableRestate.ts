@@ -79,7 +79,7 @@ export const attempt = (
     restore: (operation: Operation) => A
   ): Effect.Effect<A, E> =>
     Effect.suspend(() => {
-      const begun = mirror.begin(kind, name, clock.currentTimeMillisUnsafe())
+      const begun = mirror.begin(kind, name, Date.now())
       const done = driver.isForked(begun) ? Effect.map(driver.forked(begun.index), restore) : operation()
       return Effect.tap(done, (value) =>
         Effect.sync(() => {
@@ -88,7 +88,8 @@ export const attempt = (
         })
       )
     })
-  const now = (outcome: Schema.Json) => ({ at: clock.currentTimeMillisUnsafe(), outcome })
+  /** The world's time and not the run's, which stands still while it waits: nothing of the run depends on it. */
+  const now = (outcome: Schema.Json) => ({ at: Date.now(), outcome })
   const restored = ({ endedAt, outcome }: Operation) => {
     clock.advance(endedAt)
     return outcome
@@ -170,7 +171,7 @@ export const attempt = (
       deliver: (delivery) =>
         driver.turns.now(() => {
           const [kind, name] = RunOperations.nameOf(delivery)
-          const at = clock.currentTimeMillisUnsafe()
+          const at = Date.now()
           const begun = mirror.begin(kind, name, at)
           mirror.end(begun, at, null)
           if (driver.isForked(begun)) return

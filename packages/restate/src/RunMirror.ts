@@ -55,7 +55,8 @@ export class RunMirror {
   /** Notes that an operation ended. */
   end(begun: Begun, endedAt: number, outcome: Schema.Json): void {
     if (this.#journal === undefined) return
-    this.#operations.push({ ...begun, endedAt, outcome })
+    // An operation that is handed out again began before this attempt did.
+    this.#operations.push({ ...begun, startedAt: Math.min(begun.startedAt, endedAt), endedAt, outcome })
     this.#soon()
   }
 
