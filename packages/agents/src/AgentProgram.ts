@@ -12,20 +12,13 @@ import * as Schema from "effect/Schema"
 import type * as Agent from "./Agent.ts"
 import * as AgentJson from "./AgentJson.ts"
 import { CurrentRun } from "./AgentContext.ts"
-import { RunAgent } from "./AgentRun.ts"
+import { RunAgent, type RunEnding } from "./AgentRun.ts"
 import * as Content from "./Content.ts"
 import * as DurableModel from "./DurableModel.ts"
 import * as ModelFailure from "./ModelFailure.ts"
 import * as RunContext from "./RunContext.ts"
 import { forkable } from "./RunFork.ts"
 import { Thread } from "./Thread.ts"
-
-/** How a run ended, as the thread and a waiting parent are told. */
-interface Ending {
-  readonly status: "DONE" | "FAILED" | "CANCELLED"
-  readonly problem?: string
-  readonly output?: Schema.Json
-}
 
 class Stopped {
   readonly reason: string
@@ -34,7 +27,7 @@ class Stopped {
   }
 }
 
-const decodeStop = Schema.decodeUnknownSync(Schema.Struct({ reason: Schema.String }))
+const decodeStop = Schema.decodeUnknownSync(RunAgent.signals.stop)
 
 /** The program of `RunAgent`, for the agents of an application. Put it into `Workflow.layer`. */
 export const implement = <A extends ReadonlyArray<Agent.Any>>(
@@ -69,7 +62,7 @@ const run = Effect.fnUntraced(function* (
     })
   yield* tell("RUNNING", false)
   const agent = agents.get(name)
-  const ending: Ending =
+  const ending: RunEnding =
     agent === undefined
       ? { status: "FAILED", problem: `There is no agent named ${JSON.stringify(name)}.` }
       : yield* attempt(agent, threadId, input)
@@ -95,11 +88,11 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
   if (Exit.isSuccess(exit)) {
     const output = yield* Effect.exit(AgentJson.encode(agent.output, exit.value))
     if (Exit.isFailure(output)) return failed("Its output does not fit.")
-    return output.value === undefined ? ({ status: "DONE" } satisfies Ending) : given(output.value)
+    return output.value === undefined ? ({ status: "DONE" } satisfies RunEnding) : given(output.value)
   }
   const problem = Cause.squash(exit.cause)
-  if (problem instanceof Stopped) return { status: "CANCELLED", problem: problem.reason } satisfies Ending
-  if (Cause.hasInterruptsOnly(exit.cause)) return { status: "CANCELLED", problem: "interrupted" } satisfies Ending
+  if (problem instanceof Stopped) return { status: "CANCELLED", problem: problem.reason } satisfies RunEnding
+  if (Cause.hasInterruptsOnly(exit.cause)) return { status: "CANCELLED", problem: "interrupted" } satisfies RunEnding
   if (Cause.hasDies(exit.cause)) {
     yield* Effect.logError("An agent has a bug", Cause.pretty(exit.cause)).pipe(
       Effect.annotateLogs({ agent: agent.name, run: durable.key })
@@ -120,10 +113,10 @@ const bug = "Something unexpected happened; the log of the application says what
 /** The most that people are told of a failure, in UTF-16 code units. */
 const maxProblem = 2000
 
-const failed = (problem: string): Ending => ({ status: "FAILED", problem: Storable.clean(problem, maxProblem) })
+const failed = (problem: string): RunEnding => ({ status: "FAILED", problem: Storable.clean(problem, maxProblem) })
 
 /** Done with what the agent gave, where that can be kept. */
-const given = (output: Schema.Json): Ending => {
+const given = (output: Schema.Json): RunEnding => {
   const [fault] = Storable.faultsIn(output)
   if (fault !== undefined) return failed(`Its output ${[fault.path, fault.message].join(" ").trim()}.`)
   return JSON.stringify(output).length > Content.maxData

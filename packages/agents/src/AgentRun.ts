@@ -27,6 +27,14 @@ export const Fork = Schema.Struct({ run: Schema.String, operations: Schema.optio
 /** The run that waits for this one's result. */
 export const Parent = Schema.Struct({ run: Schema.String, child: Schema.String })
 
+/** How a run ended, as its thread and a parent that waits for it are told. */
+export const RunEnding = Schema.Struct({
+  status: Schema.Literals(["DONE", "FAILED", "CANCELLED"]),
+  problem: Schema.optionalKey(Schema.String),
+  output: Schema.optionalKey(Schema.Json)
+})
+export type RunEnding = typeof RunEnding.Type
+
 const what = {
   threadId: Schema.String,
   agent: Schema.String,
@@ -143,14 +151,15 @@ interface Startable extends Schema.Struct.Type<typeof what> {
   readonly fork?: typeof Fork.Type
 }
 
+/** Asks a run to stop. */
+export const signalStop = (key: string, reason: string) =>
+  Outcome.signal(RunAgent, { key, signal: "stop", payload: { reason } })
+
 /** Stops a run: by a signal, and for good where it has not stopped by itself in time. */
 export const halt =
   ({ id, threadId }: { readonly id: string; readonly threadId: string }, reason: string) =>
   <A>(outcome: Outcome.Outcome<A>) =>
-    outcome.pipe(
-      Outcome.signal(RunAgent, { key: id, signal: "stop", payload: { reason } }),
-      Outcome.send(stopRun, threadId, { runId: id, reason }, { delay: grace })
-    )
+    outcome.pipe(signalStop(id, reason), Outcome.send(stopRun, threadId, { runId: id, reason }, { delay: grace }))
 
 /** Starts a run's workflow. */
 export const start = (run: Startable) => {

@@ -6,10 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { AskExpired } from "./AgentFailure.ts"
-import * as Content from "./Content.ts"
 import * as JsonAnswer from "./JsonAnswer.ts"
 import { Question } from "./Question.ts"
 import { after, type Run, settled, until } from "./RunSetting.ts"
+import { say } from "./Say.ts"
 import { Thread } from "./Thread.ts"
 
 /** Asks until an answer fits. What JSON Schema can say is checked where the answer comes in; the rest here. */
@@ -58,12 +58,3 @@ const answerTo = Effect.fnUntraced(function* (
   yield* durable.send(Thread.actions.goOn, threadId, { runId: durable.key })
   return settledWith.answer === undefined ? yield* new AskExpired({ question: questionId }) : settledWith.answer
 })
-
-const say = ({ durable, nextKey, threadId }: Run, words: string) =>
-  settled(
-    durable.call(Thread.actions.say, threadId, {
-      runId: durable.key,
-      key: nextKey("message"),
-      content: Content.text(words)
-    })
-  )

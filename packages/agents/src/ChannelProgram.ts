@@ -1,7 +1,7 @@
 /** The programs behind channels: what carries messages out, and what sets a channel's bindings going again. */
 import { CurrentActor } from "@tenon/core/Actor"
-import { Durable } from "@tenon/core/Durable"
-import { type ActionFailure, NotFound, Unavailable } from "@tenon/core/Failure"
+import { Durable, type StepOptions } from "@tenon/core/Durable"
+import { type ActionFailure, NotFound } from "@tenon/core/Failure"
 import { Repository } from "@tenon/core/Repository"
 import * as Workflow from "@tenon/core/Workflow"
 import * as Cause from "effect/Cause"
@@ -10,7 +10,6 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { Channel, ChannelSecret } from "./Channel.ts"
 import { type ChannelAdapter, ChannelAdapters, type Delivered, DeliveryFailed } from "./ChannelAdapter.ts"
@@ -28,27 +27,26 @@ const patience = "2 minutes"
 
 const equal = (field: string, value: string) => ({ field, operator: "eq" as const, value })
 
-/** A store that does not answer is waited for. Anything else it refuses is a bug. */
-const reading = <A, R>(effect: Effect.Effect<A, ActionFailure, R>): Effect.Effect<A, never, R> =>
-  Effect.retry(effect, {
-    schedule: Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")]),
-    while: (failure) => failure instanceof Unavailable
-  }).pipe(Effect.orDie)
-
 /** The row, or `undefined` where it has been removed meanwhile. */
-const unlessRemoved = <A, R>(effect: Effect.Effect<A, ActionFailure, R>): Effect.Effect<A | undefined, never, R> =>
-  reading(
-    Effect.catch(effect, (failure): Effect.Effect<undefined, ActionFailure> =>
-      failure instanceof NotFound ? Effect.undefined : Effect.fail(failure)
-    )
+const unlessRemoved = <A, R>(effect: Effect.Effect<A, ActionFailure, R>) =>
+  Effect.catch(effect, (failure): Effect.Effect<undefined, ActionFailure> =>
+    failure instanceof NotFound ? Effect.undefined : Effect.fail(failure)
   )
+
+/** A step of reads and deliveries: the runtime waits for a store that does not answer; what else it refuses is a bug. */
+const step = <A, R>(
+  durable: Durable["Service"],
+  name: string,
+  effect: Effect.Effect<A, ActionFailure, R>,
+  options?: StepOptions<A, ActionFailure>
+) => Effect.orDie(durable.step(name, Effect.provideService(effect, CurrentActor, durable.actor), options))
 
 /** Carries out what waits for a binding, for `Workflow.layer`. */
 export const deliverMessages = Workflow.implement(
   DeliverMessages,
   Effect.fnUntraced(function* ({ bindingId, channelId }) {
     const durable = yield* Durable
-    const due = yield* durable.step("what waits", dueOf(bindingId).pipe(as(durable)))
+    const due = yield* step(durable, "what waits", dueOf(bindingId))
     for (const id of due) {
       if ((yield* carryOut({ bindingId, channelId, id })) === "stop") break
     }
@@ -63,14 +61,12 @@ export const wakeChannel = Workflow.implement(
     const durable = yield* Durable
     let after: string | undefined
     do {
-      const page = yield* durable.step("bindings", bindingsOf(channelId, after).pipe(as(durable)))
+      const page = yield* step(durable, "bindings", bindingsOf(channelId, after))
       for (const id of page.ids) yield* durable.send(ChannelBinding.actions.wake, id, {})
       after = page.next
     } while (after !== undefined)
   })
 )
-
-const as = (durable: Durable["Service"]) => Effect.provideService(CurrentActor, durable.actor)
 
 /** A binding, delivery or channel that was removed meanwhile has nothing to be told. */
 const gone = <A, E extends ActionFailure>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined> =>
@@ -79,15 +75,13 @@ const gone = <A, E extends ActionFailure>(effect: Effect.Effect<A, E>): Effect.E
 const dueOf = Effect.fnUntraced(function* (bindingId: string) {
   const repository = yield* Repository
   const filters = [equal("bindingId", bindingId), equal("status", "PENDING")]
-  const page = yield* reading(repository.list(ChannelDelivery, { filters, sort: "position", limit: String(batch) }))
+  const page = yield* repository.list(ChannelDelivery, { filters, sort: "position", limit: String(batch) })
   return page.items.map(({ id }) => id)
 })
 
 const bindingsOf = Effect.fnUntraced(function* (channelId: string, after: string | undefined) {
   const repository = yield* Repository
-  const page = yield* reading(
-    repository.list(ChannelBinding, { filters: [equal("channelId", channelId)], limit: "200", after })
-  )
+  const page = yield* repository.list(ChannelBinding, { filters: [equal("channelId", channelId)], limit: "200", after })
   return { ids: page.items.map(({ id }) => id), ...(page.next === undefined ? {} : { next: page.next }) }
 })
 
@@ -110,7 +104,7 @@ const carryOut = Effect.fnUntraced(function* ({
 }) {
   const durable = yield* Durable
   for (;;) {
-    const came = yield* durable.step("deliver", attempt(id).pipe(as(durable)), { success: Came })
+    const came = yield* step(durable, "deliver", attempt(id), { success: Came })
     if (came.result === "skipped") return "go on"
     if (came.result === "paused") return "stop"
     const chance = yield* Random.next
@@ -135,7 +129,7 @@ const attempt = Effect.fnUntraced(function* (id: string) {
   const { channelId, messageKey, threadId } = delivery
   const channel = yield* unlessRemoved(repository.get(Channel, channelId))
   const filters = [equal("threadId", threadId), equal("idempotencyKey", messageKey)]
-  const [message] = (yield* reading(repository.list(Message, { filters }))).items
+  const [message] = (yield* repository.list(Message, { filters })).items
   if (channel === undefined || message === undefined)
     return { result: "failed" as const, problem: "the message is gone", retryable: false }
   if (channel.status === "PAUSED") return { result: "paused" as const }
@@ -162,7 +156,7 @@ const encodeContent = Schema.encodeSync(Schema.toCodecJson(Content))
 const secretsOf = Effect.fnUntraced(function* (channelId: string) {
   const repository = yield* Repository
   const now = yield* Clock.currentTimeMillis
-  const { items } = yield* reading(repository.list(ChannelSecret, { filters: [equal("channelId", channelId)] }))
+  const { items } = yield* repository.list(ChannelSecret, { filters: [equal("channelId", channelId)] })
   return items
     .filter(({ expiresAt }) => expiresAt === undefined || DateTime.toEpochMillis(expiresAt) > now)
     .toSorted((a, b) => Number(a.expiresAt !== undefined) - Number(b.expiresAt !== undefined))

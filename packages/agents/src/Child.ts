@@ -5,17 +5,11 @@ import * as Schema from "effect/Schema"
 import type { Agent } from "./Agent.ts"
 import * as AgentJson from "./AgentJson.ts"
 import { ChildFailed } from "./AgentFailure.ts"
-import { RunAgent } from "./AgentRun.ts"
+import { RunAgent, RunEnding } from "./AgentRun.ts"
 import { type Run, settled } from "./RunSetting.ts"
 import { Thread } from "./Thread.ts"
 
-const decodeEnding = Schema.decodeUnknownExit(
-  Schema.Struct({
-    status: Schema.Literals(["DONE", "FAILED", "CANCELLED"]),
-    problem: Schema.optionalKey(Schema.String),
-    output: Schema.optionalKey(Schema.Json)
-  })
-)
+const decodeEnding = Schema.decodeUnknownExit(RunEnding)
 
 /** Starts the child and waits for it. The child is stopped where this is interrupted. */
 export const run = <I, A, E, R>(

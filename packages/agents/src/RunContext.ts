@@ -11,8 +11,8 @@ import * as AgentMemory from "./AgentMemory.ts"
 import * as Artifact from "./Artifact.ts"
 import * as Ask from "./Ask.ts"
 import * as Child from "./Child.ts"
-import * as Content from "./Content.ts"
-import { type Run, settled } from "./RunSetting.ts"
+import type { Run } from "./RunSetting.ts"
+import { say } from "./Say.ts"
 import { Thread } from "./Thread.ts"
 
 /** What a run is about. */
@@ -34,7 +34,7 @@ export const make = (
     made.set(kind, count)
     return `${durable.key}.${kind}${count}`
   }
-  const run: Run = { agent, durable, threadId, nextKey }
+  const run: Run = { agent, durable, events, threadId, nextKey }
   return {
     run: durable.key,
     thread: threadId,
@@ -42,16 +42,7 @@ export const make = (
     input,
     step: durable.step,
     history: Effect.orDie(durable.call(Thread.actions.history, threadId, { last: 100 })),
-    writeMessage: (content) =>
-      Effect.suspend(() => {
-        const key = nextKey("message")
-        const words = typeof content === "string" ? Content.text(content) : content
-        return Effect.tap(
-          settled(durable.call(Thread.actions.say, threadId, { runId: durable.key, key, content: words })),
-          ({ id, position }) =>
-            events.publish(durable.actor, durable.key, { type: "message", data: { messageId: id, position }, key })
-        )
-      }),
+    writeMessage: (content) => say(run, content),
     ask: (prompt, answer, options) => Ask.ask(run, prompt, answer, options?.expires),
     sleep: durable.sleep,
     now: Effect.map(Clock.currentTimeMillis, DateTime.makeUnsafe),

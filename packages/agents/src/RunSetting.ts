@@ -1,5 +1,6 @@
 /** What the parts of a run's context share. */
 import type { Durable } from "@tenon/core/Durable"
+import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -10,6 +11,7 @@ import { RunOver } from "./AgentFailure.ts"
 export interface Run {
   readonly agent: string
   readonly durable: Durable["Service"]
+  readonly events: RunEvents["Service"]
   readonly threadId: string
   /** A key for the next thing of a kind that the run makes. */
   readonly nextKey: (kind: string) => string

@@ -9,7 +9,18 @@ import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { MessageKeyReused, NotYourName, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
-import { AgentRun, halt, isOver, revive, reviveRun, RunAgent, start, stopRun } from "./AgentRun.ts"
+import {
+  AgentRun,
+  halt,
+  isOver,
+  revive,
+  reviveRun,
+  RunAgent,
+  RunEnding,
+  signalStop,
+  start,
+  stopRun
+} from "./AgentRun.ts"
 import { ChannelBinding, deliverTo, passes } from "./ChannelBinding.ts"
 import { ChannelDelivery } from "./ChannelDelivery.ts"
 import { Content, Posted } from "./Content.ts"
@@ -75,9 +86,6 @@ const tellParent = ({ output, parent, problem, status }: Run) => {
     Outcome.signal(RunAgent, { key: run, signal: "child", id: child, payload: ending })
   )
 }
-
-const signalStop = (run: string, reason: string) =>
-  Outcome.signal(RunAgent, { key: run, signal: "stop", payload: { reason } })
 
 /** What an asking run is told of its question. */
 const standing = ({ expiresAt, status }: Pick<Resource.Row<typeof Question>, "status" | "expiresAt">) =>
@@ -390,12 +398,7 @@ export const Thread = Resource.make("Thread", {
       endRun: on.action(
         {
           policy: internal,
-          input: {
-            runId: Schema.String,
-            status: Schema.Literals(["DONE", "FAILED", "CANCELLED"]),
-            problem: Schema.optionalKey(Schema.String),
-            output: Schema.optionalKey(Schema.Json)
-          },
+          input: { runId: Schema.String, ...RunEnding.fields },
           load: ({ self, input }) => ({
             run: Load.one(AgentRun, input.runId),
             waiting: waitingIn(self.id),
