@@ -9,7 +9,7 @@ import { parseSync } from "oxc-parser"
 
 const root = resolve(import.meta.dirname, "..")
 
-/** Who may import whom. A package may always import itself; the four at the end may import every package. */
+/** Who may import whom. A package may always import itself; those of `outermost` may import every package. */
 const arrows: Record<string, ReadonlyArray<string>> = {
   core: [],
   sql: ["core"],
@@ -17,8 +17,7 @@ const arrows: Record<string, ReadonlyArray<string>> = {
   messaging: ["core"],
   restate: ["core"],
   http: ["core"],
-  agents: ["core", "messaging"],
-  automation: ["core", "messaging", "agents"],
+  agents: ["core"],
   "routing-slip": ["core", "messaging"]
 }
 const outermost = ["cli", "testing", "bench", "examples"]

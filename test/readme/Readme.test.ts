@@ -91,6 +91,9 @@ describe("the README", () => {
     const bare = (text: string) => text.replace(/\s+/g, "")
     assert.include(bare(read("packages/examples/src/thread/Thread.ts")), bare(blockOf("addMessage")))
     assert.include(bare(read("packages/examples/src/agents/Weather.ts")), bare(blockOf("weather")))
+    for (const block of blocksIn("docs/guide/slips.md")) {
+      assert.include(bare(read("packages/examples/src/trip/Trip.ts")), bare(block))
+    }
   })
 
   it("compiles", { timeout: 60_000 }, async () => {

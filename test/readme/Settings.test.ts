@@ -8,7 +8,7 @@ const root = resolve(import.meta.dirname, "../..")
 const read = (path: string) => readFileSync(join(root, path), "utf8")
 
 /** Names without an underscore, as signals have none either. */
-const short = new Set(["HOST", "PORT", "RUNTIME"])
+const short = new Set(["HOST", "PORT", "RUNTIME", "TRANSPORT"])
 
 /** A name of an environment variable. */
 const isSetting = (value: unknown): value is string =>

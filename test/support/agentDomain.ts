@@ -24,7 +24,7 @@ export const registry = Registry.make({
 export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (seen: A) => boolean) =>
   look.pipe(
     Effect.filterOrFail(holds, (seen) => `not yet: ${JSON.stringify(seen)}`),
-    Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(1000)]))
+    Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(3000)]))
   )
 
 const rowsIn = <R extends Resource.Typed>(resource: R, threadId: string, sort: string) =>

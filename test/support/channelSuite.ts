@@ -24,8 +24,8 @@ import { assert, describe, layer as suite } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
+import { eventually } from "./agentDomain.ts"
 import * as WebhookReceiver from "./WebhookReceiver.ts"
 
 /** What the channels run on. */
@@ -46,12 +46,6 @@ export const workflows = Workflow.layer(...Channels.implement).pipe(
 )
 
 const quick = { attempts: 6, firstMillis: 10, maxMillis: 40 }
-
-export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (seen: A) => boolean) =>
-  look.pipe(
-    Effect.filterOrFail(holds, (seen) => `not yet: ${JSON.stringify(seen)}`),
-    Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(3000)]))
-  )
 
 /** What the channels of tests are signed with. */
 export const secret = `whsec_${Buffer.alloc(32, "k").toString("base64")}`

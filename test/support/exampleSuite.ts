@@ -11,7 +11,7 @@ import * as Testing from "@tenon/testing/Testing"
 import { assert, describe, layer as suite } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
+import { eventually } from "./agentDomain.ts"
 
 /** What the examples run on. */
 export type Infrastructure = (
@@ -26,13 +26,6 @@ const together = <A, E, R>(times: number, each: (index: number) => Effect.Effect
   )
 const numbers = (to: number) => Array.from({ length: to }, (_, index) => index + 1)
 const ascending = (values: ReadonlyArray<number>) => values.toSorted((x, y) => x - y)
-
-/** Looks again until it holds: what an outcome sends arrives later. */
-const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (seen: A) => boolean) =>
-  look.pipe(
-    Effect.filterOrFail(holds, () => "not yet" as const),
-    Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(1000)]))
-  )
 
 const conversation = Effect.fnUntraced(function* (kind: "HUMAN" | "AGENT", channels: ReadonlyArray<string>) {
   const thread = yield* Tenon.invoke(Thread.actions.create, { title: "hello" })

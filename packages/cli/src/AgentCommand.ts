@@ -81,20 +81,20 @@ const messages = Command.make(
   "messages",
   { thread: Argument.String("thread").pipe(Argument.withDescription("The key of a thread")) },
   Effect.fn(function* ({ thread }) {
-    const path = `/api/v1/messages?sort=position&limit=200&threadId=${encodeURIComponent(thread)}`
-    const found = yield* ApiRequest.rows(path)
+    const path = `/api/v1/messages?sort=-position&limit=500&threadId=${encodeURIComponent(thread)}`
+    const found = (yield* ApiRequest.rows(path)).toReversed()
     // A thread that is not there has no messages; the API says so of the thread itself.
     if (found.length === 0) yield* ApiRequest.row("GET", `/api/v1/threads/${encodeURIComponent(thread)}`)
     const lines = found.map((each) => [text(each["position"]), text(each["participantId"]), wordsOf(each["content"])])
     yield* print(found, Output.table(["#", "WHO", "WHAT"], lines))
   })
-).pipe(Command.withDescription("Show the messages of a thread"))
+).pipe(Command.withDescription("Show the last 500 messages of a thread"))
 
 const questions = Command.make(
   "questions",
   { thread },
   Effect.fn(function* ({ thread }) {
-    const found = yield* ApiRequest.rows(`/api/v1/questions?status=OPEN&limit=200${inThread(thread)}`)
+    const found = yield* ApiRequest.rows(`/api/v1/questions?status=OPEN&limit=500${inThread(thread)}`)
     yield* printRows(found, ["id", "threadId", "prompt", "expiresAt"])
   })
 ).pipe(Command.withDescription("List the questions that wait for a person"))

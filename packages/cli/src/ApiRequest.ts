@@ -22,18 +22,24 @@ const settings = Config.all({
   key: Config.Redacted("TENON_API_KEY")
 })
 
+const decodeJson = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Unknown))
+
+const notJson = (status: number) =>
+  new ApiRefused({ status, message: `What answered (${status}) is not the API of an application. Is TENON_URL right?` })
+
 /** Sends a request and gives the JSON of its answer; null where there is none. */
 export const send = Effect.fn("ApiRequest.send")(
   function* (method: "GET" | "POST", path: string, body?: Schema.Json) {
     const { key, url } = yield* settings
     const client = yield* HttpClient.HttpClient
+    if (!URL.canParse(path, url)) return yield* new ApiRefused({ status: 0, message: "TENON_URL is no URL." })
     const request = HttpClientRequest.make(method)(new URL(path, url)).pipe(
       HttpClientRequest.bearerToken(Redacted.value(key)),
       (bare) => (body === undefined ? bare : HttpClientRequest.bodyJsonUnsafe(bare, body))
     )
     const response = yield* client.execute(request)
     const text = yield* response.text
-    const answer: unknown = text === "" ? null : JSON.parse(text)
+    const answer = text === "" ? null : yield* Effect.mapError(decodeJson(text), () => notJson(response.status))
     if (response.status < 400) return answer
     const detail = Predicate.hasProperty(answer, "detail")
       ? String(answer.detail)
