@@ -220,7 +220,9 @@ export const make = (
         for (const [index, each] of operations.entries()) {
           if (!found.operations.has(offset + index)) found.operations.set(offset + index, each)
         }
-        recorded.set(textOf(run), Object.assign(found, { standing }))
+        // What a suspended attempt says late does not undo an end.
+        const late = standing.status === "waiting" && !["waiting", "running"].includes(found.standing.status)
+        recorded.set(textOf(run), late ? found : Object.assign(found, { standing }))
       })
   }
   return { store, journal }

@@ -154,10 +154,12 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
       let current: Promise<Link> | undefined
       let open: Link | undefined
       const connect = attempt("connect to RabbitMQ", async () => {
-        const link = await current?.catch(() => undefined)
+        const before = current
+        const link = await before?.catch(() => undefined)
         if (link !== undefined && !link.closed) return link
-        current = Link.open(options.url)
-        return (open = await current)
+        // All that waited for a lost connection come here: the first connects, the others wait for it.
+        if (current === before) current = Link.open(options.url)
+        return (open = await (current as Promise<Link>))
       })
       yield* Effect.acquireRelease(connect, () =>
         Effect.promise(async () => {

@@ -19,9 +19,6 @@ import * as Result from "effect/Result"
  */
 export const retry = { initialRetryInterval: 50, retryIntervalFactor: 2, maxRetryInterval: 10_000 } as const
 
-/** How often a bug is tried before its invocation is paused. */
-const defectAttempts = 3
-
 /**
  * Runs an effect to a value or a typed failure. Rejects, for Restate to retry, where it was interrupted or a crash was
  * injected; a defect is tried a few times here and then pauses the invocation, with its message for the operator.
@@ -42,7 +39,7 @@ export const settle = async <A, E, R>(
       const problem = RunBody.defectOf(exit)
       if (isCrash(problem)) throw problem
       // `PauseError.from` of SDK 1.17.2 makes a RetryableError.
-      if (attempt === defectAttempts) throw new restate.PauseError(RunBody.wordsOf(problem), { cause: problem })
+      if (attempt === RunBody.defectAttempts) throw new restate.PauseError(RunBody.wordsOf(problem), { cause: problem })
       await NodeTimers.setTimeout(50 * 2 ** attempt)
       continue
     }

@@ -2,7 +2,7 @@
 import * as NodeHttp from "node:http"
 import * as NodeHttps from "node:https"
 import { Unavailable } from "@tenon/core/Failure"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -31,9 +31,9 @@ export interface RestateIngress {
   readonly isRunning: (run: { readonly service: string; readonly key: string }) => Effect.Effect<boolean, Unavailable>
 }
 
-/** A connection that failed, or an ingress that is not ready. */
-interface Trouble {
-  readonly _tag: "Trouble"
+/** A connection that failed or an ingress that is not ready; or no answer for too long. */
+interface NoAnswer {
+  readonly _tag: "Trouble" | "Silent"
   readonly message: string
 }
 
@@ -62,10 +62,11 @@ export const make = Effect.fnUntraced(function* (
     hostname: base.hostname.replace(/^\[|\]$/g, ""),
     port: base.port === "" ? (secure ? 443 : 80) : Number(base.port)
   }
+  const patienceMillis = Duration.toMillis(patience)
   const prefix = base.pathname.replace(/\/$/, "")
 
   const once = (method: string, path: string, headers: NodeHttp.OutgoingHttpHeaders, body: Uint8Array) =>
-    Effect.callback<Answer, Trouble>((resume) => {
+    Effect.callback<Answer, NoAnswer>((resume) => {
       const fail = (error: Error) => resume(Effect.fail({ _tag: "Trouble", message: error.message }))
       const request = begin({ ...where, method, path, headers }, (response) => {
         const chunks: Array<Buffer> = []
@@ -82,25 +83,31 @@ export const make = Effect.fnUntraced(function* (
         })
       })
       request.once("error", fail)
+      // The socket's own timer: a race would cost every call two fibers that live as long as it does.
+      request.setTimeout(patienceMillis, () => {
+        resume(Effect.fail({ _tag: "Silent", message: "an invocation gives no answer; is it paused?" }))
+        request.destroy()
+      })
       request.end(body)
       return Effect.sync(() => request.destroy())
     })
 
-  const untilAnswered = (asked: Effect.Effect<Answer, Trouble>) =>
+  /** A paused invocation answers when an operator resumes it; whoever waits for it must not pile up until then. */
+  const untilAnswered = (asked: Effect.Effect<Answer, NoAnswer>, what: unknown) =>
     asked.pipe(
-      Effect.retry(again),
-      Effect.tapError(({ message }) => Effect.logWarning("Restate's ingress does not answer", message)),
+      Effect.retry({ schedule: again, while: ({ _tag }) => _tag === "Trouble" }),
+      Effect.tapError(({ message }) => Effect.logWarning("Restate's ingress does not answer", message, what)),
       Effect.mapError(() => new Unavailable({ what: "The durable runtime" }))
     )
 
   return {
     isRunning: ({ key, service }) => {
       const path = `${prefix}/restate/workflow/${service}/${encodeURIComponent(key)}/output`
-      return untilAnswered(once("GET", path, {}, new Uint8Array())).pipe(
+      return untilAnswered(once("GET", path, {}, new Uint8Array()), { service, key }).pipe(
         Effect.flatMap(({ status, text }) =>
           status === notReady
             ? Effect.succeed(true)
-            : status === 200 || status === 404 || text.includes('"metadata"') || status < 500
+            : status === 200 || status === 404 || status === 409 || text.includes('"metadata"')
               ? Effect.succeed(false)
               : Effect.fail(new Unavailable({ what: "The durable runtime" }))
         )
@@ -115,17 +122,7 @@ export const make = Effect.fnUntraced(function* (
         [SignedContext.header]: SignedContext.sign(keys, claims, target, body),
         ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey })
       }
-      return untilAnswered(once("POST", path, headers, body)).pipe(
-        // A paused invocation answers when an operator resumes it; whoever waits for it must not pile up until then.
-        Effect.timeoutOrElse({
-          duration: patience,
-          orElse: () =>
-            Effect.andThen(
-              Effect.logWarning("An invocation gives no answer; is it paused?", target),
-              Effect.fail(new Unavailable({ what: "The durable runtime" }))
-            )
-        })
-      )
+      return untilAnswered(once("POST", path, headers, body), target)
     }
   }
 })

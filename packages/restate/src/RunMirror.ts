@@ -79,7 +79,7 @@ export class RunMirror {
     const offset = this.#flushed
     this.#flushed += operations.length
     const standing = this.#standing
-    const record = Effect.ignore(journal.record(this.#run, offset, operations, standing))
+    const record = Effect.ignoreCause(journal.record(this.#run, offset, operations, standing))
     this.#written = this.#written.then(() => Effect.runPromiseWith(this.#context)(record))
   }
 }

@@ -23,9 +23,6 @@ import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
 import type { Definition } from "./VirtualObject.ts"
 
-/** How often a bug in a program is tried, in this process, before its run is paused. */
-const defectAttempts = 3
-
 const decoder = new TextDecoder()
 
 /** Hands over what follows from a pause. It does not go through the journal, which a run with a bug may not fit. */
@@ -134,7 +131,7 @@ export const make = (
     const count = (defects.get(id) ?? 0) + 1
     if (defects.size > 10_000) defects.clear()
     defects.set(id, count)
-    if (count < defectAttempts) return false
+    if (count < RunBody.defectAttempts) return false
     defects.delete(id)
     await pause(id)
     return true

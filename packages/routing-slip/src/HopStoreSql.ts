@@ -180,7 +180,8 @@ const settingAside = (
     `told as (${insertEvent(params, again.event)})`
   ]
   if (status !== "waiting") {
-    parts.push(`shown as (update tenon.slips set status = '${status}', halted = halted + 1,
+    parts.push(`shown as (update tenon.slips set
+      status = ${status === "suspended" ? "case when status = 'halted' then status else 'suspended' end" : `'${status}'`}, halted = halted + 1,
       updated_at = ${params.add(again.event.at)}::bigint
       where tenant_id = $1 and correlation_id = $2 and exists (select from held))`)
   }

@@ -96,9 +96,7 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
     const resume = (skip: boolean) =>
       Effect.fnUntraced(function* (correlationId: string) {
         const { id } = yield* CurrentActor
-        const { status, tenantId } = yield* find(correlationId)
-        // A suspended step was not begun: there is nothing to give up.
-        if (skip && status !== "halted") return yield* new NotHalted({ correlationId })
+        const { tenantId } = yield* find(correlationId)
         yield* store.resume(tenantId, correlationId, skip ? id : undefined)
       })
 

@@ -1,4 +1,5 @@
 /** Carries a trace across hops, as W3C Trace Context (Level 1, section 3.2) writes it. */
+import * as Span from "@tenon/core/Span"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -19,18 +20,13 @@ export const follow = (incoming: Headers): Effect.Effect<Headers> =>
 const headersOf = ({ context }: Fiber.Fiber<unknown, unknown>): Headers => {
   const span = Context.getOrUndefined(context, Tracer.ParentSpan)
   if (span?._tag !== "Span") return {}
-  const traceparent = `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
-  return pattern.test(traceparent) ? { traceparent } : {}
+  const traceparent = Span.format(span)
+  return traceparent === undefined ? {} : { traceparent }
 }
-
-const pattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
 
 /** The span that a message comes from, where its headers name one. */
-export const parentOf = (headers: { readonly [name: string]: string }): Tracer.ExternalSpan | undefined => {
-  const [, traceId = "", spanId = "", flags = "00"] = pattern.exec(headers["traceparent"] ?? "") ?? []
-  if (/^0*$/.test(traceId) || /^0*$/.test(spanId)) return undefined
-  return Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 })
-}
+export const parentOf = (headers: { readonly [name: string]: string }): Tracer.ExternalSpan | undefined =>
+  Span.parse(headers["traceparent"])
 
 /**
  * Has an effect run in a span of its own. The tracer that is there by default shows spans to nobody, and making one

@@ -55,7 +55,9 @@ const millis = (value: unknown) => (value instanceof Date ? value.getTime() : 0)
 const upsertMirrored =
   "insert into tenon.runs as r (tenant_id, workflow, key, status, problem, mirrored, due_at) " +
   "values ($1, $2, $3, $4, $5, true, 'infinity') on conflict (tenant_id, workflow, key) do update " +
-  "set status = excluded.status, problem = excluded.problem where r.mirrored"
+  // What a suspended attempt says late does not undo an end.
+  "set status = excluded.status, problem = excluded.problem " +
+  "where r.mirrored and (excluded.status <> 'waiting' or r.status in ('waiting', 'running'))"
 
 /** The most records in one transaction. */
 const together = 50

@@ -173,8 +173,8 @@ const open = async (client: Client): Promise<number> => {
   for (let cursor = ""; ;) {
     const page = await client.send("GET", `questions?status=OPEN&limit=500${cursor}`)
     count += (page["items"] as ReadonlyArray<unknown>).length
-    if (typeof page["nextCursor"] !== "string") return count
-    cursor = `&cursor=${encodeURIComponent(page["nextCursor"])}`
+    if (typeof page["next"] !== "string") return count
+    cursor = `&after=${encodeURIComponent(page["next"])}`
   }
 }
 
