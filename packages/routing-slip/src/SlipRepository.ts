@@ -15,7 +15,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Envelope from "./Envelope.ts"
-import { HopStore, NotHalted, type RecordedEvent, type SlipFilter, type SlipRecord } from "./HopStore.ts"
+import type { NotHalted} from "./HopStore.ts";
+import { HopStore, type RecordedEvent, type SlipFilter, type SlipRecord } from "./HopStore.ts"
 import * as SlipView from "./SlipView.ts"
 
 /** The slip is on its way back or at its end. */
