@@ -1,6 +1,10 @@
 import * as Registry from "@tenon/core/Registry"
 import { runEngineLaws } from "@tenon/testing/RunEngineLaws"
+import { runJournalLaws } from "@tenon/testing/RunJournalLaws"
 import * as TestingPostgres from "@tenon/testing/TestingPostgres"
 import { server } from "../support/ScratchDatabase.ts"
 
-runEngineLaws("RunStoreSql", TestingPostgres.layerStore(Registry.make({ resources: [] }), { server }))
+const store = TestingPostgres.layerStore(Registry.make({ resources: [] }), { server })
+
+runEngineLaws("RunStoreSql", store)
+runJournalLaws("RunJournalSql", store)

@@ -54,6 +54,13 @@ const talks: { readonly [name: string]: Talk } = {
 /** Declares the tests for an infrastructure, one per conversation. */
 export const agentCrashes = (name: string, infrastructure: Infrastructure) => {
   const points = new CrashPoints()
+  /** A conversation, and what is still done once its end is seen: places are counted, and must not be counted as another's. */
+  const settled = <A, E, R>(conversation: Effect.Effect<A, E, R>) =>
+    Effect.tap(conversation, () => {
+      let seen = -1
+      const isQuiet = Effect.sync(() => points.passed.length === seen || ((seen = points.passed.length), false))
+      return Effect.repeat(Effect.delay(isQuiet, "50 millis"), { until: (quiet) => quiet })
+    })
   const layer = infrastructure(registry, { workflows }).pipe(
     Layer.provideMerge(Layer.succeed(Checkpoint, points.listen))
   )
@@ -61,12 +68,12 @@ export const agentCrashes = (name: string, infrastructure: Infrastructure) => {
     for (const [agent, conversation] of Object.entries(talks)) {
       const law = Effect.gen(function* () {
         points.begin()
-        const calm = yield* conversation
+        const calm = yield* settled(conversation)
         const places = [...points.passed]
         assert.isAbove(places.length, 10)
         for (const place of places) {
           points.begin(place)
-          const disturbed = yield* conversation
+          const disturbed = yield* settled(conversation)
           assert.isTrue(points.crashed, place)
           assert.deepStrictEqual(disturbed, calm, place)
         }

@@ -119,7 +119,11 @@ const execute = async (
     )
   )
   const effect = setting.reached === undefined ? plain : watched(plain, what, claims.actor.tenantId)
-  const settled = await Attempt.settle(setting.context, effect, ctx.request().attemptCompletedSignal)
+  const settled = await Attempt.settle(
+    setting.context,
+    effect,
+    new Attempt.Interruption(ctx.request().attemptCompletedSignal)
+  )
   if (Result.isSuccess(settled)) {
     const { executed, trace } = settled.success
     if (executed.deliveries.length === 0) return executed

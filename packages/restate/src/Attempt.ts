@@ -10,6 +10,7 @@ import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 
@@ -19,6 +20,41 @@ import * as Result from "effect/Result"
  */
 export const retry = { initialRetryInterval: 50, retryIntervalFactor: 2, maxRetryInterval: 10_000 } as const
 
+/** What interrupts a body from outside: the end of its attempt, or a program that has no more use for it. */
+export class Interruption {
+  readonly #ended: AbortSignal
+  #body: Fiber.Fiber<unknown, unknown> | undefined
+  #wanted = false
+
+  constructor(ended: AbortSignal) {
+    this.#ended = ended
+  }
+
+  /** Whether the program has no more use for the body. */
+  get isWanted(): boolean {
+    return this.#wanted
+  }
+
+  /** Whether the body was, or is to be, interrupted. */
+  get isDue(): boolean {
+    return this.#wanted || this.#ended.aborted
+  }
+
+  /** The program has no more use for the body. */
+  interrupt(): void {
+    this.#wanted = true
+    this.#body?.interruptUnsafe()
+  }
+
+  /** Runs a body. One that waits for nothing has ended when this returns. */
+  run<A, E, R>(context: Context.Context<R>, body: Effect.Effect<A, E, R>): Exit.Exit<A, E> | Promise<Exit.Exit<A, E>> {
+    const fiber = Effect.runForkWith(context)(body, { signal: this.#ended })
+    this.#body = fiber
+    if (this.#wanted) fiber.interruptUnsafe()
+    return fiber.pollUnsafe() ?? new Promise((resolve) => fiber.addObserver(resolve))
+  }
+}
+
 /**
  * Runs an effect to a value or a typed failure. Rejects, for Restate to retry, where it was interrupted or a crash was
  * injected; a defect is tried a few times here and then pauses the invocation, with its message for the operator.
@@ -26,16 +62,15 @@ export const retry = { initialRetryInterval: 50, retryIntervalFactor: 2, maxRetr
 export const settle = async <A, E, R>(
   context: Context.Context<R>,
   effect: Effect.Effect<A, E, R>,
-  signal: AbortSignal
+  interruption: Interruption
 ): Promise<Result.Result<A, E>> => {
-  const run = Effect.runPromiseExitWith(context)
   for (let attempt = 1; ; attempt++) {
-    const exit = await run(effect, { signal })
+    const exit = await interruption.run(context, effect)
     if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
     const failure = Cause.findErrorOption(exit.cause)
     if (!Cause.hasDies(exit.cause) && Option.isSome(failure)) return Result.fail(failure.value)
     // One that interrupted itself has a bug: it would do so again.
-    if (Cause.hasDies(exit.cause) || !signal.aborted) {
+    if (Cause.hasDies(exit.cause) || !interruption.isDue) {
       const problem = RunBody.defectOf(exit)
       if (isCrash(problem)) throw problem
       // `PauseError.from` of SDK 1.17.2 makes a RetryableError.

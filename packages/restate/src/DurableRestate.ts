@@ -81,12 +81,11 @@ export const attempt = (
     Effect.suspend(() => {
       const begun = mirror.begin(kind, name, Date.now())
       const done = driver.isForked(begun) ? Effect.map(driver.forked(begun.index), restore) : operation()
-      return Effect.tap(done, (value) =>
-        Effect.sync(() => {
-          const { at, outcome } = ending(value)
-          mirror.end(begun, at, outcome)
-        })
-      )
+      return Effect.map(done, (value) => {
+        const { at, outcome } = ending(value)
+        mirror.end(begun, at, outcome)
+        return value
+      })
     })
   /** The world's time and not the run's, which stands still while it waits: nothing of the run depends on it. */
   const now = (outcome: Schema.Json) => ({ at: Date.now(), outcome })
@@ -100,7 +99,7 @@ export const attempt = (
     effect: Effect.Effect<A, E, R>,
     options: StepOptions<A, E> | undefined,
     context: Context.Context<R>,
-    interrupted: AbortSignal
+    interruption: Attempt.Interruption
   ): Promise<StepResult.StepResult> => {
     const plain = Span.within(
       () => ({ name: `step ${name}`, attributes: { "tenon.workflow": implementation.workflow.name } }),
@@ -115,19 +114,18 @@ export const attempt = (
               Effect.tap(() => reached("executed", name, claims.actor.tenantId))
             )
           )
-    const settled = await Attempt.settle(
-      outside(context, tracer),
-      watched,
-      AbortSignal.any([ended, interrupted])
-    ).catch(async (error: unknown) => {
-      if (interrupted.aborted) return undefined
+    try {
+      const settled = await Attempt.settle(outside(context, tracer), watched, interruption)
+      if (Result.isSuccess(settled)) {
+        performed.push(name)
+        return { at: Date.now(), ...settled.success }
+      }
+      throw new Error(settled.failure.message)
+    } catch (error) {
+      if (interruption.isWanted) return { at: Date.now(), interrupted: true }
       if (error instanceof restate.PauseError) await pausing(error)
       throw error
-    })
-    if (settled === undefined) return { at: Date.now(), interrupted: true }
-    if (Result.isFailure(settled)) throw new Error(settled.failure.message)
-    performed.push(name)
-    return { at: Date.now(), ...settled.success }
+    }
   }
 
   /** What identifies the next thing that the run sends. */
@@ -141,28 +139,25 @@ export const attempt = (
     { workflow: implementation.workflow.name, key, actor: claims.actor },
     {
       step: (name, effect, options) =>
-        Effect.contextWith((context: Context.Context<Effect.Services<typeof effect>>) =>
-          Effect.suspend(() => {
-            const interruption = new AbortController()
-            const run = () =>
-              driver.await(() =>
-                ctx.run(name, () => perform(name, effect, options, context, interruption.signal), Attempt.retry)
-              )
-            return told(
-              "step",
-              name,
-              run,
-              ({ at, ...outcome }) => ({ at, outcome: outcome as Schema.Json }),
-              ({ endedAt, outcome }) => ({ at: endedAt, ...(outcome as StepResult.Ending) })
-            ).pipe(
-              Effect.onInterrupt(() => Effect.sync(() => interruption.abort())),
-              Effect.flatMap((result) => {
-                clock.advance(result.at)
-                return StepResult.decode(result, options)
-              })
+        Effect.contextWith((context: Context.Context<Effect.Services<typeof effect>>) => {
+          const interruption = new Attempt.Interruption(ended)
+          const run = () =>
+            driver.await(
+              () => ctx.run(name, () => perform(name, effect, options, context, interruption), Attempt.retry),
+              { interrupted: () => interruption.interrupt() }
             )
+          const done = told(
+            "step",
+            name,
+            run,
+            ({ at, ...outcome }) => ({ at, outcome: outcome as Schema.Json }),
+            ({ endedAt, outcome }) => ({ at: endedAt, ...(outcome as StepResult.Ending) })
+          )
+          return Effect.flatMap(done, (result) => {
+            clock.advance(result.at)
+            return StepResult.decode(result, options)
           })
-        ),
+        }),
       sleep: (duration) => clock.sleep(duration),
       signal: (name, id) => {
         const both = signalName(name, id)
@@ -180,13 +175,12 @@ export const attempt = (
       call: (action, invocation) => {
         const answered = () =>
           driver
-            .await(
-              () => Handler.call(setting, ctx, invocation, following(), keyId),
-              (terminal) => {
+            .await(() => Handler.call(setting, ctx, invocation, following(), keyId), {
+              refused: (terminal) => {
                 const failure = WireError.fromTerminal(terminal, action.errors)
                 return failure === undefined ? Effect.die(terminal) : Effect.fail(failure)
               }
-            )
+            })
             .pipe(
               Effect.map((bytes) => (JSON.parse(decoder.decode(bytes)) as ActionHandler.Answer).result),
               Effect.result

@@ -18,8 +18,19 @@ interface Arrival {
 }
 
 interface Parked {
-  readonly promise: restate.RestatePromise<Arrival>
+  readonly id: number
+  readonly promise: restate.RestatePromise<unknown>
   readonly arrived: (arrival: Arrival) => void
+  /** The promise with its id, made when it is first raced with others. */
+  racing: restate.RestatePromise<Arrival> | undefined
+}
+
+/** What becomes of a wait that does not end with a value. */
+interface Waiting<F> {
+  /** Of a terminal failure. Default: the program dies with it. */
+  readonly refused?: (failure: restate.TerminalError) => Effect.Effect<never, F>
+  /** Done where the wait is interrupted. */
+  readonly interrupted?: () => void
 }
 
 /** Drives one attempt of one run. */
@@ -60,18 +71,23 @@ export class RunDriver<A, E> {
     })
   }
 
-  /** Waits for a promise of Restate, whose call is made at once. Dies with a terminal failure unless `refused` says otherwise. */
+  /** Waits for a promise of Restate, whose call is made at once. */
   await<B, F = never>(
     issue: () => restate.RestatePromise<B>,
-    refused: (failure: restate.TerminalError) => Effect.Effect<never, F> = Effect.die
+    { interrupted, refused = Effect.die }: Waiting<F> = {}
   ): Effect.Effect<B, F> {
     return this.turns.wait<B, F>((resume) => {
       const id = this.#operations++
       this.#parked.set(id, {
-        promise: issue().map((value, failure) => ({ id, value, failure })),
+        id,
+        promise: issue(),
+        racing: undefined,
         arrived: ({ failure, value }) => resume(failure === undefined ? Effect.succeed(value as B) : refused(failure))
       })
-      return () => void this.#parked.delete(id)
+      return () => {
+        this.#parked.delete(id)
+        interrupted?.()
+      }
     })
   }
 
@@ -95,7 +111,8 @@ export class RunDriver<A, E> {
         continue
       }
       const arrival = await this.#next()
-      await between()
+      const pause = between()
+      if (pause !== undefined) await pause
       if (arrival === undefined) this.turns.interrupt()
       else {
         const parked = this.#parked.get(arrival.id)
@@ -108,12 +125,12 @@ export class RunDriver<A, E> {
   /** What comes next of all that is waited for; `undefined` where the run was cancelled. */
   async #next(): Promise<Arrival | undefined> {
     if (this.#parked.size === 0) throw new Error(foreign)
-    const promises = Array.from(this.#parked.values(), ({ promise }) => promise)
-    const [only, ...others] = promises
-    // A race costs the SDK more; but a promise that was waited for itself when the run was cancelled says so ever after.
-    const alone = others.length === 0 && !this.#cancelled ? only : undefined
+    const [first, ...others] = this.#parked.values()
     try {
-      return await Promise.race([alone ?? restate.RestatePromise.race(promises), this.#mistaken.promise])
+      // A race costs the SDK more; but a promise that was waited for itself when the run was cancelled says so ever after.
+      const arrival =
+        first !== undefined && others.length === 0 && !this.#cancelled ? alone(first) : race([...this.#parked.values()])
+      return await Promise.race([arrival, this.#mistaken.promise])
     } catch (error) {
       if (!(error instanceof restate.CancelledError)) throw error
       this.#cancelled = true
@@ -121,3 +138,17 @@ export class RunDriver<A, E> {
     }
   }
 }
+
+const alone = ({ id, promise }: Parked): PromiseLike<Arrival> =>
+  promise.then(
+    (value) => ({ id, value, failure: undefined }),
+    (failure: unknown) => {
+      if (failure instanceof restate.CancelledError || !(failure instanceof restate.TerminalError)) throw failure
+      return { id, value: undefined, failure }
+    }
+  )
+
+const race = (parked: ReadonlyArray<Parked>): PromiseLike<Arrival> =>
+  restate.RestatePromise.race(
+    parked.map((each) => (each.racing ??= each.promise.map((value, failure) => ({ id: each.id, value, failure }))))
+  )

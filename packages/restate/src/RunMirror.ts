@@ -15,8 +15,9 @@ const waiting = new Set<() => void>()
 
 /** Has something written with the next write of all. */
 const withNext = (write: () => void): void => {
+  const armed = waiting.size > 0
   waiting.add(write)
-  if (waiting.size > 1) return
+  if (armed) return
   setTimeout(() => {
     const writes = [...waiting]
     waiting.clear()

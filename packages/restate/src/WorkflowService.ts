@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Attempt from "./Attempt.ts"
 import * as DurableRestate from "./DurableRestate.ts"
+import * as ForkSource from "./ForkSource.ts"
 import * as Handler from "./Handler.ts"
 import * as JsonSerde from "./JsonSerde.ts"
 import { RunMirror } from "./RunMirror.ts"
@@ -119,7 +120,7 @@ export const make = (
     return ctx.run(
       "fork",
       async () => {
-        const operations = await Effect.runPromiseWith(context)(journal.operations(other))
+        const operations = await Effect.runPromiseWith(context)(ForkSource.operations(journal, other, fork, key))
         return [...forked(operations, fork, key, implementation.forkable)]
       },
       Attempt.retry

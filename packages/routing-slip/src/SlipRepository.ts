@@ -15,7 +15,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Envelope from "./Envelope.ts"
-import type { NotHalted} from "./HopStore.ts";
+import type { NotHalted } from "./HopStore.ts"
 import { HopStore, type RecordedEvent, type SlipFilter, type SlipRecord } from "./HopStore.ts"
 import * as SlipView from "./SlipView.ts"
 

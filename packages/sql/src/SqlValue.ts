@@ -99,7 +99,9 @@ const encodeArray = (values: ReadonlyArray<unknown>): string => {
       continue
     }
     const text = encode(value)
-    out += text === null ? "NULL" : `"${text.replace(/[\\"]/g, "\\$&")}"`
+    if (text === null) out += "NULL"
+    else if (typeof value === "number") out += text
+    else out += text.includes('"') || text.includes("\\") ? `"${text.replace(/[\\"]/g, "\\$&")}"` : `"${text}"`
   }
   return out + "}"
 }

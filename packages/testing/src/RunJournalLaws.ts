@@ -1,0 +1,118 @@
+/** What a `RunJournal` owes to drivers that record runs whose own journal is elsewhere, and to whoever reads of them. */
+import type { Actor } from "@tenon/core/Actor"
+import { type Operation, RunJournal, type RunKey, type Standing, type Status } from "@tenon/core/RunJournal"
+import { RunStore } from "@tenon/core/RunStore"
+import { assert, layer as suiteOf } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
+import * as Testing from "./Testing.ts"
+
+let keys = 0
+const newRun = (tenantId = "law journals"): RunKey => ({ tenantId, workflow: "LawRecorded", key: `run ${++keys}` })
+
+const operation = (index: number, outcome: Schema.Json = { value: `"${index}"\\ ünd` }): Operation => ({
+  index,
+  kind: "step",
+  name: `step ${index}`,
+  startedAt: 1_700_000_000_000 + index,
+  endedAt: 1_700_000_000_500 + index,
+  outcome
+})
+
+const at = (status: Status, problem?: string): Standing => ({ status, problem })
+
+/** Declares the tests of a journal. */
+export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | RunJournal, E>): void =>
+  suiteOf(layer, { excludeTestServices: true, timeout: 60_000 })(`what ${name} records of runs`, (it) => {
+    it.effect("what was recorded is read back in its order, whichever part came first, and once", () =>
+      Effect.gen(function* () {
+        const journal = yield* RunJournal
+        const run = newRun()
+        assert.isUndefined(yield* journal.standing(run))
+        yield* journal.record(run, 1, [operation(3), operation(2)], at("running"))
+        yield* journal.record(run, 0, [operation(0), operation(9, "of a later attempt")], at("failed", "no luck"))
+        const found = yield* journal.operations(run)
+        assert.deepStrictEqual(found, [operation(0), operation(3), operation(2)])
+        assert.deepStrictEqual(yield* journal.standing(run), at("failed", "no luck"))
+        assert.deepStrictEqual(yield* journal.operations({ ...run, tenantId: "law others" }), [])
+        assert.isUndefined(yield* journal.standing({ ...run, tenantId: "law others" }))
+      })
+    )
+
+    it.effect("many runs that record in one moment, and one run that does so often, lose nothing", () =>
+      Effect.gen(function* () {
+        const journal = yield* RunJournal
+        const runs = Array.from({ length: 250 }, (_, index) => newRun(`law journals ${index % 2}`))
+        const writes = runs.flatMap((run) => [
+          journal.record(run, 0, [operation(0)], at("running")),
+          journal.record(run, 1, [operation(1)], at("waiting")),
+          journal.record(run, 2, [operation(2)], at("done"))
+        ])
+        yield* Effect.all(writes, { concurrency: "unbounded", discard: true })
+        for (const run of runs) {
+          assert.strictEqual((yield* journal.operations(run)).length, 3, run.key)
+          assert.strictEqual((yield* journal.standing(run))?.status, "done", run.key)
+        }
+      })
+    )
+
+    it.effect("what a suspended attempt says late does not undo an end; a new attempt does", () =>
+      Effect.gen(function* () {
+        const journal = yield* RunJournal
+        const run = newRun()
+        const status = Effect.map(journal.standing(run), (each) => each?.status)
+        for (const end of ["done", "paused"] as const) {
+          yield* journal.record(run, 0, [], at(end))
+          yield* journal.record(run, 0, [], at("waiting"))
+          assert.strictEqual(yield* status, end)
+        }
+        yield* journal.record(run, 0, [], at("running"))
+        yield* journal.record(run, 0, [], at("waiting"))
+        assert.strictEqual(yield* status, "waiting")
+      })
+    )
+
+    it.effect("one that cannot be stored spoils none of those beside it", () =>
+      Effect.gen(function* () {
+        const journal = yield* RunJournal
+        const runs = [newRun(), newRun(), newRun()]
+        const [, spoilt] = runs
+        yield* Effect.forEach(
+          runs,
+          (run) => {
+            const named = run === spoilt ? { ...operation(0), name: "not \0 storable" } : operation(0)
+            return Effect.exit(journal.record(run, 0, [named], at("done")))
+          },
+          { concurrency: "unbounded" }
+        )
+        for (const run of runs.filter((each) => each !== spoilt)) {
+          assert.deepStrictEqual(yield* journal.operations(run), [operation(0)])
+        }
+      })
+    )
+
+    it.effect("a writer that is interrupted takes nobody with it", () =>
+      Effect.gen(function* () {
+        const journal = yield* RunJournal
+        const runs = [newRun(), newRun()]
+        const [first, second] = runs
+        if (first === undefined || second === undefined) return
+        const quick = Effect.timeoutOption(journal.record(first, 0, [operation(0)], at("done")), 0)
+        yield* Effect.all([quick, journal.record(second, 0, [operation(0)], at("done"))], { concurrency: "unbounded" })
+        assert.deepStrictEqual(yield* journal.operations(second), [operation(0)])
+      })
+    )
+
+    it.effect("what is recorded under the name of a run that goes on here does not touch it", () =>
+      Effect.gen(function* () {
+        const journal = yield* RunJournal
+        const store = yield* RunStore
+        const run = newRun()
+        const actor: Actor = Testing.actor({ tenantId: run.tenantId })
+        yield* store.start({ ...run, id: run.key, actor, input: {}, delayMillis: 0, fork: undefined })
+        yield* journal.record(run, 0, [], at("failed", "as someone says"))
+        assert.strictEqual((yield* journal.standing(run))?.status, "waiting")
+      })
+    )
+  })
