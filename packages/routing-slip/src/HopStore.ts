@@ -12,7 +12,7 @@ import type { Outgoing, Transport } from "@tenon/messaging/Transport"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Outcome } from "./Envelope.ts"
+import { Outcome } from "./Envelope.ts"
 
 /** One phase of one step of one slip: what is done once. */
 export interface HopKey {
@@ -81,6 +81,11 @@ export interface SlipRecord {
   /** The newest message, whole: what `verify` reads. */
   readonly body: Uint8Array
 }
+
+const ended: ReadonlySet<SlipRecord["status"]> = new Set(Outcome.literals)
+
+/** Whether nothing more will happen to a slip. */
+export const isOver = (status: SlipRecord["status"]): boolean => ended.has(status)
 
 /** The message of a claim, and where it stands in its slip's history. */
 export interface Claimant {

@@ -1,47 +1,21 @@
 /** A hop store in this process, on the clock at hand. A crash of a handler leaves it whole; a crash of the process not. */
-import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
-  type Arrival,
   type Claim,
   Fenced,
   type Held,
   HopStore,
   keyText,
-  type HopKey,
   NotHalted,
   type Opened,
   openingKey,
   type Pending,
-  type SlipEvent,
   type SlipFilter,
   type SlipRecord
 } from "./HopStore.ts"
-
-interface Row {
-  readonly key: HopKey
-  digest: string
-  status: "claimed" | "waiting" | "halted" | "suspended" | "done"
-  token: number
-  claims: number
-  failures: number
-  uncertain: boolean
-  /** When the lease ends, the wait is over, or the message is next to be published. */
-  due: number
-  skippedBy: string | undefined
-  /** What is to be published once due, and when that was last done. */
-  message: Outgoing | undefined
-  publishedAt: number
-}
-
-/** Names a slip, whatever its ids contain: the length says where the first one ends. */
-const slipText = (tenantId: string, correlationId: string) => `${tenantId.length}/${tenantId}${correlationId}`
-/** Names a step in one of its phases; neither holds a slash. */
-const idOf = ({ tenantId, correlationId, step, phase }: HopKey) =>
-  `${phase}/${step}/${slipText(tenantId, correlationId)}`
-const textOf = ({ tenantId, correlationId }: HopKey) => slipText(tenantId, correlationId)
+import { newRow, type Row, rowName, type Slip, Slips } from "./HopStoreMemorySlip.ts"
 
 /** Everything happens at once: there is no await between reading and writing. */
 const atomically = <A, E = never>(run: (now: number) => A | Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -49,20 +23,6 @@ const atomically = <A, E = never>(run: (now: number) => A | Effect.Effect<A, E>)
     const answer = run(now)
     return Effect.isEffect(answer) ? answer : Effect.succeed(answer)
   })
-
-const newRow = (key: HopKey, digest: string, status: Row["status"], due: number, message?: Outgoing): Row => ({
-  key,
-  digest,
-  status,
-  token: 0,
-  claims: 0,
-  failures: 0,
-  uncertain: false,
-  due,
-  skippedBy: undefined,
-  message,
-  publishedAt: message === undefined ? Number.NEGATIVE_INFINITY : due
-})
 
 type Place = Pick<SlipRecord, "updatedAt" | "correlationId">
 
@@ -76,185 +36,148 @@ const fits = (slip: SlipRecord, { activity, after, since, status, until }: SlipF
   (until === undefined || slip.updatedAt < until) &&
   (after === undefined || newestFirst(after, slip) < 0)
 
-/** Remembers until the layer is closed. */
+/** Remembers until the layer is closed: all slips that go on, and the newest 10,000 that are over. */
 export const layer: Layer.Layer<HopStore> = Layer.effect(
   HopStore,
   Effect.sync(() => {
-    const rows = new Map<string, Row>()
-    const bySlip = new Map<string, Array<Row>>()
-    const heads = new Map<string, string>()
-    const slips = new Map<string, SlipRecord>()
-    const events = new Map<string, Array<SlipEvent>>()
-    /** What a slip would show if none of its steps were halted. */
-    const stands = new Map<string, SlipRecord["status"]>()
-    const arrivals = new Map<string, Array<Arrival>>()
-    /** Per slip, who has called off the steps whose names begin with a scope. */
-    const cancelled = new Map<string, Map<string, string>>()
-
-    const cancel = (slip: string, scope: string, by: string) => {
-      const scopes = cancelled.get(slip) ?? new Map<string, string>()
-      cancelled.set(slip, scopes)
-      if (!scopes.has(scope)) scopes.set(scope, by)
-    }
-    const cancellerOf = (key: HopKey) =>
-      cancelled.size === 0
-        ? undefined
-        : [...(cancelled.get(textOf(key)) ?? [])].toSorted().find(([scope]) => key.step.startsWith(scope))?.[1]
-    const ofSlip = (slip: string, ...wanted: ReadonlyArray<Row["status"]>) =>
-      (bySlip.get(slip) ?? []).filter(({ status }) => wanted.includes(status))
-    const has = (slip: string, wanted: Row["status"]) =>
-      bySlip.get(slip)?.some(({ status }) => status === wanted) === true
-    const add = (row: Row) => {
-      rows.set(idOf(row.key), row)
-      const slip = textOf(row.key)
-      const others = bySlip.get(slip)
-      if (others === undefined) bySlip.set(slip, [row])
-      else others.push(row)
-    }
-    /** What a slip shows: that one of its steps is set aside, or how it stands. */
-    const shownOf = (slip: string, stands: SlipRecord["status"]) =>
-      has(slip, "halted") ? "halted" : has(slip, "suspended") ? "suspended" : stands
-
-    const record = (key: HopKey, event: SlipEvent) => {
-      const slip = textOf(key)
-      const list = events.get(slip)
-      if (list === undefined) events.set(slip, [event])
-      else list.push(event)
-    }
+    const slips = new Slips()
 
     /** Does something to the row of a claim, unless the claim was lost. */
-    const held = ({ key, token }: Held, change: (row: Row, now: number) => void) =>
+    const held = ({ key, token }: Held, change: (row: Row, slip: Slip, now: number) => void) =>
       atomically((now): Effect.Effect<void, Fenced> => {
-        const row = rows.get(idOf(key))
+        const slip = slips.of(key)
+        const row = slip.rows.get(rowName(key))
         if (row === undefined || row.status !== "claimed" || row.token !== token) {
           return Effect.fail(new Fenced({ key: keyText(key) }))
         }
-        change(row, now)
+        change(row, slip, now)
         return Effect.void
       })
-
-    const setStatus = (name: string, status: SlipRecord["status"], now: number) => {
-      const slip = slips.get(name)
-      if (slip !== undefined) slips.set(name, { ...slip, status, updatedAt: now })
-    }
-    const setSlip = (slip: SlipRecord) => {
-      const name = slipText(slip.tenantId, slip.correlationId)
-      stands.set(name, slip.status)
-      slips.set(name, { ...slip, status: shownOf(name, slip.status) })
-    }
-    const show = (name: string, now: number) => setStatus(name, shownOf(name, stands.get(name) ?? "executing"), now)
 
     return HopStore.of({
       claim: (key, { branch, digest, incoming, index }, lease) =>
         atomically((now): Claim => {
-          const id = idOf(key)
-          const row = rows.get(id)
+          const slip = slips.of(key)
+          const row = slip.rows.get(rowName(key))
           if (row !== undefined && row.digest !== digest) {
             return { _tag: "Forked", detail: `another message for step ${key.step} was accepted before` }
           }
           if (index !== undefined) {
-            const place = JSON.stringify([textOf(key), branch, index])
-            if ((heads.get(place) ?? digest) !== digest) {
+            const place = headName(branch, index)
+            if ((slip.heads.get(place) ?? digest) !== digest) {
               return { _tag: "Forked", detail: `another entry ${index} of this log was accepted before` }
             }
-            heads.set(place, digest)
+            slip.heads.set(place, digest)
           }
           if (row?.status === "done") return { _tag: "Done", outgoing: row.message, age: now - row.due }
           if (row?.status === "halted") return { _tag: "Parked" }
           if (row !== undefined && row.due > now) {
-            if (row.status === "claimed") row.message = incoming
+            if (row.status === "claimed") slips.setMessage(row, incoming)
             return { _tag: "Parked" }
           }
           const isWoken = row?.status === "suspended"
           const next = row ?? newRow(key, digest, "claimed", 0)
           if (next.status === "claimed" && next.token > 0) next.uncertain = true
-          Object.assign(next, { status: "claimed", token: next.token + 1, claims: next.claims + 1, due: now + lease })
-          if (row === undefined) add(next)
-          if (isWoken) show(textOf(key), now)
+          next.status = "claimed"
+          next.token += 1
+          next.claims += 1
+          next.due = now + lease
+          if (row === undefined) slips.add(slip, next)
+          if (isWoken) slip.show(now)
           const { token, claims, failures, skippedBy, uncertain } = next
-          return { _tag: "Claimed", token, claims, failures, uncertain, skippedBy, cancelledBy: cancellerOf(key) }
+          return {
+            _tag: "Claimed",
+            token,
+            claims,
+            failures,
+            uncertain,
+            skippedBy,
+            cancelledBy: slip.cancellerOf(key.step)
+          }
         }),
-      renew: (claim, lease) => held(claim, (row, now) => void (row.due = now + lease)),
+      renew: (claim, lease) => held(claim, (row, _, now) => void (row.due = now + lease)),
       release: (claim) =>
-        Effect.ignore(held(claim, (row, now) => Object.assign(row, { due: now, claims: row.claims - 1 }))),
-      complete: (claim, { closes, event, further = [], outgoing, slip }) =>
-        held(claim, (row, now) => {
-          Object.assign(row, { status: "done", message: outgoing, due: now, publishedAt: now })
-          record(claim.key, event)
-          if (slip !== undefined) setSlip(slip)
+        Effect.ignore(held(claim, (row, _, now) => Object.assign(row, { due: now, claims: row.claims - 1 }))),
+      complete: (claim, { closes, event, further = [], outgoing, slip: record }) =>
+        held(claim, (row, slip, now) => {
+          row.status = "done"
+          row.due = row.publishedAt = now
+          slips.setMessage(row, outgoing)
+          slip.events.push(event)
           for (const { delay, key, message } of further) {
-            if (rows.has(idOf(key))) continue
+            if (slip.rows.has(rowName(key))) continue
             const first = newRow(key, "", "done", now + delay, message)
             if (delay > 0) first.publishedAt = Number.NEGATIVE_INFINITY
-            add(first)
+            slips.add(slip, first)
           }
-          if (closes !== undefined) cancel(textOf(claim.key), closes, "the gather")
+          if (closes !== undefined) slip.cancel(closes, "the gather")
+          if (record !== undefined) slips.set(slip, record)
         }).pipe(Effect.as(false)),
-      arrive: (key, gather, arrival) =>
-        atomically(() => {
-          const name = JSON.stringify([textOf(key), gather])
-          const list = arrivals.get(name) ?? []
-          arrivals.set(name, list)
-          if (!list.some(({ branch }) => branch === arrival.branch)) list.push(arrival)
-          return list.slice(0, list.findIndex(({ branch }) => branch === arrival.branch) + 1)
-        }),
+      arrive: (key, gather, arrival) => Effect.sync(() => slips.of(key).arrive(gather, arrival)),
       postpone: (claim, { incoming, delay, event, blameless, uncertain = false }) =>
-        held(claim, (row, now) => {
-          Object.assign(row, { status: "waiting", message: incoming, due: now + delay })
+        held(claim, (row, slip, now) => {
+          slips.setMessage(row, incoming)
+          row.status = "waiting"
+          row.due = now + delay
           row.uncertain ||= uncertain
           if (blameless === true) row.claims -= 1
           else row.failures += 1
-          record(claim.key, event)
+          slip.events.push(event)
         }),
       suspend: (claim, { incoming, delay = Number.POSITIVE_INFINITY, event }) =>
-        held(claim, (row, now) => {
-          Object.assign(row, { status: "suspended", message: incoming, due: now + delay, claims: row.claims - 1 })
-          record(claim.key, event)
-          show(textOf(claim.key), now)
+        held(claim, (row, slip, now) => {
+          slips.setMessage(row, incoming)
+          Object.assign(row, { status: "suspended", due: now + delay, claims: row.claims - 1 })
+          slip.events.push(event)
+          slip.show(now)
         }),
       suspended: (tenantId, correlationId) =>
         Effect.sync(() =>
-          ofSlip(slipText(tenantId, correlationId), "suspended").flatMap(({ key, message }) =>
+          (slips.get(tenantId, correlationId)?.of("suspended") ?? []).flatMap(({ key, message }) =>
             message === undefined ? [] : [{ key, message }]
           )
         ),
       reauthorise: (key, instead, { branch, digest, incoming, index }, event) =>
         atomically((now) => {
-          const row = rows.get(idOf(key))
+          const slip = slips.of(key)
+          const row = slip.rows.get(rowName(key))
           if (row?.status !== "suspended" || row.message?.id !== instead) {
             return Effect.fail(new NotHalted({ correlationId: key.correlationId }))
           }
-          Object.assign(row, { digest, message: incoming, status: "waiting", due: now })
-          if (index !== undefined) heads.set(JSON.stringify([textOf(key), branch, index]), digest)
-          record(key, event)
-          show(textOf(key), now)
+          slips.setMessage(row, incoming)
+          Object.assign(row, { digest, status: "waiting", due: now })
+          if (index !== undefined) slip.heads.set(headName(branch, index), digest)
+          slip.events.push(event)
+          slip.show(now)
           return Effect.void
         }),
       halt: (claim, { incoming, event, uncertain = false }) =>
-        held(claim, (row, now) => {
-          Object.assign(row, { status: "halted", message: incoming, failures: row.failures + 1 })
+        held(claim, (row, slip, now) => {
+          slips.setMessage(row, incoming)
+          Object.assign(row, { status: "halted", failures: row.failures + 1 })
           row.uncertain ||= uncertain
-          record(claim.key, event)
-          show(textOf(claim.key), now)
+          slip.events.push(event)
+          slip.show(now)
         }),
-      open: (slip, first, event) =>
+      open: (record, first, event) =>
         atomically((now): Opened => {
-          const key = openingKey(slip)
-          if (rows.has(idOf(key))) return "known"
-          add(newRow(key, "", "done", now, first))
-          setSlip(slip)
-          record(key, event)
+          const key = openingKey(record)
+          const slip = slips.of(key)
+          if (slip.rows.has(rowName(key))) return "known"
+          slips.add(slip, newRow(key, "", "done", now, first))
+          slips.set(slip, record)
+          slip.events.push(event)
           return "stored"
         }),
       dispatched: (key, id) =>
-        atomically(() => {
-          const row = rows.get(idOf(key))
-          if (row?.status === "done" && row.message?.id === id) row.message = undefined
+        Effect.sync(() => {
+          const row = slips.row(key)
+          if (row?.status === "done" && row.message?.id === id) slips.setMessage(row, undefined)
         }),
       pending: (limit, grace) =>
         atomically((now) => {
           const found: Array<Pending> = []
-          for (const row of rows.values()) {
+          for (const row of slips.undelivered) {
             if (found.length === limit) break
             if (row.message === undefined || row.status === "halted") continue
             // What is done was published by its worker just now, if all went well.
@@ -266,32 +189,36 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         }),
       resume: (tenantId, correlationId, skippedBy) =>
         atomically((now) => {
-          const name = slipText(tenantId, correlationId)
-          const halted = skippedBy === undefined ? ofSlip(name, "halted", "suspended") : ofSlip(name, "halted")
+          const slip = slips.get(tenantId, correlationId)
+          const halted = slip?.of("halted", ...(skippedBy === undefined ? (["suspended"] as const) : [])) ?? []
           if (halted.length === 0) return Effect.fail(new NotHalted({ correlationId }))
           for (const row of halted)
             Object.assign(row, { status: "waiting", due: now, claims: 0, failures: 0, skippedBy })
-          show(name, now)
+          slip?.show(now)
           return Effect.void
         }),
       cancel: (tenantId, correlationId, by) =>
         atomically((now) => {
-          const name = slipText(tenantId, correlationId)
-          cancel(name, "", by)
-          for (const row of ofSlip(name, "suspended")) row.due = now
+          const slip = slips.of({ tenantId, correlationId })
+          slip.cancel("", by)
+          for (const row of slip.of("suspended")) row.due = now
         }),
-      slip: (tenantId, correlationId) => Effect.sync(() => slips.get(slipText(tenantId, correlationId))),
+      slip: (tenantId, correlationId) => Effect.sync(() => slips.get(tenantId, correlationId)?.shown),
       slips: (tenantId, filter) =>
         Effect.sync(() =>
-          [...slips.values()]
-            .filter((slip) => slip.tenantId === tenantId && fits(slip, filter))
+          slips
+            .shown(tenantId)
+            .filter((slip) => fits(slip, filter))
             .toSorted(newestFirst)
             .slice(0, filter.limit ?? 100)
         ),
       events: (tenantId, correlationId) =>
         Effect.sync(() =>
-          (events.get(slipText(tenantId, correlationId)) ?? []).map((event, index) => ({ ...event, seq: index + 1 }))
+          (slips.get(tenantId, correlationId)?.events ?? []).map((event, index) => ({ ...event, seq: index + 1 }))
         )
     })
   })
 )
+
+/** A place in a slip's signed log. */
+const headName = (branch: string, index: number) => `${index}/${branch}`

@@ -16,7 +16,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Envelope from "./Envelope.ts"
 import type { NotHalted } from "./HopStore.ts"
-import { HopStore, type RecordedEvent, type SlipFilter, type SlipRecord } from "./HopStore.ts"
+import { HopStore, isOver, type RecordedEvent, type SlipFilter, type SlipRecord } from "./HopStore.ts"
 import * as SlipView from "./SlipView.ts"
 
 /** The slip is on its way back or at its end. */
@@ -136,7 +136,7 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
           const events = yield* store.events(slip.tenantId, correlationId)
           const fresh = events.filter(({ seq }) => !seen.has(seq))
           for (const { seq } of fresh) seen.add(seq)
-          return [fresh, SlipView.isOver(slip.status) ? Option.none<boolean>() : Option.some(true)] as const
+          return [fresh, isOver(slip.status) ? Option.none<boolean>() : Option.some(true)] as const
         })
         return Stream.paginate(false, (again) => (again ? Effect.delay(look, every) : look))
       },

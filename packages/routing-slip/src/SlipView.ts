@@ -19,11 +19,6 @@ export const Status = Schema.Literals([
   "cancelled"
 ]).annotate({ identifier: "SlipStatus" })
 
-const ended: ReadonlySet<SlipRecord["status"]> = new Set(Envelope.Outcome.literals)
-
-/** Whether nothing more will happen to a slip. */
-export const isOver = (status: SlipRecord["status"]): boolean => ended.has(status)
-
 /** A slip in a list. */
 export const Summary = Schema.Struct({
   correlationId: Schema.String,

@@ -8,7 +8,8 @@ export type Once = (
   reached: () => void
 ) => Promise<void>
 
-const most = 100_000
+/** As many steps as ours remembers of slips of three that are over. */
+const most = 30_000
 
 /** Once, as far as this process knows: it remembers the newest steps, and nothing survives it. */
 export const inMemory = (): Once => {

@@ -1,0 +1,166 @@
+/** What a hop store in memory keeps of one slip, and which slips it still keeps. */
+import type { Outgoing } from "@tenon/messaging/Transport"
+import { type Arrival, type HopKey, isOver, type SlipEvent, type SlipRecord } from "./HopStore.ts"
+
+/** A step of a slip in one of its phases. */
+export interface Row {
+  readonly key: HopKey
+  digest: string
+  status: "claimed" | "waiting" | "halted" | "suspended" | "done"
+  token: number
+  claims: number
+  failures: number
+  uncertain: boolean
+  /** When the lease ends, the wait is over, or the message is next to be published. */
+  due: number
+  skippedBy: string | undefined
+  /** What is to be published once due, and when that was last done. */
+  message: Outgoing | undefined
+  publishedAt: number
+}
+
+export const newRow = (key: HopKey, digest: string, status: Row["status"], due: number, message?: Outgoing): Row => ({
+  key,
+  digest,
+  status,
+  token: 0,
+  claims: 0,
+  failures: 0,
+  uncertain: false,
+  due,
+  skippedBy: undefined,
+  message,
+  publishedAt: message === undefined ? Number.NEGATIVE_INFINITY : due
+})
+
+/** Names a step in one of its phases, within its slip; neither holds a slash. */
+export const rowName = ({ phase, step }: HopKey) => `${phase}/${step}`
+
+/** One slip: its steps, and what is known of it as a whole. */
+export class Slip {
+  readonly rows = new Map<string, Row>()
+  /** What was accepted at a place of the slip's log. */
+  readonly heads = new Map<string, string>()
+  readonly events: Array<SlipEvent> = []
+  readonly #arrivals = new Map<string, Array<Arrival>>()
+  /** Who has called off the steps whose names begin with a scope. */
+  readonly #cancelled = new Map<string, string>()
+  /** What is known of it; undefined where only steps of it came by. */
+  shown: SlipRecord | undefined
+  /** What it would show if none of its steps were set aside. */
+  #stands: SlipRecord["status"] = "executing"
+
+  /** How the slip stands now. */
+  set(record: SlipRecord): void {
+    this.#stands = record.status
+    this.shown = { ...record, status: this.#status }
+  }
+
+  /** One of its steps was set aside, or goes on. */
+  show(now: number): void {
+    if (this.shown !== undefined) this.shown = { ...this.shown, status: this.#status, updatedAt: now }
+  }
+
+  /** What it shows: that one of its steps is set aside, or how it stands. */
+  get #status(): SlipRecord["status"] {
+    return this.#has("halted") ? "halted" : this.#has("suspended") ? "suspended" : this.#stands
+  }
+
+  #has(wanted: Row["status"]): boolean {
+    for (const { status } of this.rows.values()) if (status === wanted) return true
+    return false
+  }
+
+  /** Its steps of some statuses. */
+  of(...wanted: ReadonlyArray<Row["status"]>): ReadonlyArray<Row> {
+    return [...this.rows.values()].filter(({ status }) => wanted.includes(status))
+  }
+
+  /** Calls off the steps whose names begin with a scope; who does so first has done it. */
+  cancel(scope: string, by: string): void {
+    if (!this.#cancelled.has(scope)) this.#cancelled.set(scope, by)
+  }
+
+  /** Who has called a step off. */
+  cancellerOf(step: string): string | undefined {
+    if (this.#cancelled.size === 0) return undefined
+    return [...this.#cancelled].toSorted().find(([scope]) => step.startsWith(scope))?.[1]
+  }
+
+  /** Notes a branch that has come to a gather; gives all that had come by then. */
+  arrive(gather: string, arrival: Arrival): ReadonlyArray<Arrival> {
+    const list = this.#arrivals.get(gather) ?? []
+    this.#arrivals.set(gather, list)
+    const known = list.findIndex(({ branch }) => branch === arrival.branch)
+    if (known >= 0) return list.slice(0, known + 1)
+    list.push(arrival)
+    return list.slice()
+  }
+}
+
+/** Names a slip, whatever its ids contain: the length says where the first one ends. */
+const slipName = (tenantId: string, correlationId: string) => `${tenantId.length}/${tenantId}${correlationId}`
+
+/** The most slips that are over and still kept. */
+const most = 10_000
+
+/** The slips that are kept. */
+export class Slips {
+  readonly #slips = new Map<string, Slip>()
+  /** Those that are over, oldest first. */
+  readonly #over = new Set<string>()
+  /** Steps with a message that may be due. */
+  readonly undelivered = new Set<Row>()
+
+  get(tenantId: string, correlationId: string): Slip | undefined {
+    return this.#slips.get(slipName(tenantId, correlationId))
+  }
+
+  /** The slip of a step, which may be the first of it that comes by. */
+  of({ correlationId, tenantId }: Pick<HopKey, "correlationId" | "tenantId">): Slip {
+    const name = slipName(tenantId, correlationId)
+    const found = this.#slips.get(name)
+    if (found !== undefined) return found
+    const made = new Slip()
+    this.#slips.set(name, made)
+    return made
+  }
+
+  row(key: HopKey): Row | undefined {
+    return this.get(key.tenantId, key.correlationId)?.rows.get(rowName(key))
+  }
+
+  /** Takes up a step. */
+  add(slip: Slip, row: Row): void {
+    slip.rows.set(rowName(row.key), row)
+    this.setMessage(row, row.message)
+  }
+
+  /** Gives a step the message that is to be published, or none. */
+  setMessage(row: Row, message: Outgoing | undefined): void {
+    row.message = message
+    if (message === undefined) this.undelivered.delete(row)
+    else this.undelivered.add(row)
+  }
+
+  /** Says how a slip stands, and forgets the oldest of those that are over where they have become too many. */
+  set(slip: Slip, record: SlipRecord): void {
+    slip.set(record)
+    if (!isOver(record.status)) return
+    this.#over.add(slipName(record.tenantId, record.correlationId))
+    if (this.#over.size > most) for (const oldest of this.#over) return this.#forget(oldest)
+  }
+
+  /** All of a tenant of which something is known as a whole. */
+  shown(tenantId: string): ReadonlyArray<SlipRecord> {
+    const found: Array<SlipRecord> = []
+    for (const { shown } of this.#slips.values()) if (shown?.tenantId === tenantId) found.push(shown)
+    return found
+  }
+
+  #forget(name: string): void {
+    for (const row of this.#slips.get(name)?.rows.values() ?? []) this.undelivered.delete(row)
+    this.#slips.delete(name)
+    this.#over.delete(name)
+  }
+}
