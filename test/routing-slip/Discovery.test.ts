@@ -5,6 +5,7 @@ import * as AsyncApi from "@tenon/routing-slip/AsyncApi"
 import * as Directory from "@tenon/routing-slip/Directory"
 import * as OnBehalfOf from "@tenon/routing-slip/OnBehalfOf"
 import * as Registry from "@tenon/routing-slip/Registry"
+import { directoryLaws } from "@tenon/testing/DirectoryLaws"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
 import * as ThingDescription from "@tenon/routing-slip/ThingDescription"
 import { assert, describe, it } from "@effect/vitest"
@@ -112,6 +113,8 @@ const found = (query: Directory.Query) =>
   Effect.flatMap(Directory.Directory, (directory) =>
     Effect.map(directory.find(query), (all) => all.map(({ activity, thing }) => `${activity} ${thing.id}`))
   )
+
+directoryLaws("Directory.layerMemory", Layer.fresh(Directory.layerMemory))
 
 describe("a directory", () => {
   it.effect("finds activities by name and by what they can do with", () =>

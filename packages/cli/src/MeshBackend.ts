@@ -4,6 +4,8 @@
  */
 import { Transactions } from "@tenon/messaging/Transactions"
 import type { Transport, TransportError } from "@tenon/messaging/Transport"
+import * as Directory from "@tenon/routing-slip/Directory"
+import * as DirectorySql from "@tenon/routing-slip/DirectorySql"
 import * as HopStoreMemory from "@tenon/routing-slip/HopStoreMemory"
 import * as HopStoreSql from "@tenon/routing-slip/HopStoreSql"
 import type { HopStore } from "@tenon/routing-slip/HopStore"
@@ -14,6 +16,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 
 /** Which broker. */
@@ -92,6 +95,11 @@ export const storeOver = Layer.unwrap(Effect.map(relayRole, (role) => HopStoreSq
   Layer.provide(Layer.effect(HopStoreSql.Transactions, TenantSql.TenantSql))
 )
 
+/** What workers say they can do, in the database at hand. */
+export const directoryOver = Layer.unwrap(
+  Effect.map(relayRole, (role) => DirectorySql.layer({ relayRole: role }))
+).pipe(Layer.provide(Layer.effect(Transactions, TenantSql.TenantSql)))
+
 /** The same in the database that `DATABASE_URL` names; it adds the question whether that answers. */
 const storeSql = storeOver.pipe(
   Layer.merge(
@@ -107,14 +115,44 @@ const storeSql = storeOver.pipe(
   Layer.provide(TenantSql.layerConfig)
 )
 
+/** Where neither broker nor store is. */
+const isAlone = Effect.gen(function* () {
+  const database = yield* Config.option(Config.Redacted("DATABASE_URL"))
+  return Option.isNone(database) && (yield* kind) === "memory"
+})
+
 /** In memory only where the broker is in memory too: there is one process, and nothing is to survive it. */
 export const store = Layer.unwrap(
   Effect.gen(function* () {
-    const database = yield* Config.option(Config.Redacted("DATABASE_URL"))
-    const memory = Option.isNone(database) && (yield* kind) === "memory"
-    const chosen: Layer.Layer<HopStore, StoreFailure> = memory ? HopStoreMemory.layer : storeSql
+    const chosen: Layer.Layer<HopStore, StoreFailure> = (yield* isAlone) ? HopStoreMemory.layer : storeSql
     return chosen
   })
 )
 
 type StoreFailure = Layer.Error<typeof storeSql>
+
+/** What workers say they can do, beside what they remember. */
+export const directory = Layer.unwrap(
+  Effect.gen(function* () {
+    const inDatabase = directoryOver.pipe(Layer.provide(TenantSql.layerConfig))
+    const chosen: Layer.Layer<Directory.Directory, StoreFailure> = (yield* isAlone) ? Directory.layerMemory : inDatabase
+    return chosen
+  })
+)
+
+const urls = { postgres: "DATABASE_URL", redis: "REDIS_URL", rabbitmq: "RABBITMQ_URL" } as const
+
+/** The URI at which a queue of the broker takes messages: the broker's, without credentials and settings. */
+export const queueUri = Effect.gen(function* () {
+  const broker = yield* kind
+  const url = broker === "memory" ? Option.none() : yield* Config.option(Config.Redacted(urls[broker]))
+  const prefix = Option.getOrElse(yield* Config.option(Config.NonEmptyString("TRANSPORT_PREFIX")), () => "")
+  const base = Option.match(url, {
+    onNone: () => `${broker}:`,
+    onSome: (given) => {
+      const { host, pathname, protocol } = new URL(Redacted.value(given))
+      return `${protocol}//${host}${pathname.replace(/\/$/, "")}`
+    }
+  })
+  return (queue: string) => `${base}/${encodeURIComponent(`${prefix}${queue}`)}`
+})

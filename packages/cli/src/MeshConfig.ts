@@ -4,6 +4,7 @@ import type { Transport } from "@tenon/messaging/Transport"
 import type * as Registry from "@tenon/routing-slip/Registry"
 import type { HopStore } from "@tenon/routing-slip/HopStore"
 import * as Security from "@tenon/routing-slip/Security"
+import * as ThingDescription from "@tenon/routing-slip/ThingDescription"
 import * as Worker from "@tenon/routing-slip/Worker"
 import * as Layer from "effect/Layer"
 
@@ -19,6 +20,8 @@ export interface MeshConfig {
   /** Names the mesh to people, in traces, and in what is deployed. */
   readonly title: string
   readonly activities: ReadonlyArray<MeshActivity>
+  /** Describes a worker of some activities, for whoever plans slips. */
+  readonly thing: (options: ThingDescription.Options) => ThingDescription.Thing
   /** Performs one activity of the mesh until the scope closes; then it drains. */
   readonly worker: (
     activity: string,
@@ -53,6 +56,7 @@ export const define = <R>(options: Options<R>): MeshConfig => {
   return {
     title: title ?? "mesh",
     activities: registry.activities.map(({ description, name, queue }) => ({ name, queue, description })),
+    thing: (given) => ThingDescription.make(registry, given),
     worker: (activity, given) =>
       Worker.layer(registry, { ...options.worker, ...given, only: [activity] }).pipe(
         Layer.provide([services, security])

@@ -1,4 +1,7 @@
 /** One activity in this process, until a signal: what `tenon run` starts for each activity, and what a container runs. */
+import { randomUUID } from "node:crypto"
+import { hostname } from "node:os"
+import * as Directory from "@tenon/routing-slip/Directory"
 import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -43,13 +46,26 @@ export const layer = (mesh: MeshConfig, { activity, grace, health, prefetch }: O
       )
     )
   )
+  // Whoever plans slips finds it from when it listens until it drains; where it dies, for a minute more.
+  const listed = Layer.unwrap(
+    Effect.map(MeshBackend.queueUri, (href) =>
+      Directory.announce(
+        mesh.thing({
+          id: `urn:uuid:${randomUUID()}`,
+          title: `${mesh.title}/${activity} on ${hostname()}`,
+          href,
+          only: [activity]
+        })
+      )
+    )
+  )
   const worker = mesh.worker(activity, { drain: grace, ...(prefetch === undefined ? {} : { prefetch }) })
   const probes =
     health === undefined ? Layer.empty : WorkerHealth.layer({ ...health, draining: () => state === "draining" })
-  return listening.pipe(
+  return Layer.merge(listening, listed).pipe(
     Layer.provideMerge(worker),
     Layer.provideMerge(Layer.merge(starting, probes)),
-    Layer.provide([MeshBackend.transport, MeshBackend.store]),
+    Layer.provide([MeshBackend.transport, MeshBackend.store, MeshBackend.directory]),
     Layer.provideMerge(ReadinessChecks.layer),
     Layer.provideMerge(Tracing.layer(`${mesh.title}/${activity}`))
   )

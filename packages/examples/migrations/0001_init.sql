@@ -454,6 +454,15 @@ create table "tenon"."dead_letters" (
 create index "dead_letters__queue__id__idx" on "tenon"."dead_letters" ("queue", "id");
 grant select, insert, delete on "tenon"."dead_letters" to "tenon_relay";
 
+-- New table tenon.mesh_things
+create table "tenon"."mesh_things" (
+  "id" text collate "C" not null,
+  "description" text collate "C" not null,
+  "good_until" timestamp with time zone not null,
+  constraint "mesh_things__pkey" primary key ("id")
+);
+grant select, insert, update, delete on "tenon"."mesh_things" to "tenon_relay";
+
 -- New table agent_memory
 create table "public"."agent_memory" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),

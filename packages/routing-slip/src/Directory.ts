@@ -2,7 +2,7 @@
  * Where workers say what they can do and planners look for it. What a worker says is good for a while only, so that one
  * that died is forgotten.
  *
- * Implementations: `layerMemory` here: this process, on the clock at hand.
+ * Implementations: `layerMemory` here: this process, on the clock at hand; `DirectorySql`.
  */
 import type { Unavailable } from "@tenon/core/Failure"
 import * as Clock from "effect/Clock"
@@ -41,8 +41,15 @@ export class Directory extends Context.Service<
   }
 >()("@tenon/routing-slip/Directory") {}
 
+/** The activities of some workers that fit a query, by name and then by worker. */
+export const search = (things: Iterable<Thing>, query: Query): ReadonlyArray<Found> =>
+  Array.from(things)
+    .flatMap((thing) => Object.entries(thing.actions).map(([activity, action]): Found => ({ activity, thing, action })))
+    .filter((found) => matches(query, found))
+    .toSorted((a, b) => compare(a.activity, b.activity) || compare(a.thing.id, b.thing.id))
+
 /** Whether an activity is what a planner looks for. */
-export const matches = ({ has, text }: Query, { action, activity }: Found): boolean => {
+const matches = ({ has, text }: Query, { action, activity }: Found): boolean => {
   const words = `${activity} ${typeof action["description"] === "string" ? action["description"] : ""}`.toLowerCase()
   return (
     (text === undefined || words.includes(text.toLowerCase())) &&
@@ -60,14 +67,10 @@ export const layerMemory: Layer.Layer<Directory> = Layer.sync(Directory, () => {
     find: (query) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
         for (const [id, { until }] of things) if (until <= now) things.delete(id)
-        return things
-          .values()
-          .flatMap(({ thing }) =>
-            Object.entries(thing.actions).map(([activity, action]): Found => ({ activity, thing, action }))
-          )
-          .filter((found) => matches(query, found))
-          .toArray()
-          .toSorted((a, b) => compare(a.activity, b.activity) || compare(a.thing.id, b.thing.id))
+        return search(
+          things.values().map(({ thing }) => thing),
+          query
+        )
       })
   }
 })

@@ -11,6 +11,7 @@
  * - `slip_cancellations`: who has called off a slip (scope `""`) or what is left of a scatter (`"3."`).
  * - `queue_messages`: what waits or is in hand; `token` fences off a subscriber that has lost its lease.
  * - `dead_letters`: what was set aside.
+ * - `mesh_things`: what workers say they can do, until when (`DirectorySql`); no tenant's, as the workers are all tenants'.
  */
 import type { Grant, Table } from "./DatabaseModel.ts"
 import { createdAt, ofTenant, optional, relayAll, required, table, value } from "./FrameworkTable.ts"
@@ -133,5 +134,14 @@ export const tables: ReadonlyArray<Table> = [
     key: ["id"],
     indexes: [["queue", "id"]],
     grants: [{ role: "relay", privileges: ["select", "insert", "delete"] }]
+  }),
+  table("mesh_things", {
+    columns: [
+      required("id", "text"),
+      required("description", "text"),
+      required("good_until", "timestamp with time zone")
+    ],
+    key: ["id"],
+    grants: [{ role: "relay", privileges: ["select", "insert", "update", "delete"] }]
   })
 ]
