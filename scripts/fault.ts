@@ -1,6 +1,6 @@
 /**
- * `npm run fault [-- --json] [--strikes N] [--slips N] [--seeds N] [--only TEXT]`: breaks things under load, on servers of its own,
- * and audits what is there afterwards. `--only` picks the scenarios whose names hold the text.
+ * `npm run fault`: breaks things under load, on servers of its own, and audits what is there afterwards. `--only` picks
+ * the scenarios whose names hold a text, `--list` shows them.
  */
 import * as AgentFault from "@tenon/examples/fault/AgentFault"
 import * as Fault from "@tenon/examples/fault/Fault"
@@ -10,15 +10,39 @@ import { resolve } from "node:path"
 import { runScript } from "./run.ts"
 import { parseArgs } from "node:util"
 
-const { values } = parseArgs({
-  options: {
-    json: { type: "boolean", default: false },
-    strikes: { type: "string", default: "5" },
-    slips: { type: "string", default: "1000" },
-    seeds: { type: "string", default: "1000" },
-    only: { type: "string", default: "" }
+const usage = "npm run fault -- [--json] [--strikes N] [--slips N] [--seeds N] [--only PART-OF-A-NAME] [--list]"
+
+const refuse = (message: string): never => {
+  process.stderr.write(`${message}\nUsage: ${usage}\n`)
+  process.exit(2)
+}
+
+const options = {
+  json: { type: "boolean", default: false },
+  list: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+  strikes: { type: "string", default: "5" },
+  slips: { type: "string", default: "1000" },
+  seeds: { type: "string", default: "1000" },
+  only: { type: "string", default: "" }
+} as const
+
+const given = () => {
+  try {
+    return parseArgs({ options }).values
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
   }
-})
+}
+const values = given()
+if (values.help) {
+  process.stdout.write(`${usage}\n`)
+  process.exit(0)
+}
+const count = (name: "strikes" | "slips" | "seeds"): number => {
+  const number = Number(values[name])
+  return Number.isSafeInteger(number) && number > 0 ? number : refuse(`--${name} must be a positive whole number.`)
+}
 const root = resolve(import.meta.dirname, "..")
 const serving = (config: string) => [
   `${root}/packages/cli/src/main.ts`,
@@ -30,21 +54,22 @@ const serving = (config: string) => [
 const command = serving("tenon.config.ts")
 const progress = (message: string) => void (values.json ? process.stderr : process.stdout).write(`${message}\n`)
 
-const strikes = Number(values.strikes)
-const mesh = { slips: Number(values.slips), steps: 10, activities: 9, replicas: 2, strikes, progress }
+const strikes = count("strikes")
+const seeds = count("seeds")
+const mesh = { slips: count("slips"), steps: 10, activities: 9, replicas: 2, strikes, progress }
 /** Suites of the tests with many more seeds, from another one each time, and with every point at which to crash. */
 const suite = (name: string, files: ReadonlyArray<string>, problem: string) => ({
   name,
   run: Effect.promise(async (): Promise<Fault.Result> => {
     const from = String(Math.floor(Math.random() * 1e9))
-    Object.assign(process.env, { TENON_SEEDS: values.seeds, TENON_FAULTS: "1" })
+    Object.assign(process.env, { TENON_SEEDS: String(seeds), TENON_FAULTS: "1" })
     process.env["TENON_SEED_FROM"] ??= from
     process.env["TENON_SEED"] ??= from
     progress(`${name}, seeds from ${process.env["TENON_SEED_FROM"]}`)
     const { code, output } = await runScript("node_modules/vitest/vitest.mjs", ["run", ...files], { capture: true })
     if (code !== 0) progress(output)
     const problems = code === 0 ? [] : [`${problem}; see above`]
-    return { scenario: name, ok: code === 0, accepted: Number(values.seeds), faults: 0, problems }
+    return { scenario: name, ok: code === 0, accepted: seeds, faults: 0, problems }
   })
 })
 const programs = ["core", "sql", "restate"].map((directory) => `test/${directory}/RunPrograms`)
@@ -67,8 +92,14 @@ const scenarios = [
   })),
   ...SlipFault.brokers.map((broker) => ({ name: `slips over ${broker}`, run: SlipFault.run(broker, mesh) }))
 ]
+const wanted = scenarios.filter(({ name }) => name.includes(values.only))
+if (values.list) {
+  for (const { name } of wanted) process.stdout.write(`${name}\n`)
+  process.exit(0)
+}
+if (wanted.length === 0) refuse(`No scenario's name holds "${values.only}"; --list shows them.`)
 const results: Array<Fault.Result> = []
-for (const { name, run } of scenarios) if (name.includes(values.only)) results.push(await Effect.runPromise(run))
+for (const { run } of wanted) results.push(await Effect.runPromise(run))
 const ok = results.every((result) => result.ok)
 progress(ok ? "All survived." : "Something was lost, done twice or stuck.")
 if (values.json) process.stdout.write(`${JSON.stringify({ ok, results })}\n`)
