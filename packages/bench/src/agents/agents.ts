@@ -12,6 +12,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Redacted from "effect/Redacted"
 import { mint, scratchDatabase } from "../actions/actions.ts"
 import * as Child from "../actions/Child.ts"
+import * as MemoryPort from "../MemoryPort.ts"
 import type * as Report from "../Report.ts"
 import * as OnPostgres from "./onPostgres.ts"
 import * as OnRestate from "./onRestate.ts"
@@ -75,7 +76,7 @@ const settings = Effect.fnUntraced(function* (restate: EmbeddedRestate.EmbeddedR
     JWT_ISSUER: "bench",
     JWT_AUDIENCE: "bench",
     ACCESS_LOG: "false",
-    NODE_OPTIONS: "--expose-gc",
+    NODE_OPTIONS: MemoryPort.nodeOptions,
     RESTATE_INGRESS_URL: restate.ingressUrl,
     RESTATE_ADMIN_URL: restate.adminUrl,
     RESTATE_IDENTITY_KEY: restate.identityKey,

@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Pool } from "undici"
+import * as MemoryPort from "../MemoryPort.ts"
 import * as Report from "../Report.ts"
 import { read, type Seen } from "./events.ts"
 import { endless } from "./Programs.ts"
@@ -144,15 +145,7 @@ const timed = async (
   })
 }
 
-interface Memory {
-  readonly rss: number
-  readonly used: number
-}
-
-const memoryOf = async ({ memoryUrl }: Application): Promise<Memory> => {
-  const { arrayBuffers, external, heapUsed, rss } = (await (await fetch(memoryUrl)).json()) as NodeJS.MemoryUsage
-  return { rss, used: heapUsed + external + arrayBuffers }
-}
+const memoryOf = ({ memoryUrl }: Application) => MemoryPort.read(memoryUrl)
 
 /** Starts runs that ask, some at a time, and waits until all of them wait. */
 const wait = async (client: Client, participant: unknown, count: number, before: number) => {
@@ -190,7 +183,8 @@ const waiting = async (name: string, application: Application, token: string, se
   await sleep(settleMillis)
   const after = await memoryOf(application)
   await client.close()
-  const each = (of: (memory: Memory) => number, then: Memory) => (of(then) - of(before)) / asks / 1024
+  const each = (of: (memory: MemoryPort.Memory) => number, then: MemoryPort.Memory) =>
+    (of(then) - of(before)) / asks / 1024
   const title = `${name}, ${asks} runs wait for an answer`
   const rows = [
     Report.alone(
