@@ -6,9 +6,11 @@ import { type Operation, RunJournal } from "@tenon/core/RunJournal"
 import * as RunStoreMemory from "@tenon/core/RunStoreMemory"
 import { Runtime } from "@tenon/core/Runtime"
 import * as Workflow from "@tenon/core/Workflow"
+import { RunMirror, Written } from "@tenon/restate/RunMirror"
 import * as Testing from "@tenon/testing/Testing"
 import * as TestingRestate from "@tenon/testing/TestingRestate"
-import { assert, layer } from "@effect/vitest"
+import { assert, it, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -40,7 +42,7 @@ const told: Array<{ readonly key: string; readonly operations: ReadonlyArray<Ope
 /** Whether what a run tells is refused. */
 let refuses = (_telling: number) => false
 
-const spy = Layer.succeed(RunJournal, {
+const spy = RunJournal.of({
   ...journal,
   record: (run, offset, operations, standing) =>
     Effect.suspend(() => {
@@ -56,7 +58,7 @@ const registry = Registry.make({ resources: [], workflows: [Mirrored] })
 const world = TestingRestate.layer(registry, Workflow.layer(program), { inactivityTimeout: 1 }).pipe(
   Layer.provideMerge(TestingRestate.layerServer()),
   Layer.provideMerge(FetchHttpClient.layer),
-  Layer.provideMerge(spy)
+  Layer.provideMerge(Layer.succeed(RunJournal, spy))
 )
 
 const actor = Testing.actor({ tenantId: "mirrors" })
@@ -75,9 +77,38 @@ const ran = Effect.fnUntraced(function* (key: string) {
   return told.filter((each) => each.key === key).reduce((sum, each) => sum + each.operations.length, 0)
 })
 
+it.live("what is written behind a gap is written again, and the gap with it", () =>
+  Effect.gen(function* () {
+    const written = new Written()
+    const key = "with a gap"
+    const attempt = () => {
+      const mirror = new RunMirror({ context: Context.empty(), journal: spy }, runOf(key), written, key)
+      let count = 0
+      return (times: number) => {
+        for (let time = 0; time < times; time++) mirror.end(mirror.begin("step", `${count++}`, 0), 0, null)
+        return Effect.sleep("250 millis")
+      }
+    }
+    const first = attempt()
+    refuses = (telling) => telling === 1
+    yield* first(2)
+    yield* first(1)
+    yield* attempt()(3)
+    yield* attempt()(4)
+    const counts = told.filter((each) => each.key === key).map(({ operations }) => operations.length)
+    assert.deepStrictEqual(counts, [2, 1, 3, 1])
+    const operations = yield* journal.operations(runOf(key))
+    assert.deepStrictEqual(
+      operations.map(({ name }) => name),
+      ["0", "1", "2", "3"]
+    )
+  })
+)
+
 layer(world, { timeout: 60_000, excludeTestServices: true })("what runs on Restate tell of themselves", (it) => {
   it.effect("a run that is suspended ten times tells of each operation about once", () =>
     Effect.gen(function* () {
+      refuses = () => false
       const count = yield* ran("often suspended")
       assert.isAtMost(count, 1.5 * all)
     })
