@@ -7,6 +7,7 @@ import * as Server from "@tenon/cli/Server"
 import * as TenonConfig from "@tenon/cli/TenonConfig"
 import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
+import * as FreePort from "@tenon/embedded/FreePort"
 import { AgentRun, ChannelBinding, ChannelDelivery, Message, Participant, Thread } from "@tenon/examples/thread/Thread"
 import { Widget } from "@tenon/examples/widget/Widget"
 import * as AdminSql from "@tenon/sql/AdminSql"
@@ -18,7 +19,6 @@ import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { type AddressInfo, createServer } from "node:net"
 import * as Collector from "../support/Collector.ts"
 
 const registry = Registry.make({
@@ -52,14 +52,6 @@ const servers = Layer.effect(
   })
 )
 
-const freePort = Effect.promise(async () => {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-})
-
 /** How often the second step of a run was begun. */
 let begun = 0
 
@@ -84,7 +76,7 @@ const application = Effect.fnUntraced(function* (endpoint: string) {
   const { environment } = yield* Servers
   const env = {
     ...environment,
-    RESTATE_ENDPOINT_PORT: String(yield* freePort),
+    RESTATE_ENDPOINT_PORT: String(yield* FreePort.one),
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
     OTEL_BSP_SCHEDULE_DELAY: "50"
   }

@@ -4,6 +4,7 @@
  */
 import * as ApiKeys from "@tenon/core/ApiKeys"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
+import * as FreePort from "@tenon/embedded/FreePort"
 import { registry } from "@tenon/examples/app/App"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as ApiKeysSql from "@tenon/sql/ApiKeysSql"
@@ -17,7 +18,6 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { execFile, spawn } from "node:child_process"
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { join, resolve } from "node:path"
 import { postgres } from "../support/services.ts"
 
@@ -67,14 +67,6 @@ writeFileSync(
 )
 const decided = await import(fileOf("decision"))
 
-const freePort = () =>
-  new Promise<number>((done) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => done(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
-
 describe("the README", () => {
   it("has no block that is not looked at", () => {
     assert.deepStrictEqual(
@@ -121,7 +113,7 @@ describe("the README", () => {
           Effect.provide(ApiKeysSql.layer().pipe(Layer.provide(TenantSql.layer({ url }))))
         )
         const restate = yield* EmbeddedRestate.start()
-        const port = yield* Effect.promise(freePort)
+        const port = yield* FreePort.one
         // The one thing that differs: two test runs cannot both have port 3000.
         writeFileSync(fileOf("application"), blockOf("application").replace("port: 3000", `port: ${port}`))
         yield* Effect.acquireRelease(
