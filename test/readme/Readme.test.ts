@@ -51,6 +51,47 @@ for (const [begins, name, complete] of known) {
   if (block !== undefined) writeFileSync(fileOf(name), complete(block))
 }
 writeFileSync(fileOf("agents"), blocksIn("docs/guide/agents.md").join("\n"))
+
+/** What the reader of the guide to channels has around its blocks: a text of which `HERE` is the block. */
+const aroundChannels = [
+  `import * as Agents from "@tenon/agents/Agents"
+import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
+import * as ChannelLog from "@tenon/agents/ChannelLog"
+import * as ChannelWebhook from "@tenon/agents/ChannelWebhook"
+import * as Channels from "@tenon/agents/Channels"
+import * as Registry from "@tenon/core/Registry"
+import * as Repository from "@tenon/core/Repository"
+import * as Workflow from "@tenon/core/Workflow"
+import * as Refund from "@tenon/examples/agents/Refund"
+import * as Layer from "effect/Layer"
+const agents = [Refund.refund]
+HERE
+export { registry, workflows }`,
+  `import * as WebhookSignature from "@tenon/agents/WebhookSignature"
+import * as Result from "effect/Result"
+import type { IncomingMessage } from "node:http"
+export const receive = (secret: string, request: IncomingMessage, text: string, respond: (status: number) => string) => {
+HERE
+return deliveryId
+}`,
+  `import * as Agents from "@tenon/agents/Agents"
+import * as Channel from "@tenon/agents/Channel"
+import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
+import * as ChannelKind from "@tenon/agents/ChannelKind"
+import * as Registry from "@tenon/core/Registry"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+declare const page: (number: string, id: string, content: Schema.Json) => Effect.Effect<void>
+HERE
+export { adapter, registry }`
+]
+const channelBlocks = blocksIn("docs/guide/channels.md")
+for (const [index, around] of aroundChannels.entries()) {
+  writeFileSync(
+    fileOf(`channels${index}`),
+    around.replace("HERE", () => channelBlocks[index] ?? "")
+  )
+}
 writeFileSync(
   join(directory, "tsconfig.json"),
   JSON.stringify({
@@ -77,6 +118,10 @@ describe("the README", () => {
       known.map(([, name]) => name).filter((name) => !blocks.some((block) => nameOf(block) === name)),
       []
     )
+  })
+
+  it("and its guide to channels have no block that is not compiled", () => {
+    assert.strictEqual(channelBlocks.length, aroundChannels.length)
   })
 
   it("quotes the examples as they stand", () => {
