@@ -19,7 +19,7 @@ import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Collector from "../support/Collector.ts"
+import * as OtlpCollector from "../support/OtlpCollector.ts"
 
 const registry = Registry.make({
   resources: [Widget, Thread, Participant, Message, ChannelBinding, ChannelDelivery],
@@ -115,7 +115,7 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
     () =>
       Effect.gen(function* () {
         begun = 0
-        const collector = yield* Collector.make()
+        const collector = yield* OtlpCollector.make()
         const { call, key } = yield* application(collector.url)
         const post = (path: string, body: unknown, headers = {}) => call("POST", `/api/v1/${path}`, body, headers)
         const thread = yield* post("threads", { title: "the title" })
@@ -140,12 +140,12 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
             times: 200
           })
         )
-        const one = (name: string): Collector.Span => {
+        const one = (name: string): OtlpCollector.Span => {
           const found = mine().filter((span) => span.name === name)
           assert.strictEqual(found.length, 1, `${name}: ${mine().map((span) => span.name)}`)
-          return found[0] as Collector.Span
+          return found[0] as OtlpCollector.Span
         }
-        const under = (child: Collector.Span, parent: Collector.Span, within: boolean) => {
+        const under = (child: OtlpCollector.Span, parent: OtlpCollector.Span, within: boolean) => {
           assert.strictEqual(child.parentSpanId, parent.spanId, `${child.name} under ${parent.name}`)
           assert.isTrue(child.end >= child.start && child.start > 0n, child.name)
           if (within) assert.isTrue(child.start >= parent.start && child.end <= parent.end, child.name)
@@ -218,7 +218,7 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
     "harm nothing where the collector is not there, or never answers",
     () =>
       Effect.gen(function* () {
-        const silent = yield* Collector.make({ answer: false })
+        const silent = yield* OtlpCollector.make({ answer: false })
         for (const endpoint of ["http://127.0.0.1:1", silent.url]) {
           const { call, url } = yield* application(endpoint)
           for (let round = 0; round < 20; round++) {
