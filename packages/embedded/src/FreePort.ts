@@ -8,29 +8,25 @@ const host = "127.0.0.1"
 /** This machine gives no port. */
 export class NoFreePort extends Schema.TaggedError<NoFreePort>()("NoFreePort", { message: Schema.String }) {}
 
-const held = () =>
-  new Promise<NodeNet.Server>((resolve, reject) => {
-    const server = NodeNet.createServer().once("error", reject)
-    server.listen(0, host, () => resolve(server))
-  })
-
-const portOf = (server: NodeNet.Server): Promise<number> => {
-  const { port } = server.address() as NodeNet.AddressInfo
-  return new Promise((resolve) => server.close(() => resolve(port)))
-}
+/** A port that is taken until the scope closes. */
+const held = Effect.acquireRelease(
+  Effect.callback<NodeNet.Server, NoFreePort>((resume) => {
+    const server = NodeNet.createServer()
+    const message = `No port is free on ${host}`
+    server.once("error", (cause) => resume(Effect.fail(new NoFreePort({ message: `${message}: ${cause}` }))))
+    server.listen(0, host, () => resume(Effect.succeed(server)))
+  }),
+  (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+).pipe(Effect.map((server) => (server.address() as NodeNet.AddressInfo).port))
 
 /** One for each name, all different because they are held together before any is given back. */
 export const many = <const Name extends string>(
   ...names: ReadonlyArray<Name>
 ): Effect.Effect<{ readonly [N in Name]: number }, NoFreePort> =>
-  Effect.tryPromise({
-    try: async () => {
-      const servers = await Promise.all(names.map(held))
-      const ports = await Promise.all(servers.map(portOf))
-      return Object.fromEntries(names.map((name, index) => [name, ports[index]])) as { [N in Name]: number }
-    },
-    catch: (cause) => new NoFreePort({ message: `No port is free on ${host}: ${cause}` })
-  })
+  Effect.forEach(names, (name) => Effect.map(held, (port) => [name, port] as const)).pipe(
+    Effect.scoped,
+    Effect.map((ports) => Object.fromEntries(ports) as { [N in Name]: number })
+  )
 
 /** One. */
 export const one: Effect.Effect<number, NoFreePort> = Effect.map(many("port"), ({ port }) => port)
