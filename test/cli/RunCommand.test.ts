@@ -1,8 +1,8 @@
+import * as FreePort from "@tenon/embedded/FreePort"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { createServer } from "node:net"
 import { join } from "node:path"
 import slowMesh, { registry, slow } from "../support/slow-mesh-child.ts"
 import * as SlipDatabase from "../support/SlipDatabase.ts"
@@ -13,16 +13,6 @@ import * as TenonProcess from "../support/TenonProcess.ts"
 
 const mesh = join(import.meta.dirname, "../support/slow-mesh-child.ts")
 
-const freePort = Effect.promise(
-  () =>
-    new Promise<number>((done) => {
-      const server = createServer().listen(0, "127.0.0.1", () => {
-        const address = server.address()
-        server.close(() => done(typeof address === "object" && address !== null ? address.port : 0))
-      })
-    })
-)
-
 const statusOf = (url: string) => Effect.promise(async () => (await fetch(url)).status)
 
 it.live(
@@ -30,7 +20,7 @@ it.live(
   () =>
     Effect.gen(function* () {
       const { roles, url } = yield* SlipDatabase.make
-      const port = yield* freePort
+      const port = yield* FreePort.one
       const worker = yield* TenonProcess.start(
         ["run", mesh, "--activity-name", "slow", "--prefetch", "1", "--health-port", String(port)],
         {

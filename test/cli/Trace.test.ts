@@ -7,6 +7,7 @@ import * as Server from "@tenon/cli/Server"
 import * as TenonConfig from "@tenon/cli/TenonConfig"
 import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
+import * as FreePort from "@tenon/embedded/FreePort"
 import { AgentRun, ChannelBinding, ChannelDelivery, Message, Participant, Thread } from "@tenon/examples/thread/Thread"
 import { Widget } from "@tenon/examples/widget/Widget"
 import * as AdminSql from "@tenon/sql/AdminSql"
@@ -18,8 +19,7 @@ import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { type AddressInfo, createServer } from "node:net"
-import * as Collector from "../support/Collector.ts"
+import * as OtlpCollector from "../support/OtlpCollector.ts"
 
 const registry = Registry.make({
   resources: [Widget, Thread, Participant, Message, ChannelBinding, ChannelDelivery],
@@ -52,14 +52,6 @@ const servers = Layer.effect(
   })
 )
 
-const freePort = Effect.promise(async () => {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-})
-
 /** How often the second step of a run was begun. */
 let begun = 0
 
@@ -84,7 +76,7 @@ const application = Effect.fnUntraced(function* (endpoint: string) {
   const { environment } = yield* Servers
   const env = {
     ...environment,
-    RESTATE_ENDPOINT_PORT: String(yield* freePort),
+    RESTATE_ENDPOINT_PORT: String(yield* FreePort.one),
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
     OTEL_BSP_SCHEDULE_DELAY: "50"
   }
@@ -123,7 +115,7 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
     () =>
       Effect.gen(function* () {
         begun = 0
-        const collector = yield* Collector.make()
+        const collector = yield* OtlpCollector.make()
         const { call, key } = yield* application(collector.url)
         const post = (path: string, body: unknown, headers = {}) => call("POST", `/api/v1/${path}`, body, headers)
         const thread = yield* post("threads", { title: "the title" })
@@ -148,12 +140,12 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
             times: 200
           })
         )
-        const one = (name: string): Collector.Span => {
+        const one = (name: string): OtlpCollector.Span => {
           const found = mine().filter((span) => span.name === name)
           assert.strictEqual(found.length, 1, `${name}: ${mine().map((span) => span.name)}`)
-          return found[0] as Collector.Span
+          return found[0] as OtlpCollector.Span
         }
-        const under = (child: Collector.Span, parent: Collector.Span, within: boolean) => {
+        const under = (child: OtlpCollector.Span, parent: OtlpCollector.Span, within: boolean) => {
           assert.strictEqual(child.parentSpanId, parent.spanId, `${child.name} under ${parent.name}`)
           assert.isTrue(child.end >= child.start && child.start > 0n, child.name)
           if (within) assert.isTrue(child.start >= parent.start && child.end <= parent.end, child.name)
@@ -226,7 +218,7 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
     "harm nothing where the collector is not there, or never answers",
     () =>
       Effect.gen(function* () {
-        const silent = yield* Collector.make({ answer: false })
+        const silent = yield* OtlpCollector.make({ answer: false })
         for (const endpoint of ["http://127.0.0.1:1", silent.url]) {
           const { call, url } = yield* application(endpoint)
           for (let round = 0; round < 20; round++) {

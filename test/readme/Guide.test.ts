@@ -2,10 +2,11 @@
  * Walks through the guide for host apps as its reader would: writes its files, runs its commands in their order, sends
  * its requests. What the reader sees on the way is asked for here; a block that nothing here takes up fails.
  */
+import * as FreePort from "@tenon/embedded/FreePort"
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import { type ChildProcess, execFile, spawn } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { delimiter, dirname, join, resolve } from "node:path"
 
 const root = resolve(import.meta.dirname, "../..")
@@ -46,15 +47,7 @@ const applied = (text: string, diff: string): { readonly text: string; readonly 
   return { text: result, lost }
 }
 
-const freePort = () =>
-  new Promise<number>((done) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => done(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
-
-const port = await freePort()
+const port = await Effect.runPromise(FreePort.one)
 const environment = (more: { readonly [name: string]: string } = {}): NodeJS.ProcessEnv => {
   const { DATABASE_URL: _database, RESTATE_INGRESS_URL: _restate, VITEST: _vitest, ...rest } = process.env
   return {

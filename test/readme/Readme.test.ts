@@ -4,6 +4,7 @@
  */
 import * as ApiKeys from "@tenon/core/ApiKeys"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
+import * as FreePort from "@tenon/embedded/FreePort"
 import { registry } from "@tenon/examples/app/App"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as ApiKeysSql from "@tenon/sql/ApiKeysSql"
@@ -17,7 +18,6 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { execFile, spawn } from "node:child_process"
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { join, resolve } from "node:path"
 import { postgres } from "../support/services.ts"
 
@@ -51,6 +51,47 @@ for (const [begins, name, complete] of known) {
   if (block !== undefined) writeFileSync(fileOf(name), complete(block))
 }
 writeFileSync(fileOf("agents"), blocksIn("docs/guide/agents.md").join("\n"))
+
+/** What the reader of the guide to channels has around its blocks: a text of which `HERE` is the block. */
+const aroundChannels = [
+  `import * as Agents from "@tenon/agents/Agents"
+import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
+import * as ChannelLog from "@tenon/agents/ChannelLog"
+import * as ChannelWebhook from "@tenon/agents/ChannelWebhook"
+import * as Channels from "@tenon/agents/Channels"
+import * as Registry from "@tenon/core/Registry"
+import * as Repository from "@tenon/core/Repository"
+import * as Workflow from "@tenon/core/Workflow"
+import * as Refund from "@tenon/examples/agents/Refund"
+import * as Layer from "effect/Layer"
+const agents = [Refund.refund]
+HERE
+export { registry, workflows }`,
+  `import * as WebhookSignature from "@tenon/agents/WebhookSignature"
+import * as Result from "effect/Result"
+import type { IncomingMessage } from "node:http"
+export const receive = (secret: string, request: IncomingMessage, text: string, respond: (status: number) => string) => {
+HERE
+return deliveryId
+}`,
+  `import * as Agents from "@tenon/agents/Agents"
+import * as Channel from "@tenon/agents/Channel"
+import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
+import * as ChannelKind from "@tenon/agents/ChannelKind"
+import * as Registry from "@tenon/core/Registry"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+declare const page: (number: string, id: string, content: Schema.Json) => Effect.Effect<void>
+HERE
+export { adapter, registry }`
+]
+const channelBlocks = blocksIn("docs/guide/channels.md")
+for (const [index, around] of aroundChannels.entries()) {
+  writeFileSync(
+    fileOf(`channels${index}`),
+    around.replace("HERE", () => channelBlocks[index] ?? "")
+  )
+}
 writeFileSync(
   join(directory, "tsconfig.json"),
   JSON.stringify({
@@ -67,14 +108,6 @@ writeFileSync(
 )
 const decided = await import(fileOf("decision"))
 
-const freePort = () =>
-  new Promise<number>((done) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => done(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
-
 describe("the README", () => {
   it("has no block that is not looked at", () => {
     assert.deepStrictEqual(
@@ -85,6 +118,10 @@ describe("the README", () => {
       known.map(([, name]) => name).filter((name) => !blocks.some((block) => nameOf(block) === name)),
       []
     )
+  })
+
+  it("and its guide to channels have no block that is not compiled", () => {
+    assert.strictEqual(channelBlocks.length, aroundChannels.length)
   })
 
   it("quotes the examples as they stand", () => {
@@ -121,7 +158,7 @@ describe("the README", () => {
           Effect.provide(ApiKeysSql.layer().pipe(Layer.provide(TenantSql.layer({ url }))))
         )
         const restate = yield* EmbeddedRestate.start()
-        const port = yield* Effect.promise(freePort)
+        const port = yield* FreePort.one
         // The one thing that differs: two test runs cannot both have port 3000.
         writeFileSync(fileOf("application"), blockOf("application").replace("port: 3000", `port: ${port}`))
         yield* Effect.acquireRelease(

@@ -8,17 +8,12 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as ApiRequest from "./ApiRequest.ts"
 import * as Output from "./Output.ts"
-import { root } from "./Root.ts"
+import { print } from "./Root.ts"
 import { record, replay } from "./RunRecord.ts"
 
 const runPath = (run: string) => `/api/v1/agent-runs/${encodeURIComponent(run)}`
 const text = (value: unknown): string =>
   value === undefined || value === null ? "" : Predicate.isString(value) ? value : JSON.stringify(value)
-
-const print = Effect.fnUntraced(function* (value: unknown, words: string) {
-  const { json } = yield* root
-  yield* Output.print(json, value, words)
-})
 
 const printRows = (rows: ReadonlyArray<ApiRequest.Fields>, fields: ReadonlyArray<string>) =>
   print(

@@ -4,6 +4,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Command from "effect/cli/Command"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as References from "effect/References"
 import * as Runtime from "effect/Runtime"
@@ -29,10 +30,18 @@ const load = (args: ReadonlyArray<string>) => {
   return Promise.all((named.length === 0 ? all : named).map(([, command]) => command()))
 }
 
-/** Runs a command line. */
+/** Does what a command line says. */
+export const perform = (
+  args: ReadonlyArray<string>
+): Effect.Effect<void, unknown, Command.Environment | HttpClient.HttpClient> =>
+  Effect.flatMap(
+    Effect.promise(() => load(args)),
+    (loaded) => Command.runWith(Command.withSubcommands(root, loaded), { version: "0.1.0" })(args)
+  )
+
+/** Runs a command line in a process of its own. */
 export const main = (args: ReadonlyArray<string>): void =>
-  Effect.promise(() => load(args)).pipe(
-    Effect.flatMap((loaded) => root.pipe(Command.withSubcommands(loaded), Command.run({ version: "0.1.0" }))),
+  perform(args).pipe(
     Effect.provide(ConfigProvider.layer(Environment.provider)),
     Effect.catch(Complaint.report),
     Effect.provide([NodeServices.layer, FetchHttpClient.layer]),

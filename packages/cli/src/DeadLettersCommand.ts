@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as MeshBackend from "./MeshBackend.ts"
 import * as Output from "./Output.ts"
-import { root } from "./Root.ts"
+import { print } from "./Root.ts"
 
 const queue = Argument.String("queue").pipe(
   Argument.withDescription("The queue; that of an activity is `tenon.<activity>` unless it names another")
@@ -37,7 +37,6 @@ const list = Command.make(
     )
   },
   Effect.fn(function* ({ letters, limit, mesh, queue }) {
-    const { json } = yield* root
     const named = Option.isSome(mesh)
       ? (yield* ConfigFile.loadMesh(mesh.value)).activities.map((each) => each.queue)
       : []
@@ -47,18 +46,18 @@ const list = Command.make(
       Effect.forEach(queues, (each) => transport.deadLetters(each, limit))
     ).pipe(Effect.provide(MeshBackend.transport))
     const all = found.flat()
-    return yield* letters ? printLetters(json, all) : printGroups(json, queues, found)
+    return yield* letters ? printLetters(all) : printGroups(queues, found)
   })
 ).pipe(Command.withDescription("List what was set aside, grouped by what likely is one cause"))
 
-const printLetters = (json: boolean, letters: ReadonlyArray<DeadLetter>) => {
+const printLetters = (letters: ReadonlyArray<DeadLetter>) => {
   // The body is the whole message, tokens included: it stays where it is.
   const shown = letters.map(({ body: _, ...letter }) => letter)
   const rows = shown.map((each) => [each.letter, each.queue, each.reason, instant(each.at), each.detail])
-  return Output.print(json, shown, Output.table(["LETTER", "QUEUE", "REASON", "AT", "DETAIL"], rows))
+  return print(shown, Output.table(["LETTER", "QUEUE", "REASON", "AT", "DETAIL"], rows))
 }
 
-const printGroups = (json: boolean, queues: ReadonlyArray<string>, found: ReadonlyArray<ReadonlyArray<DeadLetter>>) => {
+const printGroups = (queues: ReadonlyArray<string>, found: ReadonlyArray<ReadonlyArray<DeadLetter>>) => {
   const groups = queues.flatMap((queue, index) =>
     DeadLetters.group(found[index] ?? []).map((group) => ({ queue, ...group }))
   )
@@ -70,7 +69,7 @@ const printGroups = (json: boolean, queues: ReadonlyArray<string>, found: Readon
     instant(each.last),
     each.detail
   ])
-  return Output.print(json, groups, Output.table(["FINGERPRINT", "QUEUE", "COUNT", "REASON", "LAST", "DETAIL"], rows))
+  return print(groups, Output.table(["FINGERPRINT", "QUEUE", "COUNT", "REASON", "LAST", "DETAIL"], rows))
 }
 
 const missing = (path: string, message: string) => Effect.fail(new InvalidInput({ issues: [{ path, message }] }))
@@ -110,12 +109,11 @@ const each = (
     name,
     { queue, ...selection },
     Effect.fn(function* ({ queue, ...selected }) {
-      const { json } = yield* root
       const which = yield* selectionOf(selected)
       const count = yield* Effect.flatMap(Transport, (transport) => act(transport, queue, which)).pipe(
         Effect.provide(MeshBackend.transport)
       )
-      yield* Output.print(json, { queue, count }, `${done}: ${count}`)
+      yield* print({ queue, count }, `${done}: ${count}`)
     })
   ).pipe(Command.withDescription(description))
 

@@ -11,7 +11,7 @@ import { spawn } from "node:child_process"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as KubernetesManifests from "./KubernetesManifests.ts"
 import * as Output from "./Output.ts"
-import { root } from "./Root.ts"
+import { print, root } from "./Root.ts"
 
 /** kubectl is not there or did not apply. */
 class KubectlFailed extends Schema.TaggedError<KubectlFailed>()("KubectlFailed", { message: Schema.String }) {}
@@ -86,7 +86,7 @@ const kubernetes = Command.make(
     if (Option.isSome(out)) yield* Output.write(out.value, text)
     if (apply) return yield* applied(text, wanted.namespace)
     return Option.isSome(out)
-      ? yield* Output.print(json, { file: out.value, objects: manifests.length }, `Wrote ${out.value}`)
+      ? yield* print({ file: out.value, objects: manifests.length }, `Wrote ${out.value}`)
       : yield* Console.log(text.trimEnd())
   })
 ).pipe(

@@ -14,7 +14,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as Complaint from "./Complaint.ts"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as Output from "./Output.ts"
-import { root } from "./Root.ts"
+import { print, root } from "./Root.ts"
 
 /** One thing that was looked at. */
 interface Finding {
@@ -34,7 +34,7 @@ export const doctor = Command.make(
   "doctor",
   {},
   Effect.fn(function* () {
-    const { config, json } = yield* root
+    const { config } = yield* root
     const findings: ReadonlyArray<Finding> = [
       node(),
       yield* look("configuration", describeApplication(config)),
@@ -46,7 +46,7 @@ export const doctor = Command.make(
       yield* look("context key", describeContextKey)
     ]
     const rows = findings.map(({ detail, name, ok }) => [ok ? "ok" : "MEND", name, detail])
-    yield* Output.print(json, findings, Output.table(["", "WHAT", "FOUND"], rows))
+    yield* print(findings, Output.table(["", "WHAT", "FOUND"], rows))
     const count = findings.filter(({ ok }) => !ok).length
     if (count > 0) return yield* new Unwell({ count })
   })

@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
 import * as Complaint from "./Complaint.ts"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as Output from "./Output.ts"
-import { root } from "./Root.ts"
+import { print, root } from "./Root.ts"
 import * as Server from "./Server.ts"
 
 const action = Argument.String("action").pipe(
@@ -35,11 +35,11 @@ export const explain = Command.make(
   "explain",
   { action, key, input, tenant, roles },
   Effect.fn(function* (options) {
-    const { config, json } = yield* root
+    const { config } = yield* root
     const { registry } = yield* ConfigFile.load(config)
     if (Option.isNone(options.action)) {
       const all = Explain.analyse(registry)
-      return yield* Output.print(json, all, analysisTable(all))
+      return yield* print(all, analysisTable(all))
     }
     const [resource = "", name = ""] = options.action.value.split(".")
     if (options.tenant === "" && registry.resource(resource)?.tenantScoped === true) {
@@ -60,7 +60,7 @@ export const explain = Command.make(
       key: Option.getOrUndefined(options.key),
       input: options.input
     }).pipe(Effect.provideService(CurrentActor, actor), Effect.provide(Server.storeLayer(registry)))
-    yield* Output.print(json, explained, explanationText(explained))
+    yield* print(explained, explanationText(explained))
     // What an action would refuse is an answer; a store that cannot be asked is none.
     if (explained.failure !== undefined && explained.failure.status >= 500) yield* Complaint.exitCode(1)
   })

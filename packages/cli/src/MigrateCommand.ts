@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as Output from "./Output.ts"
-import { root } from "./Root.ts"
+import { print, root } from "./Root.ts"
 
 /** `tenon migrate check` found something; what it found is printed before. */
 class ChecksFailed extends Schema.TaggedError<ChecksFailed>()("ChecksFailed", { count: Schema.Int }) {
@@ -18,9 +18,9 @@ class ChecksFailed extends Schema.TaggedError<ChecksFailed>()("ChecksFailed", { 
 }
 
 const application = Effect.gen(function* () {
-  const { config, json } = yield* root
+  const { config } = yield* root
   const loaded = yield* ConfigFile.load(config)
-  return { json, registry: loaded.registry, directory: loaded.migrations }
+  return { registry: loaded.registry, directory: loaded.migrations }
 })
 
 const generate = Command.make(
@@ -34,7 +34,7 @@ const generate = Command.make(
     )
   },
   Effect.fn(function* ({ approve, dryRun, name }) {
-    const { json, ...where } = yield* application
+    const where = yield* application
     const generated = yield* Migrations.generate({
       ...where,
       dryRun,
@@ -50,7 +50,7 @@ const generate = Command.make(
               dryRun ? `-- ${file.name}\n${file.sql}` : `Wrote ${where.directory}/${file.name}`
             )
           ].join("\n")
-    yield* Output.print(json, generated, text)
+    yield* print(generated, text)
   })
 ).pipe(Command.withDescription("Write the SQL from the last migration to the declarations; needs no database"))
 
@@ -58,7 +58,7 @@ const up = Command.make(
   "up",
   {},
   Effect.fn(function* () {
-    const { directory, json } = yield* application
+    const { directory } = yield* application
     const { adopted, applied } = yield* Effect.all({
       adopted: Migrations.adopt({ directory }),
       applied: Migrations.up({ directory })
@@ -67,7 +67,7 @@ const up = Command.make(
       ...adopted.map((each) => `Adopted ${each}: the database is already as it says`),
       ...applied.map((each) => `Applied ${each}`)
     ]
-    yield* Output.print(json, { adopted, applied }, lines.join("\n") || "Nothing to apply.")
+    yield* print({ adopted, applied }, lines.join("\n") || "Nothing to apply.")
   })
 ).pipe(Command.withDescription("Apply what is pending, one process at a time"))
 
@@ -75,14 +75,14 @@ const status = Command.make(
   "status",
   {},
   Effect.fn(function* () {
-    const { directory, json } = yield* application
+    const { directory } = yield* application
     const files = yield* Migrations.status({ directory }).pipe(Effect.provide(AdminSql.layerConfig))
     const rows = files.map((each) => [each.state, each.name, each.appliedAt ?? ""])
     const text =
       files.length === 0
         ? "There are no migrations yet; `tenon migrate generate` writes the first."
         : Output.table(["STATE", "MIGRATION", "APPLIED"], rows)
-    yield* Output.print(json, files, text)
+    yield* print(files, text)
   })
 ).pipe(Command.withDescription("List the migrations and which are applied"))
 
@@ -90,13 +90,13 @@ const check = Command.make(
   "check",
   {},
   Effect.fn(function* () {
-    const { directory, json, registry } = yield* application
+    const { directory, registry } = yield* application
     const findings = yield* Migrations.check({ directory, registry }).pipe(Effect.provide(AdminSql.layerConfig))
     const text =
       findings.length === 0
         ? "Declarations, migrations and database agree, policies and grants included."
         : findings.map(({ mend, place, problem }) => `${place}: ${problem}. ${mend}.`).join("\n")
-    yield* Output.print(json, findings, text)
+    yield* print(findings, text)
     if (findings.length > 0) return yield* new ChecksFailed({ count: findings.length })
   })
 ).pipe(Command.withDescription("Find drift between declarations, migrations and the live catalogue; for CI"))

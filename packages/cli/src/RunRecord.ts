@@ -19,7 +19,7 @@ import * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as Output from "./Output.ts"
-import { root } from "./Root.ts"
+import { print, root } from "./Root.ts"
 import * as Server from "./Server.ts"
 
 const run = Argument.String("run").pipe(Argument.withDescription("The key of a run"))
@@ -115,7 +115,7 @@ export const replay = Command.make(
   "replay",
   { files: Argument.String("file").pipe(Argument.withDescription("What `record` printed"), Argument.atLeast(1)) },
   Effect.fn(function* ({ files }) {
-    const { config, json } = yield* root
+    const { config } = yield* root
     const { registry, workflows } = yield* ConfigFile.load(config)
     // A replay runs no step, so nothing is read of this store.
     const unused = Layer.merge(MemoryStore.layer(registry), RunEventsMemory.layer)
@@ -128,7 +128,7 @@ export const replay = Command.make(
       replays.push({ file, ...(yield* RunReplay.check(program, recording)) })
     }
     const text = replays.map((each) => `${each.file}: ${sentence(each)}`).join("\n")
-    yield* Output.print(json, replays, text)
+    yield* print(replays, text)
     const count = replays.filter(({ _tag }) => _tag !== "Same").length
     if (count > 0) return yield* Effect.fail(new ReplayDiffers({ count, of: files.length }))
   })

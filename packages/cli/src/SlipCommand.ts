@@ -20,7 +20,7 @@ import { InstantText } from "./InstantText.ts"
 import * as MeshBackend from "./MeshBackend.ts"
 import * as Output from "./Output.ts"
 import * as Printable from "./Printable.ts"
-import { root } from "./Root.ts"
+import { print, root } from "./Root.ts"
 import { verify } from "./VerifyCommand.ts"
 
 const tenant = Flag.String("tenant").pipe(
@@ -75,7 +75,6 @@ const list = Command.make(
     after: Flag.String("after").pipe(Flag.withDescription("`next` of the page before"), Flag.optional)
   },
   Effect.fn(function* ({ limit, tenant, ...filter }) {
-    const { json } = yield* root
     const page = yield* Effect.flatMap(SlipRepository.SlipRepository, (slips) =>
       slips.list({
         limit,
@@ -88,7 +87,7 @@ const list = Command.make(
     ).pipe(asOperator({ tenant }))
     const rows = page.items.map((each) => [each.correlationId, each.status, each.activity, instant(each.updatedAt)])
     const more = page.next === null ? "" : `\n\nMore: --after ${page.next}`
-    yield* Output.print(json, page, Output.table(["SLIP", "STATUS", "ACTIVITY", "CHANGED"], rows) + more)
+    yield* print(page, Output.table(["SLIP", "STATUS", "ACTIVITY", "CHANGED"], rows) + more)
   })
 ).pipe(Command.withDescription("List slips, the newest first"))
 
@@ -96,11 +95,10 @@ const show = Command.make(
   "show",
   { correlationId, tenant },
   Effect.fn(function* ({ correlationId, tenant }) {
-    const { json } = yield* root
     const view = yield* Effect.flatMap(SlipRepository.SlipRepository, (slips) => slips.show(correlationId)).pipe(
       asOperator({ tenant })
     )
-    yield* Output.print(json, view, textOf(view))
+    yield* print(view, textOf(view))
   })
 ).pipe(Command.withDescription("Show a slip's path with times, faults and compensations"))
 
@@ -152,7 +150,7 @@ const watch = Command.make(
         .pipe(Stream.runForEach((event) => Console.log(json ? JSON.stringify(event) : lineOf(event))))
       return (yield* slips.show(correlationId)).status
     }).pipe(asOperator({ tenant }))
-    yield* Output.print(json, { correlationId, status }, status)
+    yield* print({ correlationId, status }, status)
     if (status !== "completed" && status !== "terminated") return yield* new EndedBadly({ correlationId, status })
   })
 ).pipe(
@@ -164,12 +162,11 @@ const steer = (name: "resume" | "skip" | "cancel", description: string, done: st
     name,
     { correlationId, tenant, by },
     Effect.fn(function* ({ by, correlationId, tenant }) {
-      const { json } = yield* root
       yield* Effect.flatMap(
         SlipRepository.SlipRepository,
         (slips): Effect.Effect<void, { readonly message: string }, CurrentActor> => slips[name](correlationId)
       ).pipe(asOperator({ tenant, by }))
-      yield* Output.print(json, { correlationId, [name]: true }, done)
+      yield* print({ correlationId, [name]: true }, done)
     })
   ).pipe(Command.withDescription(description))
 

@@ -10,7 +10,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"
 import * as Output from "./Output.ts"
-import { root } from "./Root.ts"
+import { print, root } from "./Root.ts"
 
 /** A file cannot be read, or is not what it should be. */
 export class FileUnreadable extends Schema.TaggedError<FileUnreadable>()("FileUnreadable", {
@@ -57,7 +57,7 @@ export const verify = Command.make(
     )
     const found = yield* Effect.result(Effect.provide(Verify.verify(body), known))
     if (Result.isSuccess(found)) {
-      return yield* Output.print(json, { proven: true, ...found.success }, textOf(found.success))
+      return yield* print({ proven: true, ...found.success }, textOf(found.success))
     }
     const { failure } = found
     if (failure._tag !== "Refused") return yield* failure

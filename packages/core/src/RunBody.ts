@@ -27,6 +27,17 @@ export class Exhausted extends Error {
 export const reached = (point: Point, what: string, tenantId: string): Effect.Effect<void> =>
   Effect.flatMap(Checkpoint, (listen) => listen(point, what, tenantId))
 
+/** Tells a test's listener before a body, and after it where it succeeds. */
+export const watched = <A, E, R>(
+  what: string,
+  tenantId: string,
+  body: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  reached("before", what, tenantId).pipe(
+    Effect.andThen(body),
+    Effect.tap(() => reached("executed", what, tenantId))
+  )
+
 /** What a body that did not succeed died with. One that interrupted itself has nothing to say. */
 export const defectOf = (exit: Exit.Failure<unknown, unknown>): unknown =>
   Cause.hasDies(exit.cause) ? Cause.squash(exit.cause) : new Error("The body of a step was interrupted from inside")
@@ -49,10 +60,7 @@ const untilAnswered = <A, R>(
         return Effect.die(new Exhausted(wordsOf(defect), { cause: defect }))
       }
     )
-  return reached("before", name, tenantId).pipe(
-    Effect.andThen(attempt(1)),
-    Effect.tap(() => reached("executed", name, tenantId))
-  )
+  return watched(name, tenantId, attempt(1))
 }
 
 /** What an operator is told of a defect. */

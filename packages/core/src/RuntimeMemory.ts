@@ -1,6 +1,7 @@
 /**
  * The runtime in this process: exclusive per object, retried, once per delivery, with delays on the clock at hand (the
- * test clock in tests). It journals in memory, so it survives an injected crash of a handler but not of the process.
+ * test clock in tests). It journals in memory, so it survives an injected crash of a handler but not of the process, and
+ * forgets nothing until that ends, since what it forgot could be done twice: its memory grows with what it has done.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"

@@ -37,10 +37,22 @@ export const textOf = (value: unknown): string => {
 
 /** Every fault in a value: its depth, its keys, its text. */
 export const faultsIn = (value: Schema.Json | undefined): ReadonlyArray<Issue> => {
+  if (isSound(value, 1)) return []
   const issues: Array<Issue> = []
   return walk(value, "", 1, issues)
     ? issues
     : [{ path: "", message: `must not be nested more than ${maxDepth} levels deep` }]
+}
+
+/** Whether there is no fault. Nearly always so, and asked more than once of a request: only faults are worth their paths. */
+const isSound = (value: Schema.Json | undefined, depth: number): boolean => {
+  if (typeof value === "string") return faultOf(value) === undefined
+  if (typeof value !== "object" || value === null) return true
+  if (depth > maxDepth) return false
+  if (Array.isArray(value)) return value.every((each) => isSound(each, depth + 1))
+  return Object.entries(value).every(
+    ([key, each]) => key !== "__proto__" && faultOf(key) === undefined && isSound(each, depth + 1)
+  )
 }
 
 /** False where the value is too deep. */

@@ -6,13 +6,13 @@
  */
 import * as NodeCrypto from "node:crypto"
 import * as NodeFs from "node:fs"
-import * as NodeNet from "node:net"
 import * as NodeOs from "node:os"
 import * as NodePath from "node:path"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { type Account, type Binaries, EmbeddedPostgresError, isReachable, locate } from "./EmbeddedPostgresBinaries.ts"
+import * as FreePort from "./FreePort.ts"
 import * as TiedProcess from "./TiedProcess.ts"
 
 export { EmbeddedPostgresError } from "./EmbeddedPostgresBinaries.ts"
@@ -58,15 +58,6 @@ const give = (path: string, account: Account | undefined) => {
 
 const size = (log: string) => (NodeFs.existsSync(log) ? NodeFs.statSync(log).size : 0)
 const since = (log: string, offset: number) => NodeFs.readFileSync(log).subarray(offset).toString().trim().slice(-2000)
-
-const freePort = Effect.callback<number, EmbeddedPostgresError>((resume) => {
-  const server = NodeNet.createServer()
-  server.once("error", (cause) => resume(Effect.fail(failure(`No port is free on ${host}: ${cause}`))))
-  server.listen(0, host, () => {
-    const { port } = server.address() as NodeNet.AddressInfo
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
 
 interface Place {
   readonly dataDir: string
@@ -247,7 +238,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
     grace: 15_000,
     last: signalOf(place.temporary ? "immediate" : "fast")
   })
-  const startOnFreePort = freePort.pipe(Effect.flatMap((port) => Effect.as(server.begin(port), port)))
+  const startOnFreePort = FreePort.one.pipe(
+    Effect.mapError(({ message }) => failure(message)),
+    Effect.tap(server.begin)
+  )
   const port =
     options.port === undefined
       ? yield* startOnFreePort.pipe(Effect.retry({ times: 3, while: (error) => error.message.startsWith("Port ") }))

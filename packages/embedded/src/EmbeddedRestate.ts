@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as FreePort from "./FreePort.ts"
 import * as TiedProcess from "./TiedProcess.ts"
 
 /** The embedded server could not be prepared, started or restarted; the message says what to do. */
@@ -83,27 +84,6 @@ const isFree = (port: number) =>
     const server = NodeNet.createServer()
     server.once("error", () => resume(Effect.succeed(false)))
     server.listen(port, host, () => server.close(() => resume(Effect.succeed(true))))
-  })
-
-/** Free ports, all different because they are held together before any is given back. */
-const freePorts = (count: number) =>
-  Effect.tryPromise({
-    try: async () => {
-      const servers = await Promise.all(
-        Array.from(
-          { length: count },
-          () =>
-            new Promise<NodeNet.Server>((resolve, reject) => {
-              const server = NodeNet.createServer().once("error", reject)
-              server.listen(0, host, () => resolve(server))
-            })
-        )
-      )
-      const ports = servers.map((server) => (server.address() as NodeNet.AddressInfo).port)
-      await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-      return ports
-    },
-    catch: (cause) => failure(`No port is free on ${host}: ${cause}`)
   })
 
 const base58 = (bytes: Uint8Array): string => {
@@ -253,8 +233,9 @@ const make = Effect.fnUntraced(function* (options: Options) {
     last: place.temporary ? "SIGKILL" : "SIGTERM"
   })
   const chosen = options.ports ?? {}
-  const ports = yield* freePorts(3).pipe(
-    Effect.map(([ingress = 0, admin = 0, node = 0]): Ports => ({ ingress, admin, node, ...chosen })),
+  const ports = yield* FreePort.many("ingress", "admin", "node").pipe(
+    Effect.mapError(({ message }) => failure(message)),
+    Effect.map((free): Ports => ({ ...free, ...chosen })),
     Effect.tap(server.begin),
     Effect.retry({ times: 3, while: (error) => error.message.startsWith("Port ") && Object.keys(chosen).length < 3 })
   )

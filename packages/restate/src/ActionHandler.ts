@@ -4,10 +4,10 @@
  */
 import type * as restate from "@restatedev/restate-sdk"
 import type * as Action from "@tenon/core/Action"
-import { Checkpoint } from "@tenon/core/Checkpoint"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { SchemaMismatch, Unauthenticated } from "@tenon/core/Failure"
 import type { Executed, Invocation } from "@tenon/core/Invocation"
+import * as RunBody from "@tenon/core/RunBody"
 import * as Span from "@tenon/core/Span"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -118,7 +118,11 @@ const execute = async (
       )
     )
   )
-  const effect = setting.reached === undefined ? plain : watched(plain, what, claims.actor.tenantId)
+  // What an action refuses is done as well.
+  const effect =
+    setting.reached === undefined
+      ? plain
+      : Effect.flatten(RunBody.watched(what, claims.actor.tenantId, Effect.exit(plain)))
   const settled = await Attempt.settle(
     setting.context,
     effect,
@@ -135,11 +139,3 @@ const execute = async (
     ErrorBoundary.isInfrastructure(failure) && !(invocation.origin === "door" && failure instanceof SchemaMismatch)
   throw waits ? new Error(failure.message) : WireError.toTerminal(failure, action.errors)
 }
-
-const watched = <A, E>(effect: Effect.Effect<A, E>, what: string, tenantId: string): Effect.Effect<A, E> =>
-  Effect.flatMap(Checkpoint, (reached) =>
-    reached("before", what, tenantId).pipe(
-      Effect.andThen(effect),
-      Effect.onExit(() => reached("executed", what, tenantId))
-    )
-  )

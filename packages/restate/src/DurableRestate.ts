@@ -10,7 +10,6 @@ import { type Kind, type Operation, signalName } from "@tenon/core/RunJournal"
 import { newId, random, RunClock } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
 import * as StepResult from "@tenon/core/StepResult"
-import { Checkpoint } from "@tenon/core/Checkpoint"
 import * as Span from "@tenon/core/Span"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
@@ -105,15 +104,7 @@ export const attempt = (
       () => ({ name: `step ${name}`, attributes: { "tenon.workflow": implementation.workflow.name } }),
       StepResult.encoded(name, effect, options)
     )
-    const watched =
-      setting.reached === undefined
-        ? plain
-        : Effect.flatMap(Checkpoint, (reached) =>
-            reached("before", name, claims.actor.tenantId).pipe(
-              Effect.andThen(plain),
-              Effect.tap(() => reached("executed", name, claims.actor.tenantId))
-            )
-          )
+    const watched = setting.reached === undefined ? plain : RunBody.watched(name, claims.actor.tenantId, plain)
     try {
       const settled = await Attempt.settle(outside(context, tracer), watched, interruption)
       if (Result.isSuccess(settled)) {

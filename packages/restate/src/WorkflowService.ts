@@ -17,7 +17,7 @@ import * as DurableRestate from "./DurableRestate.ts"
 import * as ForkSource from "./ForkSource.ts"
 import * as Handler from "./Handler.ts"
 import * as JsonSerde from "./JsonSerde.ts"
-import { RunMirror } from "./RunMirror.ts"
+import { RunMirror, Written } from "./RunMirror.ts"
 import * as ServiceOptions from "./ServiceOptions.ts"
 import type { Claims } from "./SignedContext.ts"
 import * as Target from "./Target.ts"
@@ -54,6 +54,7 @@ export const make = (
   const { workflow } = implementation
   const decodeInput = Schema.decodeUnknownOption(Schema.toCodecJson(workflow.input))
   const defects = new Map<string, number>()
+  const written = new Written()
 
   const run = async (ctx: restate.WorkflowContext, body: Uint8Array): Promise<null> => {
     const verified = Handler.verified(setting, ctx, body)
@@ -64,7 +65,9 @@ export const make = (
       throw new restate.TerminalError(`The input of ${workflow.name} does not fit`, { errorCode: 400 })
     const { attemptCompletedSignal, id } = ctx.request()
     const { tenantId } = verified.claims.actor
-    const mirror = new RunMirror(setting.journal, setting.context, { tenantId, workflow: workflow.name, key })
+    // Nothing is handed out again: of an earlier run with this id, which Restate has lost, nothing need be there.
+    if (Handler.isFirst(ctx)) written.forget(id)
+    const mirror = new RunMirror(setting, { tenantId, workflow: workflow.name, key }, written, id)
     let paused: string | undefined
     const suspended = () => mirror.stand({ status: paused === undefined ? "waiting" : "paused", problem: paused })
     const pausing = async (problem: unknown) => {

@@ -36,19 +36,17 @@ const objectIn = (json: Json, key: string): Json => {
   return isObject(value) ? value : {}
 }
 
-/** What an activity takes, without references. */
-export const argumentsOf = (activity: Activity.Any): Json => {
-  const document = documentOf(activity.arguments)
+const withoutReferences = (codec: Schema.Codec<unknown, unknown>): Json => {
+  const document = documentOf(codec)
   const schema = inlined(objectIn(document, "schema"), objectIn(document, "definitions"))
   return isObject(schema) ? schema : {}
 }
 
+/** What an activity takes, without references. */
+export const argumentsOf = (activity: Activity.Any): Json => withoutReferences(activity.arguments)
+
 /** The envelope, without references. */
-export const envelope = (): Json => {
-  const document = documentOf(Envelope.Envelope)
-  const schema = inlined(objectIn(document, "schema"), objectIn(document, "definitions"))
-  return isObject(schema) ? schema : {}
-}
+export const envelope = (): Json => withoutReferences(Envelope.Envelope)
 
 /** One document with the envelope and what each activity takes, under `$defs`. */
 export const document = (registry: Registry.Any, id: string): Json => ({

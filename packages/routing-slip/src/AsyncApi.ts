@@ -15,8 +15,7 @@ export interface Options {
 const schemaFormat = "application/schema+json;version=draft-2020-12"
 
 /** The envelope whose payload is what the activity takes, or a JWE of it. */
-const payload = (activity: Activity.Any): ActivitySchema.Json => {
-  const envelope = ActivitySchema.envelope()
+const payload = (envelope: ActivitySchema.Json, activity: Activity.Any): ActivitySchema.Json => {
   const properties = envelope["properties"]
   const own = { anyOf: [ActivitySchema.argumentsOf(activity), { type: "string", description: "A compact JWE of it." }] }
   return { ...envelope, properties: { ...(typeof properties === "object" ? properties : {}), payload: own } }
@@ -28,42 +27,45 @@ const byQueue = (activities: ReadonlyArray<Activity.Any>) =>
     .map(([queue, own]) => [queue, own.map(({ name }) => name)] as const)
 
 /** The document: a channel per queue, a message and an operation per activity. */
-export const make = (registry: Registry.Any, { servers, ...info }: Options): ActivitySchema.Json => ({
-  asyncapi: "3.0.0",
-  info: { ...info },
-  defaultContentType: "application/json",
-  ...(servers === undefined ? {} : { servers }),
-  channels: Object.fromEntries(
-    byQueue(registry.activities).map(([queue, names]) => [
-      queue,
-      {
-        address: queue,
-        messages: Object.fromEntries(names.map((name) => [name, { $ref: `#/components/messages/${name}` }]))
-      }
-    ])
-  ),
-  operations: Object.fromEntries(
-    registry.activities.map(({ description, name, queue }) => [
-      `perform-${name}`,
-      {
-        action: "receive",
-        ...(description === undefined ? {} : { summary: description }),
-        channel: { $ref: `#/channels/${queue}` },
-        messages: [{ $ref: `#/channels/${queue}/messages/${name}` }]
-      }
-    ])
-  ),
-  components: {
-    messages: Object.fromEntries(
-      registry.activities.map((activity) => [
-        activity.name,
+export const make = (registry: Registry.Any, { servers, ...info }: Options): ActivitySchema.Json => {
+  const envelope = ActivitySchema.envelope()
+  return {
+    asyncapi: "3.0.0",
+    info: { ...info },
+    defaultContentType: "application/json",
+    ...(servers === undefined ? {} : { servers }),
+    channels: Object.fromEntries(
+      byQueue(registry.activities).map(([queue, names]) => [
+        queue,
         {
-          name: activity.name,
-          contentType: "application/json",
-          correlationId: { location: "$message.payload#/headers/correlation_id" },
-          payload: { schemaFormat, schema: payload(activity) }
+          address: queue,
+          messages: Object.fromEntries(names.map((name) => [name, { $ref: `#/components/messages/${name}` }]))
         }
       ])
-    )
+    ),
+    operations: Object.fromEntries(
+      registry.activities.map(({ description, name, queue }) => [
+        `perform-${name}`,
+        {
+          action: "receive",
+          ...(description === undefined ? {} : { summary: description }),
+          channel: { $ref: `#/channels/${queue}` },
+          messages: [{ $ref: `#/channels/${queue}/messages/${name}` }]
+        }
+      ])
+    ),
+    components: {
+      messages: Object.fromEntries(
+        registry.activities.map((activity) => [
+          activity.name,
+          {
+            name: activity.name,
+            contentType: "application/json",
+            correlationId: { location: "$message.payload#/headers/correlation_id" },
+            payload: { schemaFormat, schema: payload(envelope, activity) }
+          }
+        ])
+      )
+    }
   }
-})
+}

@@ -218,6 +218,3 @@ export const Envelope = Schema.Struct({ payload: Schema.Json, headers: Headers }
   description: "A hop of a routing slip"
 })
 export interface Envelope extends Schema.Struct.Type<typeof Envelope.fields> {}
-
-/** The envelope as JSON Schema (draft 2020-12), for workers in other languages. */
-export const jsonSchema = () => Schema.toJsonSchemaDocument(Envelope)

@@ -13,10 +13,7 @@ export const Status = Schema.Literals([
   "compensating",
   "halted",
   "suspended",
-  "completed",
-  "terminated",
-  "faulted",
-  "cancelled"
+  ...Envelope.Outcome.literals
 ]).annotate({ identifier: "SlipStatus" })
 
 /** A slip in a list. */

@@ -255,22 +255,33 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
 
 const objectOf = ({ object, tenantId }: Claimed) => JSON.stringify([tenantId, object])
 
+const commitOf = ({ committed, tenantId }: Claimed) => JSON.stringify([tenantId, "", committed])
+
 /**
  * Deliveries that must stay in order, together: those to one object, and those of one commit, as the first may be what
  * the second's receiver builds on.
  */
 const related = (rows: ReadonlyArray<Claimed>): ReadonlyArray<ReadonlyArray<Claimed>> => {
-  const groups = new Map<string, Array<Claimed>>()
-  for (const row of rows) {
-    const names = [objectOf(row), JSON.stringify([row.tenantId, "", row.committed])]
-    const before = names.flatMap((name) => groups.get(name) ?? [])
-    const joined = [...new Set([...before, row])].toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1))
-    const members = new Set(
-      joined.flatMap((each) => [objectOf(each), JSON.stringify([each.tenantId, "", each.committed])])
-    )
-    for (const name of members) groups.set(name, joined)
+  // A union-find: each row leads to an earlier one of its group, and so in the end to the first.
+  const leads = new Map(rows.map((row) => [row, row]))
+  const firstOf = (row: Claimed): Claimed => {
+    for (;;) {
+      const next = leads.get(row) ?? row
+      if (next === row) return row
+      leads.set(row, leads.get(next) ?? next)
+      row = next
+    }
   }
-  return [...new Set(groups.values())]
+  const named = new Map<string, Claimed>()
+  for (const row of rows) {
+    for (const name of [objectOf(row), commitOf(row)]) {
+      const [one, other] = [firstOf(named.get(name) ?? row), firstOf(row)]
+      if (BigInt(one.id) < BigInt(other.id)) leads.set(other, one)
+      else leads.set(one, other)
+      named.set(name, row)
+    }
+  }
+  return [...Map.groupBy(rows, firstOf).values()]
 }
 
 const traceOf = (body: unknown): string | undefined =>

@@ -2,12 +2,13 @@
  * Brokers of a test's own, on free ports, that it can kill and start again on the same data: the `redis-server` and
  * `rabbitmq-server` of this machine, where it has them. They are gone when the scope closes.
  */
+import * as FreePort from "@tenon/embedded/FreePort"
 import * as TiedProcess from "@tenon/embedded/TiedProcess"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { connect, createServer } from "node:net"
+import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -35,14 +36,6 @@ const binaryOf = (kind: Kind): string | undefined => binaries[kind].find((path) 
 /** Whether this machine has the broker's program. */
 export const isHere = (kind: Kind): boolean => binaryOf(kind) !== undefined
 
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
-
 /** Whether the server greets as its protocol has it. */
 const answers = (port: number, hello: string, expects: string) =>
   Effect.callback<boolean>((resume) => {
@@ -64,16 +57,16 @@ interface Command {
   readonly isUp: Effect.Effect<boolean>
 }
 
-const redis = (directory: string): Effect.Effect<Command> =>
-  Effect.map(freePort, (port) => ({
+const redis = (directory: string): Effect.Effect<Command, FreePort.NoFreePort> =>
+  Effect.map(FreePort.one, (port) => ({
     args: ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory, "--appendonly", "yes", "--save", ""],
     env: {},
     url: `redis://127.0.0.1:${port}`,
     isUp: answers(port, "PING\r\n", "PONG")
   }))
 
-const rabbitMq = (directory: string): Effect.Effect<Command> =>
-  Effect.map(Effect.all([freePort, freePort, freePort]), ([port, distribution, names]) => ({
+const rabbitMq = (directory: string): Effect.Effect<Command, FreePort.NoFreePort> =>
+  Effect.map(FreePort.many("port", "distribution", "names"), ({ distribution, names, port }) => ({
     args: [],
     env: {
       HOME: directory,
@@ -127,7 +120,10 @@ export const start = (kind: Kind): Effect.Effect<BrokerServer, BrokerError, Scop
       Effect.sync(() => mkdtempSync(join(tmpdir(), "tenon-broker-"))),
       (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
     )
-    const command = yield* kind === "Redis" ? redis(directory) : rabbitMq(directory)
+    const command = yield* Effect.mapError(
+      kind === "Redis" ? redis(directory) : rabbitMq(directory),
+      ({ message }) => new BrokerError({ message })
+    )
     const log = join(directory, "out.log")
     const begin = Effect.gen(function* () {
       const process = yield* TiedProcess.spawn({

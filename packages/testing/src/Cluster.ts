@@ -4,13 +4,13 @@
  */
 import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
+import * as FreePort from "@tenon/embedded/FreePort"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -66,6 +66,8 @@ export const make = Effect.fn("Cluster.make")(function* (options: Options) {
   const [postgres, restate] = yield* Effect.all([EmbeddedPostgres.start(), EmbeddedRestate.start()], {
     concurrency: "unbounded"
   })
+  // The same over restarts, since Restate calls the application back where it registered.
+  const { endpoint, port } = yield* FreePort.many("port", "endpoint")
   const environment: NodeJS.ProcessEnv = {
     ...process.env,
     DATABASE_URL: Redacted.value(postgres.url),
@@ -73,23 +75,14 @@ export const make = Effect.fn("Cluster.make")(function* (options: Options) {
     RESTATE_ADMIN_URL: restate.adminUrl,
     RESTATE_IDENTITY_KEY: restate.identityKey,
     TENON_STATE: directory,
-    PORT: String(yield* freePort),
-    RESTATE_ENDPOINT_PORT: String(yield* freePort),
+    PORT: String(port),
+    RESTATE_ENDPOINT_PORT: String(endpoint),
     ...options.environment
   }
   const application = makeApplication(options, environment)
   yield* Effect.addFinalizer(() => application.kill)
   const cluster: Cluster = { postgres, restate, application }
   return cluster
-})
-
-/** A port that is free now; the same over restarts, since Restate calls the application back where it registered. */
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
 })
 
 const makeApplication = (options: Options, environment: NodeJS.ProcessEnv): Application => {

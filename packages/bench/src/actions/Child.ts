@@ -1,6 +1,5 @@
 /** A process under measurement: started, waited for, and gone with the scope. */
 import { spawn } from "node:child_process"
-import { createServer } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
@@ -30,12 +29,3 @@ export const start = (script: string, args: ReadonlyArray<string>, environment: 
     ),
     ({ kill }) => Effect.sync(kill)
   )
-
-/** A port that is free now. */
-export const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})

@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
+import * as FreePort from "@tenon/embedded/FreePort"
 import * as RestateAdmin from "@tenon/restate/RestateAdmin"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as Migrations from "@tenon/sql/Migrations"
@@ -30,7 +31,7 @@ export const run = Effect.fn("bench.actions")(function* (say: (message: string) 
   const restate = yield* EmbeddedRestate.start()
   const secret = randomBytes(32).toString("hex")
   const token = yield* Effect.promise(() => mint(secret))
-  const [port, peerPort, endpointPort] = [yield* Child.freePort, yield* Child.freePort, yield* Child.freePort]
+  const { endpoint, peer, port } = yield* FreePort.many("port", "peer", "endpoint")
   const environment = {
     NODE_ENV: "production",
     DATABASE_URL: databaseUrl,
@@ -41,12 +42,12 @@ export const run = Effect.fn("bench.actions")(function* (say: (message: string) 
     RESTATE_INGRESS_URL: restate.ingressUrl,
     RESTATE_ADMIN_URL: restate.adminUrl,
     RESTATE_IDENTITY_KEY: restate.identityKey,
-    RESTATE_ENDPOINT_PORT: String(endpointPort),
+    RESTATE_ENDPOINT_PORT: String(endpoint),
     TENON_CONTEXT_KEY: `bench:${randomBytes(32).toString("hex")}`
   }
   yield* Child.start("ours.ts", [], { ...environment, PORT: String(port) })
-  yield* Child.start("peerHttp.ts", [], { ...environment, PORT: String(peerPort), TOKEN_SECRET: secret })
-  const origins = { ours: `http://127.0.0.1:${port}`, peer: `http://127.0.0.1:${peerPort}` }
+  yield* Child.start("peerHttp.ts", [], { ...environment, PORT: String(peer), TOKEN_SECRET: secret })
+  const origins = { ours: `http://127.0.0.1:${port}`, peer: `http://127.0.0.1:${peer}` }
   yield* Effect.promise(() => fill(databaseUrl))
   const rows: Array<Report.Row> = []
   for (const { name, shot } of yield* Effect.promise(() => shots(origins.ours, token))) {
@@ -139,7 +140,7 @@ const durable = Effect.fnUntraced(function* (
   restate: EmbeddedRestate.EmbeddedRestate,
   say: (message: string) => void
 ) {
-  const port = yield* Child.freePort
+  const port = yield* FreePort.one
   yield* Child.start("peerRestate.ts", [], { ...environment, PORT: String(port) })
   yield* RestateAdmin.registerDeployment(restate.adminUrl, `http://127.0.0.1:${port}`).pipe(
     Effect.provide(FetchHttpClient.layer)
@@ -188,8 +189,8 @@ const startMany = Effect.fnUntraced(function* (environment: { readonly [name: st
   for (let round = 0; round < 3; round++) {
     const { millis } = yield* Effect.scoped(
       Effect.gen(function* () {
-        const PORT = String(yield* Child.freePort)
-        const RESTATE_ENDPOINT_PORT = String(yield* Child.freePort)
+        const PORT = String(yield* FreePort.one)
+        const RESTATE_ENDPOINT_PORT = String(yield* FreePort.one)
         return yield* Child.start("ours.ts", ["200"], {
           ...environment,
           DATABASE_URL: Redacted.value(url),

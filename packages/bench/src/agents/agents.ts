@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
+import * as FreePort from "@tenon/embedded/FreePort"
 import * as RestateAdmin from "@tenon/restate/RestateAdmin"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as Migrations from "@tenon/sql/Migrations"
@@ -80,7 +81,7 @@ const settings = Effect.fnUntraced(function* (restate: EmbeddedRestate.EmbeddedR
     RESTATE_INGRESS_URL: restate.ingressUrl,
     RESTATE_ADMIN_URL: restate.adminUrl,
     RESTATE_IDENTITY_KEY: restate.identityKey,
-    RESTATE_ENDPOINT_PORT: String(yield* Child.freePort),
+    RESTATE_ENDPOINT_PORT: String(yield* FreePort.one),
     TENON_CONTEXT_KEY: `bench:${randomBytes(32).toString("hex")}`
   }
 })
@@ -90,14 +91,14 @@ const start = Effect.fnUntraced(function* (
   environment: { readonly [name: string]: string },
   more: { readonly [name: string]: string }
 ) {
-  const [port, memoryPort] = [yield* Child.freePort, yield* Child.freePort]
-  const own = { PORT: String(port), MEMORY_PORT: String(memoryPort) }
+  const { memory, port } = yield* FreePort.many("port", "memory")
+  const own = { PORT: String(port), MEMORY_PORT: String(memory) }
   yield* Child.start("../agents/ours.ts", [], { ...environment, ...more, ...own })
-  return { origin: `http://127.0.0.1:${port}`, memoryUrl: `http://127.0.0.1:${memoryPort}` }
+  return { origin: `http://127.0.0.1:${port}`, memoryUrl: `http://127.0.0.1:${memory}` }
 })
 
 const startPeer = Effect.fnUntraced(function* (restate: EmbeddedRestate.EmbeddedRestate) {
-  const PORT = String(yield* Child.freePort)
+  const PORT = String(yield* FreePort.one)
   yield* Child.start("../agents/peerRestate.ts", [], { PORT, RESTATE_IDENTITY_KEY: restate.identityKey })
   yield* RestateAdmin.registerDeployment(restate.adminUrl, `http://127.0.0.1:${PORT}`).pipe(
     Effect.provide(FetchHttpClient.layer)

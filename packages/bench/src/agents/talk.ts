@@ -109,17 +109,20 @@ const cancel = async (client: Client, participant: unknown): Promise<number> => 
 const measures = { "first token": firstToken, cancel }
 const titles = { "first token": "message posted to first token seen", cancel: "cancel sent to end seen" }
 
-type Applications = { readonly [name: string]: Application }
+/** An application, and its client for the whole measurement. */
+interface Side {
+  readonly name: string
+  readonly application: Application
+  readonly client: Client
+}
 
 const timed = async (
   what: "first token" | "cancel",
-  applications: Applications,
-  token: string,
-  say: (message: string) => void
+  all: ReadonlyArray<Side>,
+  say: Say
 ): Promise<ReadonlyArray<Report.Row>> => {
   const sides = await Promise.all(
-    Object.entries(applications).map(async ([name, { origin }]) => {
-      const client = clientOf(origin, token)
+    all.map(async ({ client, name }) => {
       const times: Array<number> = []
       return { name, client, participant: (await person(client))["id"], times }
     })
@@ -171,8 +174,7 @@ const open = async (client: Client): Promise<number> => {
   }
 }
 
-const waiting = async (name: string, application: Application, token: string, settleMillis: number, say: Say) => {
-  const client = clientOf(application.origin, token)
+const waiting = async ({ application, client, name }: Side, settleMillis: number, say: Say) => {
   const { id } = await person(client)
   const warm = Math.ceil(asks / 5)
   await wait(client, id, warm, 0)
@@ -182,7 +184,6 @@ const waiting = async (name: string, application: Application, token: string, se
   const atHand = await memoryOf(application)
   await sleep(settleMillis)
   const after = await memoryOf(application)
-  await client.close()
   const each = (of: (memory: MemoryPort.Memory) => number, then: MemoryPort.Memory) =>
     (of(then) - of(before)) / asks / 1024
   const title = `${name}, ${asks} runs wait for an answer`
@@ -214,18 +215,25 @@ const settled: { readonly [name: string]: number } = { "on PostgreSQL": 5_000, "
 
 /** Measures what is wanted. */
 export const measure = async (
-  applications: Applications,
+  applications: { readonly [name: string]: Application },
   token: string,
   only: string,
   say: Say
 ): Promise<ReadonlyArray<Report.Row>> => {
-  const rows: Array<Report.Row> = []
-  for (const what of ["first token", "cancel"] as const) {
-    if (what.includes(only)) rows.push(...(await timed(what, applications, token, say)))
+  const sides = Object.entries(applications).map(([name, application]): Side => ({
+    name,
+    application,
+    client: clientOf(application.origin, token)
+  }))
+  try {
+    const rows: Array<Report.Row> = []
+    for (const what of ["first token", "cancel"] as const) {
+      if (what.includes(only)) rows.push(...(await timed(what, sides, say)))
+    }
+    if (!"waiting".includes(only)) return rows
+    for (const side of sides) rows.push(...(await waiting(side, settled[side.name] ?? 5_000, say)))
+    return rows
+  } finally {
+    await Promise.all(sides.map(({ client }) => client.close()))
   }
-  if (!"waiting".includes(only)) return rows
-  for (const [name, application] of Object.entries(applications)) {
-    rows.push(...(await waiting(name, application, token, settled[name] ?? 5_000, say)))
-  }
-  return rows
 }

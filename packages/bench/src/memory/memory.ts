@@ -5,6 +5,7 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
+import * as FreePort from "@tenon/embedded/FreePort"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as Effect from "effect/Effect"
@@ -25,8 +26,7 @@ export const run = Effect.fn("bench.memory")(function* (say: (message: string) =
   const restate = yield* EmbeddedRestate.start()
   const secret = randomBytes(32).toString("hex")
   const token = yield* Effect.promise(() => mint(secret))
-  const port = yield* Child.freePort
-  const memoryPort = yield* Child.freePort
+  const { memoryPort, port } = yield* FreePort.many("port", "memoryPort")
   const { pid } = yield* Child.start("ours.ts", [], {
     DATABASE_URL: databaseUrl,
     JWT_SECRET: secret,
@@ -39,7 +39,7 @@ export const run = Effect.fn("bench.memory")(function* (say: (message: string) =
     RESTATE_INGRESS_URL: restate.ingressUrl,
     RESTATE_ADMIN_URL: restate.adminUrl,
     RESTATE_IDENTITY_KEY: restate.identityKey,
-    RESTATE_ENDPOINT_PORT: String(yield* Child.freePort),
+    RESTATE_ENDPOINT_PORT: String(yield* FreePort.one),
     TENON_CONTEXT_KEY: `bench:${randomBytes(32).toString("hex")}`
   })
   const samples: Array<number> = []

@@ -34,12 +34,12 @@ export interface Sent {
   readonly body: string
 }
 
-/** The first message of a slip. */
-export const first = (id: string, queues: ReadonlyArray<string>): Sent => {
-  const itinerary = queues.map((queue, index) => ({
+/** The first message of a slip of so many steps, which the activities of the queues do by turns. */
+export const first = (id: string, queues: ReadonlyArray<string>, steps: number): Sent => {
+  const itinerary = Array.from({ length: steps }, (_, index) => ({
     step: String(index + 1),
-    activity: `s${index % 3}`,
-    queue,
+    activity: `s${index % queues.length}`,
+    queue: queues[index % queues.length] ?? "",
     arguments: { amount: index },
     timeout: null
   }))

@@ -62,13 +62,7 @@ export const start = async (url: string): Promise<Side> => {
   return {
     carryOut: async (steps) => {
       const { end, id } = ends.begin()
-      await send(
-        pool,
-        Parcel.first(
-          id,
-          Array.from({ length: steps }, (_, step) => activities[step % 3] ?? "")
-        )
-      )
+      await send(pool, Parcel.first(id, activities, steps))
       await end
     },
     close: async () => {

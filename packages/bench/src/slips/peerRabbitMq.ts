@@ -38,12 +38,7 @@ export const start = async (url: string, queue: (activity: string) => string, on
   return {
     carryOut: async (steps) => {
       const { end, id } = ends.begin()
-      await publish(
-        Parcel.first(
-          id,
-          Array.from({ length: steps }, (_, step) => queues[step % 3] ?? "")
-        )
-      )
+      await publish(Parcel.first(id, queues, steps))
       await end
     },
     close: () => connection.close()

@@ -1,0 +1,130 @@
+/** What a run on Restate tells the journal of runs, however often it is suspended. */
+import { Unavailable } from "@tenon/core/Failure"
+import { Durable } from "@tenon/core/Durable"
+import * as Registry from "@tenon/core/Registry"
+import { type Operation, RunJournal } from "@tenon/core/RunJournal"
+import * as RunStoreMemory from "@tenon/core/RunStoreMemory"
+import { Runtime } from "@tenon/core/Runtime"
+import * as Workflow from "@tenon/core/Workflow"
+import { RunMirror, Written } from "@tenon/restate/RunMirror"
+import * as Testing from "@tenon/testing/Testing"
+import * as TestingRestate from "@tenon/testing/TestingRestate"
+import { assert, it, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { eventually } from "../support/agentDomain.ts"
+
+const rounds = 10
+const stepsOfRound = 10
+const all = rounds * (stepsOfRound + 1)
+
+const Mirrored = Workflow.make("Mirrored", { input: {} })
+
+/** How many attempts each run took. */
+const attempts = new Map<string, number>()
+
+const program = Workflow.implement(
+  Mirrored,
+  Effect.fnUntraced(function* () {
+    const durable = yield* Durable
+    attempts.set(durable.key, (attempts.get(durable.key) ?? 0) + 1)
+    for (let round = 0; round < rounds; round++) {
+      for (let step = 0; step < stepsOfRound; step++) yield* durable.step(`${round}.${step}`, Effect.void)
+      yield* durable.sleep("400 millis")
+    }
+  })
+)
+
+const { journal } = RunStoreMemory.make(() => Effect.void)
+const told: Array<{ readonly key: string; readonly operations: ReadonlyArray<Operation> }> = []
+/** Whether what a run tells is refused. */
+let refuses = (_telling: number) => false
+
+const spy = RunJournal.of({
+  ...journal,
+  record: (run, offset, operations, standing) =>
+    Effect.suspend(() => {
+      told.push({ key: run.key, operations })
+      const telling = told.filter(({ key }) => key === run.key).length
+      return refuses(telling)
+        ? Effect.fail(new Unavailable({ what: "The journal" }))
+        : journal.record(run, offset, operations, standing)
+    })
+})
+
+const registry = Registry.make({ resources: [], workflows: [Mirrored] })
+const world = TestingRestate.layer(registry, Workflow.layer(program), { inactivityTimeout: 1 }).pipe(
+  Layer.provideMerge(TestingRestate.layerServer()),
+  Layer.provideMerge(FetchHttpClient.layer),
+  Layer.provideMerge(Layer.succeed(RunJournal, spy))
+)
+
+const actor = Testing.actor({ tenantId: "mirrors" })
+const runOf = (key: string) => ({ tenantId: actor.tenantId, workflow: Mirrored.name, key })
+
+const ran = Effect.fnUntraced(function* (key: string) {
+  const runtime = yield* Runtime
+  yield* runtime.deliver(actor, { _tag: "StartWorkflow", ...runOf(key), input: {}, delayMillis: 0 }, `start ${key}`)
+  yield* eventually(journal.standing(runOf(key)), (standing) => standing?.status === "done")
+  assert.isAbove(attempts.get(key) ?? 0, rounds / 2, "it was suspended")
+  const operations = yield* journal.operations(runOf(key))
+  assert.deepStrictEqual(
+    operations.map(({ index }) => index),
+    Array.from({ length: all }, (_, index) => index)
+  )
+  return told.filter((each) => each.key === key).reduce((sum, each) => sum + each.operations.length, 0)
+})
+
+it.live("what is written behind a gap is written again, and the gap with it", () =>
+  Effect.gen(function* () {
+    const written = new Written()
+    const key = "with a gap"
+    const attempt = () => {
+      const mirror = new RunMirror({ context: Context.empty(), journal: spy }, runOf(key), written, key)
+      let count = 0
+      return (times: number) => {
+        for (let time = 0; time < times; time++) mirror.end(mirror.begin("step", `${count++}`, 0), 0, null)
+        return Effect.sleep("250 millis")
+      }
+    }
+    const first = attempt()
+    refuses = (telling) => telling === 1
+    yield* first(2)
+    yield* first(1)
+    yield* attempt()(3)
+    yield* attempt()(4)
+    const counts = told.filter((each) => each.key === key).map(({ operations }) => operations.length)
+    assert.deepStrictEqual(counts, [2, 1, 3, 1])
+    const operations = yield* journal.operations(runOf(key))
+    assert.deepStrictEqual(
+      operations.map(({ name }) => name),
+      ["0", "1", "2", "3"]
+    )
+  })
+)
+
+layer(world, { timeout: 60_000, excludeTestServices: true })("what runs on Restate tell of themselves", (it) => {
+  it.effect("a run that is suspended ten times tells of each operation about once", () =>
+    Effect.gen(function* () {
+      refuses = () => false
+      const count = yield* ran("often suspended")
+      assert.isAtMost(count, 1.5 * all)
+    })
+  )
+
+  it.effect("what one attempt could not write, the next one writes", () =>
+    Effect.gen(function* () {
+      const refused = new Set<number>()
+      refuses = (telling) => {
+        const refusal = [1, 3, 4, 7].includes(telling)
+        if (refusal) refused.add(telling)
+        return refusal
+      }
+      const count = yield* ran("often refused")
+      assert.strictEqual(refused.size, 4)
+      assert.isAtMost(count, 4 * all)
+    })
+  )
+})
