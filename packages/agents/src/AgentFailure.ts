@@ -56,6 +56,28 @@ export class RunOver extends Schema.TaggedError<RunOver>()(
   }
 }
 
+/** The run goes on, and only one that is over is run again. */
+export class RunGoesOn extends Schema.TaggedError<RunGoesOn>()(
+  "RunGoesOn",
+  { run: Schema.String, status: Schema.String },
+  { httpStatus: 409, description: "The run goes on; cancel it first." }
+) {
+  override get message() {
+    return `The run ${this.run} goes on: ${this.status}. Cancel it first, or wait for its end.`
+  }
+}
+
+/** The run did all that it had to do, so nothing of it is left to try again. */
+export class RunDone extends Schema.TaggedError<RunDone>()(
+  "RunDone",
+  { run: Schema.String },
+  { httpStatus: 409, description: "The run has done its work; fork it from one of its operations instead." }
+) {
+  override get message() {
+    return `The run ${this.run} has done its work. Fork it from one of its operations to run that again.`
+  }
+}
+
 /** Somebody has answered the question before; the first answer counts. */
 export class AlreadyAnswered extends Schema.TaggedError<AlreadyAnswered>()(
   "AlreadyAnswered",
