@@ -161,11 +161,11 @@ export const Thread = Resource.make("Thread", {
             participant: Load.one(Participant, input.participantId),
             earlier: withKey(self.id, input.idempotencyKey),
             active: Load.many(AgentRun, { id: self.activeRun ?? "" }, { limit: 1 }),
-            waiting: waitingIn(self.id),
+            waiting: Load.count(AgentRun, { threadId: self.id, status: "QUEUED" }),
             channels: channelsOf(self.id)
           }),
           output: Message.schema,
-          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent, reviveRun, stopRun]
+          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent, stopRun]
         },
         ({ input, loaded, self }, context) => {
           const [earlier] = loaded.earlier
@@ -178,7 +178,7 @@ export const Thread = Resource.make("Thread", {
           const { kind } = loaded.participant
           const posted = post({ id: messageId, threadId: self.id, ...input }, kind, loaded.channels)
           if (self.agent === undefined || kind !== "HUMAN") return posted
-          const admitted = admit(self.policy, self.activeRun, loaded.waiting.length)
+          const admitted = admit(self.policy, self.activeRun, loaded.waiting)
           if (Result.isFailure(admitted)) return Result.fail(admitted.failure)
           const run: NewRun = {
             id: context.newId(),
@@ -192,7 +192,7 @@ export const Thread = Resource.make("Thread", {
           if (when === "now") return posted.pipe(Outcome.also(activate(self, run)))
           const told = posted.pipe(
             // For a run that its runtime has lost; one that is alive takes no notice.
-            Outcome.forEach(loaded.active, ({ id }) => Outcome.send(reviveRun, self.id, { runId: id })),
+            Outcome.forEach(loaded.active, (run) => revive(run)),
             Outcome.forEach(interrupt ? loaded.active : [], (active) => halt(active, "interrupted by a message"))
           )
           return when === "later" ? told.pipe(Outcome.also(Outcome.save(AgentRun, run))) : told
