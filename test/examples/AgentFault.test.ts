@@ -3,7 +3,14 @@ import * as AgentFault from "@tenon/examples/fault/AgentFault"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 
-const small = { command: AgentFault.command, strikes: 1, threads: 4, progress: () => {} }
+const small = {
+  command: AgentFault.command,
+  strikes: 1,
+  threads: 4,
+  // What the killed process was in the middle of is nobody's for so long.
+  environment: { RUNTIME_LEASE: "4 seconds" },
+  progress: () => {}
+}
 
 describe.concurrent("agents whose process is killed while they ask", () => {
   for (const scenario of AgentFault.scenarios.filter(({ name }) => name === "the agents' process is killed"))

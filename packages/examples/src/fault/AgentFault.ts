@@ -81,6 +81,8 @@ export interface Options {
   readonly strikes: number
   /** How many threads are under load, where that is not what the scenario is about. Default: 12. */
   readonly threads?: number
+  /** Further settings of the application. */
+  readonly environment?: { readonly [name: string]: string }
   readonly progress: (message: string) => void
 }
 
@@ -90,7 +92,10 @@ export const run = Effect.fn("AgentFault.run")(function* (scenario: Scenario, op
   const { progress, strikes } = options
   const name = `${scenario.name} (${runtime})`
   progress(`${name}: starting servers …`)
-  const cluster = yield* Cluster.make({ command: options.command, environment: { RUNTIME: runtime } })
+  const cluster = yield* Cluster.make({
+    command: options.command,
+    environment: { ...options.environment, RUNTIME: runtime }
+  })
   const { keys, url } = yield* cluster.application.start
   const where: AgentLedger.Where = { url, key: keys["acme"]?.["admin"] ?? "" }
   const ledger = yield* AgentLedger.open(where, threads)
