@@ -111,6 +111,17 @@ export class AnswerInvalid extends Schema.TaggedError<AnswerInvalid>()(
   }
 }
 
+/** An answer is shown under a name made from who gives it, and this id is too long for that. */
+export class NoParticipant extends Schema.TaggedError<NoParticipant>()(
+  "NoParticipant",
+  { actor: Schema.String },
+  { httpStatus: 403, description: "The caller's id is too long to be shown in a thread." }
+) {
+  override get message() {
+    return `The id ${JSON.stringify(this.actor)} is too long to be shown in a thread; answer under one of 193 characters at most.`
+  }
+}
+
 /** Nobody answered in time. */
 export class AskExpired extends Schema.TaggedError<AskExpired>()("AskExpired", { question: Schema.String }) {
   override get message() {

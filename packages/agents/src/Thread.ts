@@ -8,6 +8,7 @@ import * as Resource from "@tenon/core/Resource"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { AgentName } from "./AgentName.ts"
 import { MessageKeyReused, NotYourName, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
 import {
   AgentRun,
@@ -34,6 +35,8 @@ type NewRun = Omit<Run, "turn" | "createdAt" | "updatedAt">
 
 /** As long as an index takes beside the thread's id. */
 const MessageKey = Schema.NonEmptyString.check(Schema.isMaxLength(300))
+
+const Title = Schema.NonEmptyString.check(Schema.isMaxLength(500))
 
 /** The most messages that a program reads at once. */
 const maxHistory = 1000
@@ -102,9 +105,9 @@ export const Thread = Resource.make("Thread", {
   durable: true,
   fields: {
     id: Field.Id,
-    title: Schema.NonEmptyString,
+    title: Title,
     /** The agent that answers people here; nobody does where there is none. */
-    agent: Schema.optionalKey(Schema.NonEmptyString),
+    agent: Schema.optionalKey(AgentName),
     /** What a new message does while a run is active. */
     policy: QueuePolicy.pipe(Field.withDefault("enqueue")),
     activeRun: Schema.optionalKey(Schema.String),
@@ -146,8 +149,8 @@ export const Thread = Resource.make("Thread", {
     return {
       create: on.create({
         input: {
-          title: Schema.NonEmptyString,
-          agent: Schema.optionalKey(Schema.NonEmptyString),
+          title: Title,
+          agent: Schema.optionalKey(AgentName),
           policy: Schema.optionalKey(QueuePolicy)
         }
       }),
