@@ -78,11 +78,14 @@ export const Question = Resource.make("Question", {
     close: on.action(
       {
         policy: Policy.nobody,
-        output: Schema.Struct({ answer: Schema.optionalKey(Schema.Json) }),
+        output: Schema.Struct({
+          answered: Schema.optionalKey(Schema.Struct({ answer: Schema.Json, answeredBy: Schema.String }))
+        }),
         touches: () => [goOn]
       },
       ({ self }) => {
-        if (self.status === "ANSWERED") return Outcome.succeed(self.answer === undefined ? {} : { answer: self.answer })
+        const { answer = null, answeredBy = "someone" } = self
+        if (self.status === "ANSWERED") return Outcome.succeed({ answered: { answer, answeredBy } })
         if (self.status === "EXPIRED") return Outcome.succeed({})
         return on
           .save({ ...self, status: "EXPIRED" })

@@ -55,6 +55,8 @@ const waitingIn = (threadId: string) => Load.many(AgentRun, { threadId, status: 
 /** The idempotency key of what a run says. */
 const saidKey = ({ key, runId }: { readonly runId: string; readonly key: string }) => `${runId}/${key}`
 
+const answerKey = (questionId: string) => `answer/${questionId}`
+
 /** Saves a message and, for every channel that it goes to, a delivery that waits. */
 const post = (
   draft: Resource.Draft<typeof Message>,
@@ -292,10 +294,16 @@ export const Thread = Resource.make("Thread", {
         {
           policy: internal,
           input: { questionId: Schema.String, runId: Schema.String, answeredBy: Schema.String, answer: Schema.Json },
-          load: ({ self }) => ({ channels: channelsOf(self.id) }),
+          load: ({ self, input }) => ({
+            earlier: withKey(self.id, answerKey(input.questionId)),
+            channels: channelsOf(self.id)
+          }),
           touches: [...touchedByPost, RunAgent]
         },
-        ({ input: { answer, answeredBy, questionId, runId }, loaded: { channels }, self }) => {
+        ({ input: { answer, answeredBy, questionId, runId }, loaded: { channels, earlier }, self }) => {
+          const tell = Outcome.signal(RunAgent, { key: runId, signal: "answer", id: questionId, payload: answer })
+          // The question has it sent here, and a run that learns of the answer first shows it by itself.
+          if (earlier.length > 0) return Outcome.nothing.pipe(tell)
           const person = ofPerson(answeredBy)
           return Outcome.save(Participant, person).pipe(
             Outcome.also(
@@ -303,14 +311,14 @@ export const Thread = Resource.make("Thread", {
                 {
                   threadId: self.id,
                   participantId: person.id,
-                  idempotencyKey: `answer/${questionId}`,
+                  idempotencyKey: answerKey(questionId),
                   content: { type: "answer", questionId, answer }
                 },
                 "HUMAN",
                 channels
               )
             ),
-            Outcome.signal(RunAgent, { key: runId, signal: "answer", id: questionId, payload: answer }),
+            tell,
             Outcome.as(undefined)
           )
         }
