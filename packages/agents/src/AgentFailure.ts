@@ -78,6 +78,13 @@ export class RunDone extends Schema.TaggedError<RunDone>()(
   }
 }
 
+/** An agent runs others, which run others, and so on: further down than the host lets them. */
+export class TooDeep extends Schema.TaggedError<TooDeep>()("TooDeep", { depth: Schema.Int, limit: Schema.Int }) {
+  override get message() {
+    return `Agents run one another ${this.limit} deep at most, and this would be ${this.depth} deep.`
+  }
+}
+
 /** Somebody has answered the question before; the first answer counts. */
 export class AlreadyAnswered extends Schema.TaggedError<AlreadyAnswered>()(
   "AlreadyAnswered",

@@ -10,6 +10,7 @@ import * as Outcome from "@tenon/core/Outcome"
 import * as Relation from "@tenon/core/Relation"
 import * as Resource from "@tenon/core/Resource"
 import * as Workflow from "@tenon/core/Workflow"
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { RunDone, RunGoesOn, RunOver } from "./AgentFailure.ts"
@@ -24,8 +25,12 @@ export const isOver = (status: RunStatus): boolean => status === "DONE" || statu
 /** Another run whose first operations this one takes over; without a number, all before the last that failed. */
 export const Fork = Schema.Struct({ run: Schema.String, operations: Schema.optionalKey(Schema.Int) })
 
-/** The run that waits for this one's result. */
-export const Parent = Schema.Struct({ run: Schema.String, child: Schema.String })
+/** The run that waits for this one's result; `depth` is how many runs are above this one. */
+export const Parent = Schema.Struct({
+  run: Schema.String,
+  child: Schema.String,
+  depth: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
+})
 
 /** How a run ended, as its thread and a parent that waits for it are told. */
 export const RunEnding = Schema.Struct({

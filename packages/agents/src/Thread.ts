@@ -9,7 +9,7 @@ import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { AgentName } from "./AgentName.ts"
-import { MessageKeyReused, NotYourName, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
+import { MessageKeyReused, NotYourName, QueueFull, RunOver, ThreadBusy, TooDeep } from "./AgentFailure.ts"
 import {
   AgentRun,
   halt,
@@ -346,24 +346,27 @@ export const Thread = Resource.make("Thread", {
             runId: Schema.String,
             childId: Schema.String,
             agent: Schema.String,
-            input: Schema.optionalKey(Schema.Json)
+            input: Schema.optionalKey(Schema.Json),
+            maxDepth: Schema.Int
           },
-          errors: [RunOver],
+          errors: [RunOver, TooDeep],
           load: ({ input }) => ({
             run: Load.one(AgentRun, input.runId),
             child: Load.optional(AgentRun, input.childId)
           }),
           touches: [AgentRun, RunAgent]
         },
-        ({ input: { agent, childId, input, runId }, loaded: { child, run }, self }) => {
+        ({ input: { agent, childId, input, maxDepth, runId }, loaded: { child, run }, self }) => {
           if (isOver(run.status)) return refuseOver(run)
           if (child !== undefined) return Outcome.nothing.pipe(isOver(child.status) ? tellParent(child) : revive(child))
+          const depth = 1 + (run.parent?.depth ?? 0)
+          if (depth > maxDepth) return Result.fail(new TooDeep({ depth, limit: maxDepth }))
           const started: NewRun = {
             id: childId,
             threadId: self.id,
             agent,
             ...(input === undefined ? {} : { input }),
-            parent: { run: runId, child: childId },
+            parent: { run: runId, child: childId, depth },
             status: "RUNNING",
             requestedBy: run.requestedBy
           }
