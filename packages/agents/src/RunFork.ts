@@ -1,7 +1,7 @@
 /** Which of a run's recorded operations another run of the agent can begin with. */
 import { callName, type Forkable, type Operation } from "@tenon/core/RunJournal"
 import * as Predicate from "effect/Predicate"
-import { RunAgent } from "./AgentRun.ts"
+import type { RunAgent } from "./AgentRun.ts"
 import { Question } from "./Question.ts"
 import { Thread } from "./Thread.ts"
 
