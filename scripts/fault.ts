@@ -4,6 +4,7 @@
  */
 import * as AgentFault from "@tenon/examples/fault/AgentFault"
 import * as Fault from "@tenon/examples/fault/Fault"
+import { serving } from "@tenon/examples/fault/Serving"
 import * as SlipFault from "@tenon/examples/fault/SlipFault"
 import * as Effect from "effect/Effect"
 import { resolve } from "node:path"
@@ -43,15 +44,7 @@ const count = (name: "strikes" | "slips" | "seeds"): number => {
   const number = Number(values[name])
   return Number.isSafeInteger(number) && number > 0 ? number : refuse(`--${name} must be a positive whole number.`)
 }
-const root = resolve(import.meta.dirname, "..")
-const serving = (config: string) => [
-  `${root}/packages/cli/src/main.ts`,
-  "dev",
-  "--json",
-  "--config",
-  `${root}/packages/examples/${config}`
-]
-const command = serving("tenon.config.ts")
+const command = serving(resolve(import.meta.dirname, "../packages/examples/tenon.config.ts"))
 const progress = (message: string) => void (values.json ? process.stderr : process.stdout).write(`${message}\n`)
 
 const strikes = count("strikes")
@@ -88,7 +81,7 @@ const scenarios = [
   })),
   ...AgentFault.scenarios.map((scenario) => ({
     name: `${scenario.name} (${scenario.runtime})`,
-    run: AgentFault.run(scenario, { command: serving("src/fault/agents.config.ts"), progress, strikes })
+    run: AgentFault.run(scenario, { command: AgentFault.command, progress, strikes })
   })),
   ...SlipFault.brokers.map((broker) => ({ name: `slips over ${broker}`, run: SlipFault.run(broker, mesh) }))
 ]

@@ -32,7 +32,15 @@ const forgetful = Agent.make(
   })
 )
 
-const workflows = Workflow.layer(Agents.implement(forgetful))
+const napping = Agent.make("napping", { output: Schema.String }, (ctx) =>
+  Effect.as(Effect.andThen(ctx.step("lie down", Effect.void), ctx.sleep("1500 millis")), "slept")
+)
+
+const delegating = Agent.make("delegating", (ctx) =>
+  Effect.flatMap(Effect.orDie(ctx.child(napping, undefined)), (said) => ctx.writeMessage(said))
+)
+
+const workflows = Workflow.layer(Agents.implement(forgetful, napping, delegating))
 const world = TestingPostgres.layerRestate(registry, { workflows }).pipe(Layer.provideMerge(FetchHttpClient.layer))
 
 const ended = ["1", "begun", "question", "answer", "went on: true"]
@@ -70,6 +78,19 @@ layer(world, { timeout: 60_000, excludeTestServices: true })("agents that Restat
       yield* eventually(runs, (rows) => rows[1]?.status === "WAITING")
       assert.deepStrictEqual(done.toSorted(), ["one", "one", "three", "two", "two"])
       assert.strictEqual((yield* said).filter((words) => words === "begun").length, 2)
+    })
+  )
+
+  it.effect("the next message wakes the children of the run as well, with no one else to do so", () =>
+    Effect.gen(function* () {
+      const { post, runs, said } = yield* conversation("delegating", "coalesce")
+      yield* post("1")
+      yield* eventually(runs, (rows) => rows.length === 2 && rows.every(({ status }) => status === "RUNNING"))
+      yield* Effect.sleep("300 millis")
+      yield* forget
+      yield* post("2")
+      yield* eventually(runs, (rows) => rows.filter(({ status }) => status === "DONE").length === 4)
+      assert.deepStrictEqual(yield* said, ["1", "2", "slept", "slept"])
     })
   )
 

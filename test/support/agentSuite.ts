@@ -174,6 +174,43 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
         })
       )
 
+      it.effect("only a run that is over is run again, and one that is done only by a fork", () =>
+        Effect.gen(function* () {
+          const { post, question, runs } = yield* conversation("weather")
+          yield* post("1", "Graz")
+          yield* post("2", "Linz")
+          const asked = yield* question
+          const before = yield* runs
+          assert.deepStrictEqual(
+            before.map(({ status }) => status),
+            ["WAITING", "QUEUED"]
+          )
+          for (const { id, status } of before)
+            for (const refused of [
+              yield* Effect.flip(Tenon.invoke(AgentRun.actions.retry, id)),
+              yield* Effect.flip(Tenon.invoke(AgentRun.actions.fork, id, { operations: 1 }))
+            ]) {
+              assert.strictEqual(refused._tag, "RunGoesOn")
+              assert.strictEqual(
+                refused.message,
+                `The run ${id} goes on: ${status}. Cancel it first, or wait for its end.`
+              )
+            }
+          yield* Tenon.invoke(AgentRun.actions.cancel, before[1]?.id ?? "")
+          yield* Tenon.invoke(Question.actions.answer, asked.id, { answer: { send: false } })
+          const [done] = yield* eventually(
+            runs,
+            (rows) => rows[0]?.status === "DONE" && rows[1]?.status === "CANCELLED"
+          )
+          const refused = yield* Effect.flip(Tenon.invoke(AgentRun.actions.retry, done?.id ?? ""))
+          assert.strictEqual(refused._tag, "RunDone")
+          assert.strictEqual((yield* runs).length, 2)
+          const { runId } = yield* Tenon.invoke(AgentRun.actions.fork, done?.id ?? "", { operations: 0 })
+          yield* eventually(runs, (rows) => rows.find(({ id }) => id === runId)?.status === "WAITING")
+          yield* Tenon.invoke(AgentRun.actions.cancel, runId)
+        })
+      )
+
       it.effect("an agent remembers from run to run, and keeps what it makes", () =>
         Effect.gen(function* () {
           const repository = yield* Repository.Repository

@@ -212,15 +212,17 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
         Effect.gen(function* () {
           const { post, runs } = yield* conversation("slow")
           yield* post("1")
-          const [first] = yield* eventually(runs, (rows) => rows.length === 1)
+          yield* cancel((yield* runs)[0])
+          const [first] = yield* eventually(runs, (rows) => statuses(rows).join() === "CANCELLED")
+          // One of them is the active one, and five are too many.
           yield* Effect.forEach(
-            Array.from({ length: maxWaiting + 5 }),
+            Array.from({ length: 1 + maxWaiting + 5 }),
             () => Tenon.invoke(AgentRun.actions.retry, first?.id ?? ""),
             { concurrency: 10 }
           )
-          const rows = yield* eventually(runs, (rows) => rows.length === maxWaiting + 6)
+          const rows = yield* eventually(runs, (rows) => rows.length === maxWaiting + 7)
           assert.strictEqual(rows.filter(({ status }) => status === "QUEUED").length, maxWaiting)
-          assert.strictEqual(rows.filter(({ status }) => status === "CANCELLED").length, 5)
+          assert.strictEqual(rows.filter(({ status }) => status === "CANCELLED").length, 1 + 5)
         })
       )
 

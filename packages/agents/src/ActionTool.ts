@@ -12,6 +12,7 @@ import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { type AgentContext, CurrentRun } from "./AgentContext.ts"
 import * as DurableToolkit from "./DurableToolkit.ts"
@@ -71,7 +72,7 @@ export const make = (action: Action.Any, options: Options = {}): ActionTool => {
     .annotate(DurableToolkit.Stepwise, true)
     .annotate(Tool.Readonly, Decision.isRead(action))
     .annotate(Tool.Destructive, action.kind === "destroy")
-  return Object.assign(tool, { action, options }) as unknown as ActionTool
+  return Object.assign(tool, { action, options }) as ActionTool
 }
 
 /** A toolkit of actions, for `LanguageModel` and `Conversation`. */
@@ -82,8 +83,7 @@ export const toolkit = (
   const handlers = Object.fromEntries(tools.map((tool) => [tool.name, (call: Call) => handle(tool, call)]))
   return Effect.flatMap(
     all.toHandlers(handlers as never),
-    (context) =>
-      Effect.provideContext(all, context) as unknown as Effect.Effect<Toolkit.WithHandler<Record<string, ActionTool>>>
+    (context) => Effect.provideContext(all, context) as Effect.Effect<Toolkit.WithHandler<Record<string, ActionTool>>>
   )
 }
 
@@ -91,10 +91,13 @@ const takesKey = ({ kind }: Action.Any) => kind !== "create"
 
 const parametersOf = (action: Action.Any): Schema.Codec<Call, unknown> => {
   const input = Schema.toCodecJson(action.input)
-  const fields = (action.input as unknown as { readonly fields?: object }).fields
-  const empty = fields !== undefined && Object.keys(fields).length === 0
-  const key = takesKey(action) ? { key: Field.Identifier } : {}
-  return Schema.Struct({ ...key, ...(empty ? {} : { input }) }) as unknown as Schema.Codec<Call, unknown>
+  const fields = Predicate.hasProperty(action.input, "fields") ? action.input.fields : undefined
+  const empty = Predicate.isObject(fields) && Object.keys(fields).length === 0
+  const parameters: { readonly [name: string]: Schema.Codec<unknown, unknown> } = {
+    ...(takesKey(action) ? { key: Field.Identifier } : {}),
+    ...(empty ? {} : { input })
+  }
+  return Schema.Struct(parameters) as Schema.Codec<Call, unknown>
 }
 
 const refused = (error: string, message: string, detail?: Schema.Json): typeof ActionRefused.Type => ({

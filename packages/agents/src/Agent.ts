@@ -1,7 +1,8 @@
 /** An agent: an ordinary Effect program with a name, run durably for a thread. It does not know what runs it. */
 import type * as Effect from "effect/Effect"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import type { AgentContext, CurrentRun } from "./AgentContext.ts"
+import { AgentName } from "./AgentName.ts"
 import type { Durable } from "@tenon/core/Durable"
 
 /** What an agent takes and gives when another agent runs it as a child. */
@@ -27,7 +28,9 @@ export type Any = Agent<never, unknown, unknown, unknown>
 /** What an agent needs from the host: all that the run itself does not give. */
 export type Services<T> = T extends Agent<never, unknown, unknown, infer R> ? Exclude<R, Durable | CurrentRun> : never
 
-/** Declares an agent. Its name is unique in an application. */
+const isName = Schema.is(AgentName)
+
+/** Declares an agent. Its name is unique in an application: 1 to 90 characters, none of them a control character. */
 export function make<A, E, R>(
   name: string,
   program: (context: AgentContext) => Effect.Effect<A, E, R>
@@ -39,6 +42,7 @@ export function make<E, R, I = undefined, A = void>(
   program: (context: AgentContext<I>) => Effect.Effect<A, E, R>
 ): Agent<I, A, E, R>
 export function make(name: string, ...rest: ReadonlyArray<unknown>): unknown {
+  if (!isName(name)) throw new RangeError(`${JSON.stringify(name)} is no name of an agent; take 1 to 90 characters`)
   const [spec, program] = (rest.length === 1 ? [{}, rest[0]] : rest) as [Spec<unknown, unknown>, Any["program"]]
   return {
     _tag: "Agent",

@@ -56,6 +56,35 @@ export class RunOver extends Schema.TaggedError<RunOver>()(
   }
 }
 
+/** The run goes on, and only one that is over is run again. */
+export class RunGoesOn extends Schema.TaggedError<RunGoesOn>()(
+  "RunGoesOn",
+  { run: Schema.String, status: Schema.String },
+  { httpStatus: 409, description: "The run goes on; cancel it first." }
+) {
+  override get message() {
+    return `The run ${this.run} goes on: ${this.status}. Cancel it first, or wait for its end.`
+  }
+}
+
+/** The run did all that it had to do, so nothing of it is left to try again. */
+export class RunDone extends Schema.TaggedError<RunDone>()(
+  "RunDone",
+  { run: Schema.String },
+  { httpStatus: 409, description: "The run has done its work; fork it from one of its operations instead." }
+) {
+  override get message() {
+    return `The run ${this.run} has done its work. Fork it from one of its operations to run that again.`
+  }
+}
+
+/** An agent runs others, which run others, and so on: further down than the host lets them. */
+export class TooDeep extends Schema.TaggedError<TooDeep>()("TooDeep", { depth: Schema.Int, limit: Schema.Int }) {
+  override get message() {
+    return `Agents run one another ${this.limit} deep at most, and this would be ${this.depth} deep.`
+  }
+}
+
 /** Somebody has answered the question before; the first answer counts. */
 export class AlreadyAnswered extends Schema.TaggedError<AlreadyAnswered>()(
   "AlreadyAnswered",
@@ -86,6 +115,17 @@ export class AnswerInvalid extends Schema.TaggedError<AnswerInvalid>()(
 ) {
   override get message() {
     return `The answer does not fit. ${this.reasons.join("; ")}`
+  }
+}
+
+/** An answer is shown under a name made from who gives it, and this id is too long for that. */
+export class NoParticipant extends Schema.TaggedError<NoParticipant>()(
+  "NoParticipant",
+  { actor: Schema.String },
+  { httpStatus: 403, description: "The caller's id is too long to be shown in a thread." }
+) {
+  override get message() {
+    return `The id ${JSON.stringify(this.actor)} is too long to be shown in a thread; answer under one of 193 characters at most.`
   }
 }
 

@@ -35,7 +35,7 @@ export const implement = <A extends ReadonlyArray<Agent.Any>>(
 ): Effect.Effect<Workflow.Implementation, never, Agent.Services<A[number]> | RunEvents> => {
   const byName = new Map(agents.map((agent) => [agent.name, agent]))
   const program = (input: Workflow.InputOf<typeof RunAgent>) => run(byName, input)
-  return Workflow.implement(RunAgent, program, { forkable, whenPaused }) as Effect.Effect<
+  return Workflow.implement(RunAgent, program, { forkable, whenPaused, whenRevived }) as Effect.Effect<
     Workflow.Implementation,
     never,
     Agent.Services<A[number]> | RunEvents
@@ -47,6 +47,10 @@ const whenPaused = ({ input, key }: Workflow.Paused<Workflow.InputOf<typeof RunA
   Outcome.nothing.pipe(
     Outcome.send(Thread.actions.endRun, input.threadId, { runId: key, status: "FAILED", problem: bug })
   )
+
+/** What the run waits for may have come while nobody was there to hear of it. */
+const whenRevived = ({ input, key }: Workflow.Befallen<Workflow.InputOf<typeof RunAgent>>) =>
+  Outcome.nothing.pipe(Outcome.send(Thread.actions.reviveRun, input.threadId, { runId: key }))
 
 const run = Effect.fnUntraced(function* (
   agents: ReadonlyMap<string, Agent.Any>,

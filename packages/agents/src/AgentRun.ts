@@ -10,9 +10,10 @@ import * as Outcome from "@tenon/core/Outcome"
 import * as Relation from "@tenon/core/Relation"
 import * as Resource from "@tenon/core/Resource"
 import * as Workflow from "@tenon/core/Workflow"
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { RunOver } from "./AgentFailure.ts"
+import { RunDone, RunGoesOn, RunOver } from "./AgentFailure.ts"
 
 /** `WAITING` is for a person; `QUEUED` is for the thread's active run to end. */
 export const RunStatus = Schema.Literals(["QUEUED", "RUNNING", "WAITING", "DONE", "FAILED", "CANCELLED"])
@@ -24,8 +25,12 @@ export const isOver = (status: RunStatus): boolean => status === "DONE" || statu
 /** Another run whose first operations this one takes over; without a number, all before the last that failed. */
 export const Fork = Schema.Struct({ run: Schema.String, operations: Schema.optionalKey(Schema.Int) })
 
-/** The run that waits for this one's result. */
-export const Parent = Schema.Struct({ run: Schema.String, child: Schema.String })
+/** The run that waits for this one's result; `depth` is how many runs are above this one. */
+export const Parent = Schema.Struct({
+  run: Schema.String,
+  child: Schema.String,
+  depth: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
+})
 
 /** How a run ended, as its thread and a parent that waits for it are told. */
 export const RunEnding = Schema.Struct({
@@ -127,17 +132,23 @@ export const AgentRun = Resource.make("AgentRun", {
     ),
     retry: on.action(
       {
-        description: "Runs it again in a run of its own that takes over every step which succeeded.",
+        description:
+          "Runs a run that failed or was cancelled again, in a run of its own that takes over every step which succeeded.",
         output: NewRun,
+        errors: [RunGoesOn, RunDone],
         touches: () => [rerun]
       },
-      ({ self }, context) => again(self, context.newId(), undefined)
+      ({ self }, context) =>
+        self.status === "DONE" ? Result.fail(new RunDone({ run: self.id })) : again(self, context.newId(), undefined)
     ),
     fork: on.action(
       {
-        description: "Runs it again in a run of its own that takes over the first operations of this one.",
+        description:
+          "Runs a run that is over again, however it ended, in a run of its own that takes over the first operations of " +
+          "this one.",
         input: { operations: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) },
         output: NewRun,
+        errors: [RunGoesOn],
         touches: () => [rerun]
       },
       ({ input, self }, context) => again(self, context.newId(), input.operations)
@@ -189,11 +200,16 @@ export const inputOf = ({ agent, input, parent, threadId }: Startable): Workflow
 
 const withOperations = (operations: number | undefined) => (operations === undefined ? {} : { operations })
 
+/** Runs it again where it is over. What a run that goes on has done so far is not settled yet: it may still fail. */
 const again = (
-  self: { readonly id: string; readonly threadId: string },
+  { id, status, threadId }: { readonly id: string; readonly threadId: string; readonly status: RunStatus },
   newRunId: string,
   operations: number | undefined
 ) =>
-  Outcome.succeed({ runId: newRunId }).pipe(
-    Outcome.send(rerun, self.threadId, { runId: self.id, newRunId, ...withOperations(operations) })
-  )
+  isOver(status)
+    ? Result.succeed(
+        Outcome.succeed({ runId: newRunId }).pipe(
+          Outcome.send(rerun, threadId, { runId: id, newRunId, ...withOperations(operations) })
+        )
+      )
+    : Result.fail(new RunGoesOn({ run: id, status }))

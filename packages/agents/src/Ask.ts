@@ -39,6 +39,14 @@ const answerTo = Effect.fnUntraced(function* (
   const { expiresAt, prompt, schema } = question
   const asked = { runId: durable.key, questionId, prompt, schema, ...(expiresAt === undefined ? {} : { expiresAt }) }
   const answered = Effect.map(durable.signal("answer", questionId), (answer) => ({ answer }))
+  // The row decides: somebody may have answered in the moment in which the time ran out. Such an answer is shown before
+  // the run says what follows from it, as it is where the thread tells the run of one.
+  const inRow = Effect.gen(function* () {
+    const { answered } = yield* settled(durable.call(Question.actions.close, questionId, {}))
+    if (answered === undefined) return undefined
+    yield* settled(durable.call(Thread.actions.noteAnswer, threadId, { questionId, runId: durable.key, ...answered }))
+    return answered
+  })
   // A run that was lost and asks again waits no longer than it said at first.
   const inTime = (limit: DateTime.Utc | undefined) =>
     limit === undefined
@@ -53,8 +61,7 @@ const answerTo = Effect.fnUntraced(function* (
       return yield* Effect.onInterrupt(restore(inTime(standing.expiresAt)), () => close)
     })
   )
-  // The row decides: somebody may have answered in the moment in which the time ran out.
-  const settledWith = signalled ?? (yield* settled(durable.call(Question.actions.close, questionId, {})))
+  const settledWith = signalled ?? (yield* inRow)
   yield* durable.send(Thread.actions.goOn, threadId, { runId: durable.key })
-  return settledWith.answer === undefined ? yield* new AskExpired({ question: questionId }) : settledWith.answer
+  return settledWith === undefined ? yield* new AskExpired({ question: questionId }) : settledWith.answer
 })

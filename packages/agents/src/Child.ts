@@ -1,4 +1,5 @@
 /** Runs an agent for another one: a run of its own, whose result comes back as a signal. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
@@ -10,6 +11,13 @@ import { type Run, settled } from "./RunSetting.ts"
 import { Thread } from "./Thread.ts"
 
 const decodeEnding = Schema.decodeUnknownExit(RunEnding)
+
+/**
+ * How many runs of agents may be above one another, each waiting for the next: an agent that runs itself comes to an end.
+ * A child beyond that is not started, and its parent is told by `ChildFailed`. Keys of runs grow with their depth, so 16
+ * is also about as much as there is room for.
+ */
+export const MaxDepth = Context.Reference<number>("@tenon/agents/MaxDepth", { defaultValue: () => 16 })
 
 /** Starts the child and waits for it. The child is stopped where this is interrupted. */
 export const run = <I, A, E, R>(
@@ -24,18 +32,24 @@ export const run = <I, A, E, R>(
       runId: durable.key,
       childId,
       agent: agent.name,
+      maxDepth: yield* MaxDepth,
       ...(encoded === undefined ? {} : { input: encoded })
     }
+    const failed = (problem: string) => new ChildFailed({ run: childId, agent: agent.name, problem })
+    const started = durable.call(Thread.actions.startChild, threadId, asked).pipe(
+      Effect.catchTag("TooDeep", ({ message }) => Effect.succeed(failed(message))),
+      settled
+    )
     const stop = durable.notify(RunAgent, childId, "stop", { reason: "its parent was stopped" })
     // Interrupted while it starts the child or waits for it, it stops the child.
     const ended = yield* Effect.uninterruptibleMask((restore) =>
-      Effect.andThen(
-        settled(durable.call(Thread.actions.startChild, threadId, asked)),
-        Effect.onInterrupt(restore(durable.signal("child", childId)), () => stop)
+      Effect.flatMap(started, (refused) =>
+        refused instanceof ChildFailed
+          ? Effect.fail(refused)
+          : Effect.onInterrupt(restore(durable.signal("child", childId)), () => stop)
       )
     )
     const ending = decodeEnding(ended)
-    const failed = (problem: string) => new ChildFailed({ run: childId, agent: agent.name, problem })
     if (Exit.isFailure(ending)) return yield* failed("It ended in a way that cannot be read.")
     const { output, problem, status } = ending.value
     if (status !== "DONE") return yield* failed(problem ?? status)

@@ -7,8 +7,11 @@ export const maxText = 100_000
 /** The most a message's data may take as JSON text, in UTF-16 code units. */
 export const maxData = 200_000
 
-const small = Schema.makeFilter<Schema.Json>((json) =>
-  JSON.stringify(json).length <= maxData ? undefined : `must not exceed ${maxData} characters as JSON`
+/** JSON that is not too large for a message. */
+export const Json = Schema.Json.check(
+  Schema.makeFilter((json) =>
+    JSON.stringify(json).length <= maxData ? undefined : `must not exceed ${maxData} characters as JSON`
+  )
 )
 
 /** Words. */
@@ -18,7 +21,7 @@ export const Text = Schema.Struct({
 })
 
 /** Anything that a client of the host's own understands. */
-export const Data = Schema.Struct({ type: Schema.Literal("data"), data: Schema.Json.check(small) })
+export const Data = Schema.Struct({ type: Schema.Literal("data"), data: Json })
 
 /** What may be posted. */
 export const Posted = Schema.Union([Text, Data])

@@ -159,7 +159,7 @@ export const merge = <A extends Record<string, Tool.Any>, R1, B extends Record<s
       Object.hasOwn(second.tools, name) ? second.handle(name, params, id) : first.handle(name, params, id)
     return {
       tools: { ...first.tools, ...second.tools },
-      handle: handle as unknown as Toolkit.WithHandler<A & B>["handle"]
+      handle: handle as Toolkit.WithHandler<A & B>["handle"]
     }
   })
 

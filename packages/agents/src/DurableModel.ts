@@ -93,6 +93,7 @@ const make = Effect.fnUntraced(function* (durable: Durable["Service"], host: Lan
     return answer.parts
   })
 
+  // The journal keeps parts as JSON that `ModelAnswer.make` has encoded from parts of the very kind that is given back.
   const inner = yield* LanguageModel.make({
     supportsSystemMessagesInHistory: host.supportsSystemMessagesInHistory,
     generateText: (options) =>
@@ -111,6 +112,7 @@ const make = Effect.fnUntraced(function* (durable: Durable["Service"], host: Lan
       ? options
       : { ...options, toolkit: DurableToolkit.make(durable, options.toolkit as DurableToolkit.Given) }) as never
 
+  // Each method is overloaded by its toolkit, which no function that wraps them all can say of its own options.
   return LanguageModel.LanguageModel.of({
     ...inner,
     generateText: (options: never) => inner.generateText(withSteps(options)),

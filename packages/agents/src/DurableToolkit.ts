@@ -44,7 +44,7 @@ export const make = (durable: Durable["Service"], given: Given): Effect.Effect<A
         })
       )
     }
-    return { tools: toolkit.tools, handle: handle as unknown as Any["handle"] }
+    return { tools: toolkit.tools, handle: handle as Any["handle"] }
   })
 
 interface Call {

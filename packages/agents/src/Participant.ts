@@ -6,10 +6,12 @@ import * as Schema from "effect/Schema"
 /** What a person writes starts a run; what an agent writes does not. */
 export const ParticipantKind = Schema.Literals(["HUMAN", "AGENT"])
 
+const Name = Schema.NonEmptyString.check(Schema.isMaxLength(500))
+
 export const Participant = Resource.make("Participant", {
-  fields: { id: Field.Id, kind: ParticipantKind, name: Schema.NonEmptyString },
+  fields: { id: Field.Id, kind: ParticipantKind, name: Name },
   actions: (on) => ({
-    create: on.create({ input: { kind: ParticipantKind, name: Schema.NonEmptyString } })
+    create: on.create({ input: { kind: ParticipantKind, name: Name } })
   })
 })
 

@@ -9,13 +9,17 @@ import * as Resource from "@tenon/core/Resource"
 import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { AlreadyAnswered, AnswerInvalid, QuestionClosed } from "./AgentFailure.ts"
+import { AlreadyAnswered, AnswerInvalid, NoParticipant, QuestionClosed } from "./AgentFailure.ts"
 import { AgentRun, isOver, revive, RunAgent } from "./AgentRun.ts"
+import { Json } from "./Content.ts"
 import * as JsonAnswer from "./JsonAnswer.ts"
+import { ofPerson } from "./Participant.ts"
 
 const noteAnswer = Action.ref("Thread", "noteAnswer", {
   input: { questionId: Schema.String, runId: Schema.String, answeredBy: Schema.String, answer: Schema.Json }
 })
+
+const isKey = Schema.is(Field.Identifier)
 
 const goOn = Action.ref("Thread", "goOn", { input: { runId: Schema.String } })
 
@@ -46,8 +50,8 @@ export const Question = Resource.make("Question", {
     answer: on.action(
       {
         description: "Answers the question; the run that asked goes on with it. The first answer that fits counts.",
-        input: { answer: Schema.Json },
-        errors: [AlreadyAnswered, QuestionClosed, AnswerInvalid],
+        input: { answer: Json },
+        errors: [AlreadyAnswered, QuestionClosed, AnswerInvalid, NoParticipant],
         load: ({ self }) => ({ run: Load.one(AgentRun, self.runId) }),
         touches: () => [RunAgent, noteAnswer]
       },
@@ -61,6 +65,7 @@ export const Question = Resource.make("Question", {
         const reasons = JsonAnswer.faults(self.schema, answer)
         if (reasons.length > 0) return Result.fail(new AnswerInvalid({ question, reasons }))
         const answeredBy = context.actor.id
+        if (!isKey(ofPerson(answeredBy).id)) return Result.fail(new NoParticipant({ actor: answeredBy }))
         return on.save({ ...self, status: "ANSWERED", answer, answeredBy, answeredAt: context.now }).pipe(
           // Where the runtime has lost the run, this starts it again; it finds the answer in this row.
           revive(run),
@@ -73,11 +78,14 @@ export const Question = Resource.make("Question", {
     close: on.action(
       {
         policy: Policy.nobody,
-        output: Schema.Struct({ answer: Schema.optionalKey(Schema.Json) }),
+        output: Schema.Struct({
+          answered: Schema.optionalKey(Schema.Struct({ answer: Schema.Json, answeredBy: Schema.String }))
+        }),
         touches: () => [goOn]
       },
       ({ self }) => {
-        if (self.status === "ANSWERED") return Outcome.succeed(self.answer === undefined ? {} : { answer: self.answer })
+        const { answer = null, answeredBy = "someone" } = self
+        if (self.status === "ANSWERED") return Outcome.succeed({ answered: { answer, answeredBy } })
         if (self.status === "EXPIRED") return Outcome.succeed({})
         return on
           .save({ ...self, status: "EXPIRED" })

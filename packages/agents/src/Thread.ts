@@ -8,7 +8,8 @@ import * as Resource from "@tenon/core/Resource"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { MessageKeyReused, NotYourName, QueueFull, RunOver, ThreadBusy } from "./AgentFailure.ts"
+import { AgentName } from "./AgentName.ts"
+import { MessageKeyReused, NotYourName, QueueFull, RunOver, ThreadBusy, TooDeep } from "./AgentFailure.ts"
 import {
   AgentRun,
   halt,
@@ -35,6 +36,8 @@ type NewRun = Omit<Run, "turn" | "createdAt" | "updatedAt">
 /** As long as an index takes beside the thread's id. */
 const MessageKey = Schema.NonEmptyString.check(Schema.isMaxLength(300))
 
+const Title = Schema.NonEmptyString.check(Schema.isMaxLength(500))
+
 /** The most messages that a program reads at once. */
 const maxHistory = 1000
 
@@ -51,6 +54,8 @@ const waitingIn = (threadId: string) => Load.many(AgentRun, { threadId, status: 
 
 /** The idempotency key of what a run says. */
 const saidKey = ({ key, runId }: { readonly runId: string; readonly key: string }) => `${runId}/${key}`
+
+const answerKey = (questionId: string) => `answer/${questionId}`
 
 /** Saves a message and, for every channel that it goes to, a delivery that waits. */
 const post = (
@@ -102,9 +107,9 @@ export const Thread = Resource.make("Thread", {
   durable: true,
   fields: {
     id: Field.Id,
-    title: Schema.NonEmptyString,
+    title: Title,
     /** The agent that answers people here; nobody does where there is none. */
-    agent: Schema.optionalKey(Schema.NonEmptyString),
+    agent: Schema.optionalKey(AgentName),
     /** What a new message does while a run is active. */
     policy: QueuePolicy.pipe(Field.withDefault("enqueue")),
     activeRun: Schema.optionalKey(Schema.String),
@@ -146,8 +151,8 @@ export const Thread = Resource.make("Thread", {
     return {
       create: on.create({
         input: {
-          title: Schema.NonEmptyString,
-          agent: Schema.optionalKey(Schema.NonEmptyString),
+          title: Title,
+          agent: Schema.optionalKey(AgentName),
           policy: Schema.optionalKey(QueuePolicy)
         }
       }),
@@ -161,11 +166,11 @@ export const Thread = Resource.make("Thread", {
             participant: Load.one(Participant, input.participantId),
             earlier: withKey(self.id, input.idempotencyKey),
             active: Load.many(AgentRun, { id: self.activeRun ?? "" }, { limit: 1 }),
-            waiting: waitingIn(self.id),
+            waiting: Load.count(AgentRun, { threadId: self.id, status: "QUEUED" }),
             channels: channelsOf(self.id)
           }),
           output: Message.schema,
-          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent, reviveRun, stopRun]
+          touches: [Message, ChannelDelivery, ChannelBinding.actions.wake, AgentRun, RunAgent, stopRun]
         },
         ({ input, loaded, self }, context) => {
           const [earlier] = loaded.earlier
@@ -178,7 +183,7 @@ export const Thread = Resource.make("Thread", {
           const { kind } = loaded.participant
           const posted = post({ id: messageId, threadId: self.id, ...input }, kind, loaded.channels)
           if (self.agent === undefined || kind !== "HUMAN") return posted
-          const admitted = admit(self.policy, self.activeRun, loaded.waiting.length)
+          const admitted = admit(self.policy, self.activeRun, loaded.waiting)
           if (Result.isFailure(admitted)) return Result.fail(admitted.failure)
           const run: NewRun = {
             id: context.newId(),
@@ -192,7 +197,7 @@ export const Thread = Resource.make("Thread", {
           if (when === "now") return posted.pipe(Outcome.also(activate(self, run)))
           const told = posted.pipe(
             // For a run that its runtime has lost; one that is alive takes no notice.
-            Outcome.forEach(loaded.active, ({ id }) => Outcome.send(reviveRun, self.id, { runId: id })),
+            Outcome.forEach(loaded.active, (run) => revive(run)),
             Outcome.forEach(interrupt ? loaded.active : [], (active) => halt(active, "interrupted by a message"))
           )
           return when === "later" ? told.pipe(Outcome.also(Outcome.save(AgentRun, run))) : told
@@ -289,10 +294,16 @@ export const Thread = Resource.make("Thread", {
         {
           policy: internal,
           input: { questionId: Schema.String, runId: Schema.String, answeredBy: Schema.String, answer: Schema.Json },
-          load: ({ self }) => ({ channels: channelsOf(self.id) }),
+          load: ({ self, input }) => ({
+            earlier: withKey(self.id, answerKey(input.questionId)),
+            channels: channelsOf(self.id)
+          }),
           touches: [...touchedByPost, RunAgent]
         },
-        ({ input: { answer, answeredBy, questionId, runId }, loaded: { channels }, self }) => {
+        ({ input: { answer, answeredBy, questionId, runId }, loaded: { channels, earlier }, self }) => {
+          const tell = Outcome.signal(RunAgent, { key: runId, signal: "answer", id: questionId, payload: answer })
+          // The question has it sent here, and a run that learns of the answer first shows it by itself.
+          if (earlier.length > 0) return Outcome.nothing.pipe(tell)
           const person = ofPerson(answeredBy)
           return Outcome.save(Participant, person).pipe(
             Outcome.also(
@@ -300,14 +311,14 @@ export const Thread = Resource.make("Thread", {
                 {
                   threadId: self.id,
                   participantId: person.id,
-                  idempotencyKey: `answer/${questionId}`,
+                  idempotencyKey: answerKey(questionId),
                   content: { type: "answer", questionId, answer }
                 },
                 "HUMAN",
                 channels
               )
             ),
-            Outcome.signal(RunAgent, { key: runId, signal: "answer", id: questionId, payload: answer }),
+            tell,
             Outcome.as(undefined)
           )
         }
@@ -335,24 +346,27 @@ export const Thread = Resource.make("Thread", {
             runId: Schema.String,
             childId: Schema.String,
             agent: Schema.String,
-            input: Schema.optionalKey(Schema.Json)
+            input: Schema.optionalKey(Schema.Json),
+            maxDepth: Schema.Int
           },
-          errors: [RunOver],
+          errors: [RunOver, TooDeep],
           load: ({ input }) => ({
             run: Load.one(AgentRun, input.runId),
             child: Load.optional(AgentRun, input.childId)
           }),
           touches: [AgentRun, RunAgent]
         },
-        ({ input: { agent, childId, input, runId }, loaded: { child, run }, self }) => {
+        ({ input: { agent, childId, input, maxDepth, runId }, loaded: { child, run }, self }) => {
           if (isOver(run.status)) return refuseOver(run)
           if (child !== undefined) return Outcome.nothing.pipe(isOver(child.status) ? tellParent(child) : revive(child))
+          const depth = 1 + (run.parent?.depth ?? 0)
+          if (depth > maxDepth) return Result.fail(new TooDeep({ depth, limit: maxDepth }))
           const started: NewRun = {
             id: childId,
             threadId: self.id,
             agent,
             ...(input === undefined ? {} : { input }),
-            parent: { run: runId, child: childId },
+            parent: { run: runId, child: childId, depth },
             status: "RUNNING",
             requestedBy: run.requestedBy
           }

@@ -183,7 +183,7 @@ const fork = Command.make(
     yield* print(answered, `goes on as ${text(answered["runId"])}`)
   })
 ).pipe(
-  Command.withDescription("Run it again from one of its operations, in a run of its own"),
+  Command.withDescription("Run one that is over again from one of its operations, in a run of its own"),
   Command.withExamples([{ command: "tenon agent fork 01a1 --operations 3", description: "Take over the first three" }])
 )
 
@@ -198,7 +198,7 @@ export const agent = Command.make("agent").pipe(
     show,
     act("cancel", "Stop a run; what it is doing is interrupted", "asked to stop"),
     act("resume", "Start a run again where its runtime has lost it", "asked to go on"),
-    act("retry", "Run it again, taking over what succeeded", "goes on as"),
+    act("retry", "Run one that failed or was cancelled again, taking over what succeeded", "goes on as"),
     fork,
     steps,
     record,

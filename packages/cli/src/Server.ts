@@ -107,10 +107,20 @@ const databaseCheck = Layer.effectDiscard(
 
 const onRestate = RestateEndpoint.layerConfig.pipe(Layer.provideMerge(RuntimeRestate.layerConfig))
 
+/** A process would lose its runs to others, and to itself, between two signs of life. */
+class LeaseTooShort extends Schema.TaggedError<LeaseTooShort>()("LeaseTooShort", {}) {
+  override get message() {
+    return "RUNTIME_LEASE must be a second at least."
+  }
+}
+
 const onPostgres = Layer.unwrap(
   Effect.gen(function* () {
+    const lease = yield* Config.Duration("RUNTIME_LEASE").pipe(Config.withDefault(Duration.seconds(30)))
+    if (Duration.isLessThan(lease, Duration.seconds(1))) return yield* new LeaseTooShort()
     return RuntimeSql.layer({
-      concurrency: yield* Config.Int("RUNTIME_CONCURRENCY").pipe(Config.withDefault(100))
+      concurrency: yield* Config.Int("RUNTIME_CONCURRENCY").pipe(Config.withDefault(100)),
+      lease
     })
   })
 )

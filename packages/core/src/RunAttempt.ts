@@ -24,10 +24,9 @@ import type { Delivery, Invocation } from "./Invocation.ts"
 import { NewId } from "./NewId.ts"
 import * as RunBody from "./RunBody.ts"
 import { newId, random, RunClock, seeded } from "./RunClock.ts"
-import type { Kind, Operation } from "./RunJournal.ts"
+import { callName, type Kind, type Operation, signalName } from "./RunJournal.ts"
 import * as RunOperations from "./RunOperations.ts"
 import type { ClaimedRun, Mail, Write } from "./RunStore.ts"
-import { signalName } from "./RunJournal.ts"
 import { foreign, RunTurns } from "./RunTurns.ts"
 import * as StepResult from "./StepResult.ts"
 import type { Implementation } from "./Workflow.ts"
@@ -263,7 +262,7 @@ class Attempt<E> {
   }
 
   #call(action: Action.Any, invocation: Invocation): Effect.Effect<Schema.Json, ActionFailure> {
-    const name = `${action.resource}.${action.name}`
+    const name = callName(action)
     return this.#wait(
       "call",
       name,

@@ -19,8 +19,8 @@ import { isCrash } from "./Checkpoint.ts"
 import * as ErrorBoundary from "./ErrorBoundary.ts"
 import type { ActionFailure, Unavailable } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
+import * as FollowUp from "./FollowUp.ts"
 import { NewId } from "./NewId.ts"
-import * as PausedRun from "./PausedRun.ts"
 import * as RunAttempt from "./RunAttempt.ts"
 import * as RunBody from "./RunBody.ts"
 import { forked, type Operation, type RunJournal, type RunKey } from "./RunJournal.ts"
@@ -278,7 +278,7 @@ export const make = Effect.fnUntraced(function* (
 
 /** What is to be sent where a run is paused. Each claim may pause it once. */
 const followUps = ({ claim, id, input }: ClaimedRun, implementation: Implementation, problem: string) =>
-  PausedRun.deliveries(implementation, { key: claim.key, input }, problem).map((delivery, index) => ({
+  FollowUp.whenPaused(implementation, { key: claim.key, input }, problem).map((delivery, index) => ({
     id: `${id}/paused/${claim.token}/${index}`,
     delivery
   }))

@@ -109,3 +109,7 @@ export class RunJournal extends Context.Service<
 
 /** A signal's name in the journal: no name of a signal has a slash, so no two signals share one. */
 export const signalName = (name: string, id: string | undefined): string => (id === undefined ? name : `${name}/${id}`)
+
+/** How the journal names a call of an action. */
+export const callName = ({ name, resource }: { readonly resource: string; readonly name: string }): string =>
+  `${resource}.${name}`

@@ -49,10 +49,14 @@ export const make = <const F extends Fields, const S extends { readonly [name: s
   signals: (options.signals ?? {}) as never
 })
 
-/** A run that was paused because of a bug. */
-export interface Paused<out Input> {
+/** A run that something befell of which its own program cannot tell. */
+export interface Befallen<out Input> {
   readonly key: string
   readonly input: Input
+}
+
+/** A run that was paused because of a bug. */
+export interface Paused<out Input> extends Befallen<Input> {
   /** What an operator is told. */
   readonly problem: string
 }
@@ -62,6 +66,12 @@ export interface ImplementOptions<W extends Any> {
   readonly forkable?: Forkable
   /** What is to be sent where a bug pauses a run, on its actor's behalf. Only the sends and signals count. */
   readonly whenPaused?: (run: Paused<InputOf<W>>) => Outcome<unknown>
+  /**
+   * The same where a run that its runtime had lost goes on from what is recorded of it: signals that came meanwhile are
+   * lost with the runtime's data. Only a runtime that keeps its journal elsewhere (Restate) can lose a run like that; one
+   * whose rows are gone begins anew.
+   */
+  readonly whenRevived?: (run: Befallen<InputOf<W>>) => Outcome<unknown>
 }
 
 /** The program of a workflow, its own requirements met. */
@@ -71,6 +81,7 @@ export interface Implementation {
   /** How many operations of an earlier run another one can begin with. Default: all. */
   readonly forkable: Forkable | undefined
   readonly whenPaused: ((run: Paused<unknown>) => Outcome<unknown>) | undefined
+  readonly whenRevived: ((run: Befallen<unknown>) => Outcome<unknown>) | undefined
 }
 
 /** The programs of an application's workflows, by name; the runtime runs them. */
@@ -85,13 +96,14 @@ const ofRun = Context.omit(Clock.Clock, NewId, Random.Random, Scheduler.Schedule
 export const implement = <W extends Any, E, R>(
   workflow: W,
   run: (input: InputOf<W>) => Effect.Effect<void, E, R>,
-  { forkable, whenPaused }: ImplementOptions<W> = {}
+  { forkable, whenPaused, whenRevived }: ImplementOptions<W> = {}
 ): Effect.Effect<Implementation, never, Exclude<R, Durable>> =>
   Effect.contextWith((context: Context.Context<Exclude<R, Durable>>) =>
     Effect.succeed<Implementation>({
       workflow,
       forkable,
       whenPaused: whenPaused as Implementation["whenPaused"],
+      whenRevived: whenRevived as Implementation["whenRevived"],
       run: (input) =>
         Effect.provideContext(run(input as InputOf<W>), ofRun(context) as typeof context) as Effect.Effect<
           void,

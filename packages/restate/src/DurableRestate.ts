@@ -6,7 +6,7 @@ import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import type { ActionFailure } from "@tenon/core/Failure"
 import { NewId } from "@tenon/core/NewId"
 import * as RunBody from "@tenon/core/RunBody"
-import { type Kind, type Operation, signalName } from "@tenon/core/RunJournal"
+import { callName, type Kind, type Operation, signalName } from "@tenon/core/RunJournal"
 import { newId, random, RunClock } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
 import * as StepResult from "@tenon/core/StepResult"
@@ -178,7 +178,7 @@ export const attempt = (
             )
         return told(
           "call",
-          `${action.resource}.${action.name}`,
+          callName(action),
           () => Effect.map(answered(), (result) => answerOf(action, result)),
           now,
           restored

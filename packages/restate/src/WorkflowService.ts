@@ -2,8 +2,8 @@
 import * as restate from "@restatedev/restate-sdk"
 import { isCrash } from "@tenon/core/Checkpoint"
 import type { Actor } from "@tenon/core/Actor"
+import * as FollowUp from "@tenon/core/FollowUp"
 import type { Delivery } from "@tenon/core/Invocation"
-import * as PausedRun from "@tenon/core/PausedRun"
 import * as RunBody from "@tenon/core/RunBody"
 import { forked, type Operation, signalName, type Status } from "@tenon/core/RunJournal"
 import type { Implementation } from "@tenon/core/Workflow"
@@ -19,7 +19,7 @@ import * as Handler from "./Handler.ts"
 import * as JsonSerde from "./JsonSerde.ts"
 import { RunMirror, Written } from "./RunMirror.ts"
 import * as ServiceOptions from "./ServiceOptions.ts"
-import type { Claims } from "./SignedContext.ts"
+import * as SignedContext from "./SignedContext.ts"
 import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
 import type { Definition } from "./VirtualObject.ts"
@@ -72,9 +72,11 @@ export const make = (
     const suspended = () => mirror.stand({ status: paused === undefined ? "waiting" : "paused", problem: paused })
     const pausing = async (problem: unknown) => {
       paused = RunBody.wordsOf(problem)
-      const deliveries = PausedRun.deliveries(implementation, { key, input: raw }, paused)
+      const deliveries = FollowUp.whenPaused(implementation, { key, input: raw }, paused)
       await follow(setting, verified.claims.actor, id, deliveries)
     }
+    const begun = await forkedOf(ctx, verified.claims, key)
+    if (begun.length > 0 && verified.claims.fork?.key === key) retell(ctx, verified, { key, input: raw })
     attemptCompletedSignal.addEventListener("abort", suspended, { once: true })
     const exit = await DurableRestate.attempt(setting, implementation, {
       ctx,
@@ -83,7 +85,7 @@ export const make = (
       input: input.value,
       mirror,
       pausing,
-      forked: await forkedOf(ctx, verified.claims, key)
+      forked: begun
     }).catch((defect: unknown) => Exit.die(defect))
     attemptCompletedSignal.removeEventListener("abort", suspended)
     if (Exit.isSuccess(exit)) {
@@ -114,7 +116,7 @@ export const make = (
   /** What the run begins with, read once. */
   const forkedOf = async (
     ctx: restate.WorkflowContext,
-    { actor, fork }: Claims,
+    { actor, fork }: SignedContext.Claims,
     key: string
   ): Promise<ReadonlyArray<Operation>> => {
     const { context, journal } = setting
@@ -128,6 +130,19 @@ export const make = (
       },
       Attempt.retry
     )
+  }
+
+  /** Sends what follows where the run was lost and goes on, from its journal. */
+  const retell = (
+    ctx: restate.WorkflowContext,
+    { claims, keyId }: SignedContext.Verified,
+    run: { readonly key: string; readonly input: Schema.Json }
+  ): void => {
+    const { actor, at, id, trace } = claims
+    for (const [index, delivery] of FollowUp.whenRevived(implementation, run).entries()) {
+      const once = SignedContext.named("revived", id, String(index))
+      Handler.send(setting, ctx, actor, delivery, { id: once, at, ...(trace === undefined ? {} : { trace }) }, keyId)
+    }
   }
 
   /** Whether the run was paused. */

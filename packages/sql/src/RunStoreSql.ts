@@ -15,6 +15,7 @@ import {
   type Held,
   LeaseLost,
   type Mail,
+  type NewRun,
   type Next,
   RunStore,
   textOf,
@@ -56,6 +57,20 @@ returning r.tenant_id, r.workflow, r.key, r.token::int, r.id, r.actor, r.input, 
 const nextDue = `
 select (extract(epoch from due_at - ${now}) * 1000)::double precision as millis from tenon.runs
 where due_at > ${now} and due_at < 'infinity' and workflow = any($1) and not mirrored order by due_at limit 1`
+
+const startOf = (run: NewRun): Statement => ({
+  sql:
+    "insert into tenon.runs (tenant_id, workflow, key, id, actor, input, due_at, fork) values " +
+    `($1, $2, $3, $4, $5, $6, ${now} + make_interval(secs => $7 / 1000.0), $8) on conflict do nothing returning 1`,
+  params: [
+    ...keyOf(run),
+    run.id,
+    SqlValue.json(run.actor),
+    JSON.stringify(run.input),
+    run.delayMillis,
+    run.fork === undefined ? null : JSON.stringify(run.fork)
+  ]
+})
 
 const insertSignal = `
 with fresh as (
@@ -233,21 +248,10 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<RunStore, 
 
       return RunStore.of({
         start: (run) =>
-          wakes(
-            batch(run, lock(run), {
-              sql:
-                "insert into tenon.runs (tenant_id, workflow, key, id, actor, input, due_at, fork) values " +
-                `($1, $2, $3, $4, $5, $6, ${now} + make_interval(secs => $7 / 1000.0), $8) on conflict do nothing`,
-              params: [
-                ...keyOf(run),
-                run.id,
-                SqlValue.json(run.actor),
-                JSON.stringify(run.input),
-                run.delayMillis,
-                run.fork === undefined ? null : JSON.stringify(run.fork)
-              ]
-            })
-          ),
+          Effect.map(batch(run, lock(run), startOf(run)), ([, started = []]) => {
+            // One that was there before makes nothing due.
+            if (started.length > 0) due.openUnsafe()
+          }),
         signal: (run, { id, name, payload }) =>
           wakes(
             batch(run, lock(run), {

@@ -277,7 +277,7 @@ const programs: { readonly [name: string]: Program } = {
     yield* Tenon.invoke(Account.actions.tell, "a", { note: "m" })
   }),
   "a delayed send comes after those that are not": Effect.gen(function* () {
-    yield* Tenon.invoke(Account.actions.later, "a", { to: "b", amount: 1, millis: 400 })
+    yield* Tenon.invoke(Account.actions.later, "a", { to: "b", amount: 1, millis: 800 })
     yield* Tenon.invoke(Account.actions.pay, "a", { to: "b", amounts: [2] })
   }),
   "a caller's key is done once, and so is what follows": Effect.gen(function* () {

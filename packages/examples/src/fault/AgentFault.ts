@@ -9,6 +9,7 @@ import * as AgentAudit from "./AgentAudit.ts"
 import * as AgentLedger from "./AgentLedger.ts"
 import type { Result } from "./Fault.ts"
 import * as Ledger from "./Ledger.ts"
+import { serving } from "./Serving.ts"
 
 /** What the application's workflows run on. */
 export type Runtime = "restate" | "postgres"
@@ -25,6 +26,7 @@ interface Scenario {
 }
 
 const killApplication: Scenario["strike"] = Effect.fnUntraced(function* ({ application }, where) {
+  yield* AgentLedger.asking(where)
   yield* application.kill
   where.url = (yield* application.start).url
 })
@@ -39,6 +41,9 @@ const forget = ({ baseDir }: Cluster.Cluster["restate"]) =>
 
 const both = (scenario: Omit<Scenario, "runtime">): ReadonlyArray<Scenario> =>
   (["postgres", "restate"] as const).map((runtime) => ({ ...scenario, runtime }))
+
+/** The command that serves the agents. */
+export const command = serving(join(import.meta.dirname, "agents.config.ts"))
 
 /** What agents survive. */
 export const scenarios: ReadonlyArray<Scenario> = [
@@ -74,16 +79,23 @@ export const scenarios: ReadonlyArray<Scenario> = [
 export interface Options {
   readonly command: ReadonlyArray<string>
   readonly strikes: number
+  /** How many threads are under load, where that is not what the scenario is about. Default: 12. */
+  readonly threads?: number
+  /** Further settings of the application. */
+  readonly environment?: { readonly [name: string]: string }
   readonly progress: (message: string) => void
 }
 
 /** Runs one scenario on servers of its own. */
 export const run = Effect.fn("AgentFault.run")(function* (scenario: Scenario, options: Options) {
-  const { pause = 1500, runtime, threads = 12 } = scenario
+  const { pause = 1500, runtime, threads = options.threads ?? 12 } = scenario
   const { progress, strikes } = options
   const name = `${scenario.name} (${runtime})`
   progress(`${name}: starting servers …`)
-  const cluster = yield* Cluster.make({ command: options.command, environment: { RUNTIME: runtime } })
+  const cluster = yield* Cluster.make({
+    command: options.command,
+    environment: { ...options.environment, RUNTIME: runtime }
+  })
   const { keys, url } = yield* cluster.application.start
   const where: AgentLedger.Where = { url, key: keys["acme"]?.["admin"] ?? "" }
   const ledger = yield* AgentLedger.open(where, threads)

@@ -110,6 +110,12 @@ export const answerAll = Effect.fnUntraced(function* (ledger: AgentLedger, where
   yield* Effect.sleep("250 millis")
 })
 
+/** Waits until a run asks. */
+export const asking = (where: Where) =>
+  all(where, "/api/v1/questions?status=OPEN&").pipe(
+    Effect.repeat({ schedule: Schedule.spaced("20 millis"), while: (open) => open.length === 0 })
+  )
+
 /** Tells every run that is not over to go on, as an operator would after a loss. */
 export const resumeAll = Effect.fnUntraced(function* (where: Where) {
   const runs = yield* all(where, "/api/v1/agent-runs?")
