@@ -67,6 +67,7 @@ const law = Effect.fnUntraced(function* (seed: number, policy: QueuePolicy) {
     return run === undefined ? Effect.void : Effect.ignore(Tenon.invoke(AgentRun.actions.cancel, run.id))
   })
   const watching = yield* Effect.forkChild(Effect.forever(Effect.andThen(oneAtATime, Effect.sleep("3 millis"))))
+  const acts: Array<Fiber.Fiber<unknown, unknown>> = []
   for (let turn = 0; turn < 14; turn++) {
     const what = draw()
     const act =
@@ -79,10 +80,12 @@ const law = Effect.fnUntraced(function* (seed: number, policy: QueuePolicy) {
           ? cancel
           : answer
     if (draw() < 0.5) yield* act
-    else yield* Effect.forkChild(act)
+    else acts.push(yield* Effect.forkChild(act))
     if (draw() < 0.6) yield* Effect.sleep(Math.round(draw() * 20))
   }
   const repository = yield* Repository.Repository
+  // A message that is still on its way would have its run after all of them have been looked at.
+  yield* Fiber.joinAll(acts)
   yield* eventually(
     Effect.andThen(answer, Effect.all({ runs, thread: repository.get(Thread, thread.id) })),
     ({ runs, thread }) => thread.activeRun === undefined && runs.every(({ status }) => isOver(status))

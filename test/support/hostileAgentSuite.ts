@@ -164,6 +164,18 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
         () => Effect.all([interrupted, bereaved("parent of stubborn")], { concurrency: "unbounded" })
       )
 
+      it.effect("one that runs itself is told where that ends", () =>
+        Effect.gen(function* () {
+          const { post, runs, said } = yield* conversation("runs itself")
+          yield* post("1")
+          yield* eventually(runs, (rows) => rows.length === 17 && statuses(rows).every((status) => status === "DONE"))
+          assert.deepStrictEqual(yield* said, [
+            "1",
+            "Agents run one another 16 deep at most, and this would be 17 deep."
+          ])
+        })
+      )
+
       it.effect("a parent is told that its child has a bug", () =>
         Effect.gen(function* () {
           const { post, runs, said } = yield* conversation("parent of broken")

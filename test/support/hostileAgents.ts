@@ -125,6 +125,14 @@ export const parentOfBroken = parentOf("parent of broken", broken)
 /** Waits for a child that takes no notice of being stopped. */
 export const parentOfStubborn = parentOf("parent of stubborn", stubborn)
 
+/** Runs itself for as long as it may. */
+export const recursive: Agent.Agent<undefined, void, unknown, never> = Agent.make("runs itself", (ctx) =>
+  ctx.child(recursive, undefined).pipe(
+    Effect.catchTag("ChildFailed", ({ problem }) => ctx.writeMessage(problem)),
+    Effect.asVoid
+  )
+)
+
 /** All of these, with the children. */
 export const patients = [
   twice,
@@ -137,5 +145,6 @@ export const patients = [
   parentOfBroken,
   parentOfStubborn,
   broken,
+  recursive,
   Agent.make("echo", (ctx) => ctx.writeMessage("echo"))
 ] as const

@@ -79,7 +79,11 @@ export class RunDone extends Schema.TaggedError<RunDone>()(
 }
 
 /** An agent runs others, which run others, and so on: further down than the host lets them. */
-export class TooDeep extends Schema.TaggedError<TooDeep>()("TooDeep", { depth: Schema.Int, limit: Schema.Int }) {
+export class TooDeep extends Schema.TaggedError<TooDeep>()(
+  "TooDeep",
+  { depth: Schema.Int, limit: Schema.Int },
+  { httpStatus: 409, description: "Agents run one another too deep." }
+) {
   override get message() {
     return `Agents run one another ${this.limit} deep at most, and this would be ${this.depth} deep.`
   }
