@@ -240,7 +240,11 @@ export const slip = Command.make("slip").pipe(
     watch,
     resume,
     steer("skip", "Give a halted compensation up; the rest is undone", "It is skipped; the rest will be undone."),
-    steer("cancel", "Have a slip turn back before its next step", "It will turn back before its next step."),
+    steer(
+      "cancel",
+      "Have a slip do no further step and turn back; a halted compensation still needs resume or skip",
+      "It will do no further step. What is halted still needs resume or skip."
+    ),
     exportSlip,
     verify,
     deadLetters

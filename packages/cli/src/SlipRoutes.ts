@@ -255,7 +255,11 @@ export const make = Effect.gen(function* () {
     ),
     steer(
       "cancel",
-      { summary: "Cancel a slip", description: "Has a slip turn back before its next step." },
+      {
+        summary: "Cancel a slip",
+        description:
+          "Has a slip do no further step and turn back. A compensation that is halted still has to be resumed or skipped."
+      },
       [NotCancellable],
       slips.cancel
     )

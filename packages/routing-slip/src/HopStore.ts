@@ -261,7 +261,7 @@ export class HopStore extends Context.Service<
       correlationId: string,
       skippedBy?: string
     ) => Effect.Effect<void, NotHalted | Unavailable>
-    /** Has a slip turn back before its next step; one that is suspended at once. */
+    /** Has a slip turn back before its next step; what is suspended at once. What is halted waits for `resume` all the same. */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>
     /** The newest first; of one instant, by correlation id, the last first. */

@@ -21,14 +21,14 @@ import { HopStore, type RecordedEvent, type SlipFilter, type SlipRecord } from "
 import * as Reauthorisation from "./Reauthorisation.ts"
 import * as SlipView from "./SlipView.ts"
 
-/** The slip is on its way back or at its end. */
+/** The slip is over: there is nothing left to call off. */
 export class NotCancellable extends Schema.TaggedError<NotCancellable>()(
   "NotCancellable",
   { correlationId: Schema.String, status: SlipView.Status },
-  { httpStatus: 409, description: "The slip is on its way back or at its end." }
+  { httpStatus: 409, description: "The slip is over." }
 ) {
   override get message() {
-    return `The slip ${this.correlationId} cannot be cancelled: it is ${this.status}.`
+    return `The slip ${this.correlationId} cannot be cancelled: it is over, and ${this.status}.`
   }
 }
 
@@ -72,7 +72,10 @@ export class SlipRepository extends Context.Service<
     ) => Effect.Effect<void, NotFound | NotReauthorisable | Unavailable, CurrentActor>
     /** Gives a halted compensation up: what its step did stays done, and the rest is undone. */
     readonly skip: (correlationId: string) => Effect.Effect<void, NotFound | NotHalted | Unavailable, CurrentActor>
-    /** Has a slip turn back before its next step. */
+    /**
+     * Has a slip do no further step, on any of its branches, and turn back. One that is on its way back goes on with that;
+     * a compensation that is halted still has to be resumed or skipped.
+     */
     readonly cancel: (
       correlationId: string
     ) => Effect.Effect<void, NotFound | NotCancellable | Unavailable, CurrentActor>
@@ -163,8 +166,7 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
       cancel: Effect.fn("SlipRepository.cancel")(function* (correlationId) {
         const { id } = yield* CurrentActor
         const { status, tenantId } = yield* find(correlationId)
-        if (status !== "executing" && status !== "suspended")
-          return yield* new NotCancellable({ correlationId, status })
+        if (SlipView.isOver(status)) return yield* new NotCancellable({ correlationId, status })
         yield* store.cancel(tenantId, correlationId, id)
       })
     })

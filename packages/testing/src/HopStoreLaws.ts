@@ -354,6 +354,30 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
         })
       )
 
+      it.effect("a cancelled slip does no further step, and what is halted of it still waits for an operator", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const key = newKey("compensate")
+          const other = { ...key, step: "2.1.1", phase: "execute" } as const
+          const status = Effect.map(store.slip(key.tenantId, key.correlationId), (slip) => slip?.status)
+          yield* store.open(record(key), message("first"), event("dispatched"))
+          yield* store.dispatched({ ...key, step: "0", phase: "execute" }, "first")
+          const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+          yield* store.halt(held, { incoming: message("halted"), event: event("halted") })
+          yield* store.cancel(key.tenantId, key.correlationId, "ada")
+          yield* store.cancel(key.tenantId, key.correlationId, "eve")
+          assert.strictEqual(yield* status, "halted")
+          assert.deepStrictEqual(yield* dueOf(key), [], "nobody is asked to try it again")
+          assert.strictEqual((yield* store.claim(key, incoming(), 10_000))._tag, "Parked")
+          const next = yield* store.claim(other, incoming(), 10_000)
+          assert.deepInclude(next, { _tag: "Claimed", cancelledBy: "ada" }, "the first who wanted it")
+          yield* store.resume(key.tenantId, key.correlationId)
+          assert.strictEqual(yield* status, "executing")
+          const resumed = yield* store.claim(key, incoming(), 10_000)
+          assert.deepInclude(resumed, { _tag: "Claimed", skippedBy: undefined })
+        })
+      )
+
       it.effect("branches wait for their time, arrive in one order for ever, and may be called off together", () =>
         Effect.gen(function* () {
           const store = yield* HopStore
