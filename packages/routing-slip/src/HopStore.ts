@@ -58,7 +58,7 @@ export interface RecordedEvent extends SlipEvent {
 
 /** Which slips are meant. */
 export interface SlipFilter {
-  readonly status?: SlipRecord["status"] | undefined
+  readonly status?: SlipState["status"] | undefined
   /** The activity at hand, or the last one. */
   readonly activity?: string | undefined
   /** Changed at or after, and before; milliseconds since 1970. */
@@ -71,14 +71,17 @@ export interface SlipFilter {
 }
 
 /** How a slip stands, as its newest hop left it. */
-export interface SlipRecord {
+export interface SlipState {
   readonly tenantId: string
   readonly correlationId: string
   readonly status: "executing" | "compensating" | "halted" | "suspended" | Outcome
   /** The activity at hand; the last one where the slip is over. */
   readonly activity: string
   readonly updatedAt: number
-  /** The newest message, whole: what `verify` reads. */
+}
+
+/** The same with its newest message, whole: what `verify` reads. */
+export interface SlipRecord extends SlipState {
   readonly body: Uint8Array
 }
 
@@ -264,8 +267,8 @@ export class HopStore extends Context.Service<
     /** Has a slip turn back before its next step; what is suspended at once. What is halted waits for `resume` all the same. */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>
-    /** The newest first; of one instant, by correlation id, the last first. */
-    readonly slips: (tenantId: string, filter: SlipFilter) => Effect.Effect<ReadonlyArray<SlipRecord>, Unavailable>
+    /** Without their messages, the newest first; of one instant, by correlation id, the last first. */
+    readonly slips: (tenantId: string, filter: SlipFilter) => Effect.Effect<ReadonlyArray<SlipState>, Unavailable>
     /** What happened, in order. */
     readonly events: (
       tenantId: string,

@@ -287,6 +287,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             .filter((slip) => slip.tenantId === tenantId && fits(slip, filter))
             .toSorted(newestFirst)
             .slice(0, filter.limit ?? 100)
+            .map(({ body: _, ...state }) => state)
         ),
       events: (tenantId, correlationId) =>
         Effect.sync(() =>

@@ -1,5 +1,5 @@
 /** How a step is claimed in one transaction: forks are found, leases kept, and what comes too early is remembered. */
-import type { Row, SqlFailed, Transaction } from "@tenon/messaging/Transactions"
+import { lightly, type Row, type SqlFailed, type Transaction } from "@tenon/messaging/Transactions"
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import type { Claim, Claimant, HopKey } from "./HopStore.ts"
@@ -42,13 +42,6 @@ export class Forked {
 }
 
 const textOrNothing = (value: unknown) => (typeof value === "string" ? value : undefined)
-
-/**
- * No wait for the disk: a claim that is lost with the database's last moments is one whose worker finds itself fenced
- * off, and a mark that is lost has a message sent twice. What came of a step waits for the disk, and all before it then
- * is there too.
- */
-export const lightly = { sql: "select set_config('synchronous_commit', 'off', true)", params: [] }
 
 /** Has the relay look once the lease is over, where there is a message to publish then. */
 export const lease = (param: string) => `due_at = ${now} + make_interval(secs => ${param}),
@@ -127,6 +120,7 @@ export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claima
   Effect.fnUntraced(function* (tx: Transaction): Effect.fn.Return<Claim, SqlFailed | Forked> {
     const slip = [key.tenantId, key.correlationId]
     const [, , , [row] = [], [head] = [], [cancelled] = []] = yield* tx.run([
+      // A claim that is lost with the database's last moments is one whose worker finds itself fenced off.
       lightly,
       {
         sql: `insert into tenon.slip_hops
