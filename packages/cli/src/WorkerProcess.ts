@@ -1,12 +1,34 @@
 /** One activity in this process, until a signal: what `tenon run` starts for each activity, and what a container runs. */
 import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
-import type * as Duration from "effect/Duration"
+import * as Retention from "@tenon/routing-slip/Retention"
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as MeshBackend from "./MeshBackend.ts"
 import type { MeshConfig } from "./MeshConfig.ts"
 import * as Tracing from "./Tracing.ts"
 import * as WorkerHealth from "./WorkerHealth.ts"
+
+/** Slips would be gone while brokers may still hand over their messages. */
+class RetentionTooShort extends Schema.TaggedError<RetentionTooShort>()("RetentionTooShort", {}) {
+  override get message() {
+    return "SLIP_RETENTION must be a day at least."
+  }
+}
+
+/** `SLIP_RETENTION`, as "30 days". */
+const retention = Layer.effect(
+  Retention.Retention,
+  Config.Duration("SLIP_RETENTION").pipe(
+    Config.withDefault(Duration.days(30)),
+    Effect.filterOrFail(
+      (given) => Duration.isGreaterThanOrEqualTo(given, Duration.days(1)),
+      () => new RetentionTooShort()
+    )
+  )
+)
 
 /** How the process works. */
 export interface Options {
@@ -49,7 +71,7 @@ export const layer = (mesh: MeshConfig, { activity, grace, health, prefetch }: O
   return listening.pipe(
     Layer.provideMerge(worker),
     Layer.provideMerge(Layer.merge(starting, probes)),
-    Layer.provide([MeshBackend.transport, MeshBackend.store]),
+    Layer.provide([MeshBackend.transport, MeshBackend.store, retention]),
     Layer.provideMerge(ReadinessChecks.layer),
     Layer.provideMerge(Tracing.layer(`${mesh.title}/${activity}`))
   )

@@ -19,6 +19,7 @@ import {
   type SlipFilter,
   type SlipRecord
 } from "./HopStore.ts"
+import { isOver } from "./SlipView.ts"
 
 interface Row {
   readonly key: HopKey
@@ -41,7 +42,8 @@ const slipText = (tenantId: string, correlationId: string) => `${tenantId.length
 /** Names a step in one of its phases; neither holds a slash. */
 const idOf = ({ tenantId, correlationId, step, phase }: HopKey) =>
   `${phase}/${step}/${slipText(tenantId, correlationId)}`
-const textOf = ({ tenantId, correlationId }: HopKey) => slipText(tenantId, correlationId)
+const textOf = ({ tenantId, correlationId }: Pick<HopKey, "tenantId" | "correlationId">) =>
+  slipText(tenantId, correlationId)
 
 /** Everything happens at once: there is no await between reading and writing. */
 const atomically = <A, E = never>(run: (now: number) => A | Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -64,6 +66,14 @@ const newRow = (key: HopKey, digest: string, status: Row["status"], due: number,
   publishedAt: message === undefined ? Number.NEGATIVE_INFINITY : due
 })
 
+const getOrMake = <A>(map: Map<string, A>, name: string, make: () => A): A => {
+  const known = map.get(name)
+  if (known !== undefined) return known
+  const made = make()
+  map.set(name, made)
+  return made
+}
+
 type Place = Pick<SlipRecord, "updatedAt" | "correlationId">
 
 const newestFirst = (a: Place, b: Place): number =>
@@ -82,18 +92,21 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
   Effect.sync(() => {
     const rows = new Map<string, Row>()
     const bySlip = new Map<string, Array<Row>>()
-    const heads = new Map<string, string>()
+    /** Per slip, the entries accepted at each place of each branch. */
+    const heads = new Map<string, Map<string, string>>()
     const slips = new Map<string, SlipRecord>()
     const events = new Map<string, Array<SlipEvent>>()
     /** What a slip would show if none of its steps were halted. */
     const stands = new Map<string, SlipRecord["status"]>()
-    const arrivals = new Map<string, Array<Arrival>>()
+    /** Per slip, by gather. */
+    const arrivals = new Map<string, Map<string, Array<Arrival>>>()
     /** Per slip, who has called off the steps whose names begin with a scope. */
     const cancelled = new Map<string, Map<string, string>>()
+    /** Slips that were here. */
+    const purged = new Set<string>()
 
     const cancel = (slip: string, scope: string, by: string) => {
-      const scopes = cancelled.get(slip) ?? new Map<string, string>()
-      cancelled.set(slip, scopes)
+      const scopes = getOrMake(cancelled, slip, () => new Map<string, string>())
       if (!scopes.has(scope)) scopes.set(scope, by)
     }
     const cancellerOf = (key: HopKey) =>
@@ -147,17 +160,19 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     return HopStore.of({
       claim: (key, { branch, digest, incoming, index }, lease) =>
         atomically((now): Claim => {
+          if (purged.has(textOf(key))) return { _tag: "Purged" }
           const id = idOf(key)
           const row = rows.get(id)
           if (row !== undefined && row.digest !== digest) {
             return { _tag: "Forked", detail: `another message for step ${key.step} was accepted before` }
           }
           if (index !== undefined) {
-            const place = JSON.stringify([textOf(key), branch, index])
-            if ((heads.get(place) ?? digest) !== digest) {
+            const place = `${index} ${branch}`
+            const accepted = getOrMake(heads, textOf(key), () => new Map<string, string>())
+            if ((accepted.get(place) ?? digest) !== digest) {
               return { _tag: "Forked", detail: `another entry ${index} of this log was accepted before` }
             }
-            heads.set(place, digest)
+            accepted.set(place, digest)
           }
           if (row?.status === "done") return { _tag: "Done", outgoing: row.message, age: now - row.due }
           if (row?.status === "halted") return { _tag: "Parked" }
@@ -192,9 +207,8 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         }).pipe(Effect.as(false)),
       arrive: (key, gather, arrival) =>
         atomically(() => {
-          const name = JSON.stringify([textOf(key), gather])
-          const list = arrivals.get(name) ?? []
-          arrivals.set(name, list)
+          const gathers = getOrMake(arrivals, textOf(key), () => new Map<string, Array<Arrival>>())
+          const list = getOrMake(gathers, gather, () => [])
           if (!list.some(({ branch }) => branch === arrival.branch)) list.push(arrival)
           return list.slice(0, list.findIndex(({ branch }) => branch === arrival.branch) + 1)
         }),
@@ -225,7 +239,9 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             return Effect.fail(new NotHalted({ correlationId: key.correlationId }))
           }
           Object.assign(row, { digest, message: incoming, status: "waiting", due: now })
-          if (index !== undefined) heads.set(JSON.stringify([textOf(key), branch, index]), digest)
+          if (index !== undefined) {
+            getOrMake(heads, textOf(key), () => new Map<string, string>()).set(`${index} ${branch}`, digest)
+          }
           record(key, event)
           show(textOf(key), now)
           return Effect.void
@@ -240,7 +256,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       open: (slip, first, event) =>
         atomically((now): Opened => {
           const key = openingKey(slip)
-          if (rows.has(idOf(key))) return "known"
+          if (rows.has(idOf(key)) || purged.has(textOf(slip))) return "known"
           add(newRow(key, "", "done", now, first))
           setSlip(slip)
           record(key, event)
@@ -279,6 +295,24 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           const name = slipText(tenantId, correlationId)
           cancel(name, "", by)
           for (const row of ofSlip(name, "suspended")) row.due = now
+        }),
+      purge: (age, limit) =>
+        atomically((now) => {
+          const before = now - age
+          const isPast = ({ due, message, status }: Row) =>
+            message === undefined && status !== "halted" && due <= before
+          const old: Array<string> = []
+          for (const [name, { status, updatedAt }] of slips) {
+            if (old.length === limit) break
+            if (!isOver(status) || updatedAt > before) continue
+            if ((bySlip.get(name) ?? []).every(isPast)) old.push(name)
+          }
+          for (const name of old) {
+            for (const row of bySlip.get(name) ?? []) rows.delete(idOf(row.key))
+            for (const map of [bySlip, heads, slips, events, stands, arrivals, cancelled]) map.delete(name)
+            purged.add(name)
+          }
+          return old.length
         }),
       slip: (tenantId, correlationId) => Effect.sync(() => slips.get(slipText(tenantId, correlationId))),
       slips: (tenantId, filter) =>

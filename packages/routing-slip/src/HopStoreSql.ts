@@ -12,7 +12,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
   type Arrival,
-  type Claim,
   type Claimant,
   type Completion,
   Fenced,
@@ -29,16 +28,17 @@ import {
   type SlipRecord,
   type SlipState
 } from "./HopStore.ts"
+import { purgedAmong, purging } from "./HopStoreSqlPurge.ts"
 import {
   claimedNew,
   claimIn,
   claimNew,
   type Claiming,
   columnsOf,
-  Forked,
   keyOf,
   lease,
   messageOf,
+  NotTaken,
   now,
   showAgain,
   where
@@ -151,8 +151,9 @@ const opening = (
   const params = new Params(...keyOf(openingKey(slip)), ...columnsOf(first))
   const sql = `with held as (insert into tenon.slip_hops (tenant_id, correlation_id, step, phase, digest, status,
       due_at, published_at, pending_at, queue, message_id, body)
-      values ($1, $2, $3, $4, '', 'done', ${now}, ${now}, case when $7::bytea is null then null else ${now} end,
-        $5, $6, $7::bytea) on conflict do nothing returning 1),
+      select $1, $2, $3, $4, '', 'done', ${now}, ${now}, case when $7::bytea is null then null else ${now} end,
+        $5, $6, $7::bytea
+      where not exists (select from tenon.purged_slips where tenant_id = $1 and correlation_id = $2) on conflict do nothing returning 1),
     told as (${insertEvent(params, event)}), stands as (${upsertSlip(params, slip)}) ${answering(params, setting)}`
   return { sql, params: params.values }
 }
@@ -316,18 +317,25 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           .transaction({ tenantId: key.tenantId }, claimIn(key, claimant, seconds(millis)))
           .pipe(
             Effect.catch((failure) =>
-              failure instanceof Forked
-                ? Effect.succeed<Claim>({ _tag: "Forked", detail: failure.detail })
-                : unavailable(failure)
+              failure instanceof NotTaken ? Effect.succeed(failure.claim) : unavailable(failure)
             )
           )
       const claimNewly = yield* Together.make({
         groupOf: tenantOf,
         write: (claims: ReadonlyArray<Claiming & { readonly tenantId: string }>, tenantId) =>
-          sql.batch({ tenantId }, [lightly, claimNew(tenantId, claims)]).pipe(
-            Effect.map(([, rows = []]) => claimedNew(claims, rows)),
-            Effect.catch(unavailable)
-          )
+          sql
+            .batch({ tenantId }, [
+              lightly,
+              claimNew(tenantId, claims),
+              purgedAmong(
+                tenantId,
+                claims.map(({ key }) => key.correlationId)
+              )
+            ])
+            .pipe(
+              Effect.map(([, rows = [], gone = []]) => claimedNew(claims, rows, gone)),
+              Effect.catch(unavailable)
+            )
       })
       const mark = yield* Together.make({
         groupOf: tenantOf,
@@ -458,6 +466,11 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               values ($1, $2, '', $3) on conflict do nothing`,
             [tenantId, correlationId, Storable.clean(by)]
           ).pipe(Effect.asVoid),
+        purge: (age, limit) =>
+          sql.batch({ tenantId: null, role: options.relayRole }, [purging(seconds(age), limit)]).pipe(
+            Effect.map(([rows = []]) => rows.length),
+            Effect.catch(unavailable)
+          ),
         slip: (tenantId, correlationId) =>
           one(tenantId, `select ${state}, body from tenon.slips where tenant_id = $1 and correlation_id = $2`, [
             tenantId,

@@ -2,8 +2,10 @@
 import {
   branchKey,
   type Claim,
+  type Claimant,
   HopStore,
   type HopKey,
+  openingKey,
   type SlipEvent,
   type SlipFilter,
   type SlipRecord,
@@ -362,7 +364,7 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           const other = { ...key, step: "2.1.1", phase: "execute" } as const
           const status = Effect.map(store.slip(key.tenantId, key.correlationId), (slip) => slip?.status)
           yield* store.open(record(key), message("first"), event("dispatched"))
-          yield* store.dispatched({ ...key, step: "0", phase: "execute" }, "first")
+          yield* store.dispatched(openingKey(key), "first")
           const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
           yield* store.halt(held, { incoming: message("halted"), event: event("halted") })
           yield* store.cancel(key.tenantId, key.correlationId, "ada")
@@ -470,6 +472,105 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           assert.deepStrictEqual(yield* store.events("tenant-b", key.correlationId), [])
           yield* store.cancel(key.tenantId, key.correlationId, "grace")
           assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", cancelledBy: "grace" })
+        })
+      )
+
+      it.effect(
+        "a slip that is over and at rest is purged once that was long ago, and nothing of it is done again",
+        () =>
+          Effect.gen(function* () {
+            const store = yield* HopStore
+            while ((yield* store.purge(0, 1_000)) > 0) yield* Effect.yieldNow
+            const overSince = Effect.fnUntraced(function* (claimant: Claimant) {
+              const key = newKey()
+              yield* store.open(record(key), message("first"), event("dispatched"))
+              yield* store.dispatched({ ...key, step: "0" }, "first")
+              const held = heldBy(key, yield* store.claim(key, claimant, 10_000))
+              yield* store.arrive(key, "1/execute", { branch: "1.1", body: body("arrived") })
+              const slip = record(key, "completed")
+              yield* store.complete(held, { outgoing: undefined, event: event("executed"), slip, closes: "1." })
+              return key
+            })
+            const keys = [incoming("d"), incoming("d", 1), incoming("e")].map(overSince)
+            const [first, second, third] = yield* Effect.all(keys)
+            if (first === undefined || second === undefined || third === undefined) return assert.fail()
+            const other = { ...first, tenantId: "tenant-b" }
+            yield* store.open(record(other), message("first"), event("dispatched"))
+            yield* store.dispatched(openingKey(other), "first")
+            assert.strictEqual(yield* store.purge(60_000, 1_000), 0, "they were at work a moment ago")
+            yield* Effect.sleep("20 millis")
+            assert.strictEqual(yield* store.purge(10, 2), 2)
+            assert.strictEqual(yield* store.purge(10, 2), 1)
+            assert.strictEqual(yield* store.purge(10, 2), 0)
+            for (const key of [first, second, third]) {
+              assert.isUndefined(yield* store.slip(key.tenantId, key.correlationId))
+              assert.deepStrictEqual(yield* store.events(key.tenantId, key.correlationId), [])
+              for (const step of ["1", "2"]) {
+                for (const phase of ["execute", "compensate"] as const) {
+                  for (const late of [incoming("d"), incoming("f", 1), incoming("f", 7)]) {
+                    const claim = yield* store.claim({ ...key, step, phase }, late, 10_000)
+                    assert.strictEqual(claim._tag, "Purged", `${step} ${phase} ${late.digest}`)
+                  }
+                }
+              }
+              assert.strictEqual(yield* store.open(record(key), message("again"), event("dispatched")), "known")
+              assert.isUndefined(yield* store.slip(key.tenantId, key.correlationId))
+              assert.deepStrictEqual(yield* dueOf(key), [])
+            }
+            assert.isDefined(
+              yield* store.slip(other.tenantId, other.correlationId),
+              "another tenant's of that name stays"
+            )
+            assert.strictEqual((yield* store.claim(other, incoming(), 10_000))._tag, "Claimed")
+          })
+      )
+
+      it.effect("a slip that is not over, or of which something may still move, is never purged", () =>
+        Effect.gen(function* () {
+          const store = yield* HopStore
+          const opened = Effect.fnUntraced(function* (status: SlipState["status"], isDispatched = true) {
+            const key = newKey()
+            yield* store.open(record(key, status), message("first"), event("dispatched"))
+            if (isDispatched) yield* store.dispatched({ ...key, step: "0" }, "first")
+            return key
+          })
+          const claimed = Effect.fnUntraced(function* (key: HopKey, step: string, lease = 10_000) {
+            const late = { ...key, step }
+            return heldBy(late, yield* store.claim(late, incoming(), lease))
+          })
+          const again = { incoming: message("again"), delay: 0, event: event("retrying") }
+          const executing = yield* opened("executing")
+          const compensating = yield* opened("compensating")
+          const unsent = yield* opened("completed", false)
+          // Branches that come late go on where their slip is over.
+          const [inHand, waiting, halted, suspended, passedOn] = yield* Effect.all([
+            opened("completed"),
+            opened("faulted"),
+            opened("terminated"),
+            opened("cancelled"),
+            opened("completed")
+          ])
+          yield* claimed(inHand, "1.1.1")
+          yield* store.postpone(yield* claimed(waiting, "1.1.1"), { ...again, delay: 10_000 })
+          yield* store.halt(yield* claimed(halted, "1.1.1"), again)
+          yield* store.suspend(yield* claimed(suspended, "1.1.1"), { ...again, delay: undefined })
+          const branch = { outgoing: message("next"), event: event("executed"), slip: undefined }
+          yield* store.complete(yield* claimed(passedOn, "1.1.1"), branch)
+          yield* Effect.sleep("20 millis")
+          while ((yield* store.purge(10, 1_000)) > 0) yield* Effect.yieldNow
+          const all = [executing, compensating, unsent, inHand, waiting, halted, suspended, passedOn]
+          for (const [index, key] of all.entries()) {
+            assert.isDefined(yield* store.slip(key.tenantId, key.correlationId), `the one at ${index}`)
+            assert.isNotEmpty(yield* store.events(key.tenantId, key.correlationId))
+          }
+          // Once an operator has decided, and the late branch is at its end, it goes like the others.
+          yield* store.resume(halted.tenantId, halted.correlationId)
+          const held = yield* claimed(halted, "1.1.1")
+          yield* store.complete(held, { outgoing: undefined, event: event("compensated"), slip: undefined })
+          assert.strictEqual(yield* store.purge(60_000, 1_000), 0)
+          yield* Effect.sleep("20 millis")
+          assert.strictEqual(yield* store.purge(10, 1_000), 1)
+          assert.isUndefined(yield* store.slip(halted.tenantId, halted.correlationId))
         })
       )
 
