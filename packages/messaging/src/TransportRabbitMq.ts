@@ -15,7 +15,7 @@ import * as Answer from "./Answer.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
 import type { TransportError } from "./Transport.ts"
-import { type DeadLetter, type Outgoing, selects, Transport } from "./Transport.ts"
+import { type DeadLetter, type Outgoing, type Selection, selects, Transport } from "./Transport.ts"
 
 /** Where RabbitMQ is. */
 export interface Options {
@@ -265,11 +265,12 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         )
       })
 
-      /** Takes every dead letter in turn; those that `act` does not take go back in their order when the channel closes. */
+      /** Takes the dead letters in turn, up to the one that is meant where one is; those that `act` does not take go back in their order when the channel closes. */
       const eachDead = (
         queue: string,
         limit: number,
-        act: (letter: DeadLetter) => Effect.Effect<boolean, TransportError>
+        act: (letter: DeadLetter) => Effect.Effect<boolean, TransportError>,
+        most = limit
       ) =>
         Effect.scoped(
           Effect.gen(function* () {
@@ -280,7 +281,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
             )
             yield* attempt("declare", () => declare(channel, named(queue)))
             let taken = 0
-            for (let seen = 0; seen < limit; seen++) {
+            for (let seen = 0; seen < limit && taken < most; seen++) {
               const message = yield* attempt("get", () => channel.get(deadOf(named(queue))))
               if (message === false) break
               if (!(yield* act(yield* letterOf(queue, message)))) continue
@@ -305,13 +306,21 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           return letters
         }),
         redrive: (queue, selection) =>
-          eachDead(queue, 10_000, (letter) =>
-            selects(selection, letter) ? Effect.as(send(named(queue), letter), true) : Effect.succeed(false)
+          eachDead(
+            queue,
+            10_000,
+            (letter) =>
+              selects(selection, letter) ? Effect.as(send(named(queue), letter), true) : Effect.succeed(false),
+            mostOf(selection)
           ),
-        discard: (queue, selection) => eachDead(queue, 10_000, (letter) => Effect.succeed(selects(selection, letter)))
+        discard: (queue, selection) =>
+          eachDead(queue, 10_000, (letter) => Effect.succeed(selects(selection, letter)), mostOf(selection))
       })
     })
   )
+
+/** How many letters can be meant; undefined where that is not known. */
+const mostOf = (selection: Selection) => (selection !== "all" && "letter" in selection ? 1 : undefined)
 
 const tryTo = (run: () => void): void => {
   try {
