@@ -1,6 +1,6 @@
 /**
  * Queues on RabbitMQ (3.10 and later): quorum queues, publisher confirms, manual acknowledgement. Each queue declares a
- * classic durable `<queue>.dead` beside it, which no delivery limit empties; the broker's own dead-lettering (at least
+ * classic durable `<queue>!dead` beside it, which no delivery limit empties; the broker's own dead-lettering (at least
  * once) leads there too. It reconnects by itself.
  */
 import type { Channel, ChannelModel, ConfirmChannel, ConsumeMessage, Message } from "amqplib"
@@ -35,7 +35,9 @@ const briefly = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "5 
 
 const namedIn = (prefix: string) => (queue: string) => `${prefix}${queue}`
 
-const deadOf = (queue: string) => `${queue}.dead`
+/** No queue's name ends so: there is no exclamation mark in any. */
+const dead = "!dead"
+const deadOf = (queue: string) => `${queue}${dead}`
 
 const declare = async (channel: Channel, queue: string) => {
   await channel.assertQueue(deadOf(queue), { durable: true })
@@ -86,7 +88,7 @@ class Link {
 
   // Not named after what AMQP calls it: `declare` is a modifier in TypeScript, and erasing types trips over it.
   private async ensure(queue: string): Promise<void> {
-    await declare(this.channel, queue.endsWith(".dead") ? queue.slice(0, -5) : queue)
+    await declare(this.channel, queue.endsWith(dead) ? queue.slice(0, -dead.length) : queue)
     this.declared.add(queue)
   }
 
