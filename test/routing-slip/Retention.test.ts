@@ -7,6 +7,7 @@ import * as HopStoreMemory from "@tenon/routing-slip/HopStoreMemory"
 import * as Registry from "@tenon/routing-slip/Registry"
 import { Retention } from "@tenon/routing-slip/Retention"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as ScatterGather from "@tenon/routing-slip/ScatterGather"
 import * as Security from "@tenon/routing-slip/Security"
 import * as Worker from "@tenon/routing-slip/Worker"
 import { assert, it } from "@effect/vitest"
@@ -29,7 +30,7 @@ const reserve = Activity.make("reserve", {
   compensate: ({ item }) => Effect.sync(() => void did.push(`give back ${item}`))
 })
 const pay = Activity.make("pay", { arguments: {}, execute: () => Effect.fail("no") })
-const registry = Registry.make(reserve, pay)
+const registry = Registry.make(reserve, pay, ScatterGather.activity)
 
 /** Every message that was published, as a broker may hand it over once more. */
 const published: Array<{ readonly queue: string; readonly id: string; readonly body: Uint8Array }> = []
@@ -75,11 +76,36 @@ it.effect("a slip is forgotten three days after its end, and its messages do not
     const letters = yield* Effect.forEach(registry.activities, ({ queue }) => transport.deadLetters(queue))
     assert.deepStrictEqual(
       letters.map((each) => each.map(({ detail, reason }) => `${reason}: ${detail}`)),
-      [2, 1].map((count) =>
+      [2, 1, 0].map((count) =>
         Array.from({ length: count }, () => "replayed: its slip was over long ago and has been purged")
       )
     )
     assert.deepStrictEqual(did, ["reserve", "give back chair"], "nothing was done again")
     assert.isUndefined(yield* store.slip(slip.tenantId, "one"))
   }).pipe(Effect.provide(world))
+)
+
+it.effect(
+  "a slip goes whose branches have all come home, late ones and those that were undone at once among them",
+  () =>
+    Effect.gen(function* () {
+      const step = () => RoutingSlip.step(reserve, {})
+      const late = { gather: "any", within: "1 hour" } as const
+      for (const [correlationId, options] of [["late", late] as const, ["undone", { undo: "parallel" }] as const]) {
+        yield* RoutingSlip.builder(registry, { correlationId }).pipe(
+          RoutingSlip.scatter({ a: [step()], b: [step(), step()], c: [step(), step()] }, options),
+          RoutingSlip.add(pay, {}),
+          RoutingSlip.dispatch
+        )
+      }
+      const store = yield* HopStore
+      const left = Effect.map(store.slips("default", {}), (slips) => slips.map(({ status }) => status))
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* left, ["faulted", "faulted"])
+      // The timer of a gather that is decided comes home too, once its time is up.
+      yield* TestClock.adjust("71 hours")
+      assert.deepStrictEqual(yield* left, ["faulted", "faulted"])
+      yield* TestClock.adjust("3 hours")
+      assert.deepStrictEqual(yield* left, [])
+    }).pipe(Effect.provide(world))
 )

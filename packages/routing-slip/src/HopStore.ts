@@ -270,8 +270,8 @@ export class HopStore extends Context.Service<
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     /**
      * Removes up to `limit` slips, of whatever tenant, with all that belongs to them, and says how many: those that have
-     * been over for `age` milliseconds, and of which nothing has moved, waits or is to be published since. That they were
-     * there is remembered: none is opened again, and no step of theirs claimed.
+     * been over for `age` milliseconds, and of which nothing has moved, waits or is to be published since, nor is a branch
+     * still away. That they were there is remembered: none is opened again, and no step of theirs claimed.
      */
     readonly purge: (age: number, limit: number) => Effect.Effect<number, Unavailable>
     readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>

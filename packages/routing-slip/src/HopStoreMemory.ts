@@ -299,8 +299,13 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       purge: (age, limit) =>
         atomically((now) => {
           const before = now - age
-          const isPast = ({ due, message, status }: Row) =>
-            message === undefined && status !== "halted" && due <= before
+          /** Whether it is the beginning of a branch that has not come to its gather. */
+          const isAway = ({ phase, step, ...slip }: HopKey) =>
+            phase === "execute" &&
+            step.endsWith(".0") &&
+            rows.get(idOf({ ...slip, phase, step: step.slice(0, -2) }))?.status !== "done"
+          const isPast = ({ due, key, message, status }: Row) =>
+            message === undefined && status !== "halted" && due <= before && !isAway(key)
           const old: Array<string> = []
           for (const [name, { status, updatedAt }] of slips) {
             if (old.length === limit) break

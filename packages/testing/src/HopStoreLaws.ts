@@ -556,21 +556,29 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           yield* store.suspend(yield* claimed(suspended, "1.1.1"), { ...again, delay: undefined })
           const branch = { outgoing: message("next"), event: event("executed"), slip: undefined }
           yield* store.complete(yield* claimed(passedOn, "1.1.1"), branch)
+          const away = yield* opened("executing")
+          const further = [{ key: branchKey(away, "2.1"), message: message("2.1"), delay: 0 }]
+          const scatter = { outgoing: undefined, further, event: event("scattered"), slip: record(away, "completed") }
+          yield* store.complete(yield* claimed(away, "2"), scatter)
+          yield* store.dispatched(branchKey(away, "2.1"), "2.1")
           yield* Effect.sleep("20 millis")
           while ((yield* store.purge(10, 1_000)) > 0) yield* Effect.yieldNow
-          const all = [executing, compensating, unsent, inHand, waiting, halted, suspended, passedOn]
+          const all = [away, executing, compensating, unsent, inHand, waiting, halted, suspended, passedOn]
           for (const [index, key] of all.entries()) {
             assert.isDefined(yield* store.slip(key.tenantId, key.correlationId), `the one at ${index}`)
             assert.isNotEmpty(yield* store.events(key.tenantId, key.correlationId))
           }
-          // Once an operator has decided, and the late branch is at its end, it goes like the others.
+          // Once an operator has decided and the late branch is at its end, or has come home, it goes like the others.
+          const home = { outgoing: undefined, event: event("arrived"), slip: undefined }
+          yield* store.complete(yield* claimed(away, "2.1"), home)
           yield* store.resume(halted.tenantId, halted.correlationId)
           const held = yield* claimed(halted, "1.1.1")
           yield* store.complete(held, { outgoing: undefined, event: event("compensated"), slip: undefined })
           assert.strictEqual(yield* store.purge(60_000, 1_000), 0)
           yield* Effect.sleep("20 millis")
-          assert.strictEqual(yield* store.purge(10, 1_000), 1)
+          assert.strictEqual(yield* store.purge(10, 1_000), 2)
           assert.isUndefined(yield* store.slip(halted.tenantId, halted.correlationId))
+          assert.isUndefined(yield* store.slip(away.tenantId, away.correlationId))
         })
       )
 
