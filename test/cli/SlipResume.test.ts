@@ -149,7 +149,7 @@ layer(world, { excludeTestServices: true, timeout: "60 seconds" })("a slip whose
         }
         const over = yield* tenon(["slip", "resume", first.correlationId, "--token-file", file], env)
         assert.strictEqual(over.code, 1)
-        assert.include(over.stderr, "neither halted nor suspended")
+        assert.include(over.stderr, "it has no use for a token")
       }),
     60_000
   )
@@ -217,7 +217,7 @@ layer(Layer.provideMerge(door(true), world), { excludeTestServices: true, timeou
         assert.strictEqual((yield* call("POST", at(slip), { body })).status, 204)
         assert.strictEqual((yield* settled(slip))?.status, "completed")
         assert.notInclude(yield* told(slip), "fresh-of")
-        assert.strictEqual((yield* call("POST", at(slip), { body })).json.tag, "NotHalted")
+        assert.strictEqual((yield* call("POST", at(slip), { body })).json.tag, "NotSuspended")
       })
     )
 

@@ -15,6 +15,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { settled } from "./Slips.ts"
@@ -260,6 +261,8 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           const cancel = inTenant(tenant)(repository.cancel(slip.correlationId))
           yield* cancel
           assert.strictEqual((yield* settled(slip))?.status, "halted")
+          const fresh = repository.reauthorise(slip.correlationId, Redacted.make("token"))
+          assert.strictEqual((yield* inTenant(tenant)(Effect.flip(fresh)))._tag, "NotSuspended")
           yield* unstick(what)
           yield* inTenant(tenant)(repository.resume(slip.correlationId))
           assert.strictEqual((yield* settled(slip))?.status, "faulted")
@@ -309,6 +312,7 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           const tries: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }, CurrentActor>> = [
             repository.show(correlationId),
             repository.resume(correlationId),
+            repository.reauthorise(correlationId, Redacted.make("token")),
             repository.skip(correlationId),
             repository.cancel(correlationId),
             Stream.runDrain(repository.watch(correlationId))

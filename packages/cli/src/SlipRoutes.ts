@@ -17,7 +17,7 @@ import * as RequestBody from "@tenon/http/RequestBody"
 import type { Description, Handler, Route } from "@tenon/http/Routes"
 import * as Envelope from "@tenon/routing-slip/Envelope"
 import { NotHalted, type RecordedEvent } from "@tenon/routing-slip/HopStore"
-import { IssuerNeeded, NotReauthorised } from "@tenon/routing-slip/Reauthorisation"
+import { IssuerNeeded, NotReauthorised, NotSuspended } from "@tenon/routing-slip/Reauthorisation"
 import { maxLimit, NotCancellable, SlipRepository } from "@tenon/routing-slip/SlipRepository"
 import * as SlipView from "@tenon/routing-slip/SlipView"
 import * as DateTime from "effect/DateTime"
@@ -244,7 +244,7 @@ export const make = Effect.gen(function* () {
           "Has a halted compensation, or a suspended step, tried again as it is; with a fresh token of its user, a suspended step with that.",
         body: { required: false, schema: ResumeInput }
       },
-      [NotHalted, IssuerNeeded, NotReauthorised],
+      [NotHalted, NotSuspended, IssuerNeeded, NotReauthorised],
       resume
     ),
     steer(

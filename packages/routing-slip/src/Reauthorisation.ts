@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Envelope from "./Envelope.ts"
-import { HopStore, NotHalted, type Pending, type SlipEvent } from "./HopStore.ts"
+import { HopStore, type Pending, type SlipEvent } from "./HopStore.ts"
 import { Keys } from "./Keys.ts"
 import { Reason, Refused } from "./Refused.ts"
 import type { Dispatched, Issuer } from "./RoutingSlip.ts"
@@ -21,6 +21,17 @@ import * as Size from "./Size.ts"
 import * as Slip from "./Slip.ts"
 import * as StrictJson from "./StrictJson.ts"
 import * as Wire from "./Wire.ts"
+
+/** No step of the slip waits for a token, or not any more. */
+export class NotSuspended extends Schema.TaggedError<NotSuspended>()(
+  "NotSuspended",
+  { correlationId: Schema.String },
+  { httpStatus: 409, description: "No step of the slip waits for a fresh token." }
+) {
+  override get message() {
+    return `No step of the slip ${this.correlationId} is suspended: it has no use for a token.`
+  }
+}
 
 /** The slip is signed, and here is no key to sign its fresh authority with. */
 export class IssuerNeeded extends Schema.TaggedError<IssuerNeeded>()(
@@ -125,12 +136,14 @@ const renew = Effect.fnUntraced(function* ({ key, message }: Pending, options: O
 export const resume = Effect.fn("Reauthorisation.resume")(function* (
   { tenantId, correlationId }: Dispatched,
   options: Options
-): Effect.fn.Return<void, NotHalted | IssuerNeeded | NotReauthorised | Unavailable, HopStore> {
+): Effect.fn.Return<void, NotSuspended | IssuerNeeded | NotReauthorised | Unavailable, HopStore> {
   const store = yield* HopStore
   const suspended = yield* store.suspended(tenantId, correlationId)
-  if (suspended.length === 0) return yield* new NotHalted({ correlationId })
+  if (suspended.length === 0) return yield* new NotSuspended({ correlationId })
   const renewed = yield* Effect.forEach(suspended, (each) => renew(each, options)).pipe(
     Effect.catchTag("Refused", ({ detail, reason }) => new NotReauthorised({ correlationId, reason, detail }))
   )
-  for (const { claimant, event, instead, key } of renewed) yield* store.reauthorise(key, instead, claimant, event)
+  yield* Effect.forEach(renewed, ({ claimant, event, instead, key }) =>
+    store.reauthorise(key, instead, claimant, event)
+  ).pipe(Effect.catchTag("NotHalted", () => new NotSuspended({ correlationId })))
 })

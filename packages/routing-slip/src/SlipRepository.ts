@@ -47,7 +47,7 @@ export interface Page {
 export const maxLimit = 1_000
 
 /** Why a slip is not given a fresh token. */
-type NotReauthorisable = NotHalted | Reauthorisation.IssuerNeeded | Reauthorisation.NotReauthorised
+type NotReauthorisable = Reauthorisation.NotSuspended | Reauthorisation.IssuerNeeded | Reauthorisation.NotReauthorised
 
 /** Looks at slips and steers them. */
 export class SlipRepository extends Context.Service<
