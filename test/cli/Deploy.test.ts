@@ -210,4 +210,33 @@ describe("manifests", () => {
       assert.strictEqual(new Set(names).size, all.length)
     }
   )
+
+  it("of a mesh and an activity are theirs alone, wherever the hyphens are", () => {
+    const letters = ["a", "b", "A", "-"]
+    const short = letters.flatMap((one) => [
+      one,
+      ...letters.flatMap((two) => [one + two, ...letters.map((three) => one + two + three)])
+    ])
+    const long = ["a".repeat(31), "a".repeat(32), `${"a".repeat(30)}-a`, "a".repeat(62), "a".repeat(63), "a".repeat(64)]
+    const words = [...short, ...long]
+    const pairs = words.flatMap((title) => words.map((activity) => [title, activity] as const))
+    const names = pairs.map((pair) => KubernetesManifests.nameOf(...pair))
+    for (const name of names) assert.match(name, rfc1123)
+    assert.strictEqual(new Set(names).size, pairs.length)
+    assert.strictEqual(KubernetesManifests.nameOf("orders", "charge-card"), "orders-charge-card")
+    assert.notStrictEqual(KubernetesManifests.nameOf("a-b", "c"), KubernetesManifests.nameOf("a", "b-c"))
+  })
+
+  it.prop(
+    "are no names that others get for their digest's sake",
+    { title: Schema.String, activity: Schema.String },
+    ({ activity, title }) => {
+      const [first, second] = [KubernetesManifests.nameOf(title), KubernetesManifests.nameOf(title, activity)]
+      for (const name of [first, second]) {
+        const again = KubernetesManifests.nameOf(name)
+        assert.match(again, rfc1123)
+        assert.isTrue(again !== name || name === title || name === `${title}-${activity}`)
+      }
+    }
+  )
 })

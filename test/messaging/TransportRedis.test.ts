@@ -1,8 +1,56 @@
+import { Transport } from "@tenon/messaging/Transport"
 import * as TransportRedis from "@tenon/messaging/TransportRedis"
 import * as TransportLaws from "@tenon/testing/TransportLaws"
-import { describe } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { createClient } from "redis"
 import { deleteStreams, listens, redisUrl } from "../support/Brokers.ts"
+
+/** A client of this machine's Redis, for the scope. */
+const connected = Effect.acquireRelease(
+  Effect.promise(() => createClient({ url: redisUrl }).connect()),
+  (client) => Effect.sync(() => client.destroy())
+)
 
 describe.skipIf(!(await listens(redisUrl)))("over Redis", () => {
   TransportLaws.suite("TransportRedis", TransportRedis.layer({ url: redisUrl, visibility: "1 second" }), deleteStreams)
+
+  it.live("finds a dead letter among thousands without reading the others, and all of them page by page", () =>
+    Effect.gen(function* () {
+      const queue = `redis-letters-${process.pid}`
+      yield* Effect.addFinalizer(() => Effect.promise(() => deleteStreams([queue])))
+      const client = yield* connected
+      const letters = yield* Effect.promise(() =>
+        Promise.all(
+          Array.from({ length: 2_050 }, (_, index) => {
+            const fingerprint = index % 2 === 0 ? "even" : "odd"
+            const fields = { id: `m${index}`, body: "x", reason: "refused", detail: "", fingerprint }
+            return client.xAdd(`tenon:{${queue}}:dead`, "*", fields)
+          })
+        )
+      )
+      const seen: Array<string> = []
+      const watching = yield* connected
+      yield* Effect.promise(() =>
+        watching.monitor((line: string) => {
+          // What a script does is not told over the network.
+          if (line.includes(`{${queue}}:dead`) && !line.includes(" lua] ")) seen.push(line)
+        })
+      )
+      const { deadLetters, discard, redrive } = yield* Transport
+      assert.strictEqual(yield* redrive(queue, { letter: letters[2_000] ?? "" }), 1)
+      assert.strictEqual(yield* redrive(queue, { letter: letters[2_000] ?? "" }), 0, "it is gone")
+      for (const letter of ["-", "+", "", "m1", `${letters[1]} `, "1-1"]) {
+        assert.strictEqual(yield* discard(queue, { letter }), 0, letter)
+      }
+      yield* Effect.sleep("50 millis")
+      assert.isFalse(
+        seen.some((line) => /"X(REV)?RANGE" /.test(line)),
+        seen.join("\n")
+      )
+      assert.strictEqual(yield* discard(queue, { fingerprint: "even" }), 1_024)
+      assert.strictEqual(yield* redrive(queue, "all"), 1_025)
+      assert.deepStrictEqual(yield* deadLetters(queue), [])
+    }).pipe(Effect.provide(TransportRedis.layer({ url: redisUrl })), Effect.scoped)
+  )
 })

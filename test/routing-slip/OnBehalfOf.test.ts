@@ -1,17 +1,21 @@
 /** Slips that act for a user: under zero trust, on the test clock; the last over a token endpoint on this machine. */
 import * as Activity from "@tenon/routing-slip/Activity"
 import { ActivityContext } from "@tenon/routing-slip/ActivityContext"
+import * as HopStoreMemory from "@tenon/routing-slip/HopStoreMemory"
 import { HopStore, type SlipRecord } from "@tenon/routing-slip/HopStore"
+import * as Keys from "@tenon/routing-slip/Keys"
 import * as OnBehalfOf from "@tenon/routing-slip/OnBehalfOf"
 import * as Reauthorisation from "@tenon/routing-slip/Reauthorisation"
 import * as Registry from "@tenon/routing-slip/Registry"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as Security from "@tenon/routing-slip/Security"
 import * as SignedLog from "@tenon/routing-slip/SignedLog"
 import * as TokenExchange from "@tenon/routing-slip/TokenExchange"
 import * as TokenExchangeHttp from "@tenon/routing-slip/TokenExchangeHttp"
 import * as Verify from "@tenon/routing-slip/Verify"
 import * as Wire from "@tenon/routing-slip/Wire"
 import * as Worker from "@tenon/routing-slip/Worker"
+import * as TransportMemory from "@tenon/messaging/TransportMemory"
 import { Transport } from "@tenon/messaging/Transport"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -93,6 +97,16 @@ const deadLetter = Effect.fnUntraced(function* ({ alpha }: Mesh) {
   return undefined
 })
 
+/** Signs with one of the mesh's keys, and is told by `keySet` whether workers would accept that. */
+const issuingOf = Effect.fnUntraced(function* (
+  ring: KeyRing,
+  by: "issuer" | "alpha" = "issuer",
+  keySet: ReadonlyArray<Keys.PublicKey> = Object.values(ring).map(({ publicKey }) => publicKey)
+) {
+  const issuer = SignedLog.issuer(yield* SignedLog.signer(ring[by].privateKey))
+  return { issuer, keys: yield* Effect.provide(Keys.Keys, Keys.layer({ keys: keySet })) }
+})
+
 const issuerOf = (ring: KeyRing) => Effect.map(SignedLog.signer(ring.issuer.privateKey), SignedLog.issuer)
 
 const dispatch = Effect.fnUntraced(function* (
@@ -170,7 +184,7 @@ describe("a slip on behalf of a user", () => {
       // After its manifest has expired too: the fresh authority is what counts.
       yield* Reauthorisation.resume(one, {
         token: Redacted.make("ada again"),
-        issuer: yield* issuerOf(ring),
+        issuing: yield* issuingOf(ring),
         by: "operator"
       })
       assert.strictEqual(yield* statusOf, "executing")
@@ -189,7 +203,7 @@ describe("a slip on behalf of a user", () => {
       yield* dispatch(mesh, ring, undefined)
       yield* reach("suspended")
       mesh.state.alphaIsTurnedAway = true
-      const fresh = { token: Redacted.make("ada"), issuer: yield* issuerOf(ring), by: "operator" }
+      const fresh = { token: Redacted.make("ada"), issuing: yield* issuingOf(ring), by: "operator" }
       yield* Reauthorisation.resume(one, fresh)
       yield* reach("suspended")
       mesh.state.alphaIsTurnedAway = false
@@ -237,16 +251,53 @@ describe("a slip on behalf of a user", () => {
       lapsed.add("ada")
       yield* dispatch(mesh, ring, "ada")
       yield* reach("suspended")
-      const unsigned = yield* Effect.flip(Reauthorisation.resume(one, { token: Redacted.make("eve"), by: "eve" }))
-      assert.strictEqual(unsigned._tag, "Refused")
+      const fresh = { token: Redacted.make("eve"), by: "eve" }
+      assert.strictEqual((yield* Effect.flip(Reauthorisation.resume(one, fresh)))._tag, "IssuerNeeded")
+      // Alpha's worker holds a key of the mesh, but not one that begins slips: nothing is sent that workers refuse.
+      const issuing = yield* issuingOf(ring, "alpha")
+      const refused = yield* Effect.flip(Reauthorisation.resume(one, { ...fresh, issuing }))
+      assert.deepInclude(refused, { _tag: "NotReauthorised", reason: "not-authorised" })
       assert.strictEqual(yield* statusOf, "suspended")
-      // Alpha's worker holds a key of the mesh, but not one that begins slips.
-      const issuer = SignedLog.issuer(yield* SignedLog.signer(ring.alpha.privateKey))
-      yield* Reauthorisation.resume(one, { token: Redacted.make("eve"), issuer, by: "eve" })
+      assert.deepStrictEqual(yield* story(one), ["dispatched 0", "suspended 1"])
+      // Where she makes up a key set of her own, the workers' still counts.
+      const made = [...Object.values(ring)].map(({ publicKey }) =>
+        publicKey.kid === "alpha" ? { ...publicKey, tenon: { issues: true } } : publicKey
+      )
+      yield* Reauthorisation.resume(one, { ...fresh, issuing: yield* issuingOf(ring, "alpha", made) })
       assert.strictEqual(yield* deadLetter(mesh), "not-authorised")
       assert.deepStrictEqual(mesh.did, [])
     })
   )
+
+  on("is not resumed with a token that would make its message larger than workers read", (mesh, ring, lapsed) =>
+    Effect.gen(function* () {
+      lapsed.add("ada")
+      yield* dispatch(mesh, ring, "ada")
+      yield* reach("suspended")
+      const issuing = yield* issuingOf(ring)
+      const token = Redacted.make("a".repeat(1_100_000))
+      const refused = yield* Effect.flip(Reauthorisation.resume(one, { token, issuing, by: "operator" }))
+      assert.deepInclude(refused, { _tag: "NotReauthorised", reason: "too-large" })
+      assert.strictEqual(yield* statusOf, "suspended")
+    })
+  )
+
+  it.effect("is resumed without any key where nothing is signed", () => {
+    const { alpha, did, registry } = mesh()
+    const tokens = TokenExchange.layerMemory({ accepts: (subject) => Redacted.value(subject) === "ada again" })
+    const around = Layer.mergeAll(TransportMemory.layer, HopStoreMemory.layer, Security.layerUnsigned)
+    return Effect.gen(function* () {
+      yield* RoutingSlip.builder(registry, one).pipe(
+        RoutingSlip.add(alpha, {}),
+        RoutingSlip.onBehalfOf("ada"),
+        RoutingSlip.dispatch
+      )
+      yield* reach("suspended")
+      yield* Reauthorisation.resume(one, { token: Redacted.make("ada again"), by: "operator" })
+      yield* reach("completed")
+      assert.deepStrictEqual(did, [`alpha as user by ${yield* digestOf("ada again")}`])
+    }).pipe(Effect.provide(Worker.layer(registry).pipe(Layer.provide(tokens), Layer.provideMerge(around))))
+  })
 
   on("that goes on is not mistaken for the message that was suspended", (mesh, ring, lapsed) =>
     Effect.gen(function* () {
@@ -255,7 +306,7 @@ describe("a slip on behalf of a user", () => {
       yield* reach("suspended")
       const store = yield* HopStore
       const [old] = yield* store.suspended("default", "one")
-      const fresh = { token: Redacted.make("ada again"), issuer: yield* issuerOf(ring), by: "operator" }
+      const fresh = { token: Redacted.make("ada again"), issuing: yield* issuingOf(ring), by: "operator" }
       const both = yield* Effect.all(
         [Effect.exit(Reauthorisation.resume(one, fresh)), Effect.exit(Reauthorisation.resume(one, fresh))],
         {
@@ -330,7 +381,8 @@ describe("a slip on behalf of a user", () => {
         Effect.gen(function* () {
           yield* dispatch(its, ring, "ada")
           assert.strictEqual((yield* settled(one))?.status, "suspended")
-          yield* Reauthorisation.resume(one, { token: Redacted.make("ada2"), issuer: yield* issuerOf(ring), by: "op" })
+          const issuing = yield* issuingOf(ring)
+          yield* Reauthorisation.resume(one, { token: Redacted.make("ada2"), issuing, by: "op" })
           const slip = yield* settled(one)
           assert.strictEqual(slip?.status, "completed")
           assert.deepStrictEqual(its.did, ["alpha as user by https://payments.example for ada2", "beta"])

@@ -32,6 +32,6 @@ export const deleteStreams = async (queues: ReadonlyArray<string>, prefix = "ten
 export const deleteQueues = async (queues: ReadonlyArray<string>): Promise<void> => {
   const connection = await Amqp.connect(rabbitUrl)
   const channel = await connection.createChannel()
-  for (const queue of queues.flatMap((queue) => [queue, `${queue}.dead`])) await channel.deleteQueue(queue)
+  for (const queue of queues.flatMap((queue) => [queue, `${queue}!dead`])) await channel.deleteQueue(queue)
   await connection.close()
 }

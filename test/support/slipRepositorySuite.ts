@@ -5,6 +5,7 @@ import * as Activity from "@tenon/routing-slip/Activity"
 import type { HopStore } from "@tenon/routing-slip/HopStore"
 import * as Registry from "@tenon/routing-slip/Registry"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as ScatterGather from "@tenon/routing-slip/ScatterGather"
 import * as Security from "@tenon/routing-slip/Security"
 import * as SlipRepository from "@tenon/routing-slip/SlipRepository"
 import type * as SlipView from "@tenon/routing-slip/SlipView"
@@ -14,6 +15,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { settled } from "./Slips.ts"
@@ -46,7 +48,7 @@ const fails = Activity.make("fails", {
   execute: () => Effect.fail(new Refusal({ why: "no" }))
 })
 
-const registry = Registry.make(does, fails)
+const registry = Registry.make(does, fails, ScatterGather.activity)
 
 /** Workers over a store, and the repository beside them. */
 export const world = <E>(store: Layer.Layer<HopStore, E>) =>
@@ -78,6 +80,29 @@ export const held = Effect.fnUntraced(function* (tenantId: string, what: string)
   const gate = yield* Deferred.make<void>()
   gates.set(what, gate)
   const slip = yield* send(tenantId, [`${what} before`, what, `${what} after`])
+  return { ...slip, open: Deferred.succeed(gate, undefined) }
+})
+
+/** A slip of which one branch is stuck on its way back, while another goes forth once it is `open`. */
+export const halfHalted = Effect.fnUntraced(function* (tenantId: string, what: string) {
+  const gate = yield* Deferred.make<void>()
+  gates.set(`${what} forth`, gate)
+  stuck.add(what)
+  const slip = yield* RoutingSlip.builder(registry, { tenantId }).pipe(
+    RoutingSlip.scatter(
+      {
+        back: [RoutingSlip.step(does, { what }), RoutingSlip.step(fails, { secret: "hunter2" })],
+        forth: [
+          RoutingSlip.step(does, { what: `${what} forth` }),
+          RoutingSlip.step(does, { what: `${what} never done` })
+        ]
+      },
+      { gather: "any" }
+    ),
+    RoutingSlip.add(does, { what: `${what} never done either` }),
+    RoutingSlip.dispatch
+  )
+  assert.strictEqual((yield* settled(slip))?.status, "halted")
   return { ...slip, open: Deferred.succeed(gate, undefined) }
 })
 
@@ -198,6 +223,55 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
         })
       )
 
+      it.effect("cancels a slip that is halted: it goes on nowhere, and ends once that is decided", () =>
+        Effect.gen(function* () {
+          const tenant = newTenant()
+          const repository = yield* slips
+          const what = `half ${tenant}`
+          const slip = yield* halfHalted(tenant, what)
+          yield* inTenant(tenant, "grace")(repository.cancel(slip.correlationId))
+          yield* slip.open
+          const undone = Effect.map(inTenant(tenant)(repository.show(slip.correlationId)), ({ events }) =>
+            events.some(({ step, type }) => step === "1.2.1" && type === "compensated")
+          )
+          for (let left = 200; left > 0 && !(yield* undone); left--) yield* Effect.sleep("20 millis")
+          assert.isTrue(yield* undone, "the branch that went forth is undone meanwhile")
+          assert.strictEqual((yield* settled(slip))?.status, "halted")
+          yield* unstick(what)
+          yield* inTenant(tenant)(repository.resume(slip.correlationId))
+          const ended = (yield* settled(slip))?.status
+          const view = yield* inTenant(tenant)(repository.show(slip.correlationId))
+          assert.strictEqual(ended, "cancelled")
+          assert.deepStrictEqual(states(view), [
+            "1 scatter-gather faulted",
+            "1.1.1 does undone",
+            "1.1.2 fails faulted",
+            "1.2.1 does undone",
+            "1.2.2 does cancelled"
+          ])
+        })
+      )
+
+      it.effect("cancels a slip that is on its way back, which changes nothing; once it is over not", () =>
+        Effect.gen(function* () {
+          const tenant = newTenant()
+          const repository = yield* slips
+          const what = `back ${tenant}`
+          const slip = yield* halted(tenant, what)
+          const cancel = inTenant(tenant)(repository.cancel(slip.correlationId))
+          yield* cancel
+          assert.strictEqual((yield* settled(slip))?.status, "halted")
+          const fresh = repository.reauthorise(slip.correlationId, Redacted.make("token"))
+          assert.strictEqual((yield* inTenant(tenant)(Effect.flip(fresh)))._tag, "NotSuspended")
+          yield* unstick(what)
+          yield* inTenant(tenant)(repository.resume(slip.correlationId))
+          assert.strictEqual((yield* settled(slip))?.status, "faulted")
+          const over = yield* Effect.flip(cancel)
+          assert.deepInclude(over, { _tag: "NotCancellable", status: "faulted" })
+          assert.include(over.message, "it is over, and faulted")
+        })
+      )
+
       it.effect("lists by status and activity, page by page, each slip once", () =>
         Effect.gen(function* () {
           const tenant = newTenant()
@@ -238,6 +312,7 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           const tries: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }, CurrentActor>> = [
             repository.show(correlationId),
             repository.resume(correlationId),
+            repository.reauthorise(correlationId, Redacted.make("token")),
             repository.skip(correlationId),
             repository.cancel(correlationId),
             Stream.runDrain(repository.watch(correlationId))

@@ -68,19 +68,23 @@ const image = /^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,499}$/
 const isActivity = Schema.is(Envelope.ActivityName)
 
 /**
- * A name as RFC 1123 wants labels: lower-case letters, digits and inner hyphens, 63 at most. One that had to be changed
- * gets a digest of what it was, so that two names never become one.
+ * A name as RFC 1123 wants labels: lower-case letters, digits and inner hyphens, 63 at most. Two lists of parts never get
+ * one name: parts are joined as they are where it is clear from the name which they were; else the name ends with a digest
+ * of them, as no other name does.
  */
 export const nameOf = (...parts: ReadonlyArray<string>): string => {
   const wanted = parts.join("-")
-  if (label.test(wanted) && wanted.length <= maxName - digestLength - 1) return wanted
+  // Which hyphen joins is clear where only the last part has any.
+  const isClear = parts.every((part, index) => label.test(part) && (index === parts.length - 1 || !part.includes("-")))
+  if (isClear && label.test(wanted) && !endsWithDigest.test(wanted)) return wanted
   const plain = wanted.toLowerCase().replace(/[^a-z0-9]+/g, "-")
   const cut = plain.slice(0, maxName - digestLength - 1).replace(/^-+|-+$/g, "")
   // JSON, since it also keeps apart what UTF-8 cannot: lone surrogates.
   const digest = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, digestLength)
   return cut === "" ? `x-${digest}` : `${cut}-${digest}`
 }
-const digestLength = 8
+const digestLength = 12
+const endsWithDigest = /(^|-)[0-9a-f]{12}$/
 
 /** What is wrong with the options. */
 export const problemsOf = (options: Options): ReadonlyArray<string> => {

@@ -2,6 +2,7 @@
  * Where a whole application is put together, from configuration: the store over PostgreSQL, the runtime over Restate or PostgreSQL,
  * and HTTP in front. This file and its like in a host app are the only places that provide layers.
  */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Executor from "@tenon/core/Executor"
 import * as Interpreter from "@tenon/core/Interpreter"
@@ -30,6 +31,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as FreshToken from "./FreshToken.ts"
 import * as MeshBackend from "./MeshBackend.ts"
 import * as SlipRoutes from "./SlipRoutes.ts"
 import type { TenonConfig } from "./TenonConfig.ts"
@@ -66,7 +68,10 @@ const httpServerLayer = NodeHttpServer.layerConfig(() => NodeServer.make(), {
   port: Config.Int("PORT").pipe(Config.withDefault(3000))
 })
 
-const slipsLayer = SlipRepository.layer.pipe(Layer.provide(MeshBackend.storeOver))
+const slipsLayer = SlipRepository.layer.pipe(
+  Layer.provide([MeshBackend.storeOver, FreshToken.layer]),
+  Layer.provide(NodeFileSystem.layer)
+)
 
 const httpLayer = ({ slips, title }: TenonConfig) =>
   Layer.unwrap(

@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { deadLetters } from "./DeadLettersCommand.ts"
+import * as FreshToken from "./FreshToken.ts"
 import { InstantText } from "./InstantText.ts"
 import * as MeshBackend from "./MeshBackend.ts"
 import * as Output from "./Output.ts"
@@ -157,7 +158,40 @@ const watch = Command.make(
   Command.withDescription("Follow a slip to its end; with --json, a line for each event. Fails where it ends badly")
 )
 
-const steer = (name: "resume" | "skip" | "cancel", description: string, done: string) =>
+const resume = Command.make(
+  "resume",
+  {
+    correlationId,
+    tenant,
+    by,
+    tokenFile: Flag.String("token-file").pipe(
+      Flag.withDescription("A fresh token of the slip's user, for its suspended step: a file, or - for standard input"),
+      Flag.optional
+    )
+  },
+  Effect.fn(function* ({ by, correlationId, tenant, tokenFile }) {
+    const { json } = yield* root
+    if (Option.isNone(tokenFile)) {
+      yield* Effect.flatMap(SlipRepository.SlipRepository, (slips) => slips.resume(correlationId)).pipe(
+        asOperator({ tenant, by })
+      )
+    } else {
+      const token = yield* FreshToken.read(tokenFile.value)
+      yield* Effect.flatMap(SlipRepository.SlipRepository, (slips) => slips.reauthorise(correlationId, token)).pipe(
+        asOperator({ tenant, by }),
+        Effect.provide(FreshToken.layer)
+      )
+    }
+    yield* Output.print(json, { correlationId, resume: true }, "It will be tried again.")
+  })
+).pipe(
+  Command.withDescription("Have a halted compensation, or a suspended step, tried again"),
+  Command.withExamples([
+    { command: "tenon slip resume 0193… --token-file token.txt", description: "With a fresh token of its user" }
+  ])
+)
+
+const steer = (name: "skip" | "cancel", description: string, done: string) =>
   Command.make(
     name,
     { correlationId, tenant, by },
@@ -201,9 +235,13 @@ export const slip = Command.make("slip").pipe(
     list,
     show,
     watch,
-    steer("resume", "Have a halted compensation, or a suspended step, tried again", "It will be tried again."),
+    resume,
     steer("skip", "Give a halted compensation up; the rest is undone", "It is skipped; the rest will be undone."),
-    steer("cancel", "Have a slip turn back before its next step", "It will turn back before its next step."),
+    steer(
+      "cancel",
+      "Have a slip do no further step and turn back; a halted compensation still needs resume or skip",
+      "It will do no further step. What is halted still needs resume or skip."
+    ),
     exportSlip,
     verify,
     deadLetters

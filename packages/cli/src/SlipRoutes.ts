@@ -13,17 +13,21 @@ import * as Issues from "@tenon/core/Issues"
 import * as Policy from "@tenon/core/Policy"
 import type { Exchange } from "@tenon/http/Exchange"
 import * as Reply from "@tenon/http/Reply"
+import * as RequestBody from "@tenon/http/RequestBody"
 import type { Description, Handler, Route } from "@tenon/http/Routes"
 import * as Envelope from "@tenon/routing-slip/Envelope"
 import { NotHalted, type RecordedEvent } from "@tenon/routing-slip/HopStore"
+import { IssuerNeeded, NotReauthorised, NotSuspended } from "@tenon/routing-slip/Reauthorisation"
 import { maxLimit, NotCancellable, SlipRepository } from "@tenon/routing-slip/SlipRepository"
 import * as SlipView from "@tenon/routing-slip/SlipView"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as FreshToken from "./FreshToken.ts"
 import { InstantText } from "./InstantText.ts"
 
 const base = "/api/v1/slips"
@@ -41,6 +45,13 @@ const ListInput = Schema.Struct({
   after: Schema.optionalKey(Schema.String)
 })
 const decodeList = Schema.decodeUnknownEffect(ListInput)
+
+/** What resuming may be given. A larger body is refused unread. */
+const ResumeInput = Schema.Struct({ token: Schema.optionalKey(FreshToken.Token) })
+const decodeResume = Schema.decodeUnknownEffect(ResumeInput)
+const maxResumeBytes = 65_536
+
+const invalid = (error: Schema.SchemaError) => new InvalidInput({ issues: Issues.fromSchema(error) })
 
 /** A page. */
 const Page = Schema.Struct({ items: Schema.Array(SlipView.Summary), next: Schema.NullOr(Schema.String) })
@@ -128,36 +139,44 @@ export const make = Effect.gen(function* () {
 
   const steer = (
     name: "resume" | "skip" | "cancel",
-    summary: string,
-    description: string,
-    error: Action.ErrorClass
+    described: Pick<Description, "summary" | "description" | "body">,
+    errors: ReadonlyArray<Action.ErrorClass>,
+    act: (correlationId: string, exchange: Exchange) => Effect.Effect<void, unknown, CurrentActor>
   ): Route => ({
     method: "POST",
     path: `${base}/{id}/${name}`,
-    errors: [NotFound, error],
+    errors: [NotFound, ...errors],
     open: false,
     description: {
       operationId: `Slip_${name}`,
       tag,
-      summary,
-      description,
+      ...described,
       parameters: [id],
       success: { status: 204, description: "It is noted; the workers carry it out." }
     },
     handle: guarded(name, "action", (exchange) =>
       Effect.gen(function* () {
         yield* noParameters(exchange)
-        yield* slips[name](yield* correlationIdOf(exchange))
+        yield* act(yield* correlationIdOf(exchange), exchange)
         return Reply.empty(exchange, 204)
       })
     )
+  })
+
+  const resume = Effect.fnUntraced(function* (correlationId: string, exchange: Exchange) {
+    const input = yield* RequestBody.read(exchange, maxResumeBytes)
+    const { token } = yield* decodeResume(input, { errors: "all", onExcessProperty: "error" }).pipe(
+      Effect.mapError(invalid)
+    )
+    if (token === undefined) yield* slips.resume(correlationId)
+    else yield* slips.reauthorise(correlationId, Redacted.make(token))
   })
 
   const list: Handler = (exchange) =>
     Effect.gen(function* () {
       const given = yield* parametersOf(exchange.query)
       const { since, until, ...rest } = yield* decodeList(given, { errors: "all", onExcessProperty: "error" }).pipe(
-        Effect.mapError((error) => new InvalidInput({ issues: Issues.fromSchema(error) }))
+        Effect.mapError(invalid)
       )
       const page = yield* slips.list({ ...rest, since: since && millisOf(since), until: until && millisOf(until) })
       return Reply.json(exchange, 200, page)
@@ -217,9 +236,33 @@ export const make = Effect.gen(function* () {
         contentType: "text/event-stream"
       }
     }),
-    steer("resume", "Resume a slip", "Has a halted compensation, or a suspended step, tried again.", NotHalted),
-    steer("skip", "Skip a compensation", "Gives up a halted compensation; the rest is undone.", NotHalted),
-    steer("cancel", "Cancel a slip", "Has a slip turn back before its next step.", NotCancellable)
+    steer(
+      "resume",
+      {
+        summary: "Resume a slip",
+        description:
+          "Has a halted compensation, or a suspended step, tried again as it is; with a fresh token of its user, a suspended step with that.",
+        body: { required: false, schema: ResumeInput }
+      },
+      [NotHalted, NotSuspended, IssuerNeeded, NotReauthorised],
+      resume
+    ),
+    steer(
+      "skip",
+      { summary: "Skip a compensation", description: "Gives up a halted compensation; the rest is undone." },
+      [NotHalted],
+      slips.skip
+    ),
+    steer(
+      "cancel",
+      {
+        summary: "Cancel a slip",
+        description:
+          "Has a slip do no further step and turn back. A compensation that is halted still has to be resumed or skipped."
+      },
+      [NotCancellable],
+      slips.cancel
+    )
   ]
   return { routes, onClosing: Effect.asVoid(Deferred.succeed(closing, undefined)) }
 })

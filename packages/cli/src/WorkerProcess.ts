@@ -3,13 +3,35 @@ import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
 import * as Directory from "@tenon/routing-slip/Directory"
 import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
-import type * as Duration from "effect/Duration"
+import * as Retention from "@tenon/routing-slip/Retention"
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as MeshBackend from "./MeshBackend.ts"
 import type { MeshConfig } from "./MeshConfig.ts"
 import * as Tracing from "./Tracing.ts"
 import * as WorkerHealth from "./WorkerHealth.ts"
+
+/** Slips would be gone while brokers may still hand over their messages. */
+class RetentionTooShort extends Schema.TaggedError<RetentionTooShort>()("RetentionTooShort", {}) {
+  override get message() {
+    return "SLIP_RETENTION must be a day at least."
+  }
+}
+
+/** `SLIP_RETENTION`, as "30 days". */
+const retention = Layer.effect(
+  Retention.Retention,
+  Config.Duration("SLIP_RETENTION").pipe(
+    Config.withDefault(Duration.days(30)),
+    Effect.filterOrFail(
+      (given) => Duration.isGreaterThanOrEqualTo(given, Duration.days(1)),
+      () => new RetentionTooShort()
+    )
+  )
+)
 
 /** How the process works. */
 export interface Options {
@@ -65,7 +87,7 @@ export const layer = (mesh: MeshConfig, { activity, grace, health, prefetch }: O
   return Layer.merge(listening, listed).pipe(
     Layer.provideMerge(worker),
     Layer.provideMerge(Layer.merge(starting, probes)),
-    Layer.provide([MeshBackend.transport, MeshBackend.store, MeshBackend.directory]),
+    Layer.provide([MeshBackend.transport, MeshBackend.store, MeshBackend.directory, retention]),
     Layer.provideMerge(ReadinessChecks.layer),
     Layer.provideMerge(Tracing.layer(`${mesh.title}/${activity}`))
   )

@@ -20,8 +20,8 @@ export const faultOf = (text: string): string | undefined => {
   return text.isWellFormed() ? undefined : "must not contain half of a surrogate pair"
 }
 
-/** A text that any store can keep, of at most so many UTF-16 code units. */
-export const clean = (text: string, most: number): string => {
+/** A text that any store can keep, of at most so many UTF-16 code units where that is given. */
+export const clean = (text: string, most = Number.POSITIVE_INFINITY): string => {
   const short = text.length <= most ? text : `${text.slice(0, most - 1)}…`
   return short.replaceAll("\u0000", "\ufffd").toWellFormed()
 }

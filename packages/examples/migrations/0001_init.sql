@@ -321,7 +321,11 @@ alter table "tenon"."slips" force row level security;
 create policy "tenant_isolation" on "tenon"."slips" to "tenon_app"
   using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+create policy "relay" on "tenon"."slips" to "tenon_relay"
+  using (true)
+  with check (true);
 grant select, insert, update on "tenon"."slips" to "tenon_app";
+grant select, delete on "tenon"."slips" to "tenon_relay";
 
 -- New table tenon.slip_hops
 create table "tenon"."slip_hops" (
@@ -355,7 +359,7 @@ create policy "relay" on "tenon"."slip_hops" to "tenon_relay"
   using (true)
   with check (true);
 grant select, insert, update on "tenon"."slip_hops" to "tenon_app";
-grant select, update on "tenon"."slip_hops" to "tenon_relay";
+grant select, update, delete on "tenon"."slip_hops" to "tenon_relay";
 
 -- New table tenon.slip_heads
 create table "tenon"."slip_heads" (
@@ -371,7 +375,11 @@ alter table "tenon"."slip_heads" force row level security;
 create policy "tenant_isolation" on "tenon"."slip_heads" to "tenon_app"
   using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+create policy "relay" on "tenon"."slip_heads" to "tenon_relay"
+  using (true)
+  with check (true);
 grant select, insert, update on "tenon"."slip_heads" to "tenon_app";
+grant select, delete on "tenon"."slip_heads" to "tenon_relay";
 
 -- New table tenon.slip_events
 create table "tenon"."slip_events" (
@@ -390,7 +398,11 @@ alter table "tenon"."slip_events" force row level security;
 create policy "tenant_isolation" on "tenon"."slip_events" to "tenon_app"
   using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+create policy "relay" on "tenon"."slip_events" to "tenon_relay"
+  using (true)
+  with check (true);
 grant select, insert, update on "tenon"."slip_events" to "tenon_app";
+grant select, delete on "tenon"."slip_events" to "tenon_relay";
 
 -- New table tenon.slip_arrivals
 create table "tenon"."slip_arrivals" (
@@ -408,7 +420,11 @@ alter table "tenon"."slip_arrivals" force row level security;
 create policy "tenant_isolation" on "tenon"."slip_arrivals" to "tenon_app"
   using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+create policy "relay" on "tenon"."slip_arrivals" to "tenon_relay"
+  using (true)
+  with check (true);
 grant select, insert, update on "tenon"."slip_arrivals" to "tenon_app";
+grant select, delete on "tenon"."slip_arrivals" to "tenon_relay";
 
 -- New table tenon.slip_cancellations
 create table "tenon"."slip_cancellations" (
@@ -423,7 +439,28 @@ alter table "tenon"."slip_cancellations" force row level security;
 create policy "tenant_isolation" on "tenon"."slip_cancellations" to "tenon_app"
   using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+create policy "relay" on "tenon"."slip_cancellations" to "tenon_relay"
+  using (true)
+  with check (true);
 grant select, insert, update on "tenon"."slip_cancellations" to "tenon_app";
+grant select, delete on "tenon"."slip_cancellations" to "tenon_relay";
+
+-- New table tenon.purged_slips
+create table "tenon"."purged_slips" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "correlation_id" text collate "C" not null,
+  constraint "purged_slips__pkey" primary key ("tenant_id", "correlation_id")
+);
+alter table "tenon"."purged_slips" enable row level security;
+alter table "tenon"."purged_slips" force row level security;
+create policy "tenant_isolation" on "tenon"."purged_slips" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+create policy "relay" on "tenon"."purged_slips" to "tenon_relay"
+  using (true)
+  with check (true);
+grant select on "tenon"."purged_slips" to "tenon_app";
+grant select, insert on "tenon"."purged_slips" to "tenon_relay";
 
 -- New table tenon.queue_messages
 create table "tenon"."queue_messages" (

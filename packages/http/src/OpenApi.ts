@@ -74,12 +74,20 @@ export const make = (
 }
 
 const described = (route: Route, description: Description, schemas: Schemas, problems: Problems): Json => {
-  const { success, tag, ...rest } = description
+  const { body, success, tag, ...rest } = description
   const { contentType = "application/json", schema, status } = success
   return {
     ...rest,
     tags: [tag],
     ...(route.open ? { security: [] } : {}),
+    ...(body === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: body.required,
+            content: { "application/json": { schema: schemas.input(body.schema) } }
+          }
+        }),
     responses: {
       [status]: {
         description: success.description,
@@ -90,6 +98,9 @@ const described = (route: Route, description: Description, schemas: Schemas, pro
         ...(route.open ? [] : [Failure.Unauthenticated, Failure.Forbidden]),
         Failure.Unavailable,
         HttpFailure.Timeout,
+        ...(body === undefined
+          ? []
+          : [HttpFailure.MalformedBody, HttpFailure.BodyTooLarge, HttpFailure.UnsupportedMediaType]),
         ...route.errors
       ])
     }

@@ -18,6 +18,8 @@ export interface Description {
   readonly description?: string
   /** OpenAPI parameter objects, those of the path included. */
   readonly parameters?: ReadonlyArray<{ readonly [member: string]: unknown }>
+  /** What its body may hold, where it takes one; whether that must be there. */
+  readonly body?: { readonly required: boolean; readonly schema: Schema.Constraint }
   readonly success: {
     readonly status: number
     readonly description: string

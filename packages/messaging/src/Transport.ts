@@ -33,6 +33,7 @@ export class TransportError extends Schema.TaggedError<TransportError>()(
 
 /** A message to send. `id` names it to people and tools; a transport does not drop a second one with the same id. */
 export interface Outgoing {
+  /** Letters, digits, dots, hyphens and underscores; with other characters transports name what belongs to a queue. */
   readonly queue: string
   readonly id: string
   readonly body: Uint8Array

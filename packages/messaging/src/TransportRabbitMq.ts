@@ -1,6 +1,6 @@
 /**
  * Queues on RabbitMQ (3.10 and later): quorum queues, publisher confirms, manual acknowledgement. Each queue declares a
- * classic durable `<queue>.dead` beside it, which no delivery limit empties; the broker's own dead-lettering (at least
+ * classic durable `<queue>!dead` beside it, which no delivery limit empties; the broker's own dead-lettering (at least
  * once) leads there too. It reconnects by itself.
  */
 import type { Channel, ChannelModel, ConfirmChannel, ConsumeMessage, Message } from "amqplib"
@@ -15,7 +15,7 @@ import * as Answer from "./Answer.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
 import type { TransportError } from "./Transport.ts"
-import { type DeadLetter, type Outgoing, selects, Transport } from "./Transport.ts"
+import { type DeadLetter, type Outgoing, type Selection, selects, Transport } from "./Transport.ts"
 
 /** Where RabbitMQ is. */
 export interface Options {
@@ -35,7 +35,9 @@ const briefly = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "5 
 
 const namedIn = (prefix: string) => (queue: string) => `${prefix}${queue}`
 
-const deadOf = (queue: string) => `${queue}.dead`
+/** No queue's name ends so: there is no exclamation mark in any. */
+const dead = "!dead"
+const deadOf = (queue: string) => `${queue}${dead}`
 
 const declare = async (channel: Channel, queue: string) => {
   await channel.assertQueue(deadOf(queue), { durable: true })
@@ -86,7 +88,7 @@ class Link {
 
   // Not named after what AMQP calls it: `declare` is a modifier in TypeScript, and erasing types trips over it.
   private async ensure(queue: string): Promise<void> {
-    await declare(this.channel, queue.endsWith(".dead") ? queue.slice(0, -5) : queue)
+    await declare(this.channel, queue.endsWith(dead) ? queue.slice(0, -dead.length) : queue)
     this.declared.add(queue)
   }
 
@@ -265,11 +267,12 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         )
       })
 
-      /** Takes every dead letter in turn; those that `act` does not take go back in their order when the channel closes. */
+      /** Takes the dead letters in turn, up to the one that is meant where one is; those that `act` does not take go back in their order when the channel closes. */
       const eachDead = (
         queue: string,
         limit: number,
-        act: (letter: DeadLetter) => Effect.Effect<boolean, TransportError>
+        act: (letter: DeadLetter) => Effect.Effect<boolean, TransportError>,
+        most = limit
       ) =>
         Effect.scoped(
           Effect.gen(function* () {
@@ -280,7 +283,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
             )
             yield* attempt("declare", () => declare(channel, named(queue)))
             let taken = 0
-            for (let seen = 0; seen < limit; seen++) {
+            for (let seen = 0; seen < limit && taken < most; seen++) {
               const message = yield* attempt("get", () => channel.get(deadOf(named(queue))))
               if (message === false) break
               if (!(yield* act(yield* letterOf(queue, message)))) continue
@@ -305,13 +308,21 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           return letters
         }),
         redrive: (queue, selection) =>
-          eachDead(queue, 10_000, (letter) =>
-            selects(selection, letter) ? Effect.as(send(named(queue), letter), true) : Effect.succeed(false)
+          eachDead(
+            queue,
+            10_000,
+            (letter) =>
+              selects(selection, letter) ? Effect.as(send(named(queue), letter), true) : Effect.succeed(false),
+            mostOf(selection)
           ),
-        discard: (queue, selection) => eachDead(queue, 10_000, (letter) => Effect.succeed(selects(selection, letter)))
+        discard: (queue, selection) =>
+          eachDead(queue, 10_000, (letter) => Effect.succeed(selects(selection, letter)), mostOf(selection))
       })
     })
   )
+
+/** How many letters can be meant; undefined where that is not known. */
+const mostOf = (selection: Selection) => (selection !== "all" && "letter" in selection ? 1 : undefined)
 
 const tryTo = (run: () => void): void => {
   try {

@@ -11,7 +11,7 @@ import { createClient, RESP_TYPES } from "redis"
 import * as Answer from "./Answer.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
-import { type DeadLetter, selects, Transport, type TransportError } from "./Transport.ts"
+import { type DeadLetter, type Selection, selects, Transport, type TransportError } from "./Transport.ts"
 
 /** Where Redis is and how it is used. */
 export interface Options {
@@ -53,6 +53,11 @@ local entry = redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1])[1]
 if not entry then return 0 end
 redis.call('XADD', KEYS[1], '*', 'id', entry[2][2], 'body', entry[2][4], 'attempt', '0')
 return redis.call('XDEL', KEYS[2], ARGV[1])`
+
+/** The name of an entry as Redis makes them. */
+const letterId = /^\d{1,20}-\d{1,20}$/
+/** Dead letters that are read at once: each is a whole message. */
+const page = 100
 
 type Entry = readonly [id: Buffer, fields: ReadonlyArray<Buffer>]
 
@@ -115,18 +120,29 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         send<unknown>(client, ["XGROUP", "CREATE", keyOf(queue), group, "0", "MKSTREAM"]).pipe(
           Effect.catch((error) => (error.reason.startsWith("BUSYGROUP") ? Effect.void : Effect.fail(error)))
         )
-      const allDead = (queue: string, count: number) =>
-        send<ReadonlyArray<Entry>>(client, ["XRANGE", deadOf(queue), "-", "+", "COUNT", String(count)]).pipe(
+      const deadFrom = (queue: string, from: string, to: string, count: number) =>
+        send<ReadonlyArray<Entry>>(client, ["XRANGE", deadOf(queue), from, to, "COUNT", String(count)]).pipe(
           Effect.map((entries) => entries.map(letterOf(queue)))
         )
+      /** Does something to the letters that are meant, page by page up to the one that is the newest now. */
       const eachDead = Effect.fnUntraced(function* (
         queue: string,
-        matches: (letter: DeadLetter) => boolean,
-        act: (letter: DeadLetter) => Effect.Effect<number, TransportError>
+        selection: Selection,
+        act: (letter: string) => Effect.Effect<number, TransportError>
       ) {
+        if (selection !== "all" && "letter" in selection) {
+          return letterId.test(selection.letter) ? yield* act(selection.letter) : 0
+        }
+        const [newest] = yield* send<ReadonlyArray<Entry>>(client, ["XREVRANGE", deadOf(queue), "+", "-", "COUNT", "1"])
+        if (newest === undefined) return 0
         let changed = 0
-        for (const letter of yield* allDead(queue, 10_000)) if (matches(letter)) changed += yield* act(letter)
-        return changed
+        for (let from = "-"; ;) {
+          const letters = yield* deadFrom(queue, from, newest[0].toString(), page)
+          for (const each of letters) if (selects(selection, each)) changed += yield* act(each.letter)
+          const last = letters.at(-1)
+          if (last === undefined || letters.length < page) return changed
+          from = `(${last.letter}`
+        }
       })
 
       const subscribe: Transport["Service"]["subscribe"] = Effect.fnUntraced(function* (queue, handler, given) {
@@ -265,19 +281,11 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
             Effect.asVoid
           ),
         subscribe,
-        deadLetters: (queue, limit = 100) => allDead(queue, limit),
+        deadLetters: (queue, limit = 100) => deadFrom(queue, "-", "+", limit),
         redrive: (queue, selection) =>
-          eachDead(
-            queue,
-            (letter) => selects(selection, letter),
-            ({ letter }) => evaluate(driveBack, [keyOf(queue), deadOf(queue)], letter)
-          ),
+          eachDead(queue, selection, (letter) => evaluate(driveBack, [keyOf(queue), deadOf(queue)], letter)),
         discard: (queue, selection) =>
-          eachDead(
-            queue,
-            (letter) => selects(selection, letter),
-            ({ letter }) => send<number>(client, ["XDEL", deadOf(queue), letter])
-          )
+          eachDead(queue, selection, (letter) => send<number>(client, ["XDEL", deadOf(queue), letter]))
       })
     })
   )

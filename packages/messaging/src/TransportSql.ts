@@ -7,13 +7,14 @@
  * Publishing wakes subscribers by `notify`, a few milliseconds after the commit and many publications at once, since
  * each transaction that notifies takes a lock on the whole database. A wake-up that is lost costs one `poll`.
  */
+import * as Storable from "@tenon/core/Storable"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
-import { type Row, type Statement, Transactions } from "./Transactions.ts"
+import { bodyOf, lightly, type Row, type Statement, Transactions } from "./Transactions.ts"
 import { type DeadLetter, type Delivery, type Selection, Transport, TransportError } from "./Transport.ts"
 import * as Together from "./Together.ts"
 import * as Wakeups from "./TransportSqlWakeups.ts"
@@ -90,8 +91,6 @@ const meaning = (queue: string, selection: Selection): ReadonlyArray<unknown> | 
   return /^[0-9]{1,18}$/.test(selection.letter) ? [queue, selection.letter, null] : undefined
 }
 
-const bodyOf = (row: Row): Uint8Array => (row["body"] instanceof Uint8Array ? row["body"] : new Uint8Array())
-
 const letterOf = (row: Row): DeadLetter => ({
   letter: String(row["id"]),
   queue: String(row["queue"]),
@@ -103,9 +102,6 @@ const letterOf = (row: Row): DeadLetter => ({
   at: Number(row["at"])
 })
 
-/** PostgreSQL's text holds neither of these. */
-const storable = (text: string) => text.replaceAll("\0", "\u{FFFD}").toWellFormed()
-
 /** Uses the queues until the scope closes. */
 export const layer = (options: Options): Layer.Layer<Transport, never, Transactions | Listener> =>
   Layer.effect(
@@ -115,9 +111,9 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
       const scope = { tenantId: null, role: options.relayRole }
       const visibility = Duration.toMillis(Duration.fromInputUnsafe(options.visibility ?? "30 seconds"))
       const poll = Duration.fromInputUnsafe(options.poll ?? "1 second")
-      /** What may be lost with the database's last moments, since the message comes again then: no wait for the disk. */
+      /** For what may be lost, since the message comes again then. */
       const sendLightly = (operation: string, statement: Statement) =>
-        sql.batch(scope, [{ sql: "select set_config('synchronous_commit', 'off', true)", params: [] }, statement]).pipe(
+        sql.batch(scope, [lightly, statement]).pipe(
           Effect.map(([, rows = []]) => rows),
           Effect.mapError(({ message }) => new TransportError({ operation, reason: message }))
         )
@@ -151,7 +147,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
           if (ending._tag === "Ack") return yield* acknowledge([id, token])
           if (ending._tag === "Requeue") return yield* send("put back", { sql: putBack, params: [...mine, 0] })
           if (ending._tag === "GiveBack") return yield* send("give back", { sql: putBack, params: [...mine, 1] })
-          const [reason, detail] = [storable(ending.reason), storable(ending.detail)]
+          const [reason, detail] = [Storable.clean(ending.reason), Storable.clean(ending.detail)]
           const fingerprint = yield* DeadLetters.fingerprint(queue, reason, detail)
           return yield* send("set aside", { sql: setAside, params: [...mine, reason, detail, fingerprint] })
         })
@@ -218,7 +214,10 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
 
       return Transport.of({
         publish: ({ body, id, queue }) =>
-          Effect.andThen(send("publish", { sql: insert, params: [queue, storable(id), body] }), wakeups.wake(queue)),
+          Effect.andThen(
+            send("publish", { sql: insert, params: [queue, Storable.clean(id), body] }),
+            wakeups.wake(queue)
+          ),
         subscribe,
         deadLetters: (queue, limit = 100) =>
           Effect.map(send("read dead letters", { sql: letters, params: [queue, limit] }), (rows) => rows.map(letterOf)),
@@ -228,7 +227,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
           transactions: sql,
           publishing: ({ body, id, queue }, setting) => [
             { sql: "select set_config('role', $1, true)", params: [options.relayRole] },
-            { sql: publishIfMade, params: [queue, storable(id), body, setting] }
+            { sql: publishIfMade, params: [queue, Storable.clean(id), body, setting] }
           ],
           published: ({ queue }) => wakeups.wake(queue)
         }

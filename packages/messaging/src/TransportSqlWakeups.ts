@@ -1,6 +1,7 @@
 /** Wakes the subscribers of queues: those of this process at once, those of others by one notification for many. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import type { Statement } from "./Transactions.ts"
 
@@ -22,25 +23,10 @@ export interface Alarm {
   readonly wait: (atMost: Duration.Duration) => Effect.Effect<void>
 }
 
-const makeAlarm = (): Alarm => {
-  let rung = false
-  let resume: (() => void) | undefined
-  const ring = () => {
-    rung = true
-    resume?.()
-  }
-  const wait = (atMost: Duration.Duration) =>
-    Effect.callback<void>((done) => {
-      resume = () => {
-        rung = false
-        resume = undefined
-        done(Effect.void)
-      }
-      if (rung) resume()
-      return Effect.sync(() => (resume = undefined))
-    }).pipe(Effect.timeoutOrElse({ duration: atMost, orElse: () => Effect.void }))
-  return { ring, wait }
-}
+const makeAlarm: Effect.Effect<Alarm> = Effect.map(Queue.sliding<void>(1), (rings) => ({
+  ring: () => void Queue.offerUnsafe(rings, undefined),
+  wait: (atMost) => Queue.take(rings).pipe(Effect.timeoutOrElse({ duration: atMost, orElse: () => Effect.void }))
+}))
 
 /** The wake-ups of one transport. */
 export interface Wakeups {
@@ -56,7 +42,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Wakeups, never, Scope.Scope> {
   const here = new Map<string, Set<Alarm>>()
   const untold = new Set<string>()
-  const told = makeAlarm()
+  const told = yield* makeAlarm
 
   const hear = (payload: string | undefined) =>
     Effect.sync(() => {
@@ -85,12 +71,15 @@ export const make = Effect.fnUntraced(function* (
       ),
     subscribe: (queue) =>
       Effect.acquireRelease(
-        Effect.sync(() => {
-          const alarm = makeAlarm()
-          here.set(queue, (here.get(queue) ?? new Set()).add(alarm))
-          return alarm
-        }),
-        (alarm) => Effect.sync(() => void here.get(queue)?.delete(alarm))
+        Effect.tap(makeAlarm, (alarm) =>
+          Effect.sync(() => void here.set(queue, (here.get(queue) ?? new Set()).add(alarm)))
+        ),
+        (alarm) =>
+          Effect.sync(() => {
+            const alarms = here.get(queue)
+            alarms?.delete(alarm)
+            if (alarms?.size === 0) here.delete(queue)
+          })
       )
   }
 })

@@ -99,6 +99,8 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     switch (claim._tag) {
       case "Forked":
         return yield* new Refused({ reason: "forked", detail: claim.detail })
+      case "Purged":
+        return yield* new Refused({ reason: "replayed", detail: "its slip was over long ago and has been purged" })
       case "Parked":
         return ack
       case "Done":

@@ -58,7 +58,7 @@ export interface RecordedEvent extends SlipEvent {
 
 /** Which slips are meant. */
 export interface SlipFilter {
-  readonly status?: SlipRecord["status"] | undefined
+  readonly status?: SlipState["status"] | undefined
   /** The activity at hand, or the last one. */
   readonly activity?: string | undefined
   /** Changed at or after, and before; milliseconds since 1970. */
@@ -71,14 +71,17 @@ export interface SlipFilter {
 }
 
 /** How a slip stands, as its newest hop left it. */
-export interface SlipRecord {
+export interface SlipState {
   readonly tenantId: string
   readonly correlationId: string
   readonly status: "executing" | "compensating" | "halted" | "suspended" | Outcome
   /** The activity at hand; the last one where the slip is over. */
   readonly activity: string
   readonly updatedAt: number
-  /** The newest message, whole: what `verify` reads. */
+}
+
+/** The same with its newest message, whole: what `verify` reads. */
+export interface SlipRecord extends SlipState {
   readonly body: Uint8Array
 }
 
@@ -148,6 +151,8 @@ export type Claim =
   | { readonly _tag: "Done"; readonly outgoing: Outgoing | undefined; readonly age: number }
   /** Another message for this step or this place in the log was accepted before. */
   | { readonly _tag: "Forked"; readonly detail: string }
+  /** Its slip was over long ago and has been purged: whatever the step is, it was done, or never will be. */
+  | { readonly _tag: "Purged" }
 
 /** What became of a new slip: its first message is stored and to be published, or published too; or it is not new. */
 export type Opened = "stored" | "sent" | "known"
@@ -266,11 +271,17 @@ export class HopStore extends Context.Service<
       correlationId: string,
       skippedBy?: string
     ) => Effect.Effect<void, NotHalted | Unavailable>
-    /** Has a slip turn back before its next step; one that is suspended at once. */
+    /** Has a slip turn back before its next step; what is suspended at once. What is halted waits for `resume` all the same. */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
+    /**
+     * Removes up to `limit` slips, of whatever tenant, with all that belongs to them, and says how many: those that have
+     * been over for `age` milliseconds, and of which nothing has moved, waits or is to be published since, nor is a branch
+     * still away. That they were there is remembered: none is opened again, and no step of theirs claimed.
+     */
+    readonly purge: (age: number, limit: number) => Effect.Effect<number, Unavailable>
     readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>
-    /** The newest first; of one instant, by correlation id, the last first. */
-    readonly slips: (tenantId: string, filter: SlipFilter) => Effect.Effect<ReadonlyArray<SlipRecord>, Unavailable>
+    /** Without their messages, the newest first; of one instant, by correlation id, the last first. */
+    readonly slips: (tenantId: string, filter: SlipFilter) => Effect.Effect<ReadonlyArray<SlipState>, Unavailable>
     /** What happened, in order. */
     readonly events: (
       tenantId: string,

@@ -36,7 +36,7 @@ const fits = (slip: SlipRecord, { activity, after, since, status, until }: SlipF
   (until === undefined || slip.updatedAt < until) &&
   (after === undefined || newestFirst(after, slip) < 0)
 
-/** Remembers until the layer is closed: all slips that go on, and the newest 10,000 that are over. */
+/** Remembers until the layer is closed: all slips that go on, and the newest 10,000 that are over and of which nothing waits. */
 export const layer: Layer.Layer<HopStore> = Layer.effect(
   HopStore,
   Effect.sync(() => {
@@ -57,6 +57,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     return HopStore.of({
       claim: (key, { branch, digest, incoming, index }, lease) =>
         atomically((now): Claim => {
+          if (slips.isPurged(key)) return { _tag: "Purged" }
           const slip = slips.of(key)
           const row = slip.rows.get(rowName(key))
           if (row !== undefined && row.digest !== digest) {
@@ -111,7 +112,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             slips.add(slip, first)
           }
           if (closes !== undefined) slip.cancel(closes, "the gather")
-          if (record !== undefined) slips.set(slip, record)
+          if (record !== undefined) slips.set(slip, record, now)
         }).pipe(Effect.as(false)),
       arrive: (key, gather, arrival) => Effect.sync(() => slips.of(key).arrive(gather, arrival)),
       postpone: (claim, { incoming, delay, event, blameless, uncertain = false }) =>
@@ -162,10 +163,10 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       open: (record, first, event) =>
         atomically((now): Opened => {
           const key = openingKey(record)
+          if (slips.isPurged(key) || slips.row(key) !== undefined) return "known"
           const slip = slips.of(key)
-          if (slip.rows.has(rowName(key))) return "known"
           slips.add(slip, newRow(key, "", "done", now, first))
-          slips.set(slip, record)
+          slips.set(slip, record, now)
           slip.events.push(event)
           return "stored"
         }),
@@ -203,6 +204,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           slip.cancel("", by)
           for (const row of slip.of("suspended")) row.due = now
         }),
+      purge: (age, limit) => atomically((now) => slips.purge(now - age, limit)),
       slip: (tenantId, correlationId) => Effect.sync(() => slips.get(tenantId, correlationId)?.shown),
       slips: (tenantId, filter) =>
         Effect.sync(() =>
@@ -211,6 +213,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             .filter((slip) => fits(slip, filter))
             .toSorted(newestFirst)
             .slice(0, filter.limit ?? 100)
+            .map(({ body: _, ...state }) => state)
         ),
       events: (tenantId, correlationId) =>
         Effect.sync(() =>

@@ -34,7 +34,7 @@ export const newRow = (key: HopKey, digest: string, status: Row["status"], due: 
 })
 
 /** Names a step in one of its phases, within its slip; neither holds a slash. */
-export const rowName = ({ phase, step }: HopKey) => `${phase}/${step}`
+export const rowName = ({ phase, step }: Pick<HopKey, "phase" | "step">) => `${phase}/${step}`
 
 /** One slip: its steps, and what is known of it as a whole. */
 export class Slip {
@@ -76,6 +76,22 @@ export class Slip {
     return [...this.rows.values()].filter(({ status }) => wanted.includes(status))
   }
 
+  /** Whether nothing of it has moved, waits or is to be published since a time, and no branch is still away. */
+  isPast(before: number): boolean {
+    const { shown } = this
+    if (shown === undefined || !isOver(shown.status) || shown.updatedAt > before) return false
+    for (const row of this.rows.values()) {
+      if (row.message !== undefined || row.status === "halted" || row.due > before || this.#isAway(row)) return false
+    }
+    return true
+  }
+
+  /** Whether a step is the beginning of a branch that has not come to its gather. */
+  #isAway({ key: { phase, step } }: Row): boolean {
+    if (phase !== "execute" || !step.endsWith(".0")) return false
+    return this.rows.get(rowName({ phase, step: step.slice(0, -2) }))?.status !== "done"
+  }
+
   /** Calls off the steps whose names begin with a scope; who does so first has done it. */
   cancel(scope: string, by: string): void {
     if (!this.#cancelled.has(scope)) this.#cancelled.set(scope, by)
@@ -101,14 +117,17 @@ export class Slip {
 /** Names a slip, whatever its ids contain: the length says where the first one ends. */
 const slipName = (tenantId: string, correlationId: string) => `${tenantId.length}/${tenantId}${correlationId}`
 
-/** The most slips that are over and still kept. */
+/** The most slips that are over and still kept, and the most names of those that no longer are. */
 const most = 10_000
+const mostNames = 100_000
 
 /** The slips that are kept. */
 export class Slips {
   readonly #slips = new Map<string, Slip>()
   /** Those that are over, oldest first. */
   readonly #over = new Set<string>()
+  /** Those that were here, oldest first: no step of theirs is done again. */
+  readonly #purged = new Set<string>()
   /** Steps with a message that may be due. */
   readonly undelivered = new Set<Row>()
 
@@ -143,12 +162,34 @@ export class Slips {
     else this.undelivered.add(row)
   }
 
-  /** Says how a slip stands, and forgets the oldest of those that are over where they have become too many. */
-  set(slip: Slip, record: SlipRecord): void {
+  /** Says how a slip stands, and purges the oldest of those that are over where they have become too many. */
+  set(slip: Slip, record: SlipRecord, now: number): void {
     slip.set(record)
     if (!isOver(record.status)) return
     this.#over.add(slipName(record.tenantId, record.correlationId))
-    if (this.#over.size > most) for (const oldest of this.#over) return this.#forget(oldest)
+    if (this.#over.size > most) this.purge(now, 1)
+  }
+
+  isPurged({ correlationId, tenantId }: HopKey): boolean {
+    return this.#purged.has(slipName(tenantId, correlationId))
+  }
+
+  /** Purges up to `limit` of those of which nothing has moved since `before`, and says how many. */
+  purge(before: number, limit: number): number {
+    let count = 0
+    for (const name of this.#over) {
+      if (count === limit) break
+      if (this.#slips.get(name)?.isPast(before) !== true) continue
+      this.#slips.delete(name)
+      this.#over.delete(name)
+      this.#purged.add(name)
+      count++
+    }
+    for (const oldest of this.#purged) {
+      if (this.#purged.size <= mostNames) break
+      this.#purged.delete(oldest)
+    }
+    return count
   }
 
   /** All of a tenant of which something is known as a whole. */
@@ -156,11 +197,5 @@ export class Slips {
     const found: Array<SlipRecord> = []
     for (const { shown } of this.#slips.values()) if (shown?.tenantId === tenantId) found.push(shown)
     return found
-  }
-
-  #forget(name: string): void {
-    for (const row of this.#slips.get(name)?.rows.values() ?? []) this.undelivered.delete(row)
-    this.#slips.delete(name)
-    this.#over.delete(name)
   }
 }

@@ -4,14 +4,14 @@
  * what it needs of the foundation.
  */
 import { Unavailable } from "@tenon/core/Failure"
+import * as Storable from "@tenon/core/Storable"
 import * as Together from "@tenon/messaging/Together"
-import { type Row, type Statement, Transactions } from "@tenon/messaging/Transactions"
+import { bodyOf, lightly, type Row, type Statement, Transactions } from "@tenon/messaging/Transactions"
 import type { Joint, Outgoing, Transport } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
   type Arrival,
-  type Claim,
   type Claimant,
   type Completion,
   Fenced,
@@ -25,19 +25,20 @@ import {
   type Pending,
   type RecordedEvent,
   type SlipEvent,
-  type SlipRecord
+  type SlipRecord,
+  type SlipState
 } from "./HopStore.ts"
+import { purgedAmong, purging } from "./HopStoreSqlPurge.ts"
 import {
   claimedNew,
   claimIn,
   claimNew,
   type Claiming,
   columnsOf,
-  Forked,
   keyOf,
   lease,
-  lightly,
   messageOf,
+  NotTaken,
   now,
   showAgain,
   where
@@ -61,13 +62,10 @@ class Params {
     values.map((value) => `$${this.values.push(value)}`).join(", ")
 }
 
-/** PostgreSQL's text holds neither of these, and an activity may fail with words of strangers. */
-const storable = (text: string) => text.replaceAll("\0", "\u{FFFD}").toWellFormed()
-
 /** Inserts an event where the statement before it, called `held`, changed a row. */
 const insertEvent = ({ add }: Params, { type, step, activity, detail, at }: SlipEvent) =>
   `insert into tenon.slip_events (tenant_id, correlation_id, type, step, activity, detail, at)
-    select $1, $2, ${add(type, step, activity, storable(detail))}, ${add(at)}::bigint from held`
+    select $1, $2, ${add(type, step, activity, Storable.clean(detail))}, ${add(at)}::bigint from held`
 
 /** What a slip shows is `halted` or `suspended` for as long as one of its steps is; beneath, it goes on. */
 const upsertSlip = ({ add }: Params, { status, activity, updatedAt, body }: SlipRecord) =>
@@ -153,8 +151,9 @@ const opening = (
   const params = new Params(...keyOf(openingKey(slip)), ...columnsOf(first))
   const sql = `with held as (insert into tenon.slip_hops (tenant_id, correlation_id, step, phase, digest, status,
       due_at, published_at, pending_at, queue, message_id, body)
-      values ($1, $2, $3, $4, '', 'done', ${now}, ${now}, case when $7::bytea is null then null else ${now} end,
-        $5, $6, $7::bytea) on conflict do nothing returning 1),
+      select $1, $2, $3, $4, '', 'done', ${now}, ${now}, case when $7::bytea is null then null else ${now} end,
+        $5, $6, $7::bytea
+      where not exists (select from tenon.purged_slips where tenant_id = $1 and correlation_id = $2) on conflict do nothing returning 1),
     told as (${insertEvent(params, event)}), stands as (${upsertSlip(params, slip)}) ${answering(params, setting)}`
   return { sql, params: params.values }
 }
@@ -237,15 +236,14 @@ const pendingOf = (row: Row): ReadonlyArray<Pending> => {
   return message === undefined ? [] : [{ key: keyIn(row), message }]
 }
 
-const slipOf =
+const stateOf =
   (tenantId: string) =>
-  (row: Row): SlipRecord => ({
+  (row: Row): SlipState => ({
     tenantId,
     correlationId: String(row["correlation_id"]),
-    status: row["status"] as SlipRecord["status"],
+    status: row["status"] as SlipState["status"],
     activity: String(row["activity"]),
-    updatedAt: Number(row["updated_at"]),
-    body: row["body"] instanceof Uint8Array ? row["body"] : new Uint8Array()
+    updatedAt: Number(row["updated_at"])
   })
 
 const eventOf = (row: Row): RecordedEvent => ({
@@ -257,10 +255,10 @@ const eventOf = (row: Row): RecordedEvent => ({
   at: Number(row["at"])
 })
 
-const selectSlip = "select correlation_id, status, activity, updated_at, body from tenon.slips where tenant_id = $1"
+const state = "correlation_id, status, activity, updated_at"
 
 /** Ids are compared byte by byte, as the other store does, whatever the database's language. */
-const pageOfSlips = `${selectSlip} and ($2::text is null or status = $2) and ($3::text is null or activity = $3)
+const pageOfSlips = `select ${state} from tenon.slips where tenant_id = $1 and ($2::text is null or status = $2) and ($3::text is null or activity = $3)
   and ($4::bigint is null or updated_at >= $4) and ($5::bigint is null or updated_at < $5)
   and ($6::bigint is null or (updated_at, correlation_id collate "C") < ($6, $7::text collate "C"))
   order by updated_at desc, correlation_id collate "C" desc limit $8`
@@ -319,21 +317,29 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           .transaction({ tenantId: key.tenantId }, claimIn(key, claimant, seconds(millis)))
           .pipe(
             Effect.catch((failure) =>
-              failure instanceof Forked
-                ? Effect.succeed<Claim>({ _tag: "Forked", detail: failure.detail })
-                : unavailable(failure)
+              failure instanceof NotTaken ? Effect.succeed(failure.claim) : unavailable(failure)
             )
           )
       const claimNewly = yield* Together.make({
         groupOf: tenantOf,
         write: (claims: ReadonlyArray<Claiming & { readonly tenantId: string }>, tenantId) =>
-          sql.batch({ tenantId }, [lightly, claimNew(tenantId, claims)]).pipe(
-            Effect.map(([, rows = []]) => claimedNew(claims, rows)),
-            Effect.catch(unavailable)
-          )
+          sql
+            .batch({ tenantId }, [
+              lightly,
+              claimNew(tenantId, claims),
+              purgedAmong(
+                tenantId,
+                claims.map(({ key }) => key.correlationId)
+              )
+            ])
+            .pipe(
+              Effect.map(([, rows = [], gone = []]) => claimedNew(claims, rows, gone)),
+              Effect.catch(unavailable)
+            )
       })
       const mark = yield* Together.make({
         groupOf: tenantOf,
+        // A mark that is lost has its message sent twice.
         write: (marks: ReadonlyArray<Mark>, tenantId) =>
           sql
             .batch({ tenantId }, [lightly, ...marks.map(marking)])
@@ -398,7 +404,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               Effect.map(([, , rows = []]) =>
                 rows.map((row): Arrival => ({
                   branch: String(row["branch"]),
-                  body: row["body"] instanceof Uint8Array ? row["body"] : new Uint8Array()
+                  body: bodyOf(row)
                 }))
               ),
               Effect.catch(unavailable)
@@ -447,7 +453,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             shown as (update tenon.slips set halted = l.count, status = case when l.count > 0 then 'suspended' else stands end
               from left_aside as l where tenant_id = $1 and correlation_id = $2 and exists (select from resumed))
             select from resumed`,
-            [tenantId, correlationId, skippedBy === undefined ? null : storable(skippedBy)]
+            [tenantId, correlationId, skippedBy === undefined ? null : Storable.clean(skippedBy)]
           )
           if (rows.length === 0) return yield* new NotHalted({ correlationId })
         }),
@@ -458,11 +464,19 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               where tenant_id = $1 and correlation_id = $2 and status = 'suspended')
             insert into tenon.slip_cancellations (tenant_id, correlation_id, scope, cancelled_by)
               values ($1, $2, '', $3) on conflict do nothing`,
-            [tenantId, correlationId, storable(by)]
+            [tenantId, correlationId, Storable.clean(by)]
           ).pipe(Effect.asVoid),
+        purge: (age, limit) =>
+          sql.batch({ tenantId: null, role: options.relayRole }, [purging(seconds(age), limit)]).pipe(
+            Effect.map(([rows = []]) => rows.length),
+            Effect.catch(unavailable)
+          ),
         slip: (tenantId, correlationId) =>
-          one(tenantId, `${selectSlip} and correlation_id = $2`, [tenantId, correlationId]).pipe(
-            Effect.map(([row]) => (row === undefined ? undefined : slipOf(tenantId)(row)))
+          one(tenantId, `select ${state}, body from tenon.slips where tenant_id = $1 and correlation_id = $2`, [
+            tenantId,
+            correlationId
+          ]).pipe(
+            Effect.map(([row]) => (row === undefined ? undefined : { ...stateOf(tenantId)(row), body: bodyOf(row) }))
           ),
         slips: (tenantId, { activity, after, limit = 100, since, status, until }) =>
           one(tenantId, pageOfSlips, [
@@ -474,7 +488,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             after?.updatedAt ?? null,
             after?.correlationId ?? null,
             limit
-          ]).pipe(Effect.map((rows) => rows.map(slipOf(tenantId)))),
+          ]).pipe(Effect.map((rows) => rows.map(stateOf(tenantId)))),
         events: (tenantId, correlationId) =>
           one(
             tenantId,

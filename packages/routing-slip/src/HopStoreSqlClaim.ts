@@ -1,8 +1,9 @@
 /** How a step is claimed in one transaction: forks are found, leases kept, and what comes too early is remembered. */
-import type { Row, SqlFailed, Transaction } from "@tenon/messaging/Transactions"
+import { lightly, type Row, type SqlFailed, type Transaction } from "@tenon/messaging/Transactions"
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import type { Claim, Claimant, HopKey } from "./HopStore.ts"
+import { purgedAmong } from "./HopStoreSqlPurge.ts"
 
 /** The row of a step; its key are the first four parameters. */
 export const where = "tenant_id = $1 and correlation_id = $2 and step = $3 and phase = $4"
@@ -31,24 +32,19 @@ export const messageOf = (row: Row): Outgoing | undefined =>
     ? { queue: String(row["queue"]), id: String(row["message_id"]), body: row["body"] }
     : undefined
 
-/** Ends the transaction of a claim, so that nothing of a forked message is kept. */
-export class Forked {
-  readonly _tag = "Forked"
-  readonly detail: string
-  readonly message = "forked"
-  constructor(detail: string) {
-    this.detail = detail
+/** Ends the transaction of a claim with its answer, so that nothing of a message that is not taken is kept. */
+export class NotTaken {
+  readonly _tag = "NotTaken"
+  readonly message = "not taken"
+  readonly claim: Claim
+  constructor(claim: Claim) {
+    this.claim = claim
   }
 }
 
-const textOrNothing = (value: unknown) => (typeof value === "string" ? value : undefined)
+const forked = (detail: string) => Effect.fail(new NotTaken({ _tag: "Forked", detail }))
 
-/**
- * No wait for the disk: a claim that is lost with the database's last moments is one whose worker finds itself fenced
- * off, and a mark that is lost has a message sent twice. What came of a step waits for the disk, and all before it then
- * is there too.
- */
-export const lightly = { sql: "select set_config('synchronous_commit', 'off', true)", params: [] }
+const textOrNothing = (value: unknown) => (typeof value === "string" ? value : undefined)
 
 /** Has the relay look once the lease is over, where there is a message to publish then. */
 export const lease = (param: string) => `due_at = ${now} + make_interval(secs => ${param}),
@@ -79,6 +75,8 @@ export const claimNew = (tenantId: string, claims: ReadonlyArray<Claiming>) => {
           ${now} + make_interval(secs => c.secs), '-infinity'
         from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::float8[])
           as c (correlation_id, step, phase, digest, secs)
+        where not exists (select from tenon.purged_slips as p
+          where p.tenant_id = $1 and p.correlation_id = c.correlation_id)
         on conflict do nothing returning correlation_id, step, phase, digest)
       select f.correlation_id, f.step, f.phase, f.digest, (select cancelled_by from tenon.slip_cancellations as c
         where c.tenant_id = $1 and c.correlation_id = f.correlation_id and starts_with(f.step, c.scope)
@@ -97,15 +95,21 @@ export const claimNew = (tenantId: string, claims: ReadonlyArray<Claiming>) => {
 
 const slipStep = ({ correlationId, phase, step }: HopKey) => `${phase}/${step}/${correlationId}`
 
-/** What the answer means for each; undefined where the step was claimed before. Of two for one step, one has it. */
+/**
+ * What the answer means for each; undefined where the step was claimed before. Of two for one step, one has it. `gone` are
+ * the slips among them that were purged: looked for after the claim, since one may go while that waits for its rows.
+ */
 export const claimedNew = (
   claims: ReadonlyArray<Claiming>,
-  rows: ReadonlyArray<Row>
+  rows: ReadonlyArray<Row>,
+  gone: ReadonlyArray<Row>
 ): ReadonlyArray<Claim | undefined> => {
+  const purged = new Set(gone.map((row) => row["correlation_id"]))
   const fresh = new Map(
     rows.map((row) => [`${String(row["phase"])}/${String(row["step"])}/${String(row["correlation_id"])}`, row])
   )
   return claims.map(({ digest, key }): Claim | undefined => {
+    if (purged.has(key.correlationId)) return { _tag: "Purged" }
     const name = slipStep(key)
     const row = fresh.get(name)
     if (row === undefined || row["digest"] !== digest) return undefined
@@ -124,9 +128,10 @@ export const claimedNew = (
 
 /** Claims a step inside a transaction. */
 export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claimant, seconds: number) =>
-  Effect.fnUntraced(function* (tx: Transaction): Effect.fn.Return<Claim, SqlFailed | Forked> {
+  Effect.fnUntraced(function* (tx: Transaction): Effect.fn.Return<Claim, SqlFailed | NotTaken> {
     const slip = [key.tenantId, key.correlationId]
-    const [, , , [row] = [], [head] = [], [cancelled] = []] = yield* tx.run([
+    const [, , , [row] = [], [head] = [], [cancelled] = [], [purged] = []] = yield* tx.run([
+      // A claim that is lost with the database's last moments is one whose worker finds itself fenced off.
       lightly,
       {
         sql: `insert into tenon.slip_hops
@@ -155,14 +160,16 @@ export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claima
         sql: `select cancelled_by from tenon.slip_cancellations
           where tenant_id = $1 and correlation_id = $2 and starts_with($3, scope) order by scope limit 1`,
         params: [...slip, key.step]
-      }
+      },
+      purgedAmong(key.tenantId, [key.correlationId])
     ])
+    if (purged !== undefined) return yield* Effect.fail(new NotTaken({ _tag: "Purged" }))
     if (row === undefined) return yield* Effect.die(new Error("the row that was inserted is not there"))
     if (row["digest"] !== digest) {
-      return yield* Effect.fail(new Forked(`another message for step ${key.step} was accepted before`))
+      return yield* forked(`another message for step ${key.step} was accepted before`)
     }
     if (head !== undefined && head["digest"] !== digest) {
-      return yield* Effect.fail(new Forked(`another entry ${index} of this log was accepted before`))
+      return yield* forked(`another entry ${index} of this log was accepted before`)
     }
     if (row["status"] === "done") return { _tag: "Done", outgoing: messageOf(row), age: Number(row["age"]) }
     if (row["status"] === "halted") return { _tag: "Parked" }

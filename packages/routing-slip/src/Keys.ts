@@ -45,9 +45,15 @@ export const PublicKey = Schema.Struct({
 export interface PublicKey extends Schema.Struct.Type<typeof PublicKey.fields> {}
 
 /** A private key, kept by who signs or decrypts. */
-export interface PrivateKey extends Omit<PublicKey, "tenon"> {
-  readonly d: string
-}
+export const PrivateKey = Schema.Struct({
+  kty: Schema.Literal("OKP"),
+  crv: Schema.Literals(["Ed25519", "X25519"]),
+  x: Schema.String,
+  d: Schema.String,
+  kid: Schema.NonEmptyString,
+  use: Schema.Literals(["sig", "enc"])
+})
+export interface PrivateKey extends Schema.Struct.Type<typeof PrivateKey.fields> {}
 
 /** A public key, ready to be used. */
 export interface Key {

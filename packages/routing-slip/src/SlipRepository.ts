@@ -12,21 +12,23 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Envelope from "./Envelope.ts"
 import type { NotHalted } from "./HopStore.ts"
 import { HopStore, isOver, type RecordedEvent, type SlipFilter, type SlipRecord } from "./HopStore.ts"
+import * as Reauthorisation from "./Reauthorisation.ts"
 import * as SlipView from "./SlipView.ts"
 
-/** The slip is on its way back or at its end. */
+/** The slip is over: there is nothing left to call off. */
 export class NotCancellable extends Schema.TaggedError<NotCancellable>()(
   "NotCancellable",
   { correlationId: Schema.String, status: SlipView.Status },
-  { httpStatus: 409, description: "The slip is on its way back or at its end." }
+  { httpStatus: 409, description: "The slip is over." }
 ) {
   override get message() {
-    return `The slip ${this.correlationId} cannot be cancelled: it is ${this.status}.`
+    return `The slip ${this.correlationId} cannot be cancelled: it is over, and ${this.status}.`
   }
 }
 
@@ -44,6 +46,9 @@ export interface Page {
 /** Slips at most on one page. */
 export const maxLimit = 1_000
 
+/** Why a slip is not given a fresh token. */
+type NotReauthorisable = Reauthorisation.NotSuspended | Reauthorisation.IssuerNeeded | Reauthorisation.NotReauthorised
+
 /** Looks at slips and steers them. */
 export class SlipRepository extends Context.Service<
   SlipRepository,
@@ -58,11 +63,19 @@ export class SlipRepository extends Context.Service<
       correlationId: string,
       options?: { readonly every?: Duration.Input }
     ) => Stream.Stream<RecordedEvent, NotFound | Unavailable, CurrentActor>
-    /** Has a halted compensation, or a suspended step, tried again. */
+    /** Has a halted compensation, or a suspended step, tried again as it is. */
     readonly resume: (correlationId: string) => Effect.Effect<void, NotFound | NotHalted | Unavailable, CurrentActor>
+    /** Has a suspended step done with a fresh token of the slip's user; `Reauthorisation.Issuers` signs, where it has to. */
+    readonly reauthorise: (
+      correlationId: string,
+      token: Redacted.Redacted<string>
+    ) => Effect.Effect<void, NotFound | NotReauthorisable | Unavailable, CurrentActor>
     /** Gives a halted compensation up: what its step did stays done, and the rest is undone. */
     readonly skip: (correlationId: string) => Effect.Effect<void, NotFound | NotHalted | Unavailable, CurrentActor>
-    /** Has a slip turn back before its next step. */
+    /**
+     * Has a slip do no further step, on any of its branches, and turn back. One that is on its way back goes on with that;
+     * a compensation that is halted still has to be resumed or skipped.
+     */
     readonly cancel: (
       correlationId: string
     ) => Effect.Effect<void, NotFound | NotCancellable | Unavailable, CurrentActor>
@@ -85,6 +98,7 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
   SlipRepository,
   Effect.gen(function* () {
     const store = yield* HopStore
+    const issuing = yield* Reauthorisation.Issuers
 
     const find = Effect.fnUntraced(function* (
       correlationId: string
@@ -141,12 +155,18 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
         return Stream.paginate(false, (again) => (again ? Effect.delay(look, every) : look))
       },
       resume: resume(false),
+      reauthorise: Effect.fn("SlipRepository.reauthorise")(function* (correlationId, token) {
+        const { id } = yield* CurrentActor
+        const { tenantId } = yield* find(correlationId)
+        yield* Reauthorisation.resume({ tenantId, correlationId }, { token, issuing, by: id }).pipe(
+          Effect.provideService(HopStore, store)
+        )
+      }),
       skip: resume(true),
       cancel: Effect.fn("SlipRepository.cancel")(function* (correlationId) {
         const { id } = yield* CurrentActor
         const { status, tenantId } = yield* find(correlationId)
-        if (status !== "executing" && status !== "suspended")
-          return yield* new NotCancellable({ correlationId, status })
+        if (isOver(status)) return yield* new NotCancellable({ correlationId, status })
         yield* store.cancel(tenantId, correlationId, id)
       })
     })

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Envelope from "./Envelope.ts"
-import type { RecordedEvent, SlipRecord } from "./HopStore.ts"
+import type { RecordedEvent, SlipRecord, SlipState } from "./HopStore.ts"
 import * as Slip from "./Slip.ts"
 import * as Wire from "./Wire.ts"
 
@@ -81,8 +81,8 @@ export const View = Schema.Struct({
 }).annotate({ identifier: "Slip" })
 export interface View extends Schema.Struct.Type<typeof View.fields> {}
 
-/** A record without its message. */
-export const summary = ({ activity, correlationId, status, updatedAt }: SlipRecord): Summary => ({
+/** How a slip stands, for those who know its tenant. */
+export const summary = ({ activity, correlationId, status, updatedAt }: SlipState): Summary => ({
   correlationId,
   status,
   activity,

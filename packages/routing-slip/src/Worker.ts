@@ -1,4 +1,4 @@
-/** Performs activities: listens to their queues, and looks after what waits in the store. */
+/** Performs activities: listens to their queues, and looks after what waits in the store and what is over for long. */
 import { type SubscribeOptions, Transport, type TransportError } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -6,11 +6,12 @@ import * as Hop from "./Hop.ts"
 import type { HopStore } from "./HopStore.ts"
 import type * as Registry from "./Registry.ts"
 import * as Relay from "./Relay.ts"
+import * as Retention from "./Retention.ts"
 import type { Security } from "./Security.ts"
 
 /** How a worker works. */
 export interface Options extends Hop.Options, SubscribeOptions {
-  /** How it looks after what waits; false where another process does. */
+  /** How it looks after what waits and, as `Retention` says, what is over for long; false where another process does. */
   readonly relay?: Relay.Options | false
   /** Only these activities of the registry. Default: all. */
   readonly only?: ReadonlyArray<string>
@@ -29,6 +30,8 @@ export const layer = <R>(
       for (const queue of new Set(wanted.map((activity) => activity.queue))) {
         yield* transport.subscribe(queue, handle, options)
       }
-      if (options.relay !== false) yield* Effect.forkScoped(Relay.run(options.relay))
+      if (options.relay === false) return
+      yield* Effect.forkScoped(Relay.run(options.relay))
+      yield* Effect.forkScoped(Retention.run)
     })
   )

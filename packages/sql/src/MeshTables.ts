@@ -9,6 +9,7 @@
  * - `slip_events`: what happened, in order.
  * - `slip_arrivals`: the branches that have come to their gather, in the order in which they came.
  * - `slip_cancellations`: who has called off a slip (scope `""`) or what is left of a scatter (`"3."`).
+ * - `purged_slips`: those that were over for so long that all the rest of them is gone. Nothing of them is done again.
  * - `queue_messages`: what waits or is in hand; `token` fences off a subscriber that has lost its lease.
  * - `dead_letters`: what was set aside.
  * - `mesh_things`: what workers say they can do, until when (`DirectorySql`); no tenant's, as the workers are all tenants'.
@@ -18,6 +19,11 @@ import { createdAt, ofTenant, optional, relayAll, required, table, value } from 
 import * as SqlName from "./SqlName.ts"
 
 const appGrants: ReadonlyArray<Grant> = [{ role: "app", privileges: ["select", "insert", "update"] }]
+/** The relay purges what is over. */
+const purged = {
+  policies: [relayAll],
+  grants: [...appGrants, { role: "relay", privileges: ["select", "delete"] }] satisfies ReadonlyArray<Grant>
+}
 
 /** In the order of their creation. */
 export const tables: ReadonlyArray<Table> = [
@@ -33,7 +39,7 @@ export const tables: ReadonlyArray<Table> = [
     ],
     key: ["correlation_id"],
     indexes: [["tenant_id", "updated_at"]],
-    grants: appGrants
+    ...purged
   }),
   ofTenant("slip_hops", {
     columns: [
@@ -64,7 +70,7 @@ export const tables: ReadonlyArray<Table> = [
     ],
     indexes: [["pending_at"]],
     policies: [relayAll],
-    grants: [...appGrants, { role: "relay", privileges: ["select", "update"] }]
+    grants: [...appGrants, { role: "relay", privileges: ["select", "update", "delete"] }]
   }),
   ofTenant("slip_heads", {
     columns: [
@@ -74,7 +80,7 @@ export const tables: ReadonlyArray<Table> = [
       required("digest", "text")
     ],
     key: ["correlation_id", "branch", "place"],
-    grants: appGrants
+    ...purged
   }),
   ofTenant("slip_events", {
     columns: [
@@ -87,7 +93,7 @@ export const tables: ReadonlyArray<Table> = [
       required("at", "bigint")
     ],
     key: ["correlation_id", "seq"],
-    grants: appGrants
+    ...purged
   }),
   ofTenant("slip_arrivals", {
     columns: [
@@ -99,12 +105,21 @@ export const tables: ReadonlyArray<Table> = [
     ],
     key: ["correlation_id", "gather", "position"],
     uniques: [["tenant_id", "correlation_id", "gather", "branch"]],
-    grants: appGrants
+    ...purged
   }),
   ofTenant("slip_cancellations", {
     columns: [required("correlation_id", "text"), required("scope", "text"), required("cancelled_by", "text")],
     key: ["correlation_id", "scope"],
-    grants: appGrants
+    ...purged
+  }),
+  ofTenant("purged_slips", {
+    columns: [required("correlation_id", "text")],
+    key: ["correlation_id"],
+    policies: [relayAll],
+    grants: [
+      { role: "app", privileges: ["select"] },
+      { role: "relay", privileges: ["select", "insert"] }
+    ]
   }),
   table("queue_messages", {
     columns: [

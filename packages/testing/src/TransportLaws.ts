@@ -217,6 +217,28 @@ export const suite = <E>(
         })
       )
 
+      it.effect("the dead letters of a queue are no messages of another, whatever that is called", () =>
+        Effect.gen(function* () {
+          const { deadLetters } = yield* Transport
+          const queue = newQueue()
+          const others = [`${queue}.dead`, `${queue}-dead`, `${queue}_dead`]
+          used.push(...others)
+          yield* listen(queue, () => deadLetter("refused", "no"))
+          yield* publish(queue, "set aside")
+          yield* eventually(deadLetters(queue), (found) => found.length === 1)
+          for (const other of others) {
+            yield* publish(other, "its own")
+            const delivery = yield* Queue.take(yield* listen(other))
+            assert.strictEqual(delivery.id, "its own")
+          }
+          const letters = yield* deadLetters(queue)
+          assert.deepStrictEqual(
+            letters.map(({ id }) => id),
+            ["set aside"]
+          )
+        })
+      )
+
       it.effect("dead letters keep reason and bytes, are grouped by cause, driven back and discarded", () =>
         Effect.gen(function* () {
           const queue = newQueue()

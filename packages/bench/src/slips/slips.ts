@@ -160,7 +160,7 @@ const withPair = async <A>(ours: Promise<Side>, peer: Promise<Side>, use: (pair:
 const dropQueues = async () => {
   const connection = await Amqp.connect(rabbitUrl)
   const channel = await connection.createChannel()
-  for (const name of activities.flatMap((each) => [oursQueue(each), `${oursQueue(each)}.dead`, peerQueue(each)])) {
+  for (const name of activities.flatMap((each) => [oursQueue(each), `${oursQueue(each)}!dead`, peerQueue(each)])) {
     await channel.deleteQueue(name)
   }
   await connection.close()
