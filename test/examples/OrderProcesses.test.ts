@@ -4,10 +4,12 @@ import * as ServicesSql from "@tenon/examples/order/ServicesSql"
 import type { Transport } from "@tenon/messaging/Transport"
 import * as TransportRabbitMq from "@tenon/messaging/TransportRabbitMq"
 import * as TransportRedis from "@tenon/messaging/TransportRedis"
+import type * as Directory from "@tenon/routing-slip/Directory"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { hostname } from "node:os"
 import { join } from "node:path"
 import { deleteQueues, deleteStreams, listens, rabbitUrl, redisUrl } from "../support/Brokers.ts"
 import * as OtlpCollector from "../support/OtlpCollector.ts"
@@ -75,16 +77,31 @@ for (const { env, name, runs, transport } of brokers) {
           const query = (text: string) =>
             Scratch.run(text).pipe(Effect.provide(Scratch.clientAt(database.url)), Effect.orDie)
           yield* query("insert into order_example.stock values ('bolt', 5)")
-          const run = yield* TenonProcess.start(["run", mesh, "--grace", "10 seconds"], {
+          const settings = {
             ...env,
             LOG_FORMAT: "line",
             TRANSPORT_PREFIX: prefix,
-            OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
             DATABASE_URL: database.url,
             DATABASE_ROLE: database.roles.appRole,
             DATABASE_RELAY_ROLE: database.roles.relayRole
+          }
+          const run = yield* TenonProcess.start(["run", mesh, "--grace", "10 seconds"], {
+            ...settings,
+            OTEL_EXPORTER_OTLP_ENDPOINT: collector.url
           })
           yield* run.says(/INFO +ready/, 3)
+
+          // A planner asks what they can do, and where.
+          const asked = yield* TenonProcess.start(["slip", "activities", "--text", "CHARGE", "--json"], settings)
+          const { stdout } = yield* asked.ended
+          const found: ReadonlyArray<Directory.Found> = JSON.parse(stdout).items
+          assert.deepStrictEqual(
+            found.map(({ activity, thing }) => [activity, thing.title]),
+            [["charge-card", `orders/charge-card on ${hostname()}`]]
+          )
+          const queue = `${name === "PostgreSQL" ? "" : prefix}tenon.charge-card`
+          const told = JSON.stringify(found[0]?.action)
+          assert.match(told, new RegExp(`"href":"[a-z]+://[^@"]+/${queue}"`))
 
           yield* Effect.gen(function* () {
             // The happy path.
@@ -137,6 +154,9 @@ for (const { env, name, runs, transport } of brokers) {
           assert.strictEqual(code, 0)
           assert.strictEqual(stderr.match(/INFO +draining/g)?.length, 3)
           assert.deepStrictEqual(pids.filter(isAlive), [])
+          const listed = yield* query("select description::jsonb ->> 'title' as title from tenon.mesh_things")
+          const dead = [{ title: `orders/update-inventory on ${hostname()}` }]
+          assert.deepStrictEqual(listed, dead, "all took themselves off the list, but for the one that was killed")
           // What was left to send is sent at the end.
           assert.deepStrictEqual(pathOf(collector.spans), [
             "shop: shop",

@@ -146,7 +146,9 @@ const urls = { postgres: "DATABASE_URL", redis: "REDIS_URL", rabbitmq: "RABBITMQ
 export const queueUri = Effect.gen(function* () {
   const broker = yield* kind
   const url = broker === "memory" ? Option.none() : yield* Config.option(Config.Redacted(urls[broker]))
-  const prefix = Option.getOrElse(yield* Config.option(Config.NonEmptyString("TRANSPORT_PREFIX")), () => "")
+  const named = broker === "redis" || broker === "rabbitmq"
+  const given = named ? yield* Config.option(Config.NonEmptyString("TRANSPORT_PREFIX")) : Option.none()
+  const prefix = Option.getOrElse(given, () => "")
   const base = Option.match(url, {
     onNone: () => `${broker}:`,
     onSome: (given) => {

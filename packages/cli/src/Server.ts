@@ -31,6 +31,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as DirectoryRoutes from "./DirectoryRoutes.ts"
 import * as FreshToken from "./FreshToken.ts"
 import * as MeshBackend from "./MeshBackend.ts"
 import * as SlipRoutes from "./SlipRoutes.ts"
@@ -70,14 +71,21 @@ const httpServerLayer = NodeHttpServer.layerConfig(() => NodeServer.make(), {
 
 const slipsLayer = SlipRepository.layer.pipe(
   Layer.provide([MeshBackend.storeOver, FreshToken.layer]),
-  Layer.provide(NodeFileSystem.layer)
+  Layer.provide(NodeFileSystem.layer),
+  Layer.merge(MeshBackend.directoryOver)
 )
+
+/** The routes of a mesh: its slips, and what its workers can do. */
+const slipDoor = Effect.gen(function* () {
+  const { onClosing, routes } = yield* SlipRoutes.make
+  return { onClosing, routes: [...routes, yield* DirectoryRoutes.make] }
+})
 
 const httpLayer = ({ slips, title }: TenonConfig) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const accessLog = yield* Config.Boolean("ACCESS_LOG").pipe(Config.withDefault(true))
-      const ofSlips = slips ? yield* Effect.provide(SlipRoutes.make, slipsLayer) : {}
+      const ofSlips = slips ? yield* Effect.provide(slipDoor, slipsLayer) : {}
       return HttpApp.layer({ info: { title, version: "1" }, accessLog, ...ofSlips })
     })
   )

@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { activities } from "./ActivitiesCommand.ts"
 import { deadLetters } from "./DeadLettersCommand.ts"
 import * as FreshToken from "./FreshToken.ts"
 import { InstantText } from "./InstantText.ts"
@@ -244,6 +245,7 @@ export const slip = Command.make("slip").pipe(
     ),
     exportSlip,
     verify,
+    activities,
     deadLetters
   ])
 )

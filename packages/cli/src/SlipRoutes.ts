@@ -8,9 +8,7 @@
 import { CurrentActor } from "@tenon/core/Actor"
 import { AuditLog } from "@tenon/core/AuditLog"
 import type * as Action from "@tenon/core/Action"
-import { Forbidden, InvalidInput, NotFound } from "@tenon/core/Failure"
-import * as Issues from "@tenon/core/Issues"
-import * as Policy from "@tenon/core/Policy"
+import { NotFound } from "@tenon/core/Failure"
 import type { Exchange } from "@tenon/http/Exchange"
 import * as Reply from "@tenon/http/Reply"
 import * as RequestBody from "@tenon/http/RequestBody"
@@ -29,6 +27,8 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as FreshToken from "./FreshToken.ts"
 import { InstantText } from "./InstantText.ts"
+import * as QueryText from "./QueryText.ts"
+import * as RouteGuard from "./RouteGuard.ts"
 
 const base = "/api/v1/slips"
 const tag = "Slip"
@@ -36,22 +36,21 @@ const tag = "Slip"
 const Count = Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: maxLimit }))
 
 /** What a list may be asked for. */
-const ListInput = Schema.Struct({
-  status: Schema.optionalKey(SlipView.Status),
-  activity: Schema.optionalKey(Envelope.ActivityName),
-  since: Schema.optionalKey(InstantText),
-  until: Schema.optionalKey(InstantText),
-  limit: Schema.optionalKey(Count),
-  after: Schema.optionalKey(Schema.String)
-})
-const decodeList = Schema.decodeUnknownEffect(ListInput)
+const decodeList = QueryText.decode(
+  Schema.Struct({
+    status: Schema.optionalKey(SlipView.Status),
+    activity: Schema.optionalKey(Envelope.ActivityName),
+    since: Schema.optionalKey(InstantText),
+    until: Schema.optionalKey(InstantText),
+    limit: Schema.optionalKey(Count),
+    after: Schema.optionalKey(Schema.String)
+  })
+)
 
 /** What resuming may be given. A larger body is refused unread. */
 const ResumeInput = Schema.Struct({ token: Schema.optionalKey(FreshToken.Token) })
 const decodeResume = Schema.decodeUnknownEffect(ResumeInput)
 const maxResumeBytes = 65_536
-
-const invalid = (error: Schema.SchemaError) => new InvalidInput({ issues: Issues.fromSchema(error) })
 
 /** A page. */
 const Page = Schema.Struct({ items: Schema.Array(SlipView.Summary), next: Schema.NullOr(Schema.String) })
@@ -59,38 +58,16 @@ const Page = Schema.Struct({ items: Schema.Array(SlipView.Summary), next: Schema
 const id = { name: "id", in: "path", required: true, schema: { type: "string", minLength: 1, maxLength: 100 } }
 const text = { type: "string" }
 const instant = { type: "string", format: "date-time" }
-const inQuery = (name: string, description: string, schema: { readonly [keyword: string]: unknown }) => ({
-  name,
-  in: "query",
-  description,
-  schema
-})
-
 const listParameters = [
-  inQuery("status", "Slips that stand so.", { ...text, enum: SlipView.Status.literals }),
-  inQuery("activity", "Slips whose activity at hand, or whose last one, is this.", text),
-  inQuery("since", "Slips that changed at or after this instant.", instant),
-  inQuery("until", "Slips that changed before this instant.", instant),
-  inQuery("limit", "How many, at most.", { type: "integer", minimum: 1, maximum: maxLimit, default: 50 }),
-  inQuery("after", "`next` of the page before.", text)
+  QueryText.parameter("status", "Slips that stand so.", { ...text, enum: SlipView.Status.literals }),
+  QueryText.parameter("activity", "Slips whose activity at hand, or whose last one, is this.", text),
+  QueryText.parameter("since", "Slips that changed at or after this instant.", instant),
+  QueryText.parameter("until", "Slips that changed before this instant.", instant),
+  QueryText.parameter("limit", "How many, at most.", { type: "integer", minimum: 1, maximum: maxLimit, default: 50 }),
+  QueryText.parameter("after", "`next` of the page before.", text)
 ]
 
-/** The parameters of a query string; one that comes twice is a fault. */
-const parametersOf = (query: string): Effect.Effect<{ readonly [name: string]: string }, InvalidInput> => {
-  const found = new URLSearchParams(query)
-  const names = [...found.keys()]
-  const twice = names.filter((name, index) => names.indexOf(name) !== index)
-  return twice.length === 0
-    ? Effect.succeed(Object.fromEntries(found))
-    : Effect.fail(new InvalidInput({ issues: twice.map((path) => ({ path, message: "is given more than once" })) }))
-}
-
 const millisOf = DateTime.toEpochMillis
-
-const noParameters = (exchange: Exchange) =>
-  exchange.query === ""
-    ? Effect.void
-    : Effect.fail(new InvalidInput({ issues: [{ path: "", message: "this route takes no parameters" }] }))
 
 /** The correlation id of the path. */
 const correlationIdOf = ({ params: [given = ""] }: Exchange): Effect.Effect<string, NotFound> => {
@@ -112,21 +89,8 @@ const heartbeat = Stream.tick("15 seconds").pipe(Stream.map(() => utf8.encode(":
 /** The routes, and what to run once the door closes. */
 export const make = Effect.gen(function* () {
   const slips = yield* SlipRepository
-  const audit = yield* AuditLog
+  const guard = RouteGuard.guard(yield* AuditLog)
   const closing = yield* Deferred.make<void>()
-
-  /** Only for those whom the default for the kind of action allows. */
-  const guarded =
-    (action: string, kind: Policy.Kind, handle: Handler): Handler =>
-    (exchange) =>
-      Effect.gen(function* () {
-        const actor = yield* CurrentActor
-        const { allowed, reason } = Policy.decideEarly(Policy.defaultFor(kind), actor)
-        if (allowed) return yield* handle(exchange)
-        const [key] = exchange.params
-        yield* audit.denied({ actor, action: `${tag}.${action}`, key, reason })
-        return yield* new Forbidden({ action: `${tag}.${action}`, reason })
-      })
 
   const read = (path: string, handle: Handler, description: Omit<Description, "tag">): Route => ({
     method: "GET",
@@ -134,7 +98,7 @@ export const make = Effect.gen(function* () {
     errors: path === "" ? [] : [NotFound],
     open: false,
     description: { ...description, tag },
-    handle: guarded(description.operationId.replace("Slip_", ""), "read", handle)
+    handle: guard(description.operationId.replace("_", "."), "read", handle)
   })
 
   const steer = (
@@ -154,9 +118,9 @@ export const make = Effect.gen(function* () {
       parameters: [id],
       success: { status: 204, description: "It is noted; the workers carry it out." }
     },
-    handle: guarded(name, "action", (exchange) =>
+    handle: guard(`${tag}.${name}`, "action", (exchange) =>
       Effect.gen(function* () {
-        yield* noParameters(exchange)
+        yield* QueryText.none(exchange)
         yield* act(yield* correlationIdOf(exchange), exchange)
         return Reply.empty(exchange, 204)
       })
@@ -166,7 +130,7 @@ export const make = Effect.gen(function* () {
   const resume = Effect.fnUntraced(function* (correlationId: string, exchange: Exchange) {
     const input = yield* RequestBody.read(exchange, maxResumeBytes)
     const { token } = yield* decodeResume(input, { errors: "all", onExcessProperty: "error" }).pipe(
-      Effect.mapError(invalid)
+      Effect.mapError(QueryText.invalid)
     )
     if (token === undefined) yield* slips.resume(correlationId)
     else yield* slips.reauthorise(correlationId, Redacted.make(token))
@@ -174,23 +138,20 @@ export const make = Effect.gen(function* () {
 
   const list: Handler = (exchange) =>
     Effect.gen(function* () {
-      const given = yield* parametersOf(exchange.query)
-      const { since, until, ...rest } = yield* decodeList(given, { errors: "all", onExcessProperty: "error" }).pipe(
-        Effect.mapError(invalid)
-      )
+      const { since, until, ...rest } = yield* decodeList(exchange)
       const page = yield* slips.list({ ...rest, since: since && millisOf(since), until: until && millisOf(until) })
       return Reply.json(exchange, 200, page)
     })
 
   const show: Handler = (exchange) =>
     Effect.gen(function* () {
-      yield* noParameters(exchange)
+      yield* QueryText.none(exchange)
       return Reply.json(exchange, 200, yield* slips.show(yield* correlationIdOf(exchange)))
     })
 
   const events: Handler = (exchange) =>
     Effect.gen(function* () {
-      yield* noParameters(exchange)
+      yield* QueryText.none(exchange)
       const actor = yield* CurrentActor
       const correlationId = yield* correlationIdOf(exchange)
       // A slip that is not there is a problem, not a stream that breaks off.
