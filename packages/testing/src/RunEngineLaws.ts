@@ -141,9 +141,15 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
         const run = own()
         let aborted = false
         const endless = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (aborted = true)))
+        // It claims once only: else it would vie with the other for the run that it lost.
+        let claimed = 0
         const slow = yield* engine(run, step("work", endless), { lease: "100 millis" }, (store) => ({
           ...store,
-          renew: () => Effect.never
+          renew: () => Effect.never,
+          claim: (options) =>
+            claimed > 0
+              ? Effect.succeed({ runs: [], nextMillis: undefined })
+              : Effect.tap(store.claim(options), ({ runs }) => Effect.sync(() => void (claimed += runs.length)))
         }))
         yield* begin(slow, run)
         yield* becomes(run, "running")
