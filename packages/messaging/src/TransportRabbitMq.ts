@@ -282,8 +282,10 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
               (channel) => Effect.ignore(attempt("close", async () => await channel.close()))
             )
             yield* attempt("declare", () => declare(channel, named(queue)))
+            // What is driven back may be set aside again meanwhile, behind all that is there now.
+            const { messageCount } = yield* attempt("count", () => channel.checkQueue(deadOf(named(queue))))
             let taken = 0
-            for (let seen = 0; seen < limit && taken < most; seen++) {
+            for (let seen = 0; seen < Math.min(limit, messageCount) && taken < most; seen++) {
               const message = yield* attempt("get", () => channel.get(deadOf(named(queue))))
               if (message === false) break
               if (!(yield* act(yield* letterOf(queue, message)))) continue

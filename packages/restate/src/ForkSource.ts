@@ -20,7 +20,9 @@ export const operations = (
     const found = yield* journal.operations(run)
     const isLost = fork.key === key
     const isEnough = fork.operations !== undefined && found.length >= fork.operations
-    return { found, isComplete: isLost || isEnough || !isAlive(standing?.status) || standing?.status === "paused" }
+    // One of which nothing is known yet may have begun, and ended, in this moment.
+    const isStill = standing !== undefined && (!isAlive(standing.status) || standing.status === "paused")
+    return { found, isComplete: isLost || isEnough || isStill }
   })
   return read.pipe(
     Effect.repeat({ while: ({ isComplete }) => !isComplete, ...patience }),

@@ -40,6 +40,9 @@ interface NoAnswer {
 /** What the ingress answers to a question for the output of a run that has none yet. */
 const notReady = 470
 
+/** What a timer of the platform can wait at most, in milliseconds. */
+const longest = 2 ** 31 - 1
+
 /** Seven tries within about six seconds: longer than a restart of Restate, shorter than a caller's patience. */
 const again = Schedule.upTo(Schedule.exponential("50 millis"), { times: 6 })
 
@@ -62,12 +65,16 @@ export const make = Effect.fnUntraced(function* (
     hostname: base.hostname.replace(/^\[|\]$/g, ""),
     port: base.port === "" ? (secure ? 443 : 80) : Number(base.port)
   }
-  const patienceMillis = Duration.toMillis(patience)
+  const patienceMillis = Math.min(Duration.toMillis(patience), longest)
   const prefix = base.pathname.replace(/\/$/, "")
 
   const once = (method: string, path: string, headers: NodeHttp.OutgoingHttpHeaders, body: Uint8Array) =>
     Effect.callback<Answer, NoAnswer>((resume) => {
-      const fail = (error: Error) => resume(Effect.fail({ _tag: "Trouble", message: error.message }))
+      const settle = (answer: Effect.Effect<Answer, NoAnswer>) => {
+        clearTimeout(timer)
+        resume(answer)
+      }
+      const fail = (error: Error) => settle(Effect.fail({ _tag: "Trouble", message: error.message }))
       const request = begin({ ...where, method, path, headers }, (response) => {
         const chunks: Array<Buffer> = []
         response.on("data", (chunk: Buffer) => chunks.push(chunk))
@@ -77,19 +84,23 @@ export const make = Effect.fnUntraced(function* (
           const text = Buffer.concat(chunks).toString()
           // A handler's own 503 is its answer; Restate's own, without metadata, says that it is not ready.
           const outage = status >= 502 && status <= 504 && !text.includes('"metadata"')
-          resume(
+          settle(
             outage ? Effect.fail({ _tag: "Trouble", message: `${status} ${text}` }) : Effect.succeed({ status, text })
           )
         })
       })
       request.once("error", fail)
-      // The socket's own timer: a race would cost every call two fibers that live as long as it does.
-      request.setTimeout(patienceMillis, () => {
-        resume(Effect.fail({ _tag: "Silent", message: "an invocation gives no answer; is it paused?" }))
+      // A timer of the platform: the socket's own does not run while a connection is waited for or made, and a race
+      // would cost every call two fibers that live as long as it does.
+      const timer = setTimeout(() => {
+        settle(Effect.fail({ _tag: "Silent", message: "an invocation gives no answer; is it paused?" }))
+        request.destroy()
+      }, patienceMillis)
+      request.end(body)
+      return Effect.sync(() => {
+        clearTimeout(timer)
         request.destroy()
       })
-      request.end(body)
-      return Effect.sync(() => request.destroy())
     })
 
   /** A paused invocation answers when an operator resumes it; whoever waits for it must not pile up until then. */

@@ -75,18 +75,21 @@ export const make = (
       const deliveries = FollowUp.whenPaused(implementation, { key, input: raw }, paused)
       await follow(setting, verified.claims.actor, id, deliveries)
     }
-    const begun = await forkedOf(ctx, verified.claims, key)
-    if (begun.length > 0 && verified.claims.fork?.key === key) retell(ctx, verified, { key, input: raw })
+    const attempt = async () => {
+      const begun = await forkedOf(ctx, verified.claims, key)
+      if (begun.length > 0 && verified.claims.fork?.key === key) retell(ctx, verified, { key, input: raw })
+      return DurableRestate.attempt(setting, implementation, {
+        ctx,
+        verified,
+        key,
+        input: input.value,
+        mirror,
+        pausing,
+        forked: begun
+      })
+    }
     attemptCompletedSignal.addEventListener("abort", suspended, { once: true })
-    const exit = await DurableRestate.attempt(setting, implementation, {
-      ctx,
-      verified,
-      key,
-      input: input.value,
-      mirror,
-      pausing,
-      forked: begun
-    }).catch((defect: unknown) => Exit.die(defect))
+    const exit = await attempt().catch((defect: unknown) => Exit.die(defect))
     attemptCompletedSignal.removeEventListener("abort", suspended)
     if (Exit.isSuccess(exit)) {
       defects.delete(id)

@@ -239,6 +239,18 @@ export const suite = <E>(
         })
       )
 
+      it.effect("what is refused again while it is driven back is not driven back once more", () =>
+        Effect.gen(function* () {
+          const queue = newQueue()
+          const { deadLetters, redrive } = yield* Transport
+          yield* listen(queue, () => deadLetter("refused", "no"))
+          yield* publish(queue, ...Array.from({ length: 40 }, (_, index) => `m${index}`))
+          yield* eventually(deadLetters(queue), (found) => found.length === 40)
+          assert.strictEqual(yield* redrive(queue, "all"), 40)
+          yield* eventually(deadLetters(queue), (found) => found.length === 40)
+        })
+      )
+
       it.effect("dead letters keep reason and bytes, are grouped by cause, driven back and discarded", () =>
         Effect.gen(function* () {
           const queue = newQueue()
