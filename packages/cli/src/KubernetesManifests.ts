@@ -68,8 +68,8 @@ const image = /^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,499}$/
 const isActivity = Schema.is(Envelope.ActivityName)
 
 /**
- * A name as RFC 1123 wants labels: lower-case letters, digits and inner hyphens, 63 at most. Two lists of parts never get
- * one name: parts are joined as they are where it is clear from the name which they were; else the name ends with a digest
+ * A name as RFC 1123 wants labels: lower-case letters, digits and inner hyphens, 63 at most. Two lists of as many parts
+ * never get one name: parts are joined as they are where it is clear from the name which they were; else the name ends with a digest
  * of them, as no other name does.
  */
 export const nameOf = (...parts: ReadonlyArray<string>): string => {

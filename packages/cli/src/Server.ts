@@ -96,16 +96,16 @@ const retentionLayer = Layer.effect(
   Config.Duration("RECEIPT_RETENTION").pipe(
     Config.withDefault(Duration.days(7)),
     Effect.filterOrFail(
-      (retention) => Duration.isGreaterThanOrEqualTo(retention, Duration.days(1)),
-      () => new RetentionTooShort()
+      (retention) => Duration.between(retention, { minimum: Duration.days(1), maximum: Duration.days(10_000) }),
+      () => new RetentionUnsound()
     )
   )
 )
 
 /** Receipts would be gone before the work that they answer for. */
-class RetentionTooShort extends Schema.TaggedError<RetentionTooShort>()("RetentionTooShort", {}) {
+class RetentionUnsound extends Schema.TaggedError<RetentionUnsound>()("RetentionUnsound", {}) {
   override get message() {
-    return "RECEIPT_RETENTION must be a day at least."
+    return "RECEIPT_RETENTION must be a day at least, and ten thousand days at most."
   }
 }
 

@@ -15,9 +15,9 @@ import * as Tracing from "./Tracing.ts"
 import * as WorkerHealth from "./WorkerHealth.ts"
 
 /** Slips would be gone while brokers may still hand over their messages. */
-class RetentionTooShort extends Schema.TaggedError<RetentionTooShort>()("RetentionTooShort", {}) {
+class RetentionUnsound extends Schema.TaggedError<RetentionUnsound>()("RetentionUnsound", {}) {
   override get message() {
-    return "SLIP_RETENTION must be a day at least."
+    return "SLIP_RETENTION must be a day at least, and ten thousand days at most."
   }
 }
 
@@ -27,8 +27,8 @@ const retention = Layer.effect(
   Config.Duration("SLIP_RETENTION").pipe(
     Config.withDefault(Duration.days(30)),
     Effect.filterOrFail(
-      (given) => Duration.isGreaterThanOrEqualTo(given, Duration.days(1)),
-      () => new RetentionTooShort()
+      (given) => Duration.between(given, { minimum: Duration.days(1), maximum: Duration.days(10_000) }),
+      () => new RetentionUnsound()
     )
   )
 )

@@ -223,10 +223,16 @@ export const make = (
         for (const [index, each] of operations.entries()) {
           if (!found.operations.has(offset + index)) found.operations.set(offset + index, each)
         }
-        // What a suspended attempt says late does not undo an end.
-        const late = standing.status === "waiting" && !["waiting", "running"].includes(found.standing.status)
-        recorded.set(textOf(run), late ? found : Object.assign(found, { standing }))
+        recorded.set(
+          textOf(run),
+          isLate(found.standing.status, standing.status) ? found : Object.assign(found, { standing })
+        )
       })
   }
   return { store, journal }
 }
+
+/** What is said late does not undo an end, nor a suspended attempt a pause. */
+const isLate = (known: Status, said: Status): boolean =>
+  (said === "waiting" || said === "running") &&
+  !(known === "waiting" || known === "running" || (known === "paused" && said === "running"))

@@ -1,17 +1,23 @@
 /**
  * Tells the run journal what a run on Restate does, behind the run: operations are collected and written together, no
- * step waits for it, and what it could not write is written again by the next attempt, which is handed the same results.
+ * step waits for it, and what it could not write it tries to write again; the next attempt does so too, which is handed
+ * the same results.
  * What this process knows to be written it does not write again, however often a run is suspended.
  * The runs of a process write at the same moments, so that a journal can put what they write into one transaction.
  */
 import { isAlive, type Kind, type Operation, type RunJournal, type RunKey, type Standing } from "@tenon/core/RunJournal"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Schema from "effect/Schema"
 import type { Setting } from "./Handler.ts"
 
 /** All write at most once in so many milliseconds. */
 const interval = 100
+
+/** How often what cannot be written is tried again, and how long it waits for that at most: some minutes in all. */
+const maxFailures = 50
+const maxPause = 5_000
 
 const waiting = new Set<() => void>()
 
@@ -64,12 +70,15 @@ export class RunMirror {
   readonly #written: Written
   readonly #invocation: string
   #begun = 0
+  /** What is not known to be written, and how many came before. */
   #operations: Array<Operation> = []
-  /** How many were written, or are being written. */
-  #flushed = 0
+  #offset = 0
   #standing: Standing = { status: "running", problem: undefined }
+  #isWriting = false
+  /** Whether there is more to tell than what is being written. */
+  #isBehind = false
+  #failures = 0
   readonly #write = () => this.#flush()
-  #flushing: Promise<void> = Promise.resolve()
 
   constructor(
     { context, journal }: Pick<Setting, "context" | "journal">,
@@ -112,18 +121,43 @@ export class RunMirror {
   #flush(): void {
     const journal = this.#journal
     if (journal === undefined) return
-    const operations = this.#operations
-    this.#operations = []
-    const offset = this.#flushed
-    this.#flushed += operations.length
+    this.#isBehind = this.#isWriting
+    if (this.#isWriting) return
+    this.#isWriting = true
+    const operations = [...this.#operations]
     const standing = this.#standing
+    const count = operations.length
     const record = Effect.suspend(() => {
-      const known = Math.max(0, this.#written.of(this.#invocation) - offset)
-      return Effect.map(journal.record(this.#run, offset + known, operations.slice(known), standing), () => {
-        if (isAlive(standing.status)) this.#written.note(this.#invocation, offset, operations.length)
-        else this.#written.forget(this.#invocation)
-      })
+      const known = Math.max(0, this.#written.of(this.#invocation) - this.#offset)
+      const written = journal.record(this.#run, this.#offset + known, operations.slice(known), standing)
+      return Effect.map(written, () => this.#noteWritten(count, standing))
     })
-    this.#flushing = this.#flushing.then(() => Effect.runPromiseWith(this.#context)(Effect.ignoreCause(record)))
+    // In a turn of its own: what an earlier attempt writes in this moment is known to be written then, as far as may be.
+    void Promise.resolve()
+      .then(() => Effect.runPromiseExitWith(this.#context)(record))
+      .then((exit) => {
+        this.#isWriting = false
+        if (Exit.isFailure(exit)) this.#tryAgain(count)
+        else if (this.#isBehind) this.#soon()
+      })
+  }
+
+  #noteWritten(count: number, standing: Standing): void {
+    if (isAlive(standing.status)) this.#written.note(this.#invocation, this.#offset, count)
+    else this.#written.forget(this.#invocation)
+    this.#pass(count)
+  }
+
+  /** What could not be written is written with what comes next, or after a while; in the end it is given up. */
+  #tryAgain(count: number): void {
+    if (this.#failures++ < maxFailures) {
+      setTimeout(() => this.#soon(), Math.min(interval * 2 ** this.#failures, maxPause)).unref()
+    } else this.#pass(count)
+  }
+
+  #pass(count: number): void {
+    this.#operations.splice(0, count)
+    this.#offset += count
+    this.#failures = 0
   }
 }

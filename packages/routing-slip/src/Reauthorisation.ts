@@ -129,9 +129,9 @@ const renew = Effect.fnUntraced(function* ({ key, message }: Pending, options: O
 })
 
 /**
- * Has every suspended step of a slip done with the token. Fails, with nothing changed, where none is suspended, where the
- * slip is signed and nobody is given who could sign, and where workers would refuse what comes of it. Of two at once, one
- * succeeds.
+ * Has every suspended step of a slip done with the token. Fails, with nothing changed, where none is suspended any more,
+ * where the slip is signed and nobody is given who could sign, and where workers would refuse what comes of it. Of two at
+ * once, one succeeds.
  */
 export const resume = Effect.fn("Reauthorisation.resume")(function* (
   { tenantId, correlationId }: Dispatched,
@@ -143,7 +143,12 @@ export const resume = Effect.fn("Reauthorisation.resume")(function* (
   const renewed = yield* Effect.forEach(suspended, (each) => renew(each, options)).pipe(
     Effect.catchTag("Refused", ({ detail, reason }) => new NotReauthorised({ correlationId, reason, detail }))
   )
-  yield* Effect.forEach(renewed, ({ claimant, event, instead, key }) =>
-    store.reauthorise(key, instead, claimant, event)
-  ).pipe(Effect.catchTag("NotHalted", () => new NotSuspended({ correlationId })))
+  // One of them may have gone on meanwhile.
+  const resumed = yield* Effect.forEach(renewed, ({ claimant, event, instead, key }) =>
+    store.reauthorise(key, instead, claimant, event).pipe(
+      Effect.as(true),
+      Effect.catchTag("NotHalted", () => Effect.succeed(false))
+    )
+  )
+  if (!resumed.includes(true)) return yield* new NotSuspended({ correlationId })
 })

@@ -4,6 +4,7 @@
  */
 import { Unavailable } from "@tenon/core/Failure"
 import type { Operation, RunJournal, RunKey, Standing } from "@tenon/core/RunJournal"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -27,7 +28,7 @@ export const make = (sql: TenantSql["Service"]): RunJournal["Service"]["record"]
   const waiting = new Map<string, Array<Recording>>()
 
   const write = (tenantId: string, some: ReadonlyArray<Recording>) =>
-    sql.batch({ tenantId }, statementsOf(tenantId, some))
+    Effect.suspend(() => sql.batch({ tenantId }, statementsOf(tenantId, some)))
 
   /** Writes some records together; where the database refuses that, each alone, as one may spoil the others. */
   const writeSome = (tenantId: string, some: ReadonlyArray<Recording>): Effect.Effect<void> =>
@@ -52,18 +53,16 @@ export const make = (sql: TenantSql["Service"]): RunJournal["Service"]["record"]
     })
 
   return (run, offset, operations, standing) =>
-    Effect.suspend(() => {
+    Effect.contextWith((context: Context.Context<never>) => {
       const done = Deferred.makeUnsafe<void, Unavailable>()
       const recording = { run, offset, operations, standing, done }
       const queue = waiting.get(run.tenantId)
-      if (queue !== undefined) {
-        queue.push(recording)
-        return Deferred.await(done)
-      }
-      waiting.set(run.tenantId, [recording])
-      // What else comes in this moment is written with it, by a fiber that is nobody's.
-      const writing = Effect.andThen(Effect.yieldNow, writeAll(run.tenantId))
-      return Effect.andThen(Effect.forkDetach(writing), Deferred.await(done))
+      if (queue === undefined) {
+        waiting.set(run.tenantId, [recording])
+        // What else comes in this moment is written with it, by a fiber that is nobody's.
+        Effect.runForkWith(context)(Effect.andThen(Effect.yieldNow, writeAll(run.tenantId)))
+      } else queue.push(recording)
+      return Deferred.await(done)
     })
 }
 
@@ -80,10 +79,13 @@ const taken = (queue: Array<Recording>): ReadonlyArray<Recording> => {
   return queue.splice(0, count)
 }
 
+/** What befalls all alike; one alone would fare no better. */
+const outages: ReadonlySet<string> = new Set(["Unavailable", "ConnectionLost", "StatementTimeout"])
+
 /** Whether the database read what was sent, and refused it. */
 const isRefusal = (exit: Exit.Failure<unknown, SqlFailure>): boolean => {
   const failure = Exit.findErrorOption(exit)
-  return failure._tag === "None" || (failure.value._tag !== "Unavailable" && failure.value._tag !== "ConnectionLost")
+  return failure._tag === "None" || !outages.has(failure.value._tag)
 }
 
 const answerOf = (exit: Exit.Exit<unknown, unknown>): Exit.Exit<void, Unavailable> =>
@@ -94,8 +96,9 @@ const upsert =
   "select $1, j.workflow, j.key, j.status, j.problem, true, 'infinity' " +
   "from unnest($2::text[], $3::text[], $4::text[], $5::text[]) as j (workflow, key, status, problem) " +
   "on conflict (tenant_id, workflow, key) do update set status = excluded.status, problem = excluded.problem " +
-  // What a suspended attempt says late does not undo an end.
-  "where r.mirrored and (excluded.status <> 'waiting' or r.status in ('waiting', 'running'))"
+  // What is said late does not undo an end, nor a suspended attempt a pause.
+  "where r.mirrored and (excluded.status not in ('waiting', 'running') or r.status in ('waiting', 'running') " +
+  "or r.status = 'paused' and excluded.status = 'running')"
 
 const columns = "workflow, key, seq, operation, kind, name, started_at, ended_at, outcome"
 

@@ -57,7 +57,7 @@ export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | Ru
       })
     )
 
-    it.effect("what a suspended attempt says late does not undo an end; a new attempt does", () =>
+    it.effect("what is said late does not undo an end; a new attempt goes on after a pause", () =>
       Effect.gen(function* () {
         const journal = yield* RunJournal
         const run = newRun()
@@ -67,6 +67,10 @@ export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | Ru
           yield* journal.record(run, 0, [], at("waiting"))
           assert.strictEqual(yield* status, end)
         }
+        const other = newRun()
+        yield* journal.record(other, 0, [], at("failed"))
+        yield* journal.record(other, 0, [], at("running"))
+        assert.strictEqual((yield* journal.standing(other))?.status, "failed")
         yield* journal.record(run, 0, [], at("running"))
         yield* journal.record(run, 0, [], at("waiting"))
         assert.strictEqual(yield* status, "waiting")
