@@ -127,7 +127,8 @@ const settle = Effect.fnUntraced(function* (
 ) {
   let fewest = Infinity
   let problems: ReadonlyArray<string> = []
-  for (let idle = 0; idle < 40; idle++) {
+  // Longer than what a killed process had in hand to deliver is nobody else's, which is a minute.
+  for (let idle = 0; idle < 75; idle++) {
     if (resume && idle % 5 === 0) yield* AgentLedger.resumeAll(where)
     yield* AgentLedger.answerAll(ledger, where)
     yield* Effect.sleep("1 second")
