@@ -5,17 +5,14 @@ import * as Policy from "@tenon/core/Policy"
 import * as Resource from "@tenon/core/Resource"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Content from "./Content.ts"
 import { type Run, settled } from "./RunSetting.ts"
 
 const maxValue = 100_000
 
 const Name = Schema.NonEmptyString.check(Schema.isMaxLength(100))
 
-const Value = Schema.Json.check(
-  Schema.makeFilter((json) =>
-    JSON.stringify(json).length <= maxValue ? undefined : `must not exceed ${maxValue} characters as JSON`
-  )
-)
+const Value = Content.jsonUpTo(maxValue)
 
 /** One value; its key is the agent's name and the key under which the agent keeps it. */
 export const AgentMemory = Resource.make("AgentMemory", {

@@ -6,6 +6,7 @@ import * as Policy from "@tenon/core/Policy"
 import * as Relation from "@tenon/core/Relation"
 import * as Resource from "@tenon/core/Resource"
 import * as Base64 from "effect/encoding/Base64"
+import * as Hex from "effect/encoding/Hex"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { AgentRun } from "./AgentRun.ts"
@@ -68,6 +69,6 @@ const digest = (durable: Durable["Service"], name: string, bytes: Uint8Array): E
     `digest ${name}`,
     Effect.map(
       Effect.promise(() => crypto.subtle.digest("SHA-256", Uint8Array.from(bytes))),
-      (buffer) => Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("")
+      (buffer) => Hex.encode(new Uint8Array(buffer))
     )
   )

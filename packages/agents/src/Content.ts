@@ -7,12 +7,16 @@ export const maxText = 100_000
 /** The most a message's data may take as JSON text, in UTF-16 code units. */
 export const maxData = 200_000
 
-/** JSON that is not too large for a message. */
-export const Json = Schema.Json.check(
-  Schema.makeFilter((json) =>
-    JSON.stringify(json).length <= maxData ? undefined : `must not exceed ${maxData} characters as JSON`
+/** JSON of at most so many UTF-16 code units as text. */
+export const jsonUpTo = (most: number) =>
+  Schema.Json.check(
+    Schema.makeFilter((json) =>
+      JSON.stringify(json).length <= most ? undefined : `must not exceed ${most} characters as JSON`
+    )
   )
-)
+
+/** JSON that is not too large for a message. */
+export const Json = jsonUpTo(maxData)
 
 /** Words. */
 export const Text = Schema.Struct({

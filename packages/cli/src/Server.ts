@@ -34,6 +34,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as DirectoryRoutes from "./DirectoryRoutes.ts"
 import * as FreshToken from "./FreshToken.ts"
 import * as MeshBackend from "./MeshBackend.ts"
+import { retention } from "./RetentionConfig.ts"
 import * as SlipRoutes from "./SlipRoutes.ts"
 import type { TenonConfig } from "./TenonConfig.ts"
 import * as Tracing from "./Tracing.ts"
@@ -90,24 +91,7 @@ const httpLayer = ({ slips, title }: TenonConfig) =>
     })
   )
 
-/** `RECEIPT_RETENTION`, as "7 days": a day at least, since receipts answer for work that an outage has held up. */
-const retentionLayer = Layer.effect(
-  Receipts.Retention,
-  Config.Duration("RECEIPT_RETENTION").pipe(
-    Config.withDefault(Duration.days(7)),
-    Effect.filterOrFail(
-      (retention) => Duration.between(retention, { minimum: Duration.days(1), maximum: Duration.days(10_000) }),
-      () => new RetentionUnsound()
-    )
-  )
-)
-
-/** Receipts would be gone before the work that they answer for. */
-class RetentionUnsound extends Schema.TaggedError<RetentionUnsound>()("RetentionUnsound", {}) {
-  override get message() {
-    return "RECEIPT_RETENTION must be a day at least, and ten thousand days at most."
-  }
-}
+const retentionLayer = Layer.effect(Receipts.Retention, retention("RECEIPT_RETENTION", Duration.days(7)))
 
 /** Says whether the database answers. */
 const databaseCheck = Layer.effectDiscard(

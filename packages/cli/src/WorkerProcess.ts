@@ -4,34 +4,16 @@ import { hostname } from "node:os"
 import * as Directory from "@tenon/routing-slip/Directory"
 import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import * as Retention from "@tenon/routing-slip/Retention"
-import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import * as MeshBackend from "./MeshBackend.ts"
 import type { MeshConfig } from "./MeshConfig.ts"
+import { retention } from "./RetentionConfig.ts"
 import * as Tracing from "./Tracing.ts"
 import * as WorkerHealth from "./WorkerHealth.ts"
 
-/** Slips would be gone while brokers may still hand over their messages. */
-class RetentionUnsound extends Schema.TaggedError<RetentionUnsound>()("RetentionUnsound", {}) {
-  override get message() {
-    return "SLIP_RETENTION must be a day at least, and ten thousand days at most."
-  }
-}
-
-/** `SLIP_RETENTION`, as "30 days". */
-const retention = Layer.effect(
-  Retention.Retention,
-  Config.Duration("SLIP_RETENTION").pipe(
-    Config.withDefault(Duration.days(30)),
-    Effect.filterOrFail(
-      (given) => Duration.between(given, { minimum: Duration.days(1), maximum: Duration.days(10_000) }),
-      () => new RetentionUnsound()
-    )
-  )
-)
+const retentionLayer = Layer.effect(Retention.Retention, retention("SLIP_RETENTION", Duration.days(30)))
 
 /** How the process works. */
 export interface Options {
@@ -87,7 +69,7 @@ export const layer = (mesh: MeshConfig, { activity, grace, health, prefetch }: O
   return Layer.merge(listening, listed).pipe(
     Layer.provideMerge(worker),
     Layer.provideMerge(Layer.merge(starting, probes)),
-    Layer.provide([MeshBackend.transport, MeshBackend.store, MeshBackend.directory, retention]),
+    Layer.provide([MeshBackend.transport, MeshBackend.store, MeshBackend.directory, retentionLayer]),
     Layer.provideMerge(ReadinessChecks.layer),
     Layer.provideMerge(Tracing.layer(`${mesh.title}/${activity}`))
   )

@@ -7,6 +7,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Hex from "effect/encoding/Hex"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -52,7 +53,7 @@ export const prefix = "tenon_"
 /** The hash that a secret is kept under. */
 export const hashOf = (secret: string): Effect.Effect<string> =>
   Effect.promise(() => globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(secret))).pipe(
-    Effect.map((digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join(""))
+    Effect.map((digest) => Hex.encode(new Uint8Array(digest)))
   )
 
 /** What a new key is for. */

@@ -1,11 +1,12 @@
 /** Tells whether two requests with one idempotency key are the same request. */
+import * as Hex from "effect/encoding/Hex"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 
 /** SHA-256, in hexadecimal, of JSON in which the order of keys does not matter. */
 export const of = (value: Schema.Json): Effect.Effect<string> =>
   Effect.promise(() => globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonical(value)))).pipe(
-    Effect.map((digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join(""))
+    Effect.map((digest) => Hex.encode(new Uint8Array(digest)))
   )
 
 const canonical = (value: Schema.Json): string =>
