@@ -8,6 +8,7 @@
  * each transaction that notifies takes a lock on the whole database. A wake-up that is lost costs one `poll`.
  */
 import * as Storable from "@tenon/core/Storable"
+import * as Together from "@tenon/core/Together"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -16,7 +17,6 @@ import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
 import { bodyOf, lightly, type Row, type Statement, Transactions } from "./Transactions.ts"
 import { type DeadLetter, type Delivery, type Selection, Transport, TransportError } from "./Transport.ts"
-import * as Together from "./Together.ts"
 import * as Wakeups from "./TransportSqlWakeups.ts"
 
 /**

@@ -3,7 +3,7 @@
  * nothing and repeats nothing that the activity's idempotency key can tell.
  *
  * verify → claim (lease, fencing token) → execute → store outcome and outgoing bytes at once → publish, confirmed →
- * mark → acknowledge. A duplicate sends the stored bytes again; it executes and signs nothing.
+ * acknowledge; marked a moment later. A duplicate sends the stored bytes again; it executes and signs nothing.
  */
 import type { Unavailable } from "@tenon/core/Failure"
 import {

@@ -257,9 +257,10 @@ export class HopStore extends Context.Service<
     ) => Effect.Effect<Opened, Unavailable>
     /**
      * The message with this id has been confirmed by the broker. Where the step has another message by now (its own
-     * outcome, while the relay published what it waited for), that one stays.
+     * outcome, while the relay published what it waited for), that one stays. Nobody waits for this to be written: until
+     * it is, and where it is lost with the process, the message may be sent again.
      */
-    readonly dispatched: (key: HopKey, id: string) => Effect.Effect<void, Unavailable>
+    readonly dispatched: (key: HopKey, id: string) => Effect.Effect<void>
     /**
      * Messages that should have been published `grace` milliseconds ago and may not have been, and those whose wait or
      * whose worker's lease is over. Each is not given out again for another `grace`.

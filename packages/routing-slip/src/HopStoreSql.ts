@@ -5,8 +5,7 @@
  */
 import { Unavailable } from "@tenon/core/Failure"
 import * as Storable from "@tenon/core/Storable"
-import * as Together from "@tenon/messaging/Together"
-import { bodyOf, lightly, type Row, type Statement, Transactions } from "@tenon/messaging/Transactions"
+import { bodyOf, type Row, type Statement, Transactions } from "@tenon/messaging/Transactions"
 import type { Joint, Outgoing, Transport } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -28,12 +27,13 @@ import {
   type SlipRecord,
   type SlipState
 } from "./HopStore.ts"
-import { purgedAmong, purging } from "./HopStoreSqlPurge.ts"
+import * as HopStoreSqlChange from "./HopStoreSqlChange.ts"
+import * as HopStoreSqlMarks from "./HopStoreSqlMarks.ts"
+import { purging } from "./HopStoreSqlPurge.ts"
 import {
   claimedNew,
   claimIn,
   claimNew,
-  type Claiming,
   columnsOf,
   keyOf,
   lease,
@@ -81,37 +81,6 @@ const insertFurther = ({ add }: Params, { delay, key, message }: Further) => {
       pending_at, queue, message_id, body)
     select $1, $2, ${add(key.step, key.phase)}, '', 'done', ${due}, ${delay > 0 ? "'-infinity'" : now}, ${due},
       ${add(message.queue, message.id)}, ${add(message.body)}::bytea from held on conflict do nothing`
-}
-
-/** What a step or a slip becomes, with the message that follows from it where the queues are in the same database. */
-interface Change {
-  readonly tenantId: string
-  readonly statement: (setting: string | undefined) => Statement
-  readonly message: Outgoing | undefined
-  readonly joint: Joint | undefined
-}
-
-const tenantOf = ({ tenantId }: { readonly tenantId: string }) => tenantId
-
-/** What was confirmed by the broker. */
-interface Mark {
-  readonly tenantId: string
-  readonly key: HopKey
-  readonly id: string
-}
-
-/** The statements of all changes, and after them those that publish what belongs to changes that were made. */
-const inOneTransaction = (changes: ReadonlyArray<Change>): ReadonlyArray<Statement> => {
-  const statements: Array<Statement> = []
-  const publications: Array<Statement> = []
-  for (const [index, { joint, message, statement }] of changes.entries()) {
-    // A setting that ends with the transaction tells the later statement what came of this one.
-    const setting = `tenon.change_${index}`
-    const isJoint = joint !== undefined && message !== undefined
-    statements.push(statement(isJoint ? setting : undefined))
-    if (isJoint) publications.push(...joint.publishing(message, setting))
-  }
-  return [...statements, ...publications]
 }
 
 /** Ends a statement of which `held` says whether it has changed its row: with a row if so, and a setting that says so. */
@@ -210,12 +179,6 @@ const reauthorising = (
   return { sql: `with ${parts.join(", ")} select from held`, params: params.values }
 }
 
-const marking = ({ key, id }: Mark): Statement => ({
-  sql: `update tenon.slip_hops set queue = null, message_id = null, body = null, pending_at = null
-    where ${where} and status = 'done' and message_id = $5`,
-  params: [...keyOf(key), id]
-})
-
 const takePending = `with due as (
     select tenant_id, correlation_id, step, phase from tenon.slip_hops
     where pending_at <= statement_timestamp() and published_at <= statement_timestamp() - make_interval(secs => $2)
@@ -292,22 +255,16 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
       /** The queues, where they are in this database. */
       const jointOf = (via: Transport["Service"] | undefined) =>
         via?.joint?.transactions === sql ? via.joint : undefined
-      /** Statements of a tenant, each with a message that is published where the statement has changed its row. */
-      const change = yield* Together.make({
-        groupOf: tenantOf,
-        write: (changes: ReadonlyArray<Change>, tenantId) =>
-          sql.batch({ tenantId }, inOneTransaction(changes)).pipe(
-            Effect.map((answers) => changes.map((_, index) => answers[index]?.length === 1)),
-            Effect.catch(unavailable)
-          )
-      })
+      const change = yield* HopStoreSqlChange.make(sql)
       const sending = (
         tenantId: string,
-        statement: Change["statement"],
+        statement: HopStoreSqlChange.Changing["statement"],
         message: Outgoing | undefined,
         joint: Joint | undefined
       ) =>
-        change({ tenantId, statement, message, joint }).pipe(
+        change({ _tag: "Changing", tenantId, statement, message, joint }).pipe(
+          Effect.catch(unavailable),
+          Effect.map(({ row }) => row !== undefined),
           Effect.tap((isDone) =>
             isDone && joint !== undefined && message !== undefined ? joint.published(message) : Effect.void
           )
@@ -320,39 +277,17 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               failure instanceof NotTaken ? Effect.succeed(failure.claim) : unavailable(failure)
             )
           )
-      const claimNewly = yield* Together.make({
-        groupOf: tenantOf,
-        write: (claims: ReadonlyArray<Claiming & { readonly tenantId: string }>, tenantId) =>
-          sql
-            .batch({ tenantId }, [
-              lightly,
-              claimNew(tenantId, claims),
-              purgedAmong(
-                tenantId,
-                claims.map(({ key }) => key.correlationId)
-              )
-            ])
-            .pipe(
-              Effect.map(([, rows = [], gone = []]) => claimedNew(claims, rows, gone)),
-              Effect.catch(unavailable)
-            )
-      })
-      const mark = yield* Together.make({
-        groupOf: tenantOf,
-        // A mark that is lost has its message sent twice.
-        write: (marks: ReadonlyArray<Mark>, tenantId) =>
-          sql
-            .batch({ tenantId }, [lightly, ...marks.map(marking)])
-            .pipe(Effect.as<ReadonlyArray<void>>([]), Effect.catch(unavailable))
-      })
+      const marks = yield* HopStoreSqlMarks.make(sql, options.relayRole)
 
       return HopStore.of({
         claim: (key, claimant, millis) => {
           if (claimant.index !== undefined) return claimAny(key, claimant, millis)
-          const { tenantId } = key
-          const { digest } = claimant
-          return Effect.flatMap(claimNewly({ tenantId, key, digest, seconds: seconds(millis) }), (claim) =>
-            claim === undefined ? claimAny(key, claimant, millis) : Effect.succeed(claim)
+          return change(claimNew(key, claimant.digest, seconds(millis))).pipe(
+            Effect.catch(unavailable),
+            Effect.flatMap((changed) => {
+              const claim = claimedNew(changed)
+              return claim === undefined ? claimAny(key, claimant, millis) : Effect.succeed(claim)
+            })
           )
         },
         renew: (claim, millis) =>
@@ -433,14 +368,17 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             (isNew) => (isNew ? (joint === undefined ? "stored" : "sent") : "known")
           )
         },
-        dispatched: (key, id) => mark({ tenantId: key.tenantId, key, id }),
+        dispatched: (key, id) => marks.add({ key, id }),
         pending: (limit, grace) =>
-          sql
-            .batch({ tenantId: null, role: options.relayRole }, [{ sql: takePending, params: [limit, seconds(grace)] }])
-            .pipe(
-              Effect.map(([rows = []]) => rows.flatMap(pendingOf)),
-              Effect.catch(unavailable)
+          marks.flush.pipe(
+            Effect.andThen(
+              sql.batch({ tenantId: null, role: options.relayRole }, [
+                { sql: takePending, params: [limit, seconds(grace)] }
+              ])
             ),
+            Effect.map(([rows = []]) => rows.flatMap(pendingOf)),
+            Effect.catch(unavailable)
+          ),
         resume: Effect.fnUntraced(function* (tenantId, correlationId, skippedBy) {
           const rows = yield* one(
             tenantId,

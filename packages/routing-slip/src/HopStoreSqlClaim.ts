@@ -3,6 +3,7 @@ import { lightly, type Row, type SqlFailed, type Transaction } from "@tenon/mess
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import type { Claim, Claimant, HopKey } from "./HopStore.ts"
+import type { Changed, Claiming } from "./HopStoreSqlChange.ts"
 import { purgedAmong } from "./HopStoreSqlPurge.ts"
 
 /** The row of a step; its key are the first four parameters. */
@@ -54,76 +55,38 @@ export const lease = (param: string) => `due_at = ${now} + make_interval(secs =>
 export const showAgain = `update tenon.slips set halted = halted - 1,
   status = case when halted > 1 then status else stands end where tenant_id = $1 and correlation_id = $2`
 
-/** A step to claim. */
-export interface Claiming {
-  readonly key: HopKey
-  readonly digest: string
-  readonly seconds: number
-}
-
 /**
- * Claims steps of one tenant that nobody has claimed yet and whose messages are not signed, where there is nothing to
- * decide on the way; it answers those that it has claimed.
+ * Claims a step that nobody has claimed yet and whose message is not signed, where there is nothing to decide on the way;
+ * a row where it has been claimed. Each is a statement of its own: one over a list is planned anew each time it is used.
  */
-export const claimNew = (tenantId: string, claims: ReadonlyArray<Claiming>) => {
-  // In one order everywhere: two that insert the same steps wait for each other, and must not do so in a circle.
-  const sorted = claims.toSorted(({ key: a }, { key: b }) => (slipStep(a) < slipStep(b) ? -1 : 1))
-  return {
-    sql: `with fresh as (insert into tenon.slip_hops
-        (tenant_id, correlation_id, step, phase, digest, status, token, claims, due_at, published_at)
-        select $1, c.correlation_id, c.step, c.phase, c.digest, 'claimed', 1, 1,
-          ${now} + make_interval(secs => c.secs), '-infinity'
-        from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::float8[])
-          as c (correlation_id, step, phase, digest, secs)
-        where not exists (select from tenon.purged_slips as p
-          where p.tenant_id = $1 and p.correlation_id = c.correlation_id)
-        on conflict do nothing returning correlation_id, step, phase, digest)
-      select f.correlation_id, f.step, f.phase, f.digest, (select cancelled_by from tenon.slip_cancellations as c
-        where c.tenant_id = $1 and c.correlation_id = f.correlation_id and starts_with(f.step, c.scope)
-        order by c.scope limit 1) as cancelled_by
-      from fresh as f`,
-    params: [
-      tenantId,
-      sorted.map(({ key }) => key.correlationId),
-      sorted.map(({ key }) => key.step),
-      sorted.map(({ key }) => key.phase),
-      sorted.map(({ digest }) => digest),
-      sorted.map(({ seconds }) => seconds)
-    ]
+export const claimNew = (key: HopKey, digest: string, seconds: number): Claiming => ({
+  _tag: "Claiming",
+  key,
+  statement: {
+    sql: `insert into tenon.slip_hops
+      (tenant_id, correlation_id, step, phase, digest, status, token, claims, due_at, published_at)
+    select $1, $2, $3, $4, $5, 'claimed', 1, 1, ${now} + make_interval(secs => $6), '-infinity'
+    where not exists (select from tenon.purged_slips where tenant_id = $1 and correlation_id = $2)
+    on conflict do nothing
+    returning (select cancelled_by from tenon.slip_cancellations
+      where tenant_id = $1 and correlation_id = $2 and starts_with($3, scope) order by scope limit 1) as cancelled_by`,
+    params: [...keyOf(key), digest, seconds]
   }
-}
+})
 
-const slipStep = ({ correlationId, phase, step }: HopKey) => `${phase}/${step}/${correlationId}`
-
-/**
- * What the answer means for each; undefined where the step was claimed before. Of two for one step, one has it. `gone` are
- * the slips among them that were purged: looked for after the claim, since one may go while that waits for its rows.
- */
-export const claimedNew = (
-  claims: ReadonlyArray<Claiming>,
-  rows: ReadonlyArray<Row>,
-  gone: ReadonlyArray<Row>
-): ReadonlyArray<Claim | undefined> => {
-  const purged = new Set(gone.map((row) => row["correlation_id"]))
-  const fresh = new Map(
-    rows.map((row) => [`${String(row["phase"])}/${String(row["step"])}/${String(row["correlation_id"])}`, row])
-  )
-  return claims.map(({ digest, key }): Claim | undefined => {
-    if (purged.has(key.correlationId)) return { _tag: "Purged" }
-    const name = slipStep(key)
-    const row = fresh.get(name)
-    if (row === undefined || row["digest"] !== digest) return undefined
-    fresh.delete(name)
-    return {
-      _tag: "Claimed",
-      token: 1,
-      claims: 1,
-      failures: 0,
-      uncertain: false,
-      skippedBy: undefined,
-      cancelledBy: textOrNothing(row["cancelled_by"])
-    }
-  })
+/** What came of it; undefined where the step was claimed before. */
+export const claimedNew = ({ isPurged, row }: Changed): Claim | undefined => {
+  if (isPurged) return { _tag: "Purged" }
+  if (row === undefined) return undefined
+  return {
+    _tag: "Claimed",
+    token: 1,
+    claims: 1,
+    failures: 0,
+    uncertain: false,
+    skippedBy: undefined,
+    cancelledBy: textOrNothing(row["cancelled_by"])
+  }
 }
 
 /** Claims a step inside a transaction. */

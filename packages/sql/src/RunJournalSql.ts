@@ -68,7 +68,7 @@ export const layer: Layer.Layer<RunJournal, never, TenantSql> = Layer.effect(
           ([rows = []]) => rows.map(standingOf)[0]
         ),
       operations: (run) => Effect.map(batch(run, select(run)), ([rows = []]) => rows.map(operationOf)),
-      record: RunRecorder.make(sql)
+      record: yield* RunRecorder.make(sql)
     })
   })
 )

@@ -4,92 +4,37 @@
  */
 import { Unavailable } from "@tenon/core/Failure"
 import type { Operation, RunJournal, RunKey, Standing } from "@tenon/core/RunJournal"
-import type * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
+import * as Together from "@tenon/core/Together"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type { SqlFailure } from "./SqlFailure.ts"
 import type { Statement, TenantSql } from "./TenantSql.ts"
 
-/** What one `record` writes, and whoever waits for it. */
+/** What one `record` writes. */
 interface Recording {
   readonly run: RunKey
   readonly offset: number
   readonly operations: ReadonlyArray<Operation>
   readonly standing: Standing
-  readonly done: Deferred.Deferred<void, Unavailable>
 }
-
-/** The most records in one transaction. */
-const together = 100
 
 /** Records runs. */
-export const make = (sql: TenantSql["Service"]): RunJournal["Service"]["record"] => {
-  const waiting = new Map<string, Array<Recording>>()
-
-  const write = (tenantId: string, some: ReadonlyArray<Recording>) =>
-    Effect.suspend(() => sql.batch({ tenantId }, statementsOf(tenantId, some)))
-
-  /** Writes some records together; where the database refuses that, each alone, as one may spoil the others. */
-  const writeSome = (tenantId: string, some: ReadonlyArray<Recording>): Effect.Effect<void> =>
-    Effect.flatMap(Effect.exit(write(tenantId, some)), (exit) =>
-      Exit.isSuccess(exit) || some.length === 1 || !isRefusal(exit)
-        ? Effect.sync(() => {
-            for (const { done } of some) Deferred.doneUnsafe(done, answerOf(exit))
-          })
-        : Effect.forEach(some, (each) => writeSome(tenantId, [each]), { discard: true })
-    )
-
-  const writeAll = (tenantId: string): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const some = taken(waiting.get(tenantId) ?? [])
-      if (some.length > 0)
-        return Effect.andThen(
-          writeSome(tenantId, some),
-          Effect.suspend(() => writeAll(tenantId))
+export const make = (sql: TenantSql["Service"]): Effect.Effect<RunJournal["Service"]["record"]> =>
+  Effect.map(
+    Together.make({
+      groupOf: ({ run }: Recording) => run.tenantId,
+      // A statement may name a run once only.
+      nameOf: ({ run }) => JSON.stringify([run.workflow, run.key]),
+      // What is recorded of a run first is written first.
+      lanes: 1,
+      most: 100,
+      write: (some: ReadonlyArray<Recording>, tenantId) =>
+        Effect.map(
+          Effect.suspend(() => sql.batch({ tenantId }, statementsOf(tenantId, some))),
+          () => some.map(() => undefined)
         )
-      waiting.delete(tenantId)
-      return Effect.void
-    })
-
-  return (run, offset, operations, standing) =>
-    Effect.contextWith((context: Context.Context<never>) => {
-      const done = Deferred.makeUnsafe<void, Unavailable>()
-      const recording = { run, offset, operations, standing, done }
-      const queue = waiting.get(run.tenantId)
-      if (queue === undefined) {
-        waiting.set(run.tenantId, [recording])
-        // What else comes in this moment is written with it, by a fiber that is nobody's.
-        Effect.runForkWith(context)(Effect.andThen(Effect.yieldNow, writeAll(run.tenantId)))
-      } else queue.push(recording)
-      return Deferred.await(done)
-    })
-}
-
-/** Takes what is to be written next: a statement may name a run once only. */
-const taken = (queue: Array<Recording>): ReadonlyArray<Recording> => {
-  const runs = new Set<string>()
-  let count = 0
-  for (const { run } of queue) {
-    const name = JSON.stringify([run.workflow, run.key])
-    if (count === together || runs.has(name)) break
-    runs.add(name)
-    count++
-  }
-  return queue.splice(0, count)
-}
-
-/** What befalls all alike; one alone would fare no better. */
-const outages: ReadonlySet<string> = new Set(["Unavailable", "ConnectionLost", "StatementTimeout"])
-
-/** Whether the database read what was sent, and refused it. */
-const isRefusal = (exit: Exit.Failure<unknown, SqlFailure>): boolean => {
-  const failure = Exit.findErrorOption(exit)
-  return failure._tag === "None" || !outages.has(failure.value._tag)
-}
-
-const answerOf = (exit: Exit.Exit<unknown, unknown>): Exit.Exit<void, Unavailable> =>
-  Exit.isSuccess(exit) ? Exit.void : Exit.fail(new Unavailable({ what: "The database" }))
+    }),
+    (write) => (run, offset, operations, standing) =>
+      Effect.mapError(write({ run, offset, operations, standing }), () => new Unavailable({ what: "The database" }))
+  )
 
 const upsert =
   "insert into tenon.runs as r (tenant_id, workflow, key, status, problem, mirrored, due_at) " +

@@ -1,4 +1,4 @@
-import * as Together from "@tenon/messaging/Together"
+import * as Together from "@tenon/core/Together"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 
@@ -58,5 +58,36 @@ it.effect("what belongs to different groups is written apart", () =>
       ["odd", [1, 3]],
       ["even", [2, 4]]
     ])
+  })
+)
+
+it.effect("in an outage nobody tries by himself", () =>
+  Effect.gen(function* () {
+    let writes = 0
+    const keep = yield* Together.make({
+      write: (_: ReadonlyArray<number>) =>
+        Effect.suspend(() => (writes++, Effect.yieldNow)).pipe(
+          Effect.andThen(Effect.fail({ _tag: "ConnectionLost" as const }))
+        )
+    })
+    const answers = yield* Effect.forEach([1, 2, 3], (each) => Effect.flip(keep(each)), all)
+    assert.deepStrictEqual(
+      answers,
+      [1, 2, 3].map(() => ({ _tag: "ConnectionLost" as const }))
+    )
+    assert.strictEqual(writes, 1)
+  })
+)
+
+it.effect("items of one name are written one after the other, in their order", () =>
+  Effect.gen(function* () {
+    const written: Array<ReadonlyArray<string>> = []
+    const keep = yield* Together.make({
+      lanes: 1,
+      nameOf: (item: string) => item[0] ?? "",
+      write: (items: ReadonlyArray<string>) => Effect.as(Effect.yieldNow, (written.push(items), items))
+    })
+    yield* Effect.forEach(["a1", "b1", "a2", "a3", "c1"], keep, all)
+    assert.deepStrictEqual(written, [["a1", "b1"], ["a2"], ["a3", "c1"]])
   })
 )

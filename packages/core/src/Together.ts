@@ -1,7 +1,9 @@
 /** Has many small writes done as fewer larger ones: what comes while one is under way goes with the next. */
+import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
 
 /** How items are written. */
 export interface Options<Item, A, E> {
@@ -9,6 +11,8 @@ export interface Options<Item, A, E> {
   readonly write: (items: ReadonlyArray<Item>, group: string) => Effect.Effect<ReadonlyArray<A>, E>
   /** What may be written together. Default: anything. */
   readonly groupOf?: (item: Item) => string
+  /** Items of one name are written one after the other: no write has two of them. Default: they have none. */
+  readonly nameOf?: (item: Item) => string
   /** How many items at most are written at once. Default 64. */
   readonly most?: number
   /** How many writes of a group may be under way at once. Default 2: while one waits for the disk, the next is on its way. */
@@ -25,14 +29,43 @@ interface Group<Item, A, E> {
   busy: number
 }
 
+/** What befalls all items alike, by the names of `SqlFailure`: one by itself would fare no better. */
+const outages: ReadonlySet<string> = new Set(["Unavailable", "ConnectionLost", "StatementTimeout"])
+
+/** Whether one of the items may have spoilt it for the others. */
+const mayBeOneItems = ({ cause }: Exit.Failure<unknown, unknown>): boolean => {
+  const failure = Cause.findErrorOption(cause)
+  return (
+    failure._tag === "None" || !Predicate.hasProperty(failure.value, "_tag") || !outages.has(String(failure.value._tag))
+  )
+}
+
+/** Takes those that are written next off the queue. */
+const taken = <Item, A, E>(
+  waiting: Array<Waiting<Item, A, E>>,
+  most: number,
+  nameOf: ((item: Item) => string) | undefined
+): ReadonlyArray<Waiting<Item, A, E>> => {
+  if (nameOf === undefined) return waiting.splice(0, most)
+  const names = new Set<string>()
+  for (const { item } of waiting) {
+    const name = nameOf(item)
+    if (names.size === most || names.has(name)) break
+    names.add(name)
+  }
+  return waiting.splice(0, names.size)
+}
+
 /**
- * A writer of single items over one of several. An item that comes alone is written at once. Where a write of several
- * fails, each is written by itself, so that none suffers from another. Whoever stops waiting does not stop the write.
+ * A writer of single items over one of several. An item that comes alone is written at once. Where a write of several is
+ * refused, each is written by itself, so that none suffers from another; in an outage all have failed. Whoever stops
+ * waiting does not stop the write. With one lane, the items of a group are written in the order in which they came.
  */
 export const make = <Item, A, E>({
   groupOf = () => "",
   lanes = 2,
   most = 64,
+  nameOf,
   write
 }: Options<Item, A, E>): Effect.Effect<(item: Item) => Effect.Effect<A, E>> =>
   Effect.contextWith((context: Context.Context<never>) =>
@@ -43,21 +76,21 @@ export const make = <Item, A, E>({
         (name: string) =>
         ({ item, resume }: Waiting<Item, A, E>) =>
           Effect.map(Effect.exit(write([item], name)), (exit) => resume(Exit.map(exit, ([answer]) => answer as A)))
-      const batch = (name: string, taken: ReadonlyArray<Waiting<Item, A, E>>): Effect.Effect<void> => {
-        const [first] = taken
+      const batch = (name: string, some: ReadonlyArray<Waiting<Item, A, E>>): Effect.Effect<void> => {
+        const [first] = some
         if (first === undefined) return Effect.void
-        if (taken.length === 1) return one(name)(first)
-        const items = taken.map(({ item }) => item)
+        if (some.length === 1) return one(name)(first)
+        const items = some.map(({ item }) => item)
         return Effect.flatMap(Effect.exit(write(items, name)), (exit) => {
-          if (Exit.isFailure(exit)) return Effect.forEach(taken, one(name), { discard: true })
-          for (const [index, { resume }] of taken.entries()) resume(Effect.succeed(exit.value[index] as A))
+          if (Exit.isFailure(exit) && mayBeOneItems(exit)) return Effect.forEach(some, one(name), { discard: true })
+          for (const [index, { resume }] of some.entries()) resume(Exit.map(exit, (answers) => answers[index] as A))
           return Effect.void
         })
       }
       const work = (name: string, group: Group<Item, A, E>): Effect.Effect<void> =>
         Effect.suspend(() => {
           if (group.waiting.length > 0) {
-            return Effect.flatMap(batch(name, group.waiting.splice(0, most)), () => work(name, group))
+            return Effect.flatMap(batch(name, taken(group.waiting, most, nameOf)), () => work(name, group))
           }
           if (--group.busy === 0) groups.delete(name)
           return Effect.void

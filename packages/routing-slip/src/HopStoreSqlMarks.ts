@@ -1,0 +1,51 @@
+/**
+ * Marks messages that the broker has confirmed. A mark that is lost has its message sent twice, which its receiver
+ * notices; so nothing waits for marks, and they are written a moment later, many at once, under the relay's role.
+ */
+import type { SqlFailed, Statement, Transactions } from "@tenon/messaging/Transactions"
+import { lightly } from "@tenon/messaging/Transactions"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import type { HopKey } from "./HopStore.ts"
+import { keyOf, where } from "./HopStoreSqlClaim.ts"
+
+/** A message of a step. */
+export interface Mark {
+  readonly key: HopKey
+  readonly id: string
+}
+
+const together = 200
+
+/** One by one: a statement over a list of them may be planned to read the whole table, and go on so as it grows. */
+const marking = ({ id, key }: Mark): Statement => ({
+  sql: `update tenon.slip_hops set queue = null, message_id = null, body = null, pending_at = null
+    where ${where} and status = 'done' and message_id = $5`,
+  params: [...keyOf(key), id]
+})
+
+/** `add` returns at once; `flush` writes what was added before it. What is left is written when the scope closes. */
+export const make = Effect.fnUntraced(function* (sql: Transactions["Service"], relayRole: string) {
+  const scope = yield* Effect.scope
+  const oneAtATime = yield* Semaphore.make(1)
+  const marks: Array<Mark> = []
+  const writeAll: Effect.Effect<void, SqlFailed> = Effect.suspend(() =>
+    marks.length === 0
+      ? Effect.void
+      : Effect.andThen(
+          sql.batch({ tenantId: null, role: relayRole }, [lightly, ...marks.splice(0, together).map(marking)]),
+          writeAll
+        )
+  )
+  const flush = Effect.uninterruptible(oneAtATime.withPermit(writeAll))
+  const flushQuietly = Effect.catch(flush, ({ _tag, message }) =>
+    Effect.logDebug("Messages that were sent were not marked, and will be sent again", _tag, message)
+  )
+  yield* Effect.addFinalizer(() => flushQuietly)
+  const soon = Effect.delay(flushQuietly, "10 millis")
+  return {
+    flush,
+    add: (mark: Mark): Effect.Effect<void> =>
+      Effect.suspend(() => (marks.push(mark) === 1 ? Effect.asVoid(Effect.forkIn(soon, scope)) : Effect.void))
+  }
+})
