@@ -1,11 +1,10 @@
 /** Calls through Restate's ingress over kept-alive connections, and what may safely be asked again. */
-import * as NodeHttp from "node:http"
-import * as NodeHttps from "node:https"
 import { Unavailable } from "@tenon/core/Failure"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { type Dispatcher, Pool } from "undici"
 import type { Call } from "./Call.ts"
 import type { ContextKeys } from "./ContextKeys.ts"
 import * as SignedContext from "./SignedContext.ts"
@@ -46,6 +45,52 @@ const longest = 2 ** 31 - 1
 /** Seven tries within about six seconds: longer than a restart of Restate, shorter than a caller's patience. */
 const again = Schedule.upTo(Schedule.exponential("50 millis"), { times: 6 })
 
+/** One request and what comes back. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #settle: (answer: Effect.Effect<Answer, NoAnswer>) => void
+  readonly #chunks: Array<Buffer> = []
+  #status = 0
+  #controller: Dispatcher.DispatchController | undefined
+  #isAborted = false
+
+  constructor(settle: (answer: Effect.Effect<Answer, NoAnswer>) => void) {
+    this.#settle = settle
+  }
+
+  /** Nobody waits for it any more: it is not sent if it was not yet. */
+  abort(): void {
+    this.#isAborted = true
+    this.#controller?.abort(new Error("nobody waits for it"))
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#isAborted) this.abort()
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number): void {
+    this.#status = status
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#chunks.push(chunk)
+  }
+
+  onResponseEnd(): void {
+    const status = this.#status
+    const text = Buffer.concat(this.#chunks).toString()
+    // A handler's own 503 is its answer; Restate's own, without metadata, says that it is not ready.
+    const outage = status >= 502 && status <= 504 && !text.includes('"metadata"')
+    this.#settle(
+      outage ? Effect.fail({ _tag: "Trouble", message: `${status} ${text}` }) : Effect.succeed({ status, text })
+    )
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, { message }: Error): void {
+    this.#settle(Effect.fail({ _tag: "Trouble", message }))
+  }
+}
+
 /** Calls the ingress at an address. Connections are closed with the scope. */
 export const make = Effect.fnUntraced(function* (
   ingressUrl: string,
@@ -53,53 +98,29 @@ export const make = Effect.fnUntraced(function* (
   patience: Duration.Input
 ): Effect.fn.Return<RestateIngress, never, Scope.Scope> {
   const base = new URL(ingressUrl)
-  const secure = base.protocol === "https:"
-  const settings = { keepAlive: true, noDelay: true, maxSockets: 1024, scheduling: "lifo" as const }
-  const agent = yield* Effect.acquireRelease(
-    Effect.sync(() => (secure ? new NodeHttps.Agent(settings) : new NodeHttp.Agent(settings))),
-    (agent) => Effect.sync(() => agent.destroy())
+  const pool = yield* Effect.acquireRelease(
+    Effect.sync(() => new Pool(base.origin, { connections: 1024, pipelining: 1, headersTimeout: 0, bodyTimeout: 0 })),
+    (pool) => Effect.promise(() => pool.destroy())
   )
-  const begin = secure ? NodeHttps.request : NodeHttp.request
-  const where = {
-    agent,
-    hostname: base.hostname.replace(/^\[|\]$/g, ""),
-    port: base.port === "" ? (secure ? 443 : 80) : Number(base.port)
-  }
   const patienceMillis = Math.min(Duration.toMillis(patience), longest)
   const prefix = base.pathname.replace(/\/$/, "")
 
-  const once = (method: string, path: string, headers: NodeHttp.OutgoingHttpHeaders, body: Uint8Array) =>
+  const once = (request: Pick<Dispatcher.DispatchOptions, "method" | "path" | "headers" | "body">) =>
     Effect.callback<Answer, NoAnswer>((resume) => {
-      const settle = (answer: Effect.Effect<Answer, NoAnswer>) => {
+      const exchange = new Exchange((answer) => {
         clearTimeout(timer)
         resume(answer)
-      }
-      const fail = (error: Error) => settle(Effect.fail({ _tag: "Trouble", message: error.message }))
-      const request = begin({ ...where, method, path, headers }, (response) => {
-        const chunks: Array<Buffer> = []
-        response.on("data", (chunk: Buffer) => chunks.push(chunk))
-        response.once("error", fail)
-        response.once("end", () => {
-          const status = response.statusCode ?? 0
-          const text = Buffer.concat(chunks).toString()
-          // A handler's own 503 is its answer; Restate's own, without metadata, says that it is not ready.
-          const outage = status >= 502 && status <= 504 && !text.includes('"metadata"')
-          settle(
-            outage ? Effect.fail({ _tag: "Trouble", message: `${status} ${text}` }) : Effect.succeed({ status, text })
-          )
-        })
       })
-      request.once("error", fail)
-      // A timer of the platform: the socket's own does not run while a connection is waited for or made, and a race
-      // would cost every call two fibers that live as long as it does.
+      // A timer of the platform: the client's own do not run while a connection is waited for or made, and a race would
+      // cost every call two fibers that live as long as it does.
       const timer = setTimeout(() => {
-        settle(Effect.fail({ _tag: "Silent", message: "an invocation gives no answer; is it paused?" }))
-        request.destroy()
+        resume(Effect.fail({ _tag: "Silent", message: "an invocation gives no answer; is it paused?" }))
+        exchange.abort()
       }, patienceMillis)
-      request.end(body)
+      pool.dispatch(request, exchange)
       return Effect.sync(() => {
         clearTimeout(timer)
-        request.destroy()
+        exchange.abort()
       })
     })
 
@@ -114,7 +135,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     isRunning: ({ key, service }) => {
       const path = `${prefix}/restate/workflow/${service}/${encodeURIComponent(key)}/output`
-      return untilAnswered(once("GET", path, {}, new Uint8Array()), { service, key }).pipe(
+      return untilAnswered(once({ method: "GET", path }), { service, key }).pipe(
         Effect.flatMap(({ status, text }) =>
           status === notReady
             ? Effect.succeed(true)
@@ -127,13 +148,12 @@ export const make = Effect.fnUntraced(function* (
     call: ({ body, claims, delayMillis, target }, { idempotencyKey, oneWay }) => {
       const delay = delayMillis === 0 ? "" : `?delay=${delayMillis}ms`
       const path = `${prefix}/${target.service}/${encodeURIComponent(target.key)}/${target.handler}${oneWay ? `/send${delay}` : ""}`
-      const headers: NodeHttp.OutgoingHttpHeaders = {
+      const headers = {
         "content-type": "application/json",
-        "content-length": body.length,
         [SignedContext.header]: SignedContext.sign(keys, claims, target, body),
         ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey })
       }
-      return untilAnswered(once("POST", path, headers, body), target)
+      return untilAnswered(once({ method: "POST", path, headers, body }), target)
     }
   }
 })
