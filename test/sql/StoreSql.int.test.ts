@@ -326,6 +326,28 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
     })
   )
 
+  it.effect("a relay keeps what it has claimed for as long as it lives, and not much longer", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox
+      yield* StoreDatabase.admin("delete from tenon.outbox")
+      yield* execute(Domain.Topic, "create", "slow", { title: "t" })
+      yield* execute(Domain.Topic, "post", "slow", { key: "1", text: "t" })
+      const first = yield* Deferred.make<void>()
+      const slow = Effect.andThen(Deferred.succeed(first, undefined), Effect.never)
+      const fiber = yield* Effect.forkChild(outbox.drain(10, () => slow))
+      yield* Deferred.await(first)
+      const leases = StoreDatabase.admin(
+        "select extract(epoch from due_at - clock_timestamp())::float8 as seconds from tenon.outbox where kind = 'delivery'"
+      ).pipe(Effect.map((rows) => rows.map(({ seconds }) => Number(seconds))))
+      for (const seconds of yield* leases) assert.isAtMost(seconds, 10)
+      yield* Effect.sleep("4 seconds")
+      for (const seconds of yield* leases) assert.isAtLeast(seconds, 7)
+      assert.strictEqual(yield* outbox.drain(10, () => Effect.void), 0)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(yield* outbox.drain(10, () => Effect.void), 1)
+    })
+  )
+
   it.effect("a failing service fails the drain, so that the relay waits", () =>
     Effect.gen(function* () {
       const outbox = yield* Outbox

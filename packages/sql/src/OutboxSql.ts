@@ -2,10 +2,10 @@
  * Deliveries in `tenon.outbox`, from the commit that wrote them until the runtime has accepted them.
  *
  * Each has an id that stays the same over redeliveries; it is removed only after its delivery succeeded. Those to one
- * object of a tenant go out in order, by however many relays: a claimed row is hidden from others for a while (a
- * lease), and none is claimed while an earlier one to the same object is left. One that fails waits longer each time
- * and holds up its own object only; one that keeps failing for a reason that time does not mend is set aside for an
- * operator. A delayed one is due when its time has come, and holds nothing up before.
+ * object of a tenant go out in order, by however many relays: a claimed row is hidden from others (by a lease, which is
+ * renewed while the relay lives), and none is claimed while an earlier one to the same object is left. One that fails
+ * waits longer each time and holds up its own object only; one that keeps failing for a reason that time does not mend
+ * is set aside for an operator. A delayed one is due when its time has come, and holds nothing up before.
  */
 import { Actor } from "@tenon/core/Actor"
 import * as Failure from "@tenon/core/Failure"
@@ -99,8 +99,9 @@ const pollMillis = 1000
 /** How many deliveries that have nothing to do with each other are carried out at once. */
 const concurrency = 8
 
-/** How long a claimed delivery is hidden from other relays. */
-const leaseSeconds = 60
+/** How long a claimed delivery is hidden from other relays after the last sign of life, and how often one is given. */
+const leaseSeconds = 10
+const renewal = "3 seconds"
 
 /** How often a delivery is tried that fails for a reason other than unavailability. */
 const maxAttempts = 10
@@ -128,6 +129,10 @@ const nextDue =
   "where kind = 'delivery' and due_at > now() and due_at < 'infinity' order by due_at limit 1"
 
 const remove = "delete from tenon.outbox where tenant_id = any($1) and id = any($2)"
+
+/** Hides claimed rows for longer. */
+const renew =
+  "update tenon.outbox set due_at = clock_timestamp() + make_interval(secs => $3) where tenant_id = any($1) and id = any($2)"
 
 /** Puts claimed rows back as they were. */
 const release =
@@ -238,7 +243,16 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
           }
         })
         const deliverAll = Effect.forEach(related(rows), deliverSome, { concurrency, discard: true })
-        yield* Effect.onInterrupt(deliverAll, () => Effect.ignore(settle))
+        // Not to be interrupted half-way: a renewal must not come after the end of what it renews.
+        const renewing = Effect.suspend(() => batch([over(renew, [...left], leaseSeconds)])).pipe(
+          Effect.ignore,
+          Effect.uninterruptible,
+          Effect.delay(renewal),
+          Effect.forever
+        )
+        if (rows.length > 0) {
+          yield* Effect.onInterrupt(Effect.raceFirst(deliverAll, renewing), () => Effect.ignore(settle))
+        }
         yield* settle
         if (rows.length === limit) added.openUnsafe()
         if (delivered.length === 0 && failure instanceof Failure.Unavailable) return yield* Effect.fail(failure)
@@ -288,9 +302,9 @@ const traceOf = (body: unknown): string | undefined =>
   Predicate.hasProperty(body, "trace") && typeof body.trace === "string" ? body.trace : undefined
 
 // Both keys: ids are unique by themselves, and the tenant comes first in the index.
-const over = (sql: string, rows: ReadonlyArray<Claimed>): Statement => ({
+const over = (sql: string, rows: ReadonlyArray<Claimed>, ...more: ReadonlyArray<unknown>): Statement => ({
   sql,
-  params: [[...new Set(rows.map(({ tenantId }) => tenantId))], rows.map(({ id }) => id)]
+  params: [[...new Set(rows.map(({ tenantId }) => tenantId))], rows.map(({ id }) => id), ...more]
 })
 
 const unavailable = (): Failure.Unavailable => new Failure.Unavailable({ what: "The database" })
