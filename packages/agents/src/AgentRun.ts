@@ -78,6 +78,8 @@ export const AgentRun = Resource.make("AgentRun", {
   fields: {
     id: Field.Id,
     ...what,
+    /** The run of `parent`, by which its children are found. */
+    parentRun: Schema.optionalKey(Schema.String),
     status: RunStatus,
     /** Its place among the thread's runs: those that wait begin in this order. */
     turn: Field.Position("threadId"),
@@ -92,7 +94,7 @@ export const AgentRun = Resource.make("AgentRun", {
     createdAt: Field.CreatedAt,
     updatedAt: Field.UpdatedAt
   },
-  indexes: [["threadId", "status"]],
+  indexes: [["threadId", "status"], ["parentRun"]],
   relations: { thread: Relation.belongsTo("Thread", "threadId", { onRemove: "cascade" }) },
   watch: { workflow: RunAgent, field: "status", until: RunStatus.literals.filter(isOver) },
   transitions: {

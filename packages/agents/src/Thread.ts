@@ -41,8 +41,8 @@ const Title = Schema.NonEmptyString.check(Schema.isMaxLength(500))
 /** The most messages that a program reads at once. */
 const maxHistory = 1000
 
-/** Among how many of a thread's last runs the children of one are looked for. */
-const maxRecent = 250
+/** How many of a run's children, and of its answers, it is told again of at most when it is revived. */
+const maxTold = 1000
 
 /** For the run's own program, which calls without a door. */
 const internal = Policy.nobody
@@ -367,6 +367,7 @@ export const Thread = Resource.make("Thread", {
             agent,
             ...(input === undefined ? {} : { input }),
             parent: { run: runId, child: childId, depth },
+            parentRun: runId,
             status: "RUNNING",
             requestedBy: run.requestedBy
           }
@@ -387,15 +388,18 @@ export const Thread = Resource.make("Thread", {
             answered: Load.many(
               Question,
               { threadId: self.id, runId: input.runId, status: "ANSWERED" },
-              { limit: 100, last: "createdAt" }
+              { limit: maxTold, last: "createdAt" }
             ),
-            recent: Load.many(AgentRun, { threadId: self.id }, { limit: maxRecent, last: "turn" })
+            children: Load.many(
+              AgentRun,
+              { threadId: self.id, parentRun: input.runId },
+              { limit: maxTold, last: "turn" }
+            )
           }),
           touches: () => [RunAgent, reviveRun]
         },
-        ({ input: { runId }, loaded: { answered, recent, run }, self }) => {
+        ({ input: { runId }, loaded: { answered, children, run }, self }) => {
           if (isOver(run.status) || run.status === "QUEUED") return Outcome.nothing
-          const children = recent.filter(({ parent }) => parent?.run === runId)
           return Outcome.nothing.pipe(
             revive(run),
             Outcome.forEach(answered, ({ answer, id }) =>

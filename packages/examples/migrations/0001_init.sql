@@ -667,6 +667,7 @@ create table "public"."agent_runs" (
   "agent" text collate "C" not null,
   "input" jsonb,
   "parent" jsonb,
+  "parent_run" text collate "C",
   "status" text collate "C" not null,
   "turn" bigint not null,
   "fork" jsonb,
@@ -680,6 +681,7 @@ create table "public"."agent_runs" (
   constraint "agent_runs__status__check" check ("status" = any (array['QUEUED'::text, 'RUNNING'::text, 'WAITING'::text, 'DONE'::text, 'FAILED'::text, 'CANCELLED'::text])),
   constraint "agent_runs__thread_id__fk" foreign key ("tenant_id", "thread_id") references "public"."threads" ("tenant_id", "id") on delete cascade deferrable initially immediate
 );
+create index "agent_runs__parent_run__idx" on "public"."agent_runs" ("tenant_id", "parent_run");
 create index "agent_runs__thread_id__idx" on "public"."agent_runs" ("tenant_id", "thread_id");
 create index "agent_runs__thread_id__status__idx" on "public"."agent_runs" ("tenant_id", "thread_id", "status");
 alter table "public"."agent_runs" enable row level security;
