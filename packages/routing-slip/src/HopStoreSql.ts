@@ -6,7 +6,7 @@
 import { Unavailable } from "@tenon/core/Failure"
 import * as Storable from "@tenon/core/Storable"
 import { bodyOf, type Row, type Statement, Transactions } from "@tenon/messaging/Transactions"
-import type { Joint, Outgoing, Transport } from "@tenon/messaging/Transport"
+import type { Outgoing, Transport } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
@@ -109,6 +109,12 @@ const completing = (
   ]
   return { sql: `with ${parts.join(", ")} ${answering(params, setting)}`, params: params.values }
 }
+
+/** Two that begin one slip do not keep each other waiting, one that purges it does. */
+const waitForPurge = (slip: SlipRecord): Statement => ({
+  sql: `select from tenon.slip_hops where ${where} for key share`,
+  params: keyOf(openingKey(slip))
+})
 
 /** `first` is what is still to be published. */
 const opening = (
@@ -256,17 +262,14 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
       const jointOf = (via: Transport["Service"] | undefined) =>
         via?.joint?.transactions === sql ? via.joint : undefined
       const change = yield* HopStoreSqlChange.make(sql)
-      const sending = (
-        tenantId: string,
-        statement: HopStoreSqlChange.Changing["statement"],
-        message: Outgoing | undefined,
-        joint: Joint | undefined
-      ) =>
-        change({ _tag: "Changing", tenantId, statement, message, joint }).pipe(
+      const sending = (changing: Omit<HopStoreSqlChange.Changing, "_tag">) =>
+        change({ _tag: "Changing", ...changing }).pipe(
           Effect.catch(unavailable),
           Effect.map(({ row }) => row !== undefined),
           Effect.tap((isDone) =>
-            isDone && joint !== undefined && message !== undefined ? joint.published(message) : Effect.void
+            isDone && changing.joint !== undefined && changing.message !== undefined
+              ? changing.joint.published(changing.message)
+              : Effect.void
           )
         )
       const claimAny = (key: HopKey, claimant: Claimant, millis: number) =>
@@ -306,7 +309,8 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           const joint = jointOf(via)
           const isSent = joint !== undefined && outgoing !== undefined
           const stored = isSent ? { ...completion, outgoing: undefined } : completion
-          return sending(key.tenantId, (setting) => completing(claim, stored, setting), outgoing, joint).pipe(
+          const statement = (setting: string | undefined) => completing(claim, stored, setting)
+          return sending({ tenantId: key.tenantId, statement, message: outgoing, joint }).pipe(
             Effect.flatMap((isHeld) =>
               isHeld ? Effect.succeed(isSent) : Effect.fail(new Fenced({ key: keyText(key) }))
             )
@@ -364,7 +368,13 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           const joint = jointOf(via)
           const stored = joint === undefined ? first : undefined
           return Effect.map(
-            sending(slip.tenantId, (setting) => opening(slip, stored, event, setting), first, joint),
+            sending({
+              tenantId: slip.tenantId,
+              waiting: waitForPurge(slip),
+              statement: (setting) => opening(slip, stored, event, setting),
+              message: first,
+              joint
+            }),
             (isNew) => (isNew ? (joint === undefined ? "stored" : "sent") : "known")
           )
         },

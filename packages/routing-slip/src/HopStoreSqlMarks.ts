@@ -7,7 +7,7 @@ import { lightly } from "@tenon/messaging/Transactions"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { HopKey } from "./HopStore.ts"
-import { keyOf, where } from "./HopStoreSqlClaim.ts"
+import { byKey, keyOf, where } from "./HopStoreSqlClaim.ts"
 
 /** A message of a step. */
 export interface Mark {
@@ -33,11 +33,17 @@ export const make = Effect.fnUntraced(function* (sql: Transactions["Service"], r
     marks.length === 0
       ? Effect.void
       : Effect.andThen(
-          sql.batch({ tenantId: null, role: relayRole }, [lightly, ...marks.splice(0, together).map(marking)]),
+          sql.batch({ tenantId: null, role: relayRole }, [
+            lightly,
+            ...marks.splice(0, together).toSorted(byKey).map(marking)
+          ]),
           writeAll
         )
   )
-  const flush = Effect.uninterruptible(oneAtATime.withPermit(writeAll))
+  // Those that a failure leaves are dropped: nobody would write them again, and they must not pile up.
+  const flush = Effect.uninterruptible(
+    oneAtATime.withPermit(Effect.tapError(writeAll, () => Effect.sync(() => void marks.splice(0))))
+  )
   const flushQuietly = Effect.catch(flush, ({ _tag, message }) =>
     Effect.logDebug("Messages that were sent were not marked, and will be sent again", _tag, message)
   )
