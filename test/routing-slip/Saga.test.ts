@@ -61,6 +61,8 @@ const named = <const Name extends string>(
         : Effect.asVoid(Effect.sync(() => did.push(`undo ${by}`)))
   })
 
+const noted = (did: Array<string>, what: string) => Effect.sync(() => void did.push(what))
+
 const one = { tenantId: "default", correlationId: "one" }
 const statusOf = Effect.gen(function* () {
   return (yield* (yield* HopStore).slip("default", "one"))?.status
@@ -291,6 +293,59 @@ describe("a slip", () => {
         const late = (yield* store.events("default", "two")).find(({ type }) => type === "faulted")
         assert.include(late?.detail, "DeadlineExceeded")
         assert.deepStrictEqual(did, ["a", "undo a"])
+      })
+    )
+  })
+
+  it.effect("says that a step may stand that was cut off or died, and does it again before it is called off", () => {
+    const did: Array<string> = []
+    const a = named("a", did)
+    // Each has done its work before its worker can know.
+    const slow = Activity.make("slow", {
+      arguments: {},
+      execute: () => Effect.andThen(noted(did, "slow"), Effect.never)
+    })
+    const dies = Activity.make("dies", {
+      arguments: {},
+      execute: () => Effect.andThen(noted(did, "dies"), Effect.die("x"))
+    })
+    const once = Activity.make("once", {
+      arguments: {},
+      retry: { times: 1, delay: "10 seconds" },
+      timeout: "1 second",
+      log: {},
+      execute: Effect.fnUntraced(function* () {
+        yield* noted(did, "once")
+        if ((yield* ActivityContext).attempt === 1) return yield* Effect.never
+        return {}
+      }),
+      compensate: () => noted(did, "undo once")
+    })
+    const registry = Registry.make(a, slow, dies, once)
+    return withWorker(
+      registry,
+      Effect.gen(function* () {
+        const store = yield* HopStore
+        const notUndone = Effect.fnUntraced(function* (correlationId: string) {
+          const slip = yield* store.slip("default", correlationId)
+          const { routing_slip } = (yield* Wire.decode(slip?.body ?? new Uint8Array())).headers
+          return [slip?.status, ...routing_slip.not_undone]
+        })
+        const begin = (correlationId: string) =>
+          RoutingSlip.builder(registry, { correlationId }).pipe(RoutingSlip.add(a, {}))
+        yield* begin("slow").pipe(RoutingSlip.add(slow, {}, { timeout: "1 second" }), RoutingSlip.dispatch)
+        yield* pass("10 seconds")
+        assert.deepStrictEqual(yield* notUndone("slow"), ["faulted", "2"])
+        yield* begin("dies").pipe(RoutingSlip.add(dies, {}), RoutingSlip.dispatch)
+        yield* pass("10 seconds")
+        assert.deepStrictEqual(yield* notUndone("dies"), ["faulted", "2"])
+        did.length = 0
+        yield* begin("once").pipe(RoutingSlip.add(once, {}), RoutingSlip.add(a, {}), RoutingSlip.dispatch)
+        yield* pass("3 seconds")
+        yield* store.cancel("default", "once", "operator")
+        yield* pass("30 seconds")
+        assert.deepStrictEqual(did, ["a", "once", "once", "undo once", "undo a"])
+        assert.deepStrictEqual(yield* notUndone("once"), ["cancelled"])
       })
     )
   })
