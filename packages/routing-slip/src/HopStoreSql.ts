@@ -411,8 +411,11 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
                 and (status = 'halted' or status = 'suspended' and $3::text is null) returning 1),
             left_aside as (select count(*) as count from tenon.slip_hops
               where tenant_id = $1 and correlation_id = $2 and status = 'suspended' and $3::text is not null),
-            shown as (update tenon.slips set halted = l.count, status = case when l.count > 0 then 'suspended' else stands end
-              from left_aside as l where tenant_id = $1 and correlation_id = $2 and exists (select from resumed))
+            -- What is set aside at this moment is not among those that are counted here, and stays shown.
+            shown as (update tenon.slips set halted = halted - r.count,
+              status = case halted - r.count when 0 then stands when l.count then 'suspended' else status end
+              from left_aside as l, (select count(*) as count from resumed) as r
+              where tenant_id = $1 and correlation_id = $2 and r.count > 0)
             select from resumed`,
             [tenantId, correlationId, skippedBy === undefined ? null : Storable.clean(skippedBy)]
           )

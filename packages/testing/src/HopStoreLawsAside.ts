@@ -1,7 +1,8 @@
 /** What a store of hops owes to steps that are set aside: they come again when they should, and no more often. */
-import { HopStore, type HopKey } from "@tenon/routing-slip/HopStore"
+import { type Held, HopStore, type HopKey } from "@tenon/routing-slip/HopStore"
 import { assert, type Vitest } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { dueOf, event, heldBy, incoming, message, newKey, record } from "./HopStoreLawsSamples.ts"
 
 const suspended = { incoming: message("old"), delay: undefined, event: event("suspended") }
@@ -101,6 +102,27 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
       yield* dueOf(key)
       yield* Effect.sleep("50 millis")
       assert.deepStrictEqual(yield* dueOf(key), ["old"], "a worker has had it")
+    })
+  )
+
+  it.effect("a step that is halted while another of its slip is resumed is shown as halted, or resumed with it", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      const branches = yield* Effect.forEach(Array.from({ length: 40 }), () => {
+        const key = newKey("compensate")
+        return Effect.all([claimed({ ...key, step: "3.1.1" }), claimed({ ...key, step: "3.2.1" })])
+      })
+      const halt = (held: Held) => store.halt(held, { incoming: message("old"), event: event("halted") })
+      const resume = ({ key }: Held) => store.resume(key.tenantId, key.correlationId)
+      for (const [one] of branches) yield* halt(one)
+      const both = ([one, other]: readonly [Held, Held]) =>
+        Effect.all([resume(one), halt(other)], { concurrency: "unbounded" })
+      yield* Effect.forEach(branches, both, { concurrency: "unbounded" })
+      for (const [one] of branches) {
+        const shown = (yield* store.slip(one.key.tenantId, one.key.correlationId))?.status
+        const isHalted = Exit.isSuccess(yield* Effect.exit(resume(one)))
+        assert.strictEqual(shown, isHalted ? "halted" : "executing", one.key.correlationId)
+      }
     })
   )
 }
