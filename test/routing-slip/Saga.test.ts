@@ -486,6 +486,47 @@ describe("a slip", () => {
     )
   })
 
+  it.effect("goes on with a planner that inserts itself again, and turns back where that goes too deep", () => {
+    const did: Array<string> = []
+    const tool = named("tool", did)
+    const plans = Activity.make("planner", {
+      arguments: { rounds: Schema.Int },
+      execute: Effect.fnUntraced(function* ({ rounds }): Effect.fn.Return<void, never, ActivityContext> {
+        if (rounds === 0) return
+        yield* (yield* ActivityContext).insert(step(tool, {}), again(rounds - 1))
+      })
+    })
+    const again = (rounds: number) => step(plans, { rounds })
+    const registry = Registry.make(tool, plans)
+    return withWorker(
+      registry,
+      Effect.gen(function* () {
+        for (const rounds of [50, 100]) {
+          yield* RoutingSlip.builder(registry, { correlationId: String(rounds) }).pipe(
+            RoutingSlip.add(plans, { rounds }),
+            RoutingSlip.revisable({ by: [plans], insert: [tool, plans], budget: 1_000 }),
+            RoutingSlip.dispatch
+          )
+          for (let second = 0; second < 20; second++) yield* pass("1 second")
+        }
+        const store = yield* HopStore
+        assert.strictEqual((yield* store.slip("default", "50"))?.status, "completed")
+        const tools = did.splice(0, 50)
+        assert.deepStrictEqual(
+          tools,
+          tools.map(() => "tool")
+        )
+        assert.strictEqual((yield* store.slip("default", "100"))?.status, "faulted")
+        const fault = (yield* store.events("default", "100")).find(({ type }) => type === "faulted")
+        assert.include(fault?.detail, "RevisionRefused: a step may not be inserted as deep as 1.2.2.")
+        assert.deepStrictEqual(
+          did.slice(did.length / 2),
+          did.slice(did.length / 2).map(() => "undo tool")
+        )
+      })
+    )
+  })
+
   it.effect("gives each execution services of its own, released however it ends", () => {
     const log: Array<string> = []
     let made = 0
