@@ -200,6 +200,14 @@ describe("manifests", () => {
     assert.deepStrictEqual(KubernetesManifests.problemsOf(options({})), [])
   })
 
+  it("are refused where `tenon run` would refuse how long it is to drain", () => {
+    for (const graceSeconds of [0, 86_401, Number.POSITIVE_INFINITY]) {
+      const [problem] = KubernetesManifests.problemsOf(options({ graceSeconds }))
+      assert.include(problem, "not longer than a day")
+    }
+    assert.deepStrictEqual(KubernetesManifests.problemsOf(options({ graceSeconds: 86_400 })), [])
+  })
+
   it.prop(
     "have names of RFC 1123 that differ where what they name differs",
     { texts: Schema.Array(Schema.String) },

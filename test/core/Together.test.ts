@@ -91,3 +91,21 @@ it.effect("items of one name are written one after the other, in their order", (
     assert.deepStrictEqual(written, [["a1", "b1"], ["a2"], ["a3", "c1"]])
   })
 )
+
+it.effect("a writer that throws fails those whom it was to write, and nobody after them", () =>
+  Effect.gen(function* () {
+    const keep = yield* Together.make({
+      lanes: 1,
+      write: (items: ReadonlyArray<number>) => {
+        if (items.includes(13)) throw new Error("thirteen")
+        return Effect.succeed(items)
+      }
+    })
+    const answers = yield* Effect.forEach([1, 13, 3], (each) => Effect.exit(keep(each)), all)
+    assert.deepStrictEqual(
+      answers.map(({ _tag }) => _tag),
+      ["Success", "Failure", "Success"]
+    )
+    assert.strictEqual(yield* keep(4), 4)
+  })
+)

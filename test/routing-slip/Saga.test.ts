@@ -61,6 +61,8 @@ const named = <const Name extends string>(
         : Effect.asVoid(Effect.sync(() => did.push(`undo ${by}`)))
   })
 
+const noted = (did: Array<string>, what: string) => Effect.sync(() => void did.push(what))
+
 const one = { tenantId: "default", correlationId: "one" }
 const statusOf = Effect.gen(function* () {
   return (yield* (yield* HopStore).slip("default", "one"))?.status
@@ -295,6 +297,59 @@ describe("a slip", () => {
     )
   })
 
+  it.effect("says that a step may stand that was cut off or died, and does it again before it is called off", () => {
+    const did: Array<string> = []
+    const a = named("a", did)
+    // Each has done its work before its worker can know.
+    const slow = Activity.make("slow", {
+      arguments: {},
+      execute: () => Effect.andThen(noted(did, "slow"), Effect.never)
+    })
+    const dies = Activity.make("dies", {
+      arguments: {},
+      execute: () => Effect.andThen(noted(did, "dies"), Effect.die("x"))
+    })
+    const once = Activity.make("once", {
+      arguments: {},
+      retry: { times: 1, delay: "10 seconds" },
+      timeout: "1 second",
+      log: {},
+      execute: Effect.fnUntraced(function* () {
+        yield* noted(did, "once")
+        if ((yield* ActivityContext).attempt === 1) return yield* Effect.never
+        return {}
+      }),
+      compensate: () => noted(did, "undo once")
+    })
+    const registry = Registry.make(a, slow, dies, once)
+    return withWorker(
+      registry,
+      Effect.gen(function* () {
+        const store = yield* HopStore
+        const notUndone = Effect.fnUntraced(function* (correlationId: string) {
+          const slip = yield* store.slip("default", correlationId)
+          const { routing_slip } = (yield* Wire.decode(slip?.body ?? new Uint8Array())).headers
+          return [slip?.status, ...routing_slip.not_undone]
+        })
+        const begin = (correlationId: string) =>
+          RoutingSlip.builder(registry, { correlationId }).pipe(RoutingSlip.add(a, {}))
+        yield* begin("slow").pipe(RoutingSlip.add(slow, {}, { timeout: "1 second" }), RoutingSlip.dispatch)
+        yield* pass("10 seconds")
+        assert.deepStrictEqual(yield* notUndone("slow"), ["faulted", "2"])
+        yield* begin("dies").pipe(RoutingSlip.add(dies, {}), RoutingSlip.dispatch)
+        yield* pass("10 seconds")
+        assert.deepStrictEqual(yield* notUndone("dies"), ["faulted", "2"])
+        did.length = 0
+        yield* begin("once").pipe(RoutingSlip.add(once, {}), RoutingSlip.add(a, {}), RoutingSlip.dispatch)
+        yield* pass("3 seconds")
+        yield* store.cancel("default", "once", "operator")
+        yield* pass("30 seconds")
+        assert.deepStrictEqual(did, ["a", "once", "once", "undo once", "undo a"])
+        assert.deepStrictEqual(yield* notUndone("once"), ["cancelled"])
+      })
+    )
+  })
+
   it.effect("carries variables forward and through compensations", () => {
     const seen: Array<string> = []
     const sets = Activity.make("sets", {
@@ -427,6 +482,47 @@ describe("a slip", () => {
         assert.include(yield* faultOf("nobody"), "other may not revise the itinerary")
         assert.deepStrictEqual(yield* run("done", plans, "nothing", "1"), undone)
         assert.include(yield* faultOf("done"), "step 1 is not left to do")
+      })
+    )
+  })
+
+  it.effect("goes on with a planner that inserts itself again, and turns back where that goes too deep", () => {
+    const did: Array<string> = []
+    const tool = named("tool", did)
+    const plans = Activity.make("planner", {
+      arguments: { rounds: Schema.Int },
+      execute: Effect.fnUntraced(function* ({ rounds }): Effect.fn.Return<void, never, ActivityContext> {
+        if (rounds === 0) return
+        yield* (yield* ActivityContext).insert(step(tool, {}), again(rounds - 1))
+      })
+    })
+    const again = (rounds: number) => step(plans, { rounds })
+    const registry = Registry.make(tool, plans)
+    return withWorker(
+      registry,
+      Effect.gen(function* () {
+        for (const rounds of [50, 100]) {
+          yield* RoutingSlip.builder(registry, { correlationId: String(rounds) }).pipe(
+            RoutingSlip.add(plans, { rounds }),
+            RoutingSlip.revisable({ by: [plans], insert: [tool, plans], budget: 1_000 }),
+            RoutingSlip.dispatch
+          )
+          for (let second = 0; second < 20; second++) yield* pass("1 second")
+        }
+        const store = yield* HopStore
+        assert.strictEqual((yield* store.slip("default", "50"))?.status, "completed")
+        const tools = did.splice(0, 50)
+        assert.deepStrictEqual(
+          tools,
+          tools.map(() => "tool")
+        )
+        assert.strictEqual((yield* store.slip("default", "100"))?.status, "faulted")
+        const fault = (yield* store.events("default", "100")).find(({ type }) => type === "faulted")
+        assert.include(fault?.detail, "RevisionRefused: a step may not be inserted as deep as 1.2.2.")
+        assert.deepStrictEqual(
+          did.slice(did.length / 2),
+          did.slice(did.length / 2).map(() => "undo tool")
+        )
       })
     )
   })

@@ -57,6 +57,8 @@ const healthPort = 8080
 const preStopSeconds = 2
 /** What stopping may take besides draining. */
 const marginSeconds = 10
+/** `tenon run` takes no longer one. */
+const mostGraceSeconds = 86_400
 /** Nobody in particular, and not root. */
 const user = 65_532
 
@@ -101,7 +103,9 @@ export const problemsOf = (options: Options): ReadonlyArray<string> => {
     ...(namespace === undefined || label.test(namespace) ? [] : [`${JSON.stringify(namespace)} is not a namespace`]),
     ...(subdomain.test(options.secret) ? [] : [`${JSON.stringify(options.secret)} is not the name of a Secret`]),
     ...(whole(options.replicas, 1) ? [] : ["there must be one replica or more"]),
-    ...(whole(options.graceSeconds, 1) ? [] : ["the grace period must be a second or more"]),
+    ...(whole(options.graceSeconds, 1) && options.graceSeconds <= mostGraceSeconds
+      ? []
+      : ["the grace period must be a second or more, and not longer than a day"]),
     ...(quantity.test(options.cpu) ? [] : [`${JSON.stringify(options.cpu)} is not a quantity of processors`]),
     ...(quantity.test(options.memory) ? [] : [`${JSON.stringify(options.memory)} is not a quantity of memory`]),
     ...(autoscaling === undefined ||

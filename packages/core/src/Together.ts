@@ -66,10 +66,12 @@ export const make = <Item, A, E>({
   lanes = 2,
   most = 64,
   nameOf,
-  write
+  ...options
 }: Options<Item, A, E>): Effect.Effect<(item: Item) => Effect.Effect<A, E>> =>
   Effect.contextWith((context: Context.Context<never>) =>
     Effect.sync(() => {
+      // One that throws would take its lane with it, and all that is still to come would wait for ever.
+      const write: typeof options.write = (items, group) => Effect.suspend(() => options.write(items, group))
       const runFork = Effect.runForkWith(context)
       const groups = new Map<string, Group<Item, A, E>>()
       const one =

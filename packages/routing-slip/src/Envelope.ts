@@ -10,7 +10,8 @@ export const patterns = {
   queue: /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/,
   /** Also in logs and on terminals, in databases whose text holds neither, and in keys that are handed to others. */
   id: /^[^\p{Cc}\p{Cs}]+$/u,
-  step: /^[1-9][0-9]{0,5}(\.[1-9][0-9]{0,5}){0,15}$/
+  /** So deep, since a planner that inserts itself again and again goes down a level each time. */
+  step: /^[1-9][0-9]{0,5}(\.[1-9][0-9]{0,5}){0,63}$/
 } as const
 
 /** The name of an activity: a name, never something that could be loaded or followed. */

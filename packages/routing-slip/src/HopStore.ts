@@ -116,7 +116,7 @@ export interface Completion {
   readonly event: SlipEvent
   /** How the slip stands now; undefined where only a branch of it has moved. */
   readonly slip: SlipRecord | undefined
-  /** Calls off the steps whose names begin with this. */
+  /** Calls off the steps whose names begin with this; what is suspended of them comes at once. */
   readonly closes?: string | undefined
 }
 
@@ -175,6 +175,12 @@ export class NotHalted extends Schema.TaggedError<NotHalted>()(
   }
 }
 
+/**
+ * How long at most, in milliseconds, a message that the broker has confirmed rests before it is published again for a step
+ * that is set aside and that nobody claims: there may be no worker now, or all may refuse it.
+ */
+export const longestPause = 3_600_000
+
 /** A claim that is held. */
 export interface Held {
   readonly key: HopKey
@@ -229,7 +235,10 @@ export class HopStore extends Context.Service<
         readonly uncertain?: boolean
       }
     ) => Effect.Effect<void, Fenced | Unavailable>
-    /** Sets a step aside until it is reauthorised, resumed or cancelled; after `delay` milliseconds it comes again. */
+    /**
+     * Sets a step aside until it is reauthorised, resumed or cancelled; after `delay` milliseconds it comes again, and at
+     * once where it has been called off already.
+     */
     readonly suspend: (
       held: Held,
       again: { readonly incoming: Outgoing; readonly delay: number | undefined; readonly event: SlipEvent }
@@ -258,7 +267,8 @@ export class HopStore extends Context.Service<
     /**
      * The message with this id has been confirmed by the broker. Where the step has another message by now (its own
      * outcome, while the relay published what it waited for), that one stays. Nobody waits for this to be written: until
-     * it is, and where it is lost with the process, the message may be sent again.
+     * it is, and where it is lost with the process, the message may be sent again. The message of a step that is set aside
+     * stays too, but comes from `pending` less and less often for as long as no worker takes it (`longestPause`).
      */
     readonly dispatched: (key: HopKey, id: string) => Effect.Effect<void>
     /**

@@ -8,6 +8,7 @@ import {
   type Held,
   HopStore,
   keyText,
+  longestPause,
   NotHalted,
   type Opened,
   openingKey,
@@ -15,7 +16,7 @@ import {
   type SlipFilter,
   type SlipRecord
 } from "./HopStore.ts"
-import { newRow, type Row, rowName, type Slip, Slips } from "./HopStoreMemorySlip.ts"
+import { comeAt, newRow, type Row, rowName, type Slip, Slips } from "./HopStoreMemorySlip.ts"
 
 /** Everything happens at once: there is no await between reading and writing. */
 const atomically = <A, E = never>(run: (now: number) => A | Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -83,6 +84,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           next.token += 1
           next.claims += 1
           next.due = now + lease
+          next.restsUntil = now
           if (row === undefined) slips.add(slip, next)
           if (isWoken) slip.show(now)
           const { token, claims, failures, skippedBy, uncertain } = next
@@ -111,7 +113,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             if (delay > 0) first.publishedAt = Number.NEGATIVE_INFINITY
             slips.add(slip, first)
           }
-          if (closes !== undefined) slip.cancel(closes, "the gather")
+          if (closes !== undefined) slip.cancel(closes, "the gather", now)
           if (record !== undefined) slips.set(slip, record, now)
         }).pipe(Effect.as(false)),
       arrive: (key, gather, arrival) => Effect.sync(() => slips.of(key).arrive(gather, arrival)),
@@ -119,7 +121,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         held(claim, (row, slip, now) => {
           slips.setMessage(row, incoming)
           row.status = "waiting"
-          row.due = now + delay
+          comeAt(row, now + delay)
           row.uncertain ||= uncertain
           if (blameless === true) row.claims -= 1
           else row.failures += 1
@@ -128,7 +130,8 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       suspend: (claim, { incoming, delay = Number.POSITIVE_INFINITY, event }) =>
         held(claim, (row, slip, now) => {
           slips.setMessage(row, incoming)
-          Object.assign(row, { status: "suspended", due: now + delay, claims: row.claims - 1 })
+          Object.assign(row, { status: "suspended", claims: row.claims - 1 })
+          comeAt(row, slip.cancellerOf(row.key.step) === undefined ? now + delay : now)
           slip.events.push(event)
           slip.show(now)
         }),
@@ -146,7 +149,8 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             return Effect.fail(new NotHalted({ correlationId: key.correlationId }))
           }
           slips.setMessage(row, incoming)
-          Object.assign(row, { digest, status: "waiting", due: now })
+          Object.assign(row, { digest, status: "waiting" })
+          comeAt(row, now)
           if (index !== undefined) slip.heads.set(headName(branch, index), digest)
           slip.events.push(event)
           slip.show(now)
@@ -171,9 +175,11 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           return "stored"
         }),
       dispatched: (key, id) =>
-        Effect.sync(() => {
+        atomically((now) => {
           const row = slips.row(key)
-          if (row?.status === "done" && row.message?.id === id) slips.setMessage(row, undefined)
+          if (row?.message?.id !== id) return
+          if (row.status === "done") slips.setMessage(row, undefined)
+          else if (row.due <= now) row.restsUntil = now + Math.min(now - row.due, longestPause)
         }),
       pending: (limit, grace) =>
         atomically((now) => {
@@ -182,7 +188,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             if (found.length === limit) break
             if (row.message === undefined || row.status === "halted") continue
             // What is done was published by its worker just now, if all went well.
-            if (row.due > now || row.publishedAt + grace > now) continue
+            if (row.due > now || row.publishedAt + grace > now || row.restsUntil > now) continue
             row.publishedAt = now
             found.push({ key: row.key, message: row.message })
           }
@@ -193,17 +199,15 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           const slip = slips.get(tenantId, correlationId)
           const halted = slip?.of("halted", ...(skippedBy === undefined ? (["suspended"] as const) : [])) ?? []
           if (halted.length === 0) return Effect.fail(new NotHalted({ correlationId }))
-          for (const row of halted)
-            Object.assign(row, { status: "waiting", due: now, claims: 0, failures: 0, skippedBy })
+          for (const row of halted) {
+            Object.assign(row, { status: "waiting", claims: 0, failures: 0, skippedBy })
+            comeAt(row, now)
+          }
           slip?.show(now)
           return Effect.void
         }),
       cancel: (tenantId, correlationId, by) =>
-        atomically((now) => {
-          const slip = slips.of({ tenantId, correlationId })
-          slip.cancel("", by)
-          for (const row of slip.of("suspended")) row.due = now
-        }),
+        atomically((now) => slips.of({ tenantId, correlationId }).cancel("", by, now)),
       purge: (age, limit) => atomically((now) => slips.purge(now - age, limit)),
       slip: (tenantId, correlationId) => Effect.sync(() => slips.get(tenantId, correlationId)?.shown),
       slips: (tenantId, filter) =>

@@ -17,6 +17,8 @@ export interface Row {
   /** What is to be published once due, and when that was last done. */
   message: Outgoing | undefined
   publishedAt: number
+  /** Until when a message that the broker has confirmed rests, where the step is set aside. */
+  restsUntil: number
 }
 
 export const newRow = (key: HopKey, digest: string, status: Row["status"], due: number, message?: Outgoing): Row => ({
@@ -30,8 +32,15 @@ export const newRow = (key: HopKey, digest: string, status: Row["status"], due: 
   due,
   skippedBy: undefined,
   message,
-  publishedAt: message === undefined ? Number.NEGATIVE_INFINITY : due
+  publishedAt: message === undefined ? Number.NEGATIVE_INFINITY : due,
+  restsUntil: Number.NEGATIVE_INFINITY
 })
+
+/** Has a step that is set aside come again at a time, whenever it was published last. */
+export const comeAt = (row: Row, due: number): void => {
+  row.due = due
+  row.publishedAt = row.restsUntil = Number.NEGATIVE_INFINITY
+}
 
 /** Names a step in one of its phases, within its slip; neither holds a slash. */
 export const rowName = ({ phase, step }: Pick<HopKey, "phase" | "step">) => `${phase}/${step}`
@@ -92,9 +101,10 @@ export class Slip {
     return this.rows.get(rowName({ phase, step: step.slice(0, -2) }))?.status !== "done"
   }
 
-  /** Calls off the steps whose names begin with a scope; who does so first has done it. */
-  cancel(scope: string, by: string): void {
+  /** Calls off the steps whose names begin with a scope; who does so first has done it. What is suspended comes at once. */
+  cancel(scope: string, by: string, now: number): void {
     if (!this.#cancelled.has(scope)) this.#cancelled.set(scope, by)
+    for (const row of this.of("suspended")) if (row.key.step.startsWith(scope)) comeAt(row, now)
   }
 
   /** Who has called a step off. */

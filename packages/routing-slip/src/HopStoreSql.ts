@@ -6,7 +6,7 @@
 import { Unavailable } from "@tenon/core/Failure"
 import * as Storable from "@tenon/core/Storable"
 import { bodyOf, type Row, type Statement, Transactions } from "@tenon/messaging/Transactions"
-import type { Joint, Outgoing, Transport } from "@tenon/messaging/Transport"
+import type { Outgoing, Transport } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
@@ -104,11 +104,27 @@ const completing = (
       ? []
       : [
           `closed as (insert into tenon.slip_cancellations (tenant_id, correlation_id, scope, cancelled_by)
-            select $1, $2, ${params.add(closes)}, 'the gather' from held on conflict do nothing)`
+            select $1, $2, ${params.add(closes)}, 'the gather' from held on conflict do nothing)`,
+          // Its own step is the one that is held.
+          `woken as (${wake(`phase = 'execute' and step <> $3 and starts_with(step, ${params.add(closes)})
+            and exists (select from held)`)})`
         ])
   ]
   return { sql: `with ${parts.join(", ")} ${answering(params, setting)}`, params: params.values }
 }
+
+/** Two that begin one slip do not keep each other waiting, one that purges it does. */
+const waitForPurge = (slip: SlipRecord): Statement => ({
+  sql: `select from tenon.slip_hops where ${where} for key share`,
+  params: keyOf(openingKey(slip))
+})
+
+/** Has what is suspended come at once. What is claimed may be about to be suspended: that is waited for. */
+const wake = (those: string) => `update tenon.slip_hops set
+    due_at = case when status = 'suspended' then ${now} else due_at end,
+    pending_at = case when status = 'suspended' then ${now} else pending_at end,
+    published_at = case when status = 'suspended' then '-infinity' else published_at end
+  where tenant_id = $1 and correlation_id = $2 and status in ('claimed', 'suspended') and ${those}`
 
 /** `first` is what is still to be published. */
 const opening = (
@@ -142,7 +158,7 @@ const settingAside = (
   const due =
     again.delay === undefined ? "'infinity'" : `${now} + make_interval(secs => ${params.add(seconds(again.delay))})`
   const parts = [
-    `held as (update tenon.slip_hops set status = '${status}', due_at = ${due},
+    `held as (update tenon.slip_hops set status = '${status}', due_at = ${due}, published_at = '-infinity',
       pending_at = ${status === "halted" ? "null" : due}, ${counts}, queue = $6, message_id = $7,
       body = $8::bytea${again.uncertain === true ? ", uncertain = true" : ""} where ${isHeld} returning 1)`,
     `told as (${insertEvent(params, again.event)})`
@@ -168,7 +184,7 @@ const reauthorising = (
   const params = new Params(...keyOf(key), digest, ...columnsOf(incoming))
   const parts = [
     `held as (update tenon.slip_hops set status = 'waiting', due_at = ${now}, pending_at = ${now}, digest = $5,
-      queue = $6, message_id = $7, body = $8::bytea where ${where} and status = 'suspended' and message_id = ${params.add(instead)} returning 1)`,
+      published_at = '-infinity', queue = $6, message_id = $7, body = $8::bytea where ${where} and status = 'suspended' and message_id = ${params.add(instead)} returning 1)`,
     `told as (${insertEvent(params, event)})`,
     `shown as (${showAgain} and exists (select from held))`
   ]
@@ -243,12 +259,10 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           Effect.map(([rows = []]) => rows),
           Effect.catch(unavailable)
         )
-      /** One statement that must change the row of a claim. */
-      const held = Effect.fnUntraced(function* (
-        { key }: Held,
-        statement: { readonly sql: string; readonly params: ReadonlyArray<unknown> }
-      ) {
-        const rows = yield* one(key.tenantId, statement.sql, statement.params)
+      /** Statements of which the first must change the row of a claim. */
+      const held = Effect.fnUntraced(function* ({ key }: Held, ...statements: ReadonlyArray<Statement>) {
+        const { tenantId } = key
+        const [rows = []] = yield* Effect.catch(sql.batch({ tenantId }, statements), unavailable)
         if (rows.length === 0) return yield* new Fenced({ key: keyText(key) })
       })
 
@@ -256,17 +270,14 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
       const jointOf = (via: Transport["Service"] | undefined) =>
         via?.joint?.transactions === sql ? via.joint : undefined
       const change = yield* HopStoreSqlChange.make(sql)
-      const sending = (
-        tenantId: string,
-        statement: HopStoreSqlChange.Changing["statement"],
-        message: Outgoing | undefined,
-        joint: Joint | undefined
-      ) =>
-        change({ _tag: "Changing", tenantId, statement, message, joint }).pipe(
+      const sending = (changing: Omit<HopStoreSqlChange.Changing, "_tag">) =>
+        change({ _tag: "Changing", ...changing }).pipe(
           Effect.catch(unavailable),
           Effect.map(({ row }) => row !== undefined),
           Effect.tap((isDone) =>
-            isDone && joint !== undefined && message !== undefined ? joint.published(message) : Effect.void
+            isDone && changing.joint !== undefined && changing.message !== undefined
+              ? changing.joint.published(changing.message)
+              : Effect.void
           )
         )
       const claimAny = (key: HopKey, claimant: Claimant, millis: number) =>
@@ -306,7 +317,8 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           const joint = jointOf(via)
           const isSent = joint !== undefined && outgoing !== undefined
           const stored = isSent ? { ...completion, outgoing: undefined } : completion
-          return sending(key.tenantId, (setting) => completing(claim, stored, setting), outgoing, joint).pipe(
+          const statement = (setting: string | undefined) => completing(claim, stored, setting)
+          return sending({ tenantId: key.tenantId, statement, message: outgoing, joint }).pipe(
             Effect.flatMap((isHeld) =>
               isHeld ? Effect.succeed(isSent) : Effect.fail(new Fenced({ key: keyText(key) }))
             )
@@ -346,7 +358,12 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             ),
         postpone: (claim, again) =>
           held(claim, settingAside(claim, "waiting", again, again.blameless === true ? blameless : undefined)),
-        suspend: (claim, again) => held(claim, settingAside(claim, "suspended", again, blameless)),
+        suspend: (claim, again) =>
+          held(claim, settingAside(claim, "suspended", again, blameless), {
+            sql: `${wake(`step = $3 and phase = $4`)} and exists (select from tenon.slip_cancellations as c
+              where c.tenant_id = $1 and c.correlation_id = $2 and starts_with($3, c.scope))`,
+            params: keyOf(claim.key)
+          }),
         suspended: (tenantId, correlationId) =>
           one(
             tenantId,
@@ -364,7 +381,13 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           const joint = jointOf(via)
           const stored = joint === undefined ? first : undefined
           return Effect.map(
-            sending(slip.tenantId, (setting) => opening(slip, stored, event, setting), first, joint),
+            sending({
+              tenantId: slip.tenantId,
+              waiting: waitForPurge(slip),
+              statement: (setting) => opening(slip, stored, event, setting),
+              message: first,
+              joint
+            }),
             (isNew) => (isNew ? (joint === undefined ? "stored" : "sent") : "known")
           )
         },
@@ -383,13 +406,16 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           const rows = yield* one(
             tenantId,
             `with resumed as (update tenon.slip_hops set status = 'waiting', due_at = ${now}, pending_at = ${now},
-              claims = 0, failures = 0, skipped_by = $3
+              published_at = '-infinity', claims = 0, failures = 0, skipped_by = $3
               where tenant_id = $1 and correlation_id = $2
                 and (status = 'halted' or status = 'suspended' and $3::text is null) returning 1),
             left_aside as (select count(*) as count from tenon.slip_hops
               where tenant_id = $1 and correlation_id = $2 and status = 'suspended' and $3::text is not null),
-            shown as (update tenon.slips set halted = l.count, status = case when l.count > 0 then 'suspended' else stands end
-              from left_aside as l where tenant_id = $1 and correlation_id = $2 and exists (select from resumed))
+            -- What is set aside at this moment is not among those that are counted here, and stays shown.
+            shown as (update tenon.slips set halted = halted - r.count,
+              status = case halted - r.count when 0 then stands when l.count then 'suspended' else status end
+              from left_aside as l, (select count(*) as count from resumed) as r
+              where tenant_id = $1 and correlation_id = $2 and r.count > 0)
             select from resumed`,
             [tenantId, correlationId, skippedBy === undefined ? null : Storable.clean(skippedBy)]
           )
@@ -398,8 +424,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
         cancel: (tenantId, correlationId, by) =>
           one(
             tenantId,
-            `with woken as (update tenon.slip_hops set due_at = ${now}, pending_at = ${now}
-              where tenant_id = $1 and correlation_id = $2 and status = 'suspended')
+            `with woken as (${wake("true")})
             insert into tenon.slip_cancellations (tenant_id, correlation_id, scope, cancelled_by)
               values ($1, $2, '', $3) on conflict do nothing`,
             [tenantId, correlationId, Storable.clean(by)]

@@ -3,7 +3,8 @@ import * as Together from "@tenon/core/Together"
 import { lightly, type Row, type SqlFailed, type Statement, type Transactions } from "@tenon/messaging/Transactions"
 import type { Joint, Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
-import { type HopKey, keyText } from "./HopStore.ts"
+import type { HopKey } from "./HopStore.ts"
+import { byKey } from "./HopStoreSqlClaim.ts"
 import { purgedAmong } from "./HopStoreSqlPurge.ts"
 
 /** A claim of a step that nobody has claimed yet. Its statement answers a row where it has claimed it. */
@@ -20,6 +21,8 @@ export interface Claiming {
 export interface Changing {
   readonly _tag: "Changing"
   readonly tenantId: string
+  /** Waits for whoever has locked what the statement is about, which looks only then at what there is. */
+  readonly waiting?: Statement
   readonly statement: (setting: string | undefined) => Statement
   readonly message: Outgoing | undefined
   readonly joint: Joint | undefined
@@ -35,9 +38,6 @@ export interface Changed {
 
 const isClaiming = (change: Change): change is Claiming => change._tag === "Claiming"
 const isChanging = (change: Change): change is Changing => change._tag === "Changing"
-
-/** In one order everywhere: two that insert the same steps wait for each other, and must not do so in a circle. */
-const byKey = ({ key: a }: Claiming, { key: b }: Claiming) => (keyText(a) < keyText(b) ? -1 : 1)
 
 /** The statement of a change, and those that come after all of them and publish where it has changed its row. */
 const changing = ({ joint, message, statement }: Changing, index: number) => {
@@ -60,7 +60,9 @@ const write = (
   const others = changes.filter(isChanging)
   const made = others.map(changing)
   const slips = claims.map(({ key }) => key.correlationId)
+  const waits = others.flatMap(({ waiting }) => waiting ?? [])
   const inOrder = [
+    ...waits,
     ...claims.map(({ statement }) => statement),
     ...made.map(({ statement }) => statement),
     ...(claims.length === 0 ? [] : [purgedAmong(tenantId, slips)]),
@@ -69,7 +71,7 @@ const write = (
   // A claim that is lost with the database's last moments is one whose worker finds itself fenced off.
   const isLight = others.length === 0
   return Effect.map(sql.batch({ tenantId }, isLight ? [lightly, ...inOrder] : inOrder), (rows) => {
-    const answers = isLight ? rows.slice(1) : rows
+    const answers = rows.slice(isLight ? 1 : waits.length)
     const purged = new Set(claims.length === 0 ? [] : answers[changes.length]?.map((row) => row["correlation_id"]))
     const answered = new Map([...claims, ...others].map((change, index) => [change, answers[index]?.[0]]))
     return changes.map((change) => ({

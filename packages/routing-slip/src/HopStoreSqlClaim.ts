@@ -2,9 +2,13 @@
 import { lightly, type Row, type SqlFailed, type Transaction } from "@tenon/messaging/Transactions"
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
-import type { Claim, Claimant, HopKey } from "./HopStore.ts"
+import { type Claim, type Claimant, type HopKey, keyText } from "./HopStore.ts"
 import type { Changed, Claiming } from "./HopStoreSqlChange.ts"
 import { purgedAmong } from "./HopStoreSqlPurge.ts"
+
+/** In one order everywhere: transactions that change the same steps wait for each other, and must not do so in a circle. */
+export const byKey = ({ key: a }: { readonly key: HopKey }, { key: b }: { readonly key: HopKey }) =>
+  keyText(a) < keyText(b) ? -1 : 1
 
 /** The row of a step; its key are the first four parameters. */
 export const where = "tenant_id = $1 and correlation_id = $2 and step = $3 and phase = $4"

@@ -6,8 +6,8 @@ import type { SqlFailed, Statement, Transactions } from "@tenon/messaging/Transa
 import { lightly } from "@tenon/messaging/Transactions"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
-import type { HopKey } from "./HopStore.ts"
-import { keyOf, where } from "./HopStoreSqlClaim.ts"
+import { type HopKey, longestPause } from "./HopStore.ts"
+import { byKey, keyOf, now, where } from "./HopStoreSqlClaim.ts"
 
 /** A message of a step. */
 export interface Mark {
@@ -17,10 +17,17 @@ export interface Mark {
 
 const together = 200
 
-/** One by one: a statement over a list of them may be planned to read the whole table, and go on so as it grows. */
+const unlessDone = (column: string) => `${column} = case when status = 'done' then null else ${column} end`
+
+/**
+ * One by one: a statement over a list of them may be planned to read the whole table, and go on so as it grows. What is set
+ * aside and not claimed yet is looked at again once it has been due for twice as long.
+ */
 const marking = ({ id, key }: Mark): Statement => ({
-  sql: `update tenon.slip_hops set queue = null, message_id = null, body = null, pending_at = null
-    where ${where} and status = 'done' and message_id = $5`,
+  sql: `update tenon.slip_hops set ${["queue", "message_id", "body"].map(unlessDone).join(", ")},
+      pending_at = case when status = 'done' then null
+        else ${now} + least(${now} - due_at, make_interval(secs => ${longestPause / 1_000})) end
+    where ${where} and message_id = $5 and (status = 'done' or pending_at <= ${now})`,
   params: [...keyOf(key), id]
 })
 
@@ -33,11 +40,17 @@ export const make = Effect.fnUntraced(function* (sql: Transactions["Service"], r
     marks.length === 0
       ? Effect.void
       : Effect.andThen(
-          sql.batch({ tenantId: null, role: relayRole }, [lightly, ...marks.splice(0, together).map(marking)]),
+          sql.batch({ tenantId: null, role: relayRole }, [
+            lightly,
+            ...marks.splice(0, together).toSorted(byKey).map(marking)
+          ]),
           writeAll
         )
   )
-  const flush = Effect.uninterruptible(oneAtATime.withPermit(writeAll))
+  // Those that a failure leaves are dropped: nobody would write them again, and they must not pile up.
+  const flush = Effect.uninterruptible(
+    oneAtATime.withPermit(Effect.tapError(writeAll, () => Effect.sync(() => void marks.splice(0))))
+  )
   const flushQuietly = Effect.catch(flush, ({ _tag, message }) =>
     Effect.logDebug("Messages that were sent were not marked, and will be sent again", _tag, message)
   )

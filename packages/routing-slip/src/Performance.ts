@@ -24,7 +24,7 @@ export interface Failing {
   readonly message: string
   /** Nothing is wrong with the step itself: it waits for a fresh token of the user, or for the token endpoint. */
   readonly waitsFor?: "authority" | "exchange"
-  /** The activity was executed, and what it did may stand: only what it has answered cannot be carried on. */
+  /** What the activity did may stand: it was cut off or died in the middle, or what it has answered cannot be carried on. */
   readonly uncertain?: true
 }
 
@@ -46,10 +46,19 @@ interface Draft {
 
 const maxMessage = 1_000
 
+/** The step took longer than it may. */
+class StepTimedOut extends Schema.TaggedError<StepTimedOut>()("StepTimedOut", { limit: Schema.String }) {
+  override get message() {
+    return `It took longer than ${this.limit}.`
+  }
+}
+
 /** A declared failure by its tag and sentence; of a defect only that there was one, since nobody chose to show more. */
 const failingOf = (cause: Cause.Cause<unknown>): Failing => {
   const failure = Cause.findErrorOption(cause)
-  if (failure._tag === "None") return { error: "Defect", message: "The activity died; its worker's log says why." }
+  if (failure._tag === "None") {
+    return { error: "Defect", message: "The activity died; its worker's log says why.", uncertain: true }
+  }
   const { value } = failure
   const error =
     Predicate.hasProperty(value, "_tag") && typeof value._tag === "string"
@@ -59,6 +68,7 @@ const failingOf = (cause: Cause.Cause<unknown>): Failing => {
         : "Failure"
   const message = Predicate.hasProperty(value, "message") ? String(value.message) : String(value)
   const failing = { error: error.slice(0, 100), message: message.slice(0, maxMessage) }
+  if (value instanceof StepTimedOut) return { ...failing, uncertain: true }
   if (value instanceof AuthorityExpired) return { ...failing, waitsFor: "authority" }
   return value instanceof ExchangeUnavailable ? { ...failing, waitsFor: "exchange" } : failing
 }
@@ -91,13 +101,6 @@ const contextOf = <R>({ key, hop, envelope, attempt }: Task<R>, draft: Draft): A
     drop: (...steps) => Effect.sync(() => void draft.drop.push(...steps)),
     terminate: Effect.sync(() => void (draft.terminate = true)),
     remaining: left.map(({ step, activity }) => ({ step, activity }))
-  }
-}
-
-/** The step took longer than it may. */
-class StepTimedOut extends Schema.TaggedError<StepTimedOut>()("StepTimedOut", { limit: Schema.String }) {
-  override get message() {
-    return `It took longer than ${this.limit}.`
   }
 }
 

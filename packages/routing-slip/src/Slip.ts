@@ -254,6 +254,9 @@ const revise = (
   if (insert.some(({ scatter }) => scatter !== undefined)) return Result.fail("branches may not be inserted")
   const misnamed = insert.find(({ step }, index) => step !== `${hop.step}.${index + 1}`)
   if (misnamed !== undefined) return Result.fail(`an inserted step may not be named ${misnamed.step}`)
+  // Its name would be refused by the next worker, and the slip be stuck.
+  const tooDeep = insert.find(({ step }) => !Envelope.patterns.step.test(step))
+  if (tooDeep !== undefined) return Result.fail(`a step may not be inserted as deep as ${tooDeep.step}`)
   const [current, ...rest] = slip.itinerary
   if (drop.length > 0 && !revision.drops) return Result.fail("no step may be dropped")
   const unknown = drop.find((step) => !rest.some((each) => each.step === step))

@@ -156,8 +156,9 @@ const travelled = (events: ReadonlyArray<RecordedEvent>): Map<string, Step> => {
   for (const [index, event] of events.entries()) {
     const { activity, step, type } = event
     if (ofNoStep.has(type)) continue
-    const sender = events.slice(0, index).findLast((each) => !areParallel(scattered, each.step, step))
-    steps.set(step, after(steps.get(step) ?? newStep(step, activity, "at hand", sender?.at ?? null), event))
+    // Looked for once for each step: one that is tried for days has many events.
+    const sentAt = () => events.slice(0, index).findLast((each) => !areParallel(scattered, each.step, step))?.at ?? null
+    steps.set(step, after(steps.get(step) ?? newStep(step, activity, "at hand", sentAt()), event))
   }
   return steps
 }

@@ -2,6 +2,7 @@
 import type { HopStore } from "@tenon/routing-slip/HopStore"
 import { layer as suiteOf } from "@effect/vitest"
 import type * as Layer from "effect/Layer"
+import * as Aside from "./HopStoreLawsAside.ts"
 import * as Slips from "./HopStoreLawsSlips.ts"
 import * as Steps from "./HopStoreLawsSteps.ts"
 
@@ -10,6 +11,6 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
   suiteOf(store, { excludeTestServices: true, timeout: "30 seconds" })(
     `${name} keeps the laws of a hop store`,
     (it) => {
-      for (const { declare } of [Steps, Slips]) declare(it)
+      for (const { declare } of [Steps, Aside, Slips]) declare(it)
     }
   )
