@@ -64,8 +64,8 @@ it.live("two processes that mark the same messages in another order do not wait 
     const { roles, url } = yield* SlipDatabase.make
     yield* Effect.gen(function* () {
       const sql = yield* Transactions
-      const one = yield* HopStoreSqlMarks.make(sql, roles.relayRole)
-      const other = yield* HopStoreSqlMarks.make(sql, roles.relayRole)
+      const one = yield* HopStoreSqlMarks.make(sql)
+      const other = yield* HopStoreSqlMarks.make(sql)
       // Who meets whom is chance: a few times, since once may go well.
       for (let round = 0; round < 4; round++) {
         const ids = Array.from({ length: 200 }, (_, index) => `s${round}-${index}`)
@@ -84,18 +84,15 @@ it.live("after an outage marks are written as before, and none of it pile up", (
     const written: Array<number> = []
     let isAway = true
     const failure = { _tag: "Unavailable", message: "away" }
-    const marks = yield* HopStoreSqlMarks.make(
-      {
-        batch: (_, statements) =>
-          Effect.suspend(() => {
-            if (isAway) return Effect.fail(failure)
-            written.push(statements.length - 1)
-            return Effect.succeed([])
-          }),
-        transaction: () => Effect.fail(failure)
-      },
-      "relay"
-    )
+    const marks = yield* HopStoreSqlMarks.make({
+      batch: (_, statements) =>
+        Effect.suspend(() => {
+          if (isAway) return Effect.fail(failure)
+          written.push(statements.length - 1)
+          return Effect.succeed([])
+        }),
+      transaction: () => Effect.fail(failure)
+    })
     const add = (count: number) =>
       Effect.forEach(Array.from({ length: count }), () => marks.add({ key: keyOf("s"), id: "m" }), { discard: true })
     yield* add(450)

@@ -288,7 +288,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               failure instanceof NotTaken ? Effect.succeed(failure.claim) : unavailable(failure)
             )
           )
-      const marks = yield* HopStoreSqlMarks.make(sql, options.relayRole)
+      const marks = yield* HopStoreSqlMarks.make(sql)
 
       return HopStore.of({
         claim: (key, claimant, millis) => {

@@ -1,6 +1,6 @@
 /**
  * Marks messages that the broker has confirmed. A mark that is lost has its message sent twice, which its receiver
- * notices; so nothing waits for marks, and they are written a moment later, many at once, under the relay's role.
+ * notices; so nothing waits for marks, and they are written a moment later, those of a tenant at once.
  */
 import type { SqlFailed, Statement, Transactions } from "@tenon/messaging/Transactions"
 import { lightly } from "@tenon/messaging/Transactions"
@@ -32,21 +32,17 @@ const marking = ({ id, key }: Mark): Statement => ({
 })
 
 /** `add` returns at once; `flush` writes what was added before it. What is left is written when the scope closes. */
-export const make = Effect.fnUntraced(function* (sql: Transactions["Service"], relayRole: string) {
+export const make = Effect.fnUntraced(function* (sql: Transactions["Service"]) {
   const scope = yield* Effect.scope
   const oneAtATime = yield* Semaphore.make(1)
   const marks: Array<Mark> = []
-  const writeAll: Effect.Effect<void, SqlFailed> = Effect.suspend(() =>
-    marks.length === 0
-      ? Effect.void
-      : Effect.andThen(
-          sql.batch({ tenantId: null, role: relayRole }, [
-            lightly,
-            ...marks.splice(0, together).toSorted(byKey).map(marking)
-          ]),
-          writeAll
-        )
-  )
+  const write = ([tenantId, some]: readonly [string, ReadonlyArray<Mark>]) =>
+    sql.batch({ tenantId }, [lightly, ...some.toSorted(byKey).map(marking)])
+  const writeAll: Effect.Effect<void, SqlFailed> = Effect.suspend(() => {
+    if (marks.length === 0) return Effect.void
+    const ofTenants = Map.groupBy(marks.splice(0, together), ({ key }) => key.tenantId)
+    return Effect.andThen(Effect.forEach(ofTenants, write, { concurrency: 2, discard: true }), writeAll)
+  })
   // Those that a failure leaves are dropped: nobody would write them again, and they must not pile up.
   const flush = Effect.uninterruptible(
     oneAtATime.withPermit(Effect.tapError(writeAll, () => Effect.sync(() => void marks.splice(0))))
