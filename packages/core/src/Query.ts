@@ -215,12 +215,19 @@ const readCursor = (
   return values
 }
 
+/** A row's instant may be finer than milliseconds, and a page would begin with rows of the one before without that. */
+const readPlace = (column: Column.Column, text: string): Result.Result<Scalar, string> => {
+  const finer = column.kind === "timestamp" ? /\.\d{3}(\d{1,3})Z$/.exec(text)?.[1] : undefined
+  const read = readScalar(column, text)
+  return finer === undefined ? read : Result.map(read, (instant) => `${String(instant).slice(0, -1)}${finer}Z`)
+}
+
 /** A cursor is a caller's input like any other: each of its values is read as one of its column's. */
 const valuesOf = (
   order: ReadonlyArray<Sort>,
   given: ReadonlyArray<Scalar | null>
 ): ReadonlyArray<Scalar> | undefined => {
   if (given.length !== order.length) return undefined
-  const values = Result.all(order.map(({ column }, index) => readScalar(column, String(given[index]))))
+  const values = Result.all(order.map(({ column }, index) => readPlace(column, String(given[index]))))
   return Result.isSuccess(values) && !given.includes(null) ? values.success : undefined
 }
