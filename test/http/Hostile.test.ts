@@ -117,6 +117,44 @@ it.layer(layer(), withoutTestServices)("hostile input", (it) => {
     })
   )
 
+  it.effect("faults without end are not listed without end", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Api
+      const raw = `{${Array.from({ length: 100_000 }, (_, at) => `"${at.toString(16)}":1`).join()}}`
+      const body = yield* call("POST", path, { raw })
+      assert.strictEqual(body.json.tag, "InvalidInput")
+      assert.lengthOf(body.json.errors, 50)
+      for (const one of ["a", "%ff"]) {
+        const query = yield* call("GET", `${path}?${Array(2_000).fill(one).join("&")}`)
+        assert.strictEqual(query.json.tag, "InvalidInput")
+        assert.lengthOf(query.json.errors, 50)
+      }
+    })
+  )
+
+  it.effect("an offer to speak another protocol is left, and the body is read", () =>
+    Effect.gen(function* () {
+      const { admin, port } = yield* Api
+      for (const upgrade of ["h2c", "websocket", "TLS/1.0"]) {
+        const answer = yield* Effect.promise(() =>
+          send(port, {
+            method: "POST",
+            path,
+            headers: {
+              authorization: `Bearer ${admin}`,
+              "content-type": "application/json",
+              connection: "Upgrade, HTTP2-Settings",
+              upgrade,
+              "http2-settings": "AAMAAABkAAQAAP__"
+            },
+            body: Buffer.from('{"name":"upgraded"}')
+          })
+        )
+        assert.strictEqual(answer.status, 201, answer.text)
+      }
+    })
+  )
+
   it.effect("what is not even HTTP gets a problem too", () =>
     Effect.gen(function* () {
       const { port } = yield* Api

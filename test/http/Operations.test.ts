@@ -10,6 +10,7 @@ import * as Scope from "effect/Scope"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
+import { connect } from "node:net"
 import { Api, layer } from "../support/HttpDomain.ts"
 
 const withoutTestServices = { excludeTestServices: true }
@@ -59,6 +60,28 @@ it.layer(layer({ cors: { origins: ["https://app.test"] } }), withoutTestServices
       assert.match(text, /tenon_actions_total\{[^}]*action="Widget.create"[^}]*outcome="ok"/)
       assert.notInclude(text, made.json.id)
       assert.notInclude(text, "secret")
+    })
+  )
+
+  it.effect("a caller who hangs up counts as that, and not as a failure of the server", () =>
+    Effect.gen(function* () {
+      const { admin, call, port } = yield* Api
+      const half = `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${admin}\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{`
+      yield* Effect.promise(
+        () =>
+          new Promise<void>((done) => {
+            const socket = connect(port, "127.0.0.1", () => socket.write(half, () => setTimeout(hangUp, 100)))
+            const hangUp = () => socket.destroy()
+            socket.on("close", () => done())
+          })
+      )
+      const counted = Effect.map(call("GET", "/metrics", { token: "" }), ({ text }) => text)
+      const text = yield* Effect.repeat(Effect.delay(counted, "20 millis"), {
+        until: (text) => /status="(499|503)"/.test(text),
+        times: 100
+      })
+      assert.match(text, /tenon_http_requests_total\{[^}]*route="\/api\/v1\/widgets"[^}]*status="499"[^}]*\} 1/)
+      assert.notMatch(text, /status="503"[^}]*route="\/api\/v1|route="\/api\/v1[^}]*status="503"/)
     })
   )
 

@@ -3,36 +3,54 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Printable from "./Printable.ts"
 
-/** What a failure has to say. A setting that is missing is named as the environment variable that it is. */
+/**
+ * What a failure has to say. A setting that is missing or will not do is named as the environment variable that it is.
+ */
 export const sentence = (failure: { readonly message: string }): string => {
-  const [, setting] = /Expected string[^[]*\["([A-Z][A-Z0-9_]*)"\]/.exec(failure.message) ?? []
-  if (setting === undefined) return failure.message
-  return `${setting} is not set.${setting === "TENON_URL" ? noServer : ""}`
+  const [, missing] = /Expected string[^[]*\["([A-Z][A-Z0-9_]*)"\]/.exec(failure.message) ?? []
+  if (missing !== undefined) return `${missing} is not set.${missing === "TENON_URL" ? noServer : ""}`
+  const [, expected, setting] =
+    /^SchemaError\(Expected (.*)\n {2}at \["([A-Z][A-Z0-9_]*)"\]\)$/.exec(failure.message) ?? []
+  return setting === undefined ? failure.message : `${setting} must be ${expected}.`
 }
 
 /** It is set by nobody where `tenon dev` runs beside. */
 const noServer = " No running `tenon dev` was found either; TENON_STATE says where one keeps its data, if elsewhere."
 
-/** What a failure says, with what the system said underneath: a port that is taken, a server that is not there. */
+/** What a failure says, with what was said underneath: a port that is taken, a server or a database that is not there. */
 export const wordsFor = (failure: unknown): string => {
   const own = Predicate.hasProperty(failure, "message") ? sentence({ message: String(failure.message) }) : ""
-  const system = systemErrorUnder(failure)
-  const mend = own === "" && system !== undefined && Reflect.get(system, "code") === "EADDRINUSE" ? inUse : ""
-  const told = system === undefined ? "" : `${system.message}${mend}`
+  const told = errorUnder(failure)?.message ?? ""
   const words = own.includes(told) ? own : own === "" ? told : `${own}: ${told}`
-  return words === "" ? String(failure) : words
+  return words === "" ? String(failure) : `${words}${mendFor(failure, own)}`
 }
+
+/** Which setting is to be looked at, where the words do not say so. */
+const mendFor = (failure: unknown, own: string): string => {
+  if (own.startsWith("PgConnection:")) return `. ${database}`
+  const code = own === "" ? Reflect.get(errorUnder(failure) ?? {}, "code") : undefined
+  return code === "EADDRINUSE" ? inUse : ""
+}
+
+const database = "DATABASE_URL says where the database is, and DATABASE_ADMIN_URL who owns its tables."
 
 /** Only the API's own door has nothing more to say of a port that is taken. */
 const inUse = ". PORT and HOST name another place."
 
-/** The system's own error among the causes of a failure. Others may quote what is nobody's business. */
-const systemErrorUnder = (failure: unknown, depth = 0): Error | undefined => {
+/**
+ * The system's own error among the causes of a failure, or that with which a database refuses a session, which names
+ * the role, the database or the setting. Others may quote what is nobody's business.
+ */
+const errorUnder = (failure: unknown, depth = 0): Error | undefined => {
   if (depth > 8 || typeof failure !== "object" || failure === null) return undefined
-  if (failure instanceof Error && Predicate.hasProperty(failure, "syscall") && failure.message !== "") return failure
+  if (failure instanceof Error && (Predicate.hasProperty(failure, "syscall") || isRefusal(failure))) {
+    if (failure.message !== "") return failure
+  }
   const { cause, reason } = failure as { readonly cause?: unknown; readonly reason?: unknown }
-  return systemErrorUnder(cause, depth + 1) ?? systemErrorUnder(reason, depth + 1)
+  return errorUnder(cause, depth + 1) ?? errorUnder(reason, depth + 1)
 }
+
+const isRefusal = (error: Error): boolean => Reflect.get(error, "severityUnlocalized") === "FATAL"
 
 /** What this process ends with, once it has said what it has to say. */
 export const exitCode = (code: number): Effect.Effect<void> => Effect.sync(() => void (process.exitCode = code))

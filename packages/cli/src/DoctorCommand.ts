@@ -1,5 +1,6 @@
 /** `tenon doctor`: looks at everything an application needs and says what to mend. */
 import * as PurityCheck from "@tenon/core/PurityCheck"
+import * as Setting from "@tenon/core/Setting"
 import * as RestateAdmin from "@tenon/restate/RestateAdmin"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as Migrations from "@tenon/sql/Migrations"
@@ -121,7 +122,7 @@ const describeMigrations = (config: string) =>
 const describeRestate = Effect.gen(function* () {
   const runtime = yield* Config.String("RUNTIME").pipe(Config.withDefault("restate"))
   if (runtime === "postgres") return "not needed, as RUNTIME is postgres"
-  const adminUrl = yield* Config.String("RESTATE_ADMIN_URL")
+  const adminUrl = yield* Setting.url("RESTATE_ADMIN_URL")
   yield* RestateAdmin.health(adminUrl)
   return `healthy at ${adminUrl}`
 }).pipe(Effect.provide(FetchHttpClient.layer))

@@ -23,7 +23,7 @@ export const start = Effect.fn("Infrastructure.start")(function* (
   environment: { readonly [name: string]: string | undefined },
   progress: Progress
 ) {
-  mkdirSync(directory, { recursive: true })
+  yield* makeFolder(directory)
   const [postgres, restate] = yield* Effect.all(
     [startPostgres(directory, environment, progress), startRestate(directory, environment, progress)],
     { concurrency: "unbounded" }
@@ -37,6 +37,15 @@ export const start = Effect.fn("Infrastructure.start")(function* (
   }
   return settings
 })
+
+const makeFolder = (directory: string) =>
+  Effect.try({
+    try: () => void mkdirSync(directory, { recursive: true }),
+    catch: (error) =>
+      new ServerNotStarted({
+        message: `No data can be kept in ${directory} (${String(error)}); name another folder with --state.`
+      })
+  })
 
 /** A database where the environment names none. */
 export const startPostgres = Effect.fnUntraced(function* (

@@ -12,9 +12,10 @@ import type * as Registry from "@tenon/core/Registry"
 import * as Receipts from "@tenon/core/Receipts"
 import * as Repository from "@tenon/core/Repository"
 import type { Runtime } from "@tenon/core/Runtime"
+import * as Setting from "@tenon/core/Setting"
 import * as Auth from "@tenon/http/Auth"
 import * as HttpApp from "@tenon/http/HttpApp"
-import type * as Jwt from "@tenon/http/Jwt"
+import * as Jwt from "@tenon/http/Jwt"
 import * as NodeServer from "@tenon/http/NodeServer"
 import * as RestateEndpoint from "@tenon/restate/RestateEndpoint"
 import * as RuntimeRestate from "@tenon/restate/RuntimeRestate"
@@ -53,8 +54,8 @@ export const storeLayer = (registry: Registry.Registry) =>
  */
 const authLayer = Layer.unwrap(
   Effect.gen(function* () {
-    const jwksUrl = yield* Config.option(Config.NonEmptyString("JWT_JWKS_URL"))
-    const secret = yield* Config.option(Config.Redacted("JWT_SECRET"))
+    const jwksUrl = yield* Config.option(Setting.url("JWT_JWKS_URL"))
+    const secret = yield* Config.option(Setting.secret("JWT_SECRET", Jwt.leastSecretBytes))
     if (Option.isNone(jwksUrl) && Option.isNone(secret)) return Auth.layer({})
     const jwt: Jwt.Options = {
       keys: Option.isSome(jwksUrl) ? { jwksUrl: jwksUrl.value } : { secret: Option.getOrThrow(secret) },
@@ -67,7 +68,7 @@ const authLayer = Layer.unwrap(
 
 const httpServerLayer = NodeHttpServer.layerConfig(() => NodeServer.make(), {
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
-  port: Config.Int("PORT").pipe(Config.withDefault(3000))
+  port: Setting.port("PORT").pipe(Config.withDefault(3000))
 })
 
 const slipsLayer = SlipRepository.layer.pipe(
@@ -116,7 +117,7 @@ const onPostgres = Layer.unwrap(
     const lease = yield* Config.Duration("RUNTIME_LEASE").pipe(Config.withDefault(Duration.seconds(30)))
     if (Duration.isLessThan(lease, Duration.seconds(1))) return yield* new LeaseTooShort()
     return RuntimeSql.layer({
-      concurrency: yield* Config.Int("RUNTIME_CONCURRENCY").pipe(Config.withDefault(100)),
+      concurrency: yield* Setting.count("RUNTIME_CONCURRENCY").pipe(Config.withDefault(100)),
       lease
     })
   })

@@ -3,6 +3,7 @@
  * `OTEL_BSP_SCHEDULE_DELAY` milliseconds. Without an endpoint no spans are made at all, which saves some of every
  * request. Spans that nobody takes are dropped, and a collector that does not answer is left alone for a minute.
  */
+import * as Setting from "@tenon/core/Setting"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -19,13 +20,13 @@ import * as Schema from "effect/Schema"
 export const layer = (title: string) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const baseUrl = yield* Config.option(Config.NonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT"))
+      const baseUrl = yield* Config.option(Setting.url("OTEL_EXPORTER_OTLP_ENDPOINT"))
       if (Option.isNone(baseUrl)) return Layer.succeed(References.TracerEnabled, false)
       const headers = yield* Config.option(
         Config.Record(Schema.String, Schema.StringFromUriComponent, "OTEL_EXPORTER_OTLP_HEADERS")
       )
       return OtlpTracer.layer({
-        url: `${baseUrl.value.replace(/\/+$/, "")}/v1/traces`,
+        url: `${baseUrl.value}/v1/traces`,
         resource: { serviceName: yield* Config.String("OTEL_SERVICE_NAME").pipe(Config.withDefault(title)) },
         headers: Option.getOrUndefined(headers),
         exportInterval: yield* Config.Int("OTEL_BSP_SCHEDULE_DELAY").pipe(Config.withDefault(5_000))

@@ -372,7 +372,9 @@ const encodeKept = (
   const resource = rows[row]?.resource
   if (kept === undefined || resource === undefined) return undefined
   const codec = RowCodec.of(resource)
-  return resource.schema === output ? codec.present(kept) : encodeJson(output, codec.decode(kept), resource.name)
+  return resource.schema === output
+    ? (codec.present(kept) as Schema.Json)
+    : encodeJson(output, codec.decode(kept), resource.name)
 }
 
 const arrays = new WeakMap<Schema.Constraint, Schema.Codec<unknown, unknown>>()

@@ -11,11 +11,11 @@ export interface Issue extends Schema.Struct.Type<typeof Issue.fields> {}
 const listed = (issues: ReadonlyArray<Issue>) =>
   issues.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("; ")
 
-/** The input does not fit the action's schema; `issues` lists every fault. */
+/** The input does not fit the action's schema; `issues` lists the faults, the first 50 of them. */
 export class InvalidInput extends Schema.TaggedError<InvalidInput>()(
   "InvalidInput",
   { issues: Schema.Array(Issue) },
-  { httpStatus: 400, description: "The input does not fit the schema; every fault is listed." }
+  { httpStatus: 400, description: "The input does not fit the schema; the faults are listed, 50 at most." }
 ) {
   override get message() {
     return `Invalid input. ${listed(this.issues)}`

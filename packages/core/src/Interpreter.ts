@@ -23,6 +23,7 @@ import * as Policy from "./Policy.ts"
 import type * as Query from "./Query.ts"
 import type * as Registry from "./Registry.ts"
 import type * as Resource from "./Resource.ts"
+import * as RowCodec from "./RowCodec.ts"
 import { RowStore } from "./RowStore.ts"
 import { Runtime } from "./Runtime.ts"
 import * as Sensitive from "./Sensitive.ts"
@@ -106,15 +107,15 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
       list: Effect.fnUntraced(function* (resource, query) {
         const actor = yield* mayRead(resource, "list", undefined)
         const page = yield* rows.page(actor, resource, query)
-        const hide = hideRow(resource, actor)
-        return hide === undefined ? page : { items: page.items.map(hide), next: page.next }
+        const show = shown(resource, actor)
+        return show === undefined ? page : { items: page.items.map(show), next: page.next }
       }),
       find: Effect.fnUntraced(function* (resource, key) {
         const actor = yield* mayRead(resource, "get", key)
         yield* Effect.fromResult(Storable.checkKey(key))
         const row = yield* rows.find(actor, resource, key)
         if (row === undefined) return yield* new NotFound({ resource: resource.name, key })
-        return hideRow(resource, actor)?.(row) ?? row
+        return shown(resource, actor)?.(row) ?? row
       })
     })
   })
@@ -122,8 +123,13 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
 
 const nameOf = (action: Action.Any) => `${action.resource}.${action.name}`
 
-const hideRow = (resource: Resource.Any, actor: Actor) =>
-  Sensitive.hider(resource.schema, actor.roles) as ((row: EncodedRow) => EncodedRow) | undefined
+/** What a stored row looks like to an actor: as its schema encodes it, without what is kept from them. */
+const shown = (resource: Resource.Any, actor: Actor): ((row: EncodedRow) => EncodedRow) | undefined => {
+  const hide = Sensitive.hider(resource.schema, actor.roles) as ((row: EncodedRow) => EncodedRow) | undefined
+  if (!resource.columns.some((column) => column.optional)) return hide
+  const { present } = RowCodec.of(resource)
+  return hide === undefined ? present : (row) => hide(present(row))
+}
 
 const toInvocation = Effect.fnUntraced(function* (
   { action, resource }: Decision.Found,

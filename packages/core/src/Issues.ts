@@ -5,9 +5,14 @@ import type { Issue } from "./Failure.ts"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Every fault that a schema reported, without the values that were given. */
+/** Faults that are listed, at most: a list without end would cost more than what it is about. */
+export const most = 50
+
+/** The faults that a schema reported, as far as they are listed, without the values that were given. */
 export const fromSchema = (error: Schema.SchemaError): ReadonlyArray<Issue> =>
-  format(error.issue).issues.map((issue) => ({
-    path: (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join("."),
-    message: issue.message
-  }))
+  format(error.issue)
+    .issues.slice(0, most)
+    .map((issue) => ({
+      path: (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join("."),
+      message: issue.message
+    }))

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import type * as Column from "./Column.ts"
 import { InvalidInput, type Issue } from "./Failure.ts"
 import type * as Resource from "./Resource.ts"
+import * as Issues from "./Issues.ts"
 import * as Storable from "./Storable.ts"
 
 export const operators = ["eq", "ne", "lt", "lte", "gt", "gte", "in", "null"] as const
@@ -67,7 +68,7 @@ export const parse = (resource: Resource.Any, parameters: Parameters): Result.Re
   const limit = readLimit(parameters.limit, issues)
   const after = readCursor(order, parameters.after, issues)
   return issues.length > 0
-    ? Result.fail(new InvalidInput({ issues }))
+    ? Result.fail(new InvalidInput({ issues: issues.slice(0, Issues.most) }))
     : Result.succeed({ filters, order, limit, after })
 }
 
@@ -207,17 +208,26 @@ const readCursor = (
 ): ReadonlyArray<Scalar | null> | undefined => {
   if (after === undefined) return undefined
   const cursor = decodeCursor(after)
-  if (Option.isNone(cursor) || cursor.value.order !== orderText(order) || !fits(order, cursor.value.after)) {
+  const values =
+    Option.isSome(cursor) && cursor.value.order === orderText(order) ? valuesOf(order, cursor.value.after) : undefined
+  if (values === undefined)
     issues.push({ path: "after", message: "is not a cursor of this list in this order; start again without it" })
-    return undefined
-  }
-  return cursor.value.after
+  return values
 }
 
-/** A cursor is a caller's input like any other: each of its values must be one of the column's. */
-const fits = (order: ReadonlyArray<Sort>, values: ReadonlyArray<Scalar | null>) =>
-  values.length === order.length &&
-  order.every(({ column }, index) => {
-    const value = values[index]
-    return value !== null && value !== undefined && Result.isSuccess(readScalar(column, String(value)))
-  })
+/** A row's instant may be finer than milliseconds, and a page would begin with rows of the one before without that. */
+const readPlace = (column: Column.Column, text: string): Result.Result<Scalar, string> => {
+  const finer = column.kind === "timestamp" ? /\.\d{3}(\d{1,3})Z$/.exec(text)?.[1] : undefined
+  const read = readScalar(column, text)
+  return finer === undefined ? read : Result.map(read, (instant) => `${String(instant).slice(0, -1)}${finer}Z`)
+}
+
+/** A cursor is a caller's input like any other: each of its values is read as one of its column's. */
+const valuesOf = (
+  order: ReadonlyArray<Sort>,
+  given: ReadonlyArray<Scalar | null>
+): ReadonlyArray<Scalar> | undefined => {
+  if (given.length !== order.length) return undefined
+  const values = Result.all(order.map(({ column }, index) => readPlace(column, String(given[index]))))
+  return Result.isSuccess(values) && !given.includes(null) ? values.success : undefined
+}

@@ -14,7 +14,7 @@ export interface RowCodec {
   /** Reads a stored row. A row that does not fit is a defect: the database and the declaration disagree. */
   readonly decode: (row: EncodedRow) => object
   /** A stored row as the schema encodes it: without the optional fields that are null. */
-  readonly present: (row: EncodedRow) => Schema.Json
+  readonly present: (row: EncodedRow) => EncodedRow
   /** Fills the fields that a draft leaves out, checks it against the schema and encodes it. */
   readonly encodeDraft: (
     draft: object,
@@ -41,7 +41,7 @@ const compile = (resource: Resource.Any): RowCodec => {
   const nullables = resource.columns.filter((column) => column.optional)
   const present = (row: EncodedRow) => (nullables.length === 0 ? row : withoutNulls(row, nullables))
   return {
-    present: (row) => present(row) as Schema.Json,
+    present,
     decode: (row) => {
       const decoded = decode(present(row))
       if (Result.isSuccess(decoded)) return decoded.success as object

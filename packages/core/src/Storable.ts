@@ -6,13 +6,11 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { InvalidInput, type Issue } from "./Failure.ts"
 import * as Field from "./Field.ts"
+import * as Issues from "./Issues.ts"
 import type { Request } from "./Invocation.ts"
 
 /** Arrays and objects within each other, at most. Every step after this one may recurse. */
 export const maxDepth = 64
-
-/** Faults that are listed, at most. */
-const maxIssues = 50
 
 /** What no store can keep: PostgreSQL, 8.3 (no NUL in text) and 8.14 (no lone surrogate in JSON). */
 export const faultOf = (text: string): string | undefined => {
@@ -73,7 +71,7 @@ const walk = (value: Schema.Json | undefined, path: string, depth: number, issue
 }
 
 const note = (issues: Array<Issue>, path: string, message: string | undefined): void => {
-  if (message !== undefined && issues.length < maxIssues) issues.push({ path, message })
+  if (message !== undefined && issues.length < Issues.most) issues.push({ path, message })
 }
 
 const isIdentifier = Schema.is(Field.Identifier)

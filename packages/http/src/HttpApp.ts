@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import * as HttpServer from "effect/http/HttpServer"
+import { ClientAbort } from "effect/http/HttpServerError"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
@@ -186,6 +187,8 @@ const recover = (
     const response = Problem.respond(exchange, failure.success, route?.errors ?? [])
     if (response.status !== 500) return Effect.succeed(response)
   } else if (Cause.hasInterruptsOnly(cause)) {
+    // Nobody hears this answer, and it was not this server that failed: 499, as Nginx and Effect count it.
+    if (isAborted(cause)) return Effect.succeed(Reply.empty(exchange, 499))
     const { timeoutMillis } = setting
     const failed = exchange.timedOut ? new Timeout({ millis: timeoutMillis }) : new Unavailable({ what: "This server" })
     return Effect.succeed(Problem.respond(exchange, failed, []))
@@ -195,6 +198,10 @@ const recover = (
     Effect.as(Problem.respondWire(exchange, ErrorBoundary.unexpected, {}))
   )
 }
+
+/** Whether it was the caller who hung up. */
+const isAborted = (cause: Cause.Cause<unknown>) =>
+  cause.reasons.some(({ annotations }) => annotations.has(ClientAbort.key))
 
 const withCors = (
   { cors }: Setting,

@@ -48,6 +48,9 @@ export interface Verified {
   readonly until: number
 }
 
+/** Bytes that a shared secret has at least (RFC 7518, 3.2). */
+export const leastSecretBytes = 32
+
 /** The verifier of a configuration. */
 export const make = (
   options: Options
@@ -88,8 +91,8 @@ const algorithmsOf = ({ algorithms, keys }: Options): Array<string> => {
   const wrong = chosen.find((algorithm) => /^HS\d{3}$/.test(algorithm) !== shared || algorithm === "none")
   if (wrong !== undefined)
     throw new Error(`The algorithm ${wrong} does not go with ${shared ? "a shared secret" : "a key set"}`)
-  if (shared && new TextEncoder().encode(Redacted.value(keys.secret)).length < 32)
-    throw new Error("A shared secret for tokens must have 32 bytes at least (RFC 7518, 3.2)")
+  if (shared && new TextEncoder().encode(Redacted.value(keys.secret)).length < leastSecretBytes)
+    throw new Error(`A shared secret for tokens must have ${leastSecretBytes} bytes at least (RFC 7518, 3.2)`)
   return [...chosen]
 }
 

@@ -23,6 +23,9 @@ export const make = (options: Options = {}): Server => {
     headersTimeout: Math.min(options.headersTimeoutMillis ?? 10_000, requestTimeout),
     requestTimeout,
     keepAliveTimeout: options.keepAliveMillis ?? 60_000,
+    // An upgrade that is offered may be left (RFC 9110, 7.8), as clients offer HTTP/2 with any request: one that is
+    // taken up has no body any more. WebSockets are for routes of the host.
+    shouldUpgradeCallback: ({ headers, method }) => method === "GET" && /^websocket$/i.test(headers.upgrade ?? ""),
     connectionsCheckingInterval: 1_000
   })
   server.on("clientError", answerUnreadable)

@@ -1,6 +1,7 @@
 /** Reads what follows the question mark: the parameters of a list, or the input of a read. */
 import type * as Action from "@tenon/core/Action"
 import { InvalidInput, type Issue } from "@tenon/core/Failure"
+import * as Issues from "@tenon/core/Issues"
 import * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
 import * as Result from "effect/Result"
@@ -53,7 +54,9 @@ export const list = (resource: Resource.Any, query: string): Result.Result<Query
   const parsed = Query.parse(resource, { ...given, filters })
   if (issues.length === 0) return parsed
   return Result.fail(
-    new InvalidInput({ issues: Result.isFailure(parsed) ? [...issues, ...parsed.failure.issues] : issues })
+    new InvalidInput({
+      issues: [...issues, ...(Result.isFailure(parsed) ? parsed.failure.issues : [])].slice(0, Issues.most)
+    })
   )
 }
 
@@ -109,7 +112,7 @@ export const inputReader = (action: Action.Any): ((query: string) => Result.Resu
       else if (shapes.get(name)?.list === undefined) issues.push({ path: name, message: "is given more than once" })
       else before.push(value)
     }
-    if (issues.length > 0) return Result.fail(new InvalidInput({ issues }))
+    if (issues.length > 0) return Result.fail(new InvalidInput({ issues: issues.slice(0, Issues.most) }))
     return Result.succeed(
       Object.fromEntries([...values].map(([name, given]) => [name, toJson(shapes.get(name) ?? unknown, given)]))
     )

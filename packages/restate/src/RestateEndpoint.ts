@@ -9,6 +9,7 @@ import { Executor } from "@tenon/core/Executor"
 import { RunJournal } from "@tenon/core/RunJournal"
 import { Runtime } from "@tenon/core/Runtime"
 import { Workflows } from "@tenon/core/Workflow"
+import * as Setting from "@tenon/core/Setting"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -204,11 +205,7 @@ export const layer = (
 
 const text = (name: string) => Effect.map(Config.option(Config.String(name)), Option.getOrUndefined)
 
-/** 0 takes a free one. */
-const portConfig = Config.schema(
-  Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 65_535 })),
-  "RESTATE_ENDPOINT_PORT"
-)
+const url = (name: string) => Effect.map(Config.option(Setting.url(name)), Option.getOrUndefined)
 
 /**
  * `TENON_CONTEXT_KEY`, `RESTATE_IDENTITY_KEY` (several with commas), `RESTATE_ENDPOINT_HOST`, `RESTATE_ENDPOINT_PORT`,
@@ -224,9 +221,9 @@ export const layerConfig: Layer.Layer<
       keys: yield* ContextKeys.parse(yield* ContextKeys.config),
       identityKeys: ((yield* text("RESTATE_IDENTITY_KEY")) ?? "").split(",").filter((key) => key !== ""),
       host: yield* text("RESTATE_ENDPOINT_HOST"),
-      port: Option.getOrUndefined(yield* Config.option(portConfig)),
-      adminUrl: yield* text("RESTATE_ADMIN_URL"),
-      advertisedUrl: yield* text("RESTATE_ENDPOINT_ADVERTISED_URL")
+      port: Option.getOrUndefined(yield* Config.option(Setting.port("RESTATE_ENDPOINT_PORT"))),
+      adminUrl: yield* url("RESTATE_ADMIN_URL"),
+      advertisedUrl: yield* url("RESTATE_ENDPOINT_ADVERTISED_URL")
     })
   })
 )

@@ -6,6 +6,7 @@ import type { Delivery, Executed, Invocation } from "@tenon/core/Invocation"
 import type { RunKey } from "@tenon/core/RunJournal"
 import { Runtime } from "@tenon/core/Runtime"
 import * as Span from "@tenon/core/Span"
+import * as Setting from "@tenon/core/Setting"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
@@ -151,8 +152,8 @@ export const layerConfig: Layer.Layer<
   Executor | HttpClient.HttpClient
 > = Layer.unwrap(
   Effect.gen(function* () {
-    const ingressUrl = yield* Config.String("RESTATE_INGRESS_URL").pipe(Config.withDefault("http://localhost:8080"))
-    const adminUrl = Option.getOrUndefined(yield* Config.option(Config.String("RESTATE_ADMIN_URL")))
+    const ingressUrl = yield* Setting.url("RESTATE_INGRESS_URL").pipe(Config.withDefault("http://localhost:8080"))
+    const adminUrl = Option.getOrUndefined(yield* Config.option(Setting.url("RESTATE_ADMIN_URL")))
     return layer({ ingressUrl, adminUrl, keys: yield* ContextKeys.parse(yield* ContextKeys.config) })
   })
 )

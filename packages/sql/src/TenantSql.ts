@@ -9,6 +9,7 @@
  * (`batch`: one round trip). Where a decision stands in between, BEGIN waits for
  * the first statements and COMMIT joins the last (`transaction`: two).
  */
+import * as Setting from "@tenon/core/Setting"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -391,7 +392,7 @@ export const layerConfig: Layer.Layer<TenantSql, SqlFailure.Unavailable | Config
   TenantSql,
   Effect.gen(function* () {
     const role = yield* Config.option(Config.NonEmptyString("DATABASE_ROLE"))
-    const maxConnections = yield* Config.option(Config.Int("DATABASE_POOL_SIZE"))
+    const maxConnections = yield* Config.option(Setting.count("DATABASE_POOL_SIZE"))
     const statementTimeout = yield* Config.option(Config.Duration("DATABASE_STATEMENT_TIMEOUT"))
     const acquireTimeout = yield* Config.option(Config.Duration("DATABASE_ACQUIRE_TIMEOUT"))
     return yield* make({
