@@ -76,7 +76,7 @@ const chatter = Agent.make("chatter", (ctx) =>
   })
 )
 
-const settings = ModelSettings.layer({ timeout: "400 millis" })
+const settings = ModelSettings.layer({ timeout: "2 seconds" })
 
 const layer = Layer.unwrap(
   Effect.gen(function* () {
@@ -163,7 +163,7 @@ suite(layer, { timeout: 60_000, excludeTestServices: true })("a model behind cha
     ["not even http", "Internal provider error: the model's server could not be reached."],
     ["cut", "Internal provider error: the model's server could not be reached."],
     ["quiet end", "Internal provider error: the answer was cut off."],
-    ["hang", "nothing came within 400ms."]
+    ["hang", "nothing came within 2s."]
   ] as const)
     it.effect(`fails with words for the thread: ${words}`, () =>
       Effect.gen(function* () {

@@ -22,7 +22,7 @@ const over = (endpoint: Endpoint, options: Partial<TokenExchangeHttp.Options> = 
   TokenExchangeHttp.layer({
     endpoint: endpoint.url,
     client: { id: "worker one", secret },
-    timeout: "150 millis",
+    timeout: "10 seconds",
     retries: 0,
     ...options
   }).pipe(Layer.provide(FetchHttpClient.layer))
@@ -210,7 +210,7 @@ describe("an exchange of tokens", () => {
     failing(`is refused where the endpoint answers ${error}`, TokenEndpoint.json(400, { error }), "AuthorityRefused")
   }
   const later = (name: string, mode: TokenEndpoint.Mode) => failing(`waits for ${name}`, mode, "ExchangeUnavailable")
-  later("a slow endpoint", "slow")
+  failing("waits for a slow endpoint", "slow", "ExchangeUnavailable", { timeout: "150 millis" })
   later("an endpoint that hangs up", "hangUp")
   later("one that does not know the workload", TokenEndpoint.json(401, { error: "invalid_client" }))
   later("one that fails", TokenEndpoint.json(500, { error: "invalid_grant" }))
