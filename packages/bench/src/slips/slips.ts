@@ -7,6 +7,7 @@
  * process, which a crash makes forget, or in PostgreSQL. They neither check what they read nor tell tenants apart; they
  * keep no history, and have no retries, leases or operators.
  */
+import { spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import * as Net from "node:net"
 import * as CoreRegistry from "@tenon/core/Registry"
@@ -48,6 +49,8 @@ const rounds = 5
 const roundMillis = Number(process.env["BENCH_ROUND_MILLIS"] ?? 1500)
 /** Part of a name, to measure some rows only. */
 const only = process.env["BENCH_ONLY"] ?? ""
+/** What this process is to measure; absent in the one that starts the others. */
+const part = process.env["BENCH_PART"]
 const atOnce = 32
 const redisUrl = process.env["REDIS_URL"] ?? "redis://127.0.0.1:6379"
 const rabbitUrl = process.env["RABBITMQ_URL"] ?? "amqp://guest:guest@127.0.0.1:5672"
@@ -308,28 +311,63 @@ const costs = async (say: Say): Promise<ReadonlyArray<Report.Row>> => {
   return rows
 }
 
+/** A database with the framework's tables, dropped with the scope. */
+const database = Effect.gen(function* () {
+  const url = yield* scratchDatabase
+  const registry = CoreRegistry.make({ resources: [] })
+  yield* Migrations.ensure({ registry }).pipe(Effect.provide(AdminSql.layer({ url: Redacted.make(url) })))
+  return url
+})
+
+type Measure = (say: Say, url: string) => Promise<ReadonlyArray<Report.Row>>
+
+interface Part {
+  readonly measure: Measure
+  /** The broker without which it is left out. */
+  readonly broker?: string
+  readonly needsDatabase?: boolean
+}
+
+const parts: { readonly [name: string]: Part } = {
+  costs: { measure: costs },
+  redis: { measure: redis, broker: redisUrl },
+  rabbitmq: { measure: rabbitMq, broker: rabbitUrl },
+  "redis stored": { measure: (say, url) => stored(url, say), broker: redisUrl, needsDatabase: true },
+  "rabbitmq stored": { measure: (say, url) => rabbitMqStored(url, say), broker: rabbitUrl, needsDatabase: true },
+  postgres: { measure: (say, url) => postgres(url, say), needsDatabase: true }
+}
+
+const measurePart = Effect.fnUntraced(function* ({ broker, measure, needsDatabase }: Part, say: Say) {
+  if (broker !== undefined && !(yield* Effect.promise(() => listens(broker)))) {
+    say(`nothing answers at ${new URL(broker).host}: its rows are left out`)
+    return []
+  }
+  const url = needsDatabase === true ? yield* database : ""
+  return yield* Effect.promise(() => measure(say, url))
+})
+
+/**
+ * Measures a part in a process of its own, as a worker has one broker, one store and one kind of security: what was
+ * optimised for several is slower for each.
+ */
+const inOwnProcess = (name: string): Promise<ReadonlyArray<Report.Row>> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...process.argv.slice(1), "--json"], {
+      env: { ...process.env, BENCH_PART: name },
+      stdio: ["ignore", "pipe", "inherit"]
+    })
+    let printed = ""
+    child.stdout.on("data", (data: Buffer) => (printed += data.toString()))
+    child.once("error", reject)
+    child.once("close", (code) => {
+      if (code === 0) resolve((JSON.parse(printed) as { readonly rows: ReadonlyArray<Report.Row> }).rows)
+      else reject(new Error(`${name} ended with ${code}`))
+    })
+  })
+
 /** Runs the suite; `say` hears of its progress. */
 export const run = Effect.fn("bench.slips")(function* (say: Say) {
-  const rows: Array<Report.Row> = []
-  const suite = (name: string, measure: () => Promise<ReadonlyArray<Report.Row>>) =>
-    name.includes(only) ? Effect.map(Effect.promise(measure), (found) => void rows.push(...found)) : Effect.void
-  const database = Effect.gen(function* () {
-    const url = yield* scratchDatabase
-    const registry = CoreRegistry.make({ resources: [] })
-    yield* Migrations.ensure({ registry }).pipe(Effect.provide(AdminSql.layer({ url: Redacted.make(url) })))
-    return url
-  })
-  const hasRedis = yield* Effect.promise(() => listens(redisUrl))
-  yield* suite("costs", () => costs(say))
-  if (hasRedis) yield* suite("redis", () => redis(say))
-  else say("no Redis answers: its rows are left out")
-  const hasRabbitMq = yield* Effect.promise(() => listens(rabbitUrl))
-  if (hasRabbitMq) yield* suite("rabbitmq", () => rabbitMq(say))
-  else say("no RabbitMQ answers: its rows are left out")
-  if (!"redis stored rabbitmq stored postgres".includes(only)) return rows
-  const url = yield* database
-  if (hasRedis) yield* suite("redis stored", () => stored(url, say))
-  if (hasRabbitMq) yield* suite("rabbitmq stored", () => rabbitMqStored(url, say))
-  yield* suite("postgres", () => postgres(url, say))
-  return rows
+  if (part !== undefined) return yield* measurePart(parts[part] ?? { measure: () => Promise.resolve([]) }, say)
+  const wanted = Object.keys(parts).filter((name) => name.includes(only))
+  return (yield* Effect.forEach(wanted, (name) => Effect.promise(() => inOwnProcess(name)))).flat()
 }, Effect.scoped)
