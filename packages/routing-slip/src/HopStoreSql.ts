@@ -269,11 +269,10 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
       /** The queues, where they are in this database. */
       const jointOf = (via: Transport["Service"] | undefined) =>
         via?.joint?.transactions === sql ? via.joint : undefined
-      const change = yield* HopStoreSqlChange.make(sql)
-      const sending = (changing: Omit<HopStoreSqlChange.Changing, "_tag">) =>
-        change({ _tag: "Changing", ...changing }).pipe(
+      const writers = yield* HopStoreSqlChange.make(sql)
+      const sending = (changing: HopStoreSqlChange.Changing) =>
+        writers.change(changing).pipe(
           Effect.catch(unavailable),
-          Effect.map(({ row }) => row !== undefined),
           Effect.tap((isDone) =>
             isDone && changing.joint !== undefined && changing.message !== undefined
               ? changing.joint.published(changing.message)
@@ -293,10 +292,10 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
       return HopStore.of({
         claim: (key, claimant, millis) => {
           if (claimant.index !== undefined) return claimAny(key, claimant, millis)
-          return change(claimNew(key, claimant.digest, seconds(millis))).pipe(
+          return writers.claim(claimNew(key, claimant.digest, seconds(millis))).pipe(
             Effect.catch(unavailable),
-            Effect.flatMap((changed) => {
-              const claim = claimedNew(changed)
+            Effect.flatMap((claimed) => {
+              const claim = claimedNew(claimed)
               return claim === undefined ? claimAny(key, claimant, millis) : Effect.succeed(claim)
             })
           )

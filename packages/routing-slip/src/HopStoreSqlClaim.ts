@@ -2,13 +2,15 @@
 import { lightly, type Row, type SqlFailed, type Transaction } from "@tenon/messaging/Transactions"
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
-import { type Claim, type Claimant, type HopKey, keyText } from "./HopStore.ts"
-import type { Changed, Claiming } from "./HopStoreSqlChange.ts"
+import type { Claim, Claimant, HopKey } from "./HopStore.ts"
+import type { Claimed, Claiming } from "./HopStoreSqlChange.ts"
 import { purgedAmong } from "./HopStoreSqlPurge.ts"
 
 /** In one order everywhere: transactions that change the same steps wait for each other, and must not do so in a circle. */
-export const byKey = ({ key: a }: { readonly key: HopKey }, { key: b }: { readonly key: HopKey }) =>
-  keyText(a) < keyText(b) ? -1 : 1
+export const byKey = ({ key: a }: { readonly key: HopKey }, { key: b }: { readonly key: HopKey }): number =>
+  compare(a.correlationId, b.correlationId) || compare(a.step, b.step) || compare(a.phase, b.phase)
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
 /** The row of a step; its key are the first four parameters. */
 export const where = "tenant_id = $1 and correlation_id = $2 and step = $3 and phase = $4"
@@ -64,7 +66,6 @@ export const showAgain = `update tenon.slips set halted = halted - 1,
  * a row where it has been claimed. Each is a statement of its own: one over a list is planned anew each time it is used.
  */
 export const claimNew = (key: HopKey, digest: string, seconds: number): Claiming => ({
-  _tag: "Claiming",
   key,
   statement: {
     sql: `insert into tenon.slip_hops
@@ -79,7 +80,7 @@ export const claimNew = (key: HopKey, digest: string, seconds: number): Claiming
 })
 
 /** What came of it; undefined where the step was claimed before. */
-export const claimedNew = ({ isPurged, row }: Changed): Claim | undefined => {
+export const claimedNew = ({ isPurged, row }: Claimed): Claim | undefined => {
   if (isPurged) return { _tag: "Purged" }
   if (row === undefined) return undefined
   return {
