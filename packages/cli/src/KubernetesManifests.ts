@@ -71,12 +71,12 @@ const isActivity = Schema.is(Envelope.ActivityName)
 
 /**
  * A name as RFC 1123 wants labels: lower-case letters, digits and inner hyphens, 63 at most. Two lists of as many parts
- * never get one name: parts are joined as they are where it is clear from the name which they were; else the name ends with a digest
- * of them, as no other name does.
+ * never get one name: parts are joined as they are where it is clear from the name which they were; else the name ends
+ * with a digest of them, as no other name does.
  */
 export const nameOf = (...parts: ReadonlyArray<string>): string => {
   const wanted = parts.join("-")
-  // Which hyphen joins is clear where only the last part has any.
+  // It is clear which hyphen joins them where only the last part may have one of its own.
   const isClear = parts.every((part, index) => label.test(part) && (index === parts.length - 1 || !part.includes("-")))
   if (isClear && label.test(wanted) && !endsWithDigest.test(wanted)) return wanted
   const plain = wanted.toLowerCase().replace(/[^a-z0-9]+/g, "-")

@@ -67,9 +67,7 @@ export const parse = (resource: Resource.Any, parameters: Parameters): Result.Re
   const order = readOrder(resource, columns, parameters.sort, issues)
   const limit = readLimit(parameters.limit, issues)
   const after = readCursor(order, parameters.after, issues)
-  return issues.length > 0
-    ? Result.fail(new InvalidInput({ issues: issues.slice(0, Issues.most) }))
-    : Result.succeed({ filters, order, limit, after })
+  return issues.length > 0 ? Result.fail(Issues.refusal(issues)) : Result.succeed({ filters, order, limit, after })
 }
 
 type Columns = ReadonlyMap<string, Column.Column>

@@ -53,11 +53,7 @@ export const list = (resource: Resource.Any, query: string): Result.Result<Query
   }
   const parsed = Query.parse(resource, { ...given, filters })
   if (issues.length === 0) return parsed
-  return Result.fail(
-    new InvalidInput({
-      issues: [...issues, ...(Result.isFailure(parsed) ? parsed.failure.issues : [])].slice(0, Issues.most)
-    })
-  )
+  return Result.fail(Issues.refusal([...issues, ...(Result.isFailure(parsed) ? parsed.failure.issues : [])]))
 }
 
 /** How one field of an input is written in a URL. */
@@ -112,7 +108,7 @@ export const inputReader = (action: Action.Any): ((query: string) => Result.Resu
       else if (shapes.get(name)?.list === undefined) issues.push({ path: name, message: "is given more than once" })
       else before.push(value)
     }
-    if (issues.length > 0) return Result.fail(new InvalidInput({ issues: issues.slice(0, Issues.most) }))
+    if (issues.length > 0) return Result.fail(Issues.refusal(issues))
     return Result.succeed(
       Object.fromEntries([...values].map(([name, given]) => [name, toJson(shapes.get(name) ?? unknown, given)]))
     )

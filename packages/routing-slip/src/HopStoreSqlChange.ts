@@ -1,17 +1,10 @@
 /** What is written for a step in one statement, and how such statements of one tenant go together in a round trip. */
 import * as Together from "@tenon/core/Together"
-import { lightly, type Row, type SqlFailed, type Statement, type Transactions } from "@tenon/messaging/Transactions"
+import { lightly, type SqlFailed, type Statement, type Transactions } from "@tenon/messaging/Transactions"
 import type { Joint, Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
-import type { HopKey } from "./HopStore.ts"
-import { byKey } from "./HopStoreSqlClaim.ts"
+import { byKey, type Claimed, type Claiming } from "./HopStoreSqlClaim.ts"
 import { purgedAmong } from "./HopStoreSqlPurge.ts"
-
-/** A claim of a step that nobody has claimed yet. Its statement answers a row where it has claimed it. */
-export interface Claiming {
-  readonly key: HopKey
-  readonly statement: Statement
-}
 
 /**
  * What a step or a slip becomes. Its statement answers a row where it has changed one, and keeps that in the setting;
@@ -24,12 +17,6 @@ export interface Changing {
   readonly statement: (setting: string | undefined) => Statement
   readonly message: Outgoing | undefined
   readonly joint: Joint | undefined
-}
-
-/** What a claim's statement answered, and whether its slip was purged. */
-export interface Claimed {
-  readonly row: Row | undefined
-  readonly isPurged: boolean
 }
 
 /** The statement of a change, and those that come after all of them and publish where it has changed its row. */

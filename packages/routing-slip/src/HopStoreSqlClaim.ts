@@ -1,9 +1,8 @@
 /** How a step is claimed in one transaction: forks are found, leases kept, and what comes too early is remembered. */
-import { lightly, type Row, type SqlFailed, type Transaction } from "@tenon/messaging/Transactions"
+import { lightly, type Row, type SqlFailed, type Statement, type Transaction } from "@tenon/messaging/Transactions"
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import type { Claim, Claimant, HopKey } from "./HopStore.ts"
-import type { Claimed, Claiming } from "./HopStoreSqlChange.ts"
 import { purgedAmong } from "./HopStoreSqlPurge.ts"
 
 /** In one order everywhere: transactions that change the same steps wait for each other, and must not do so in a circle. */
@@ -60,6 +59,18 @@ export const lease = (param: string) => `due_at = ${now} + make_interval(secs =>
 /** Has a slip show how it stands, once none of its steps is set aside any more; its key are the first two parameters. */
 export const showAgain = `update tenon.slips set halted = halted - 1,
   status = case when halted > 1 then status else stands end where tenant_id = $1 and correlation_id = $2`
+
+/** A claim of a step that nobody has claimed yet. Its statement answers a row where it has claimed it. */
+export interface Claiming {
+  readonly key: HopKey
+  readonly statement: Statement
+}
+
+/** What a claim's statement answered, and whether its slip was purged. */
+export interface Claimed {
+  readonly row: Row | undefined
+  readonly isPurged: boolean
+}
 
 /**
  * Claims a step that nobody has claimed yet and whose message is not signed, where there is nothing to decide on the way;

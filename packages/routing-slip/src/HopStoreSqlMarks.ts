@@ -2,8 +2,7 @@
  * Marks messages that the broker has confirmed. A mark that is lost has its message sent twice, which its receiver
  * notices; so nothing waits for marks, and they are written a moment later, those of a tenant at once.
  */
-import type { SqlFailed, Statement, Transactions } from "@tenon/messaging/Transactions"
-import { lightly } from "@tenon/messaging/Transactions"
+import { lightly, type SqlFailed, type Statement, type Transactions } from "@tenon/messaging/Transactions"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import { type HopKey, longestPause } from "./HopStore.ts"
@@ -17,14 +16,14 @@ export interface Mark {
 
 const together = 200
 
-const unlessDone = (column: string) => `${column} = case when status = 'done' then null else ${column} end`
+const emptyOnceDone = (column: string) => `${column} = case when status = 'done' then null else ${column} end`
 
 /**
  * One by one: a statement over a list of them may be planned to read the whole table, and go on so as it grows. What is set
  * aside and not claimed yet is looked at again once it has been due for twice as long.
  */
 const marking = ({ id, key }: Mark): Statement => ({
-  sql: `update tenon.slip_hops set ${["queue", "message_id", "body"].map(unlessDone).join(", ")},
+  sql: `update tenon.slip_hops set ${["queue", "message_id", "body"].map(emptyOnceDone).join(", ")},
       pending_at = case when status = 'done' then null
         else ${now} + least(${now} - due_at, make_interval(secs => ${longestPause / 1_000})) end
     where ${where} and message_id = $5 and (status = 'done' or pending_at <= ${now})`,

@@ -27,10 +27,7 @@ export const make = (sql: TenantSql["Service"]): Effect.Effect<RunJournal["Servi
       lanes: 1,
       most: 100,
       write: (some: ReadonlyArray<Recording>, tenantId) =>
-        Effect.map(
-          Effect.suspend(() => sql.batch({ tenantId }, statementsOf(tenantId, some))),
-          () => some.map(() => undefined)
-        )
+        Effect.map(sql.batch({ tenantId }, statementsOf(tenantId, some)), () => some.map(() => undefined))
     }),
     (write) => (run, offset, operations, standing) =>
       Effect.mapError(write({ run, offset, operations, standing }), () => new Unavailable({ what: "The database" }))

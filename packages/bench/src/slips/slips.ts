@@ -367,7 +367,10 @@ const inOwnProcess = (name: string): Promise<ReadonlyArray<Report.Row>> =>
 
 /** Runs the suite; `say` hears of its progress. */
 export const run = Effect.fn("bench.slips")(function* (say: Say) {
-  if (part !== undefined) return yield* measurePart(parts[part] ?? { measure: () => Promise.resolve([]) }, say)
+  if (part !== undefined) {
+    const wanted = parts[part]
+    return wanted === undefined ? yield* Effect.die(new Error(`there is no ${part}`)) : yield* measurePart(wanted, say)
+  }
   const wanted = Object.keys(parts).filter((name) => name.includes(only))
   return (yield* Effect.forEach(wanted, (name) => Effect.promise(() => inOwnProcess(name)))).flat()
 }, Effect.scoped)

@@ -127,7 +127,7 @@ const settle = Effect.fnUntraced(function* (
 ) {
   let fewest = Infinity
   let problems: ReadonlyArray<string> = []
-  // Longer than what a killed process had in hand to deliver is nobody else's, which is a minute.
+  // Longer than the leases of what a killed process had in hand.
   for (let idle = 0; idle < 75; idle++) {
     if (resume && idle % 5 === 0) yield* AgentLedger.resumeAll(where)
     yield* AgentLedger.answerAll(ledger, where)
