@@ -1,6 +1,6 @@
 /** Reads what follows the question mark: the parameters of a list, or the input of a read. */
 import type * as Action from "@tenon/core/Action"
-import { InvalidInput, type Issue } from "@tenon/core/Failure"
+import type { InvalidInput, Issue } from "@tenon/core/Failure"
 import * as Issues from "@tenon/core/Issues"
 import * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
