@@ -1,12 +1,10 @@
 /** An agent that runs itself comes to an end, where its parent and the thread are told. */
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
-import * as Child from "@tenon/agents/Child"
 import * as Workflow from "@tenon/core/Workflow"
 import * as Testing from "@tenon/testing/Testing"
 import { assert, layer as suite } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { conversation, eventually, registry } from "../support/agentDomain.ts"
 
 const endless: Agent.Agent<undefined, void, unknown, never> = Agent.make("endless", (ctx) =>
@@ -53,17 +51,17 @@ suite(Testing.layer(registry, { workflows }), { timeout: 60_000, excludeTestServ
   }
 )
 
-const shallow = Workflow.layer(Agents.implement(prudent)).pipe(Layer.provide(Layer.succeed(Child.MaxDepth, 2)))
+const careful = Workflow.layer(Agents.implement(prudent))
 
-suite(Testing.layer(registry, { workflows: shallow }), { timeout: 60_000, excludeTestServices: true })(
-  "an agent that runs itself, where the host lets it do so twice",
+suite(Testing.layer(registry, { workflows: careful }), { timeout: 60_000, excludeTestServices: true })(
+  "an agent that runs itself and minds that it is refused",
   (it) => {
-    it.effect("is refused the third time", () =>
+    it.effect("ends well, with all of those above it", () =>
       Effect.gen(function* () {
         const { post, runs, said } = yield* conversation("prudent")
         yield* post("1")
-        yield* eventually(runs, (rows) => rows.length === 3 && rows.every(({ status }) => status === "DONE"))
-        assert.deepStrictEqual(yield* said, ["1", `prudent: ${tooDeep(3)}`])
+        yield* eventually(runs, (rows) => rows.length === 17 && rows.every(({ status }) => status === "DONE"))
+        assert.deepStrictEqual(yield* said, ["1", `prudent: ${tooDeep(17)}`])
       })
     )
   }

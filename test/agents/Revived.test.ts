@@ -38,10 +38,10 @@ it.effect("a run that is revived has all its children revived, however many runs
     const run = posted.find(({ _tag }) => _tag === "StartWorkflow")?.key ?? ""
     const children = Array.from({ length: 300 }, (_, index) => `${run}/c${index}`)
     for (const childId of children) {
-      yield* onThread("startChild", { runId: run, childId, agent: "child", maxDepth: 16 })
+      yield* onThread("startChild", { runId: run, childId, agent: "child" })
     }
     // Those of another run are none of its children.
-    yield* onThread("startChild", { runId: children[0] ?? "", childId: "other", agent: "child", maxDepth: 16 })
+    yield* onThread("startChild", { runId: children[0] ?? "", childId: "other", agent: "child" })
     const revived = yield* onThread("reviveRun", { runId: run })
     const told = revived.flatMap((each) =>
       each._tag === "Send" && each.action === "reviveRun" ? [(each.input as { readonly runId: string }).runId] : []

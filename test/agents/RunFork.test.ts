@@ -17,16 +17,30 @@ const begun = [
 
 describe("what a fork takes over", () => {
   it("goes on past a child that was refused, up to one that has not ended", () => {
-    assert.strictEqual(RunFork.forkable(journal(...begun), false, 5), 3)
-    assert.strictEqual(RunFork.forkable(journal(...begun), true, 5), 5)
+    assert.strictEqual(RunFork.forkable(journal(...begun), false, undefined), 3)
+    assert.strictEqual(RunFork.forkable(journal(...begun), true, undefined), 5)
   })
 
   it("ends before the run does, or before the last that failed", () => {
     const ended = journal(["step", "first"], ["call", "Thread.say"], ["call", "Thread.endRun"])
-    assert.strictEqual(RunFork.forkable(ended, false, 3), 2)
-    assert.strictEqual(RunFork.forkable(ended, true, 3), 2)
-    assert.strictEqual(RunFork.forkable(journal(["step", "first"], ["signal", "stop"]), false, 2), 1)
+    assert.strictEqual(RunFork.forkable(ended, false, undefined), 2)
+    assert.strictEqual(RunFork.forkable(ended, true, undefined), 2)
+    assert.strictEqual(RunFork.forkable(journal(["step", "first"], ["signal", "stop"]), false, undefined), 1)
     const child = ["signal", "child/run.child2"] as const
-    assert.strictEqual(RunFork.forkable(journal(...begun.slice(0, 4), child, ...begun.slice(4)), false, 6), 5)
+    assert.strictEqual(RunFork.forkable(journal(...begun.slice(0, 4), child, ...begun.slice(4)), false, undefined), 5)
+  })
+
+  it("is what was asked for, failures with it, but for the end and what still waits", () => {
+    const failing = journal(
+      ["step", "first"],
+      ["step", "second", { failure: "no luck" }],
+      ["step", "third"],
+      ["signal", "stop"]
+    )
+    assert.strictEqual(RunFork.forkable(failing, false, undefined), 1)
+    assert.strictEqual(RunFork.forkable(failing, false, 2), 2)
+    assert.strictEqual(RunFork.forkable(failing, false, 4), 3)
+    assert.strictEqual(RunFork.forkable(failing, false, -1), 0)
+    assert.strictEqual(RunFork.forkable(journal(...begun), false, 5), 3)
   })
 })

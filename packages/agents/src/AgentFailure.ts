@@ -78,7 +78,7 @@ export class RunDone extends Schema.TaggedError<RunDone>()(
   }
 }
 
-/** An agent runs others, which run others, and so on: further down than the host lets them. */
+/** An agent runs others, which run others, and so on: further down than they may. */
 export class TooDeep extends Schema.TaggedError<TooDeep>()(
   "TooDeep",
   { depth: Schema.Int, limit: Schema.Int },

@@ -1,5 +1,4 @@
 /** Runs an agent for another one: a run of its own, whose result comes back as a signal. */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
@@ -11,13 +10,6 @@ import { type Run, settled } from "./RunSetting.ts"
 import { Thread } from "./Thread.ts"
 
 const decodeEnding = Schema.decodeUnknownExit(RunEnding)
-
-/**
- * How many runs of agents may be above one another, each waiting for the next: an agent that runs itself comes to an end.
- * A child beyond that is not started, and its parent is told by `ChildFailed`. Keys of runs grow with their depth, so 16
- * is also about as much as there is room for.
- */
-export const MaxDepth = Context.Reference<number>("@tenon/agents/MaxDepth", { defaultValue: () => 16 })
 
 /** Starts the child and waits for it. The child is stopped where this is interrupted. */
 export const run = <I, A, E, R>(
@@ -32,7 +24,6 @@ export const run = <I, A, E, R>(
       runId: durable.key,
       childId,
       agent: agent.name,
-      maxDepth: yield* MaxDepth,
       ...(encoded === undefined ? {} : { input: encoded })
     }
     const failed = (problem: string) => new ChildFailed({ run: childId, agent: agent.name, problem })

@@ -47,13 +47,16 @@ const firstOpen = (operations: ReadonlyArray<Operation>): number => {
   return operations.findIndex((each) => open.includes(each))
 }
 
-/** All before its end; where it is run again, all before the last that failed or that still waits. */
+/**
+ * All before its end, or as many of them as are wanted; where it is run again, all before the last that failed. Never one
+ * that still waits.
+ */
 export const forkable: Forkable = (operations, lost, wanted) => {
   const end = operations.findIndex(ends)
   const length = end === -1 ? operations.length : end
   if (lost) return length
   const last = operations.slice(0, length).findLastIndex(failed)
-  const taken = Math.min(last === -1 ? length : last, wanted)
-  const open = firstOpen(operations.slice(0, Math.max(0, taken)))
+  const taken = Math.max(0, Math.min(length, wanted ?? (last === -1 ? length : last)))
+  const open = firstOpen(operations.slice(0, taken))
   return open === -1 ? taken : open
 }

@@ -44,6 +44,13 @@ const maxHistory = 1000
 /** How many of a run's children, and of its answers, it is told again of at most when it is revived. */
 const maxTold = 1000
 
+/**
+ * How many runs of agents may be above one another, each waiting for the next: an agent that runs itself comes to an end.
+ * A child beyond that is not started, and its parent is told by `ChildFailed`. Keys of runs grow with their depth, so this
+ * is also about as much as there is room for.
+ */
+const maxDepth = 16
+
 /** For the run's own program, which calls without a door. */
 const internal = Policy.nobody
 
@@ -346,8 +353,7 @@ export const Thread = Resource.make("Thread", {
             runId: Schema.String,
             childId: Schema.String,
             agent: Schema.String,
-            input: Schema.optionalKey(Schema.Json),
-            maxDepth: Schema.Int
+            input: Schema.optionalKey(Schema.Json)
           },
           errors: [RunOver, TooDeep],
           load: ({ input }) => ({
@@ -356,7 +362,7 @@ export const Thread = Resource.make("Thread", {
           }),
           touches: [AgentRun, RunAgent]
         },
-        ({ input: { agent, childId, input, maxDepth, runId }, loaded: { child, run }, self }) => {
+        ({ input: { agent, childId, input, runId }, loaded: { child, run }, self }) => {
           if (isOver(run.status)) return refuseOver(run)
           if (child !== undefined) return Outcome.nothing.pipe(isOver(child.status) ? tellParent(child) : revive(child))
           const depth = 1 + (run.parent?.depth ?? 0)

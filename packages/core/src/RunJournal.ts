@@ -45,9 +45,12 @@ export interface Operation extends Schema.Struct.Type<typeof Operation.fields> {
 export const Fork = Schema.Struct({ key: Schema.String, operations: Schema.optionalKey(Schema.Int) })
 export interface Fork extends Schema.Struct.Type<typeof Fork.fields> {}
 
-/** How many of the operations of a run a new one can begin with, `wanted` at most; `lost` where it is that run itself. */
+/**
+ * How many of the operations of a run a new one can begin with; `wanted` where somebody has chosen how many, which is
+ * the most then; `lost` where it is that run itself.
+ */
 export interface Forkable {
-  (operations: ReadonlyArray<Operation>, lost: boolean, wanted: number): number
+  (operations: ReadonlyArray<Operation>, lost: boolean, wanted: number | undefined): number
 }
 
 /**
@@ -61,10 +64,9 @@ export const forked = (
   forkable: Forkable | undefined
 ): ReadonlyArray<Operation> => {
   const all = operations.filter(({ kind }) => kind !== "cancel")
-  const wanted = fork.operations ?? all.length
-  const most = forkable?.(all, fork.key === key, wanted) ?? all.length
+  const most = forkable?.(all, fork.key === key, fork.operations) ?? all.length
   return all
-    .slice(0, Math.max(0, Math.min(most, wanted)))
+    .slice(0, Math.max(0, Math.min(most, fork.operations ?? most)))
     .map((each) => ({ ...each, name: each.name.replaceAll(fork.key, key) }))
 }
 
