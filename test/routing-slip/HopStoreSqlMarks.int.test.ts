@@ -88,7 +88,7 @@ it.live("after an outage marks are written as before, and none of it pile up", (
       batch: (_, statements) =>
         Effect.suspend(() => {
           if (isAway) return Effect.fail(failure)
-          written.push(statements.length - 1)
+          written.push(statements.length)
           return Effect.succeed([])
         }),
       transaction: () => Effect.fail(failure)

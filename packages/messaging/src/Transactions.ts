@@ -22,12 +22,6 @@ export type Rows = ReadonlyArray<ReadonlyArray<Row>>
 /** The bytes in the column `body` of a row; none where it is null. */
 export const bodyOf = (row: Row): Uint8Array => (row["body"] instanceof Uint8Array ? row["body"] : new Uint8Array())
 
-/**
- * Before statements of which nothing is lost if they are lost with the database's last moments: no wait for the disk.
- * What a later transaction waits for takes these to the disk as well.
- */
-export const lightly: Statement = { sql: "select set_config('synchronous_commit', 'off', true)", params: [] }
-
 /** Why the database gave no answer. */
 export interface SqlFailed {
   readonly _tag: string
@@ -38,6 +32,11 @@ export interface SqlFailed {
 export interface Scope {
   readonly tenantId: string | null
   readonly role?: string
+  /**
+   * For changes of which nothing is lost if they are lost with the database's last moments: no wait for the disk. What a
+   * later transaction waits for takes these to the disk as well.
+   */
+  readonly asynchronousCommit?: boolean
 }
 
 /** An open transaction. */

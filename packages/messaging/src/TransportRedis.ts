@@ -65,6 +65,7 @@ const open = (url: string) => {
   const client = createClient({
     url,
     RESP: 2,
+    commandOptions: { timeout: 0 },
     socket: { reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, 2_000) }
   })
   // Without a listener a lost connection would end the process; the client reconnects by itself.
@@ -84,8 +85,13 @@ const acquire = (url: string) =>
     (client) => Effect.sync(() => client.destroy())
   )
 
+/** What is not sent in time is not to be sent later. A connected client sends at once, and a timer less is worth having. */
+const whileDisconnected = { timeout: answerMillis }
+
 const send = <T>(client: Client, command: ReadonlyArray<string | Buffer>): Effect.Effect<T, TransportError> =>
-  Answer.of({ broker, operation: String(command[0]), millis: answerMillis }, () => client.sendCommand<T>(command))
+  Answer.of({ broker, operation: String(command[0]), millis: answerMillis }, () =>
+    client.sendCommand<T>(command, client.isReady ? undefined : whileDisconnected)
+  )
 
 const letterOf =
   (queue: string) =>

@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
-import { bodyOf, lightly, type Row, type Statement, Transactions } from "./Transactions.ts"
+import { bodyOf, type Row, type Statement, Transactions } from "./Transactions.ts"
 import { type DeadLetter, type Delivery, type Selection, Transport, TransportError } from "./Transport.ts"
 import * as Wakeups from "./TransportSqlWakeups.ts"
 
@@ -113,8 +113,8 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
       const poll = Duration.fromInputUnsafe(options.poll ?? "1 second")
       /** For what may be lost, since the message comes again then. */
       const sendLightly = (operation: string, statement: Statement) =>
-        sql.batch(scope, [lightly, statement]).pipe(
-          Effect.map(([, rows = []]) => rows),
+        sql.batch({ ...scope, asynchronousCommit: true }, [statement]).pipe(
+          Effect.map(([rows = []]) => rows),
           Effect.mapError(({ message }) => new TransportError({ operation, reason: message }))
         )
       const send = (operation: string, ...statements: ReadonlyArray<Statement>) =>

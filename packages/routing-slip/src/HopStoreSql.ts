@@ -59,7 +59,13 @@ class Params {
   }
   /** Adds values and gives their places, separated by commas. */
   readonly add = (...values: ReadonlyArray<unknown>): string =>
-    values.map((value) => `$${this.values.push(value)}`).join(", ")
+    values.map((value) => `$${this.place(value)}`).join(", ")
+
+  /** A message's bytes are sent once. */
+  private place(value: unknown): number {
+    const known = value instanceof Uint8Array ? this.values.indexOf(value) : -1
+    return known === -1 ? this.values.push(value) : known + 1
+  }
 }
 
 /** Inserts an event where the statement before it, called `held`, changed a row. */
@@ -281,7 +287,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
         )
       const claimAny = (key: HopKey, claimant: Claimant, millis: number) =>
         sql
-          .transaction({ tenantId: key.tenantId }, claimIn(key, claimant, seconds(millis)))
+          .transaction({ tenantId: key.tenantId, asynchronousCommit: true }, claimIn(key, claimant, seconds(millis)))
           .pipe(
             Effect.catch((failure) =>
               failure instanceof NotTaken ? Effect.succeed(failure.claim) : unavailable(failure)

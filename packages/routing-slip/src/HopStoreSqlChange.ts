@@ -1,6 +1,6 @@
 /** What is written for a step in one statement, and how such statements of one tenant go together in a round trip. */
 import * as Together from "@tenon/core/Together"
-import { lightly, type SqlFailed, type Statement, type Transactions } from "@tenon/messaging/Transactions"
+import type { SqlFailed, Statement, Transactions } from "@tenon/messaging/Transactions"
 import type { Joint, Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import { byKey, type Claimed, type Claiming } from "./HopStoreSqlClaim.ts"
@@ -36,8 +36,9 @@ const writeClaims = (
   const sorted = claims.toSorted(byKey)
   const slips = sorted.map(({ key }) => key.correlationId)
   // A claim that is lost with the database's last moments is one whose worker finds itself fenced off.
-  const statements = [lightly, ...sorted.map(({ statement }) => statement), purgedAmong(tenantId, slips)]
-  return Effect.map(sql.batch({ tenantId }, statements), ([, ...answers]) => {
+  const scope = { tenantId, asynchronousCommit: true }
+  const statements = [...sorted.map(({ statement }) => statement), purgedAmong(tenantId, slips)]
+  return Effect.map(sql.batch(scope, statements), (answers) => {
     const purged = new Set(answers[sorted.length]?.map((row) => row["correlation_id"]))
     const rows = new Map(sorted.map((claim, index) => [claim, answers[index]?.[0]]))
     return claims.map((claim) => ({ row: rows.get(claim), isPurged: purged.has(claim.key.correlationId) }))

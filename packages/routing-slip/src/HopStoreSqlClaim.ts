@@ -1,5 +1,5 @@
 /** How a step is claimed in one transaction: forks are found, leases kept, and what comes too early is remembered. */
-import { lightly, type Row, type SqlFailed, type Statement, type Transaction } from "@tenon/messaging/Transactions"
+import type { Row, SqlFailed, Statement, Transaction } from "@tenon/messaging/Transactions"
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import type { Claim, Claimant, HopKey } from "./HopStore.ts"
@@ -109,9 +109,7 @@ export const claimedNew = ({ isPurged, row }: Claimed): Claim | undefined => {
 export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claimant, seconds: number) =>
   Effect.fnUntraced(function* (tx: Transaction): Effect.fn.Return<Claim, SqlFailed | NotTaken> {
     const slip = [key.tenantId, key.correlationId]
-    const [, , , [row] = [], [head] = [], [cancelled] = [], [purged] = []] = yield* tx.run([
-      // A claim that is lost with the database's last moments is one whose worker finds itself fenced off.
-      lightly,
+    const [, , [row] = [], [head] = [], [cancelled] = [], [purged] = []] = yield* tx.run([
       {
         sql: `insert into tenon.slip_hops
           (tenant_id, correlation_id, step, phase, digest, status, due_at, published_at)

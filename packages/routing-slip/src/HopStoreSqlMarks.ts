@@ -2,7 +2,7 @@
  * Marks messages that the broker has confirmed. A mark that is lost has its message sent twice, which its receiver
  * notices; so nothing waits for marks, and they are written a moment later, those of a tenant at once.
  */
-import { lightly, type SqlFailed, type Statement, type Transactions } from "@tenon/messaging/Transactions"
+import type { SqlFailed, Statement, Transactions } from "@tenon/messaging/Transactions"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import { type HopKey, longestPause } from "./HopStore.ts"
@@ -36,7 +36,7 @@ export const make = Effect.fnUntraced(function* (sql: Transactions["Service"]) {
   const oneAtATime = yield* Semaphore.make(1)
   const marks: Array<Mark> = []
   const write = ([tenantId, some]: readonly [string, ReadonlyArray<Mark>]) =>
-    sql.batch({ tenantId }, [lightly, ...some.toSorted(byKey).map(marking)])
+    sql.batch({ tenantId, asynchronousCommit: true }, some.toSorted(byKey).map(marking))
   const writeAll: Effect.Effect<void, SqlFailed> = Effect.suspend(() => {
     if (marks.length === 0) return Effect.void
     const ofTenants = Map.groupBy(marks.splice(0, together), ({ key }) => key.tenantId)

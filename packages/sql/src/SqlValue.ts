@@ -1,5 +1,6 @@
 /**
- * Values on their way to PostgreSQL and back, in the text format.
+ * Values on their way to PostgreSQL and back, in the text format but for bytes
+ * that are a parameter.
  *
  * Parameters carry no type, so the server takes it from the statement, and a
  * statement is prepared once whatever values follow. Results are text too:
@@ -53,10 +54,13 @@ const stringify = (value: unknown): string => {
 }
 
 /**
- * A parameter's text form, or null for SQL NULL (`null` and `undefined`).
+ * A parameter as it is sent: its text form, bytes as they are, or null for SQL NULL (`null` and `undefined`).
  * Throws `SqlFailure.InvalidValue` for what PostgreSQL cannot store.
  */
-export const encode = (value: unknown): string | null => {
+export const encode = (value: unknown): string | Uint8Array | null =>
+  value instanceof Uint8Array ? value : encodeText(value)
+
+const encodeText = (value: unknown): string | null => {
   switch (typeof value) {
     case "string":
       return checked(value)
@@ -98,7 +102,7 @@ const encodeArray = (values: ReadonlyArray<unknown>): string => {
       out += encodeArray(value)
       continue
     }
-    const text = encode(value)
+    const text = encodeText(value)
     if (text === null) out += "NULL"
     else if (typeof value === "number") out += text
     else out += text.includes('"') || text.includes("\\") ? `"${text.replace(/[\\"]/g, "\\$&")}"` : `"${text}"`

@@ -36,6 +36,8 @@ export interface TenantScope {
   readonly actorId?: string
   /** Another role than the layer's, which the login must be a member of. */
   readonly role?: string
+  /** Does not wait until the commit is on the disk, so that a crash of the server may undo it for up to a second. */
+  readonly asynchronousCommit?: boolean
 }
 
 /** An open transaction. Its statements run in order, even if called for at once. */
@@ -88,9 +90,20 @@ export interface Options {
 // Time for an answer to travel, on top of what the server may take.
 const answerGrace = 2_000
 
-const context =
-  "select set_config('role', $1, true), set_config('app.tenant_id', $2, true), set_config('app.actor_id', $3, true)"
-const contextOfLogin = "select set_config('app.tenant_id', $1, true), set_config('app.actor_id', $2, true)"
+const contextOf = (...settings: ReadonlyArray<string>): string => {
+  const context = settings.map((each, index) => `set_config('${each}', $${index + 1}, true)`).join(", ")
+  return `select ${context}`
+}
+const ofTenant = ["app.tenant_id", "app.actor_id"]
+const contexts = {
+  underRole: contextOf("role", ...ofTenant),
+  asLogin: contextOf(...ofTenant)
+}
+const asynchronously = ", set_config('synchronous_commit', 'off', true)"
+const asynchronousContexts = {
+  underRole: contexts.underRole + asynchronously,
+  asLogin: contexts.asLogin + asynchronously
+}
 
 /** Runs transactions under a tenant, with row-level security always in force. */
 export class TenantSql extends Context.Service<
@@ -255,9 +268,8 @@ class Wire {
     const tenant = scope.tenantId ?? ""
     const actor = scope.actorId ?? ""
     const role = scope.role ?? this.role
-    return role === null
-      ? { sql: contextOfLogin, params: [tenant, actor] }
-      : { sql: context, params: [role, tenant, actor] }
+    const { asLogin, underRole } = scope.asynchronousCommit === true ? asynchronousContexts : contexts
+    return role === null ? { sql: asLogin, params: [tenant, actor] } : { sql: underRole, params: [role, tenant, actor] }
   }
 
   /** Milliseconds after which an answer to so many statements will not come. */

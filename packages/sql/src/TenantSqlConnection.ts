@@ -110,11 +110,11 @@ const skip = (): null => null
 const maxParams = 65535
 const writer = new FrameWriter()
 
-const encodeParams = (params: ReadonlyArray<unknown>): ReadonlyArray<string | null> => {
+const encodeParams = (params: ReadonlyArray<unknown>): ReadonlyArray<string | Uint8Array | null> => {
   if (params.length > maxParams) {
     throw new SqlFailure.Other({ sqlState: "54023", message: `a statement takes at most ${maxParams} parameters` })
   }
-  const out = new Array<string | null>(params.length)
+  const out = new Array<string | Uint8Array | null>(params.length)
   for (let index = 0; index < params.length; index++) out[index] = SqlValue.encode(params[index])
   return out
 }

@@ -70,34 +70,49 @@ export class FrameWriter {
     this.close(at)
   }
 
-  /** Binds the unnamed portal: parameters and results in text. */
-  bind(statement: string, params: ReadonlyArray<string | null>): void {
+  private int32(value: number): void {
+    this.reserve(4)
+    this.offset = this.buffer.writeInt32BE(value, this.offset)
+  }
+
+  /** Binds the unnamed portal: parameters in text, or as they are where they are bytes; results in text. */
+  bind(statement: string, params: ReadonlyArray<string | Uint8Array | null>): void {
     const at = this.open(0x42)
     this.cString("")
     this.cString(statement)
-    this.int16(0)
+    this.formats(params)
     this.int16(params.length)
-    for (let index = 0; index < params.length; index++) {
-      const value = params[index]!
-      if (value === null) {
-        this.reserve(4)
-        this.offset = this.buffer.writeInt32BE(-1, this.offset)
-        continue
-      }
-      this.reserve(value.length * 3 + 4)
-      const written = this.buffer.write(value, this.offset + 4, "utf8")
-      this.buffer.writeInt32BE(written, this.offset)
-      this.offset += written + 4
-    }
+    for (let index = 0; index < params.length; index++) this.param(params[index]!)
     this.int16(0)
     this.close(at)
+  }
+
+  /** None where all are text. */
+  private formats(params: ReadonlyArray<string | Uint8Array | null>): void {
+    if (!params.some((each) => each instanceof Uint8Array)) return this.int16(0)
+    this.int16(params.length)
+    for (const each of params) this.int16(each instanceof Uint8Array ? 1 : 0)
+  }
+
+  private param(value: string | Uint8Array | null): void {
+    if (value === null) return this.int32(-1)
+    if (typeof value !== "string") {
+      this.int32(value.length)
+      this.reserve(value.length)
+      this.buffer.set(value, this.offset)
+      this.offset += value.length
+      return
+    }
+    this.reserve(value.length * 3 + 4)
+    const written = this.buffer.write(value, this.offset + 4, "utf8")
+    this.buffer.writeInt32BE(written, this.offset)
+    this.offset += written + 4
   }
 
   execute(): void {
     const at = this.open(0x45)
     this.cString("")
-    this.reserve(4)
-    this.offset = this.buffer.writeInt32BE(0, this.offset)
+    this.int32(0)
     this.close(at)
   }
 
