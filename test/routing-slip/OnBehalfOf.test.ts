@@ -236,6 +236,26 @@ describe("a slip on behalf of a user", () => {
     })
   )
 
+  on("that is suspended in the middle turns back once its manifest has expired", (mesh, ring, lapsed) =>
+    Effect.gen(function* () {
+      lapsed.add("ada")
+      yield* RoutingSlip.builder(mesh.registry, one).pipe(
+        RoutingSlip.add(mesh.beta, {}),
+        RoutingSlip.add(mesh.alpha, {}),
+        RoutingSlip.onBehalfOf("ada"),
+        RoutingSlip.lifetime("1 hour"),
+        RoutingSlip.sign(yield* issuerOf(ring)),
+        RoutingSlip.dispatch
+      )
+      yield* reach("suspended")
+      yield* TestClock.adjust("58 minutes")
+      assert.strictEqual(yield* statusOf, "suspended")
+      yield* reach("faulted", 180)
+      assert.deepStrictEqual(yield* story(one), ["dispatched 0", "executed 1", "suspended 2", "faulted 2"])
+      assert.deepStrictEqual(mesh.did, ["beta"])
+    })
+  )
+
   on("that is suspended turns back at once where it is cancelled", (mesh, ring, lapsed) =>
     Effect.gen(function* () {
       lapsed.add("ada")

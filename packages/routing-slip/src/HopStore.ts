@@ -98,6 +98,8 @@ export interface Claimant {
   /** The branch whose log that is; empty for the trunk. Branches are forks that the slip has declared. */
   readonly branch: string
   readonly incoming: Outgoing
+  /** Claims the step only where it was claimed before: nothing of its slip may be begun any more. */
+  readonly knownOnly?: boolean
 }
 
 /** The first message of a branch, to be published after `delay` milliseconds. */
@@ -151,6 +153,8 @@ export type Claim =
   | { readonly _tag: "Done"; readonly outgoing: Outgoing | undefined; readonly age: number }
   /** Another message for this step or this place in the log was accepted before. */
   | { readonly _tag: "Forked"; readonly detail: string }
+  /** Nobody has claimed the step before, which the message has asked for. */
+  | { readonly _tag: "Unknown" }
   /** Its slip was over long ago and has been purged: whatever the step is, it was done, or never will be. */
   | { readonly _tag: "Purged" }
 

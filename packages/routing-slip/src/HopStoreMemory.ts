@@ -56,9 +56,10 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       })
 
     return HopStore.of({
-      claim: (key, { branch, digest, incoming, index }, lease) =>
+      claim: (key, { branch, digest, incoming, index, knownOnly = false }, lease) =>
         atomically((now): Claim => {
           if (slips.isPurged(key)) return { _tag: "Purged" }
+          if (knownOnly && slips.row(key) === undefined) return { _tag: "Unknown" }
           const slip = slips.of(key)
           const row = slip.rows.get(rowName(key))
           if (row !== undefined && row.digest !== digest) {

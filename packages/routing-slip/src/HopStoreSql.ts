@@ -297,7 +297,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
 
       return HopStore.of({
         claim: (key, claimant, millis) => {
-          if (claimant.index !== undefined) return claimAny(key, claimant, millis)
+          if (claimant.index !== undefined || claimant.knownOnly === true) return claimAny(key, claimant, millis)
           return writers.claim(claimNew(key, claimant.digest, seconds(millis))).pipe(
             Effect.catch(unavailable),
             Effect.flatMap((claimed) => {

@@ -3,26 +3,31 @@ import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import { type Held, HopStore, type SlipEvent } from "./HopStore.ts"
 import type * as Performance from "./Performance.ts"
+import * as Slip from "./Slip.ts"
 
 /** How long a step waits for a token endpoint that does not answer, in milliseconds. */
 const putOff = 5_000
 
-/** A clock that is behind the database's is not to wake a slip just before its deadline again and again. */
+/** A clock that is behind the database's is not to wake a slip just before it is to turn back again and again. */
 const shortest = 100
 
 /**
- * Waits for a fresh token of the user until the slip's deadline, or for the token endpoint a few seconds at a time. Neither
- * counts as a failure of the step.
+ * Waits for a fresh token of the user until the slip is to turn back, or for the token endpoint a few seconds at a time.
+ * Neither counts as a failure of the step. Where nothing was done yet, nothing but a deadline ends the wait for a token: it
+ * comes with a lifetime of its own.
  */
 export const wait = <R>(
   held: Held,
   {
     event,
+    expires = Number.POSITIVE_INFINITY,
     incoming,
     task,
     waitsFor
   }: {
     readonly task: Performance.Task<R>
+    /** After this instant the slip turns back, if it has begun. */
+    readonly expires: number | undefined
     readonly incoming: Outgoing
     readonly event: SlipEvent
     readonly waitsFor: NonNullable<Performance.Failing["waitsFor"]>
@@ -30,9 +35,13 @@ export const wait = <R>(
 ) =>
   Effect.gen(function* () {
     const store = yield* HopStore
-    const { deadline } = task.envelope.headers.routing_slip
-    // At the deadline the slip is to turn back, which happens when its message comes again.
-    const left = deadline === null ? undefined : Math.max(deadline - event.at + 1, shortest)
+    const slip = task.envelope.headers.routing_slip
+    const end = Math.min(
+      slip.deadline ?? Number.POSITIVE_INFINITY,
+      Slip.isBegun(slip) ? expires : Number.POSITIVE_INFINITY
+    )
+    // Then the slip is to turn back, which happens when its message comes again.
+    const left = Number.isFinite(end) ? Math.max(end - event.at + 1, shortest) : undefined
     return waitsFor === "authority"
       ? yield* store.suspend(held, { incoming, delay: left, event })
       : yield* store.postpone(held, { incoming, delay: Math.min(left ?? putOff, putOff), event, blameless: true })

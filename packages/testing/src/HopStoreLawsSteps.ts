@@ -98,6 +98,26 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
     })
   )
 
+  it.effect(
+    "a message that may begin nothing is taken only for a step that was claimed before, and leaves no trace",
+    () =>
+      Effect.gen(function* () {
+        const store = yield* HopStore
+        for (const index of [1, undefined]) {
+          const key = newKey()
+          const late = { ...incoming("d1", index), knownOnly: true }
+          assert.deepStrictEqual(yield* store.claim(key, late, 10_000), { _tag: "Unknown" })
+          assert.deepStrictEqual(yield* store.claim(key, late, 10_000), { _tag: "Unknown" })
+          const first = yield* store.claim(key, incoming("d2", index), 10_000)
+          assert.deepInclude(first, { _tag: "Claimed", claims: 1 })
+          yield* store.release(heldBy(key, first))
+          assert.strictEqual((yield* store.claim(key, late, 10_000))._tag, "Forked")
+          const known = yield* store.claim(key, { ...late, digest: "d2" }, 10_000)
+          assert.deepInclude(known, { _tag: "Claimed", uncertain: true })
+        }
+      })
+  )
+
   it.effect("a postponed step comes again when its time has come, with its failures counted", () =>
     Effect.gen(function* () {
       const store = yield* HopStore
