@@ -227,14 +227,15 @@ export class HopStore extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Arrival>, Unavailable>
     /**
      * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then. It counts as a
-     * failure of the step, unless it is `blameless`. `uncertain`: what it did may stand.
+     * failure of the step, unless it is `blameless`. `uncertain`: what it did may stand. `event` is undefined where that was
+     * told before.
      */
     readonly postpone: (
       held: Held,
       again: {
         readonly incoming: Outgoing
         readonly delay: number
-        readonly event: SlipEvent
+        readonly event: SlipEvent | undefined
         readonly blameless?: boolean
         readonly uncertain?: boolean
       }

@@ -126,7 +126,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           row.uncertain ||= uncertain
           if (blameless === true) row.claims -= 1
           else row.failures += 1
-          slip.events.push(event)
+          if (event !== undefined) slip.events.push(event)
         }),
       suspend: (claim, { incoming, delay = Number.POSITIVE_INFINITY, event }) =>
         held(claim, (row, slip, now) => {

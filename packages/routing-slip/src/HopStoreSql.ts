@@ -155,7 +155,7 @@ const settingAside = (
   again: {
     readonly incoming: Outgoing
     readonly delay: number | undefined
-    readonly event: SlipEvent
+    readonly event: SlipEvent | undefined
     readonly uncertain?: boolean
   },
   counts = "failures = failures + 1"
@@ -167,9 +167,9 @@ const settingAside = (
     `held as (update tenon.slip_hops set status = '${status}', due_at = ${due}, published_at = '-infinity',
       pending_at = ${status === "halted" ? "null" : due}, ${counts}, queue = $6, message_id = $7,
       body = $8::bytea${again.uncertain === true ? ", uncertain = true" : ""} where ${isHeld} returning 1)`,
-    `told as (${insertEvent(params, again.event)})`
+    ...(again.event === undefined ? [] : [`told as (${insertEvent(params, again.event)})`])
   ]
-  if (status !== "waiting") {
+  if (status !== "waiting" && again.event !== undefined) {
     parts.push(`shown as (update tenon.slips set
       status = ${status === "suspended" ? "case when status = 'halted' then status else 'suspended' end" : `'${status}'`}, halted = halted + 1,
       updated_at = ${params.add(again.event.at)}::bigint
