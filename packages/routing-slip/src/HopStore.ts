@@ -179,6 +179,43 @@ export class NotHalted extends Schema.TaggedError<NotHalted>()(
   }
 }
 
+/** It is not clear which of its halted steps is to be skipped, or another than those was named. Nothing has changed. */
+export class SkipUnclear extends Schema.TaggedError<SkipUnclear>()(
+  "SkipUnclear",
+  {
+    correlationId: Schema.String,
+    /** The step that was named. */
+    step: Schema.optionalKey(Schema.String),
+    halted: Schema.Array(Schema.String)
+  },
+  { httpStatus: 409, description: "Several steps are halted and none of them is named." }
+) {
+  override get message() {
+    const halted = this.halted.join(", ")
+    return this.step === undefined
+      ? `Several steps of the slip ${this.correlationId} are halted: ${halted}. Name the one to skip.`
+      : `Step ${this.step} of the slip ${this.correlationId} is not halted. Halted: ${halted}.`
+  }
+}
+
+/** Who wants a halted step skipped; which, where not the only one. */
+export interface Skip {
+  readonly by: string
+  readonly step?: string | undefined
+}
+
+/** Why none of the halted steps was skipped: there is none, it was taken at this moment, or it is not clear which. */
+export const notSkipped = (
+  correlationId: string,
+  halted: ReadonlyArray<string>,
+  { step }: Skip
+): NotHalted | SkipUnclear => {
+  if (step === undefined ? halted.length < 2 : halted.length === 0 || halted.includes(step)) {
+    return new NotHalted({ correlationId })
+  }
+  return new SkipUnclear({ correlationId, halted, ...(step === undefined ? {} : { step }) })
+}
+
 /**
  * How long at most, in milliseconds, a message that the broker has confirmed rests before it is published again for a step
  * that is set aside and that nobody claims: there may be no worker now, or all may refuse it.
@@ -281,12 +318,14 @@ export class HopStore extends Context.Service<
      * whose worker's lease is over. Each is not given out again for another `grace`.
      */
     readonly pending: (limit: number, grace: number) => Effect.Effect<ReadonlyArray<Pending>, Unavailable>
-    /** Has what is halted or suspended tried again as it is; or what is halted, and only that, skipped. */
-    readonly resume: (
+    /** Has what is halted or suspended tried again as it is. */
+    readonly resume: (tenantId: string, correlationId: string) => Effect.Effect<void, NotHalted | Unavailable>
+    /** Has one halted step skipped: the one that is named, or the only one there is. */
+    readonly skip: (
       tenantId: string,
       correlationId: string,
-      skippedBy?: string
-    ) => Effect.Effect<void, NotHalted | Unavailable>
+      skip: Skip
+    ) => Effect.Effect<void, NotHalted | SkipUnclear | Unavailable>
     /** Has a slip turn back before its next step; what is suspended at once. What is halted waits for `resume` all the same. */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     /**

@@ -10,6 +10,7 @@ import {
   keyText,
   longestPause,
   NotHalted,
+  notSkipped,
   type Opened,
   openingKey,
   type Pending,
@@ -195,15 +196,25 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           }
           return found
         }),
-      resume: (tenantId, correlationId, skippedBy) =>
+      resume: (tenantId, correlationId) =>
         atomically((now) => {
           const slip = slips.get(tenantId, correlationId)
-          const halted = slip?.of("halted", ...(skippedBy === undefined ? (["suspended"] as const) : [])) ?? []
-          if (halted.length === 0) return Effect.fail(new NotHalted({ correlationId }))
-          for (const row of halted) {
-            Object.assign(row, { status: "waiting", claims: 0, failures: 0, skippedBy })
-            comeAt(row, now)
+          const aside = slip?.of("halted", "suspended") ?? []
+          if (aside.length === 0) return Effect.fail(new NotHalted({ correlationId }))
+          for (const row of aside) goOn(row, now)
+          slip?.show(now)
+          return Effect.void
+        }),
+      skip: (tenantId, correlationId, skip) =>
+        atomically((now) => {
+          const slip = slips.get(tenantId, correlationId)
+          const halted = slip?.of("halted") ?? []
+          const [row, another] = halted.filter(({ key }) => skip.step === undefined || key.step === skip.step)
+          if (row === undefined || another !== undefined) {
+            const steps = halted.map(({ key }) => key.step).toSorted()
+            return Effect.fail(notSkipped(correlationId, steps, skip))
           }
+          goOn(row, now, skip.by)
           slip?.show(now)
           return Effect.void
         }),
@@ -227,6 +238,12 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     })
   })
 )
+
+/** Has a step that was set aside begin anew. */
+const goOn = (row: Row, now: number, skippedBy?: string): void => {
+  Object.assign(row, { status: "waiting", claims: 0, failures: 0, skippedBy })
+  comeAt(row, now)
+}
 
 /** A place in a slip's signed log. */
 const headName = (branch: string, index: number) => `${index}/${branch}`

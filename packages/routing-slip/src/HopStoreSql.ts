@@ -20,9 +20,11 @@ import {
   HopStore,
   keyText,
   NotHalted,
+  notSkipped,
   openingKey,
   type Pending,
   type RecordedEvent,
+  type Skip,
   type SlipEvent,
   type SlipRecord,
   type SlipState
@@ -30,6 +32,7 @@ import {
 import * as HopStoreSqlChange from "./HopStoreSqlChange.ts"
 import * as HopStoreSqlMarks from "./HopStoreSqlMarks.ts"
 import { purging } from "./HopStoreSqlPurge.ts"
+import { resumed, resuming } from "./HopStoreSqlResume.ts"
 import {
   claimedNew,
   claimIn,
@@ -294,6 +297,10 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             )
           )
       const marks = yield* HopStoreSqlMarks.make(sql)
+      const resume = (tenantId: string, correlationId: string, skip?: Skip) => {
+        const { params, sql } = resuming(tenantId, correlationId, skip)
+        return Effect.map(one(tenantId, sql, params), resumed)
+      }
 
       return HopStore.of({
         claim: (key, claimant, millis) => {
@@ -407,24 +414,13 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             Effect.map(([rows = []]) => rows.flatMap(pendingOf)),
             Effect.catch(unavailable)
           ),
-        resume: Effect.fnUntraced(function* (tenantId, correlationId, skippedBy) {
-          const rows = yield* one(
-            tenantId,
-            `with resumed as (update tenon.slip_hops set status = 'waiting', due_at = ${now}, pending_at = ${now},
-              published_at = '-infinity', claims = 0, failures = 0, skipped_by = $3
-              where tenant_id = $1 and correlation_id = $2
-                and (status = 'halted' or status = 'suspended' and $3::text is null) returning 1),
-            left_aside as (select count(*) as count from tenon.slip_hops
-              where tenant_id = $1 and correlation_id = $2 and status = 'suspended' and $3::text is not null),
-            -- What is set aside at this moment is not among those that are counted here, and stays shown.
-            shown as (update tenon.slips set halted = halted - r.count,
-              status = case halted - r.count when 0 then stands when l.count then 'suspended' else status end
-              from left_aside as l, (select count(*) as count from resumed) as r
-              where tenant_id = $1 and correlation_id = $2 and r.count > 0)
-            select from resumed`,
-            [tenantId, correlationId, skippedBy === undefined ? null : Storable.clean(skippedBy)]
-          )
-          if (rows.length === 0) return yield* new NotHalted({ correlationId })
+        resume: Effect.fnUntraced(function* (tenantId, correlationId) {
+          const { isAny } = yield* resume(tenantId, correlationId)
+          if (!isAny) return yield* new NotHalted({ correlationId })
+        }),
+        skip: Effect.fnUntraced(function* (tenantId, correlationId, skip) {
+          const { asked, isAny } = yield* resume(tenantId, correlationId, skip)
+          if (!isAny) return yield* notSkipped(correlationId, asked, skip)
         }),
         cancel: (tenantId, correlationId, by) =>
           one(

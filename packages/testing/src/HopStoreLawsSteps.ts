@@ -273,7 +273,7 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
         const both = [halt, store.suspend(waiting, suspended)]
         yield* Effect.all(first === "halted" ? both : both.toReversed())
         assert.strictEqual(yield* status, "halted", "what needs an operator is what a slip shows")
-        yield* store.resume(key.tenantId, key.correlationId, "grace")
+        yield* store.skip(key.tenantId, key.correlationId, { by: "grace" })
         assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", skippedBy: "grace" })
         assert.strictEqual((yield* store.claim(other, incoming(), 10_000))._tag, "Parked")
         assert.strictEqual(yield* status, "suspended")
@@ -282,6 +282,37 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
         assert.deepInclude(resumed, { _tag: "Claimed", skippedBy: undefined })
         assert.strictEqual(yield* status, "executing")
       }
+    })
+  )
+
+  it.effect("of several halted steps the one that is named is skipped, and no other", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      const key = newKey("compensate")
+      const skip = (step?: string) => store.skip(key.tenantId, key.correlationId, { by: "grace", step })
+      const status = Effect.map(store.slip(key.tenantId, key.correlationId), (slip) => slip?.status)
+      const claim = (step: string) => store.claim({ ...key, step }, incoming(), 10_000)
+      yield* store.open(record(key), message("first"), event("dispatched"))
+      assert.strictEqual((yield* Effect.flip(skip()))._tag, "NotHalted")
+      for (const step of ["3.2.1", "3.1.1"]) {
+        const held = heldBy({ ...key, step }, yield* claim(step))
+        yield* store.halt(held, { incoming: message(step), event: event("halted") })
+      }
+      const halted = ["3.1.1", "3.2.1"]
+      assert.deepInclude(yield* Effect.flip(skip()), { _tag: "SkipUnclear", halted })
+      assert.deepInclude(yield* Effect.flip(skip("3")), { _tag: "SkipUnclear", step: "3", halted })
+      assert.deepInclude(yield* Effect.flip(skip("\0")), { _tag: "SkipUnclear", halted })
+      assert.strictEqual((yield* claim("3.1.1"))._tag, "Parked")
+
+      yield* skip("3.2.1")
+      assert.deepInclude(yield* claim("3.2.1"), { _tag: "Claimed", skippedBy: "grace", claims: 1 })
+      assert.strictEqual((yield* claim("3.1.1"))._tag, "Parked")
+      assert.strictEqual(yield* status, "halted")
+      assert.deepInclude(yield* Effect.flip(skip("3.2.1")), { _tag: "SkipUnclear", halted: ["3.1.1"] })
+      yield* skip()
+      assert.deepInclude(yield* claim("3.1.1"), { _tag: "Claimed", skippedBy: "grace" })
+      assert.strictEqual(yield* status, "executing")
+      assert.strictEqual((yield* Effect.flip(skip("3.1.1")))._tag, "NotHalted")
     })
   )
 
@@ -310,7 +341,7 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
       assert.strictEqual((yield* store.claim(key, incoming(), 10_000))._tag, "Parked")
       assert.deepStrictEqual(yield* dueOf(key), ["first"])
       assert.strictEqual((yield* Effect.flip(store.resume("tenant-b", key.correlationId)))._tag, "NotHalted")
-      yield* store.resume(key.tenantId, key.correlationId, "grace")
+      yield* store.skip(key.tenantId, key.correlationId, { by: "grace" })
       assert.include(yield* dueOf(key), "halted")
       assert.deepInclude(yield* store.claim(key, incoming(), 10_000), {
         _tag: "Claimed",
