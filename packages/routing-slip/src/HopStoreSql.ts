@@ -31,7 +31,7 @@ import {
 } from "./HopStore.ts"
 import * as HopStoreSqlChange from "./HopStoreSqlChange.ts"
 import * as HopStoreSqlMarks from "./HopStoreSqlMarks.ts"
-import { purging } from "./HopStoreSqlPurge.ts"
+import * as HopStoreSqlPurge from "./HopStoreSqlPurge.ts"
 import { resumed, resuming } from "./HopStoreSqlResume.ts"
 import {
   claimedNew,
@@ -297,6 +297,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             )
           )
       const marks = yield* HopStoreSqlMarks.make(sql)
+      const purge = HopStoreSqlPurge.make(sql, options.relayRole)
       const resume = (tenantId: string, correlationId: string, skip?: Skip) => {
         const { params, sql } = resuming(tenantId, correlationId, skip)
         return Effect.map(one(tenantId, sql, params), resumed)
@@ -430,11 +431,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               values ($1, $2, '', $3) on conflict do nothing`,
             [tenantId, correlationId, Storable.clean(by)]
           ).pipe(Effect.asVoid),
-        purge: (age, limit) =>
-          sql.batch({ tenantId: null, role: options.relayRole }, [purging(seconds(age), limit)]).pipe(
-            Effect.map(([rows = []]) => rows.length),
-            Effect.catch(unavailable)
-          ),
+        purge: (age, limit) => Effect.catch(purge(seconds(age), limit), unavailable),
         slip: (tenantId, correlationId) =>
           one(tenantId, `select ${state}, body from tenon.slips where tenant_id = $1 and correlation_id = $2`, [
             tenantId,
