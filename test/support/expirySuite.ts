@@ -46,7 +46,7 @@ const crash = Effect.fnUntraced(function* (correlationId: string, step: string, 
   const claimant = { digest: digest(jws), index: entryOf(jws).index, branch: "", incoming }
   const claim = yield* store.claim(key, claimant, 10_000)
   if (claim._tag !== "Claimed") return assert.fail(claim._tag)
-  yield* store.release({ key, token: claim.token })
+  yield* store.release({ key, token: claim.token }, claimant.digest)
 })
 
 /** The laws. */

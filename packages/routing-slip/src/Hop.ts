@@ -21,6 +21,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import * as Activity from "./Activity.ts"
 import type * as Envelope from "./Envelope.ts"
 import { reached } from "./HopPoint.ts"
@@ -116,7 +117,10 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         const task = { key, hop, activity, envelope, attempt: claim.claims }
         yield* reached("claimed", key)
         return yield* work({ delivery, task, held, claim, expires }).pipe(
-          Effect.onInterrupt(() => Effect.ignore(store.release(held))),
+          Effect.tapError(({ _tag }) =>
+            _tag === "Fenced" || _tag === "Unavailable" ? giveBack(held, digest) : Effect.void
+          ),
+          Effect.onInterrupt(() => Effect.ignore(store.release(held, digest))),
           TraceContext.inSpan(
             `${hop.activity} ${hop.phase}`,
             TraceContext.parentOf(envelope.headers.trace_context),
@@ -320,6 +324,17 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       })
     )
 }
+
+/**
+ * Says of a step that it may have been done, where what came of it could not be stored: the store may have lost the claim
+ * with its last moments, and others would take the step for a new one. The message is kept in hand until that is said, or
+ * for as long as a store may take to come back.
+ */
+const giveBack = (held: Held, digest: string) =>
+  Effect.flatMap(HopStore, (store) => store.release(held, digest)).pipe(
+    Effect.retry({ schedule: Schedule.spaced("1 second"), times: 30 }),
+    Effect.ignore
+  )
 
 /** Whether the time of an authority is over; one that is not limited is never. */
 const isOver = (expires: number | undefined, at: number): boolean => expires !== undefined && at > expires

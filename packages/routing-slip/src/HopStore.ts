@@ -242,8 +242,11 @@ export class HopStore extends Context.Service<
     readonly claim: (key: HopKey, claimant: Claimant, lease: number) => Effect.Effect<Claim, Unavailable>
     /** Extends the lease. */
     readonly renew: (held: Held, lease: number) => Effect.Effect<void, Fenced | Unavailable>
-    /** Gives a claim back as if it had not been made: its worker stops. */
-    readonly release: (held: Held) => Effect.Effect<void, Unavailable>
+    /**
+     * Gives a claim back as if it had not been made: its worker stops, or cannot store what came of the step, which is
+     * uncertain from now on. So it is where the store itself has lost the claim, which was that of a message with `digest`.
+     */
+    readonly release: (held: Held, digest: string) => Effect.Effect<void, Unavailable>
     /**
      * Stores what came of a step: the messages to send on, the event and the slip's state, all or nothing. True where
      * `outgoing` is published with it: the queues of `via` live in the database of the store.

@@ -101,8 +101,13 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           }
         }),
       renew: (claim, lease) => held(claim, (row, _, now) => void (row.due = now + lease)),
-      release: (claim) =>
-        Effect.ignore(held(claim, (row, _, now) => Object.assign(row, { due: now, claims: row.claims - 1 }))),
+      release: ({ key, token }, digest) =>
+        atomically((now) => {
+          const row = slips.row(key)
+          if (row?.status === "claimed" && row.token === token) Object.assign(row, { due: now, claims: row.claims - 1 })
+          if (row !== undefined || slips.isPurged(key)) return
+          slips.add(slips.of(key), { ...newRow(key, digest, "claimed", now), token })
+        }),
       complete: (claim, { closes, event, further = [], outgoing, slip: record }) =>
         held(claim, (row, slip, now) => {
           row.status = "done"

@@ -54,6 +54,15 @@ const seconds = (millis: number) => millis / 1_000
 /** A condition of a claim: it is held and its token is the newest. */
 const isHeld = `${where} and status = 'claimed' and token = $5`
 
+/** A claim that was lost with the database's last moments is written once more. */
+const releasing = `insert into tenon.slip_hops as h
+    (tenant_id, correlation_id, step, phase, digest, status, token, due_at, published_at)
+  select $1, $2, $3, $4, $6, 'claimed', $5, ${now}, '-infinity'
+  where not exists (select from tenon.purged_slips where tenant_id = $1 and correlation_id = $2)
+  on conflict (tenant_id, correlation_id, step, phase) do update
+    set due_at = ${now}, pending_at = case when h.body is null then null else ${now} end, claims = h.claims - 1
+    where h.status = 'claimed' and h.token = $5`
+
 /** The parameters of a statement in the making, after those that it begins with. */
 class Params {
   readonly values: Array<unknown>
@@ -319,11 +328,8 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             sql: `update tenon.slip_hops set ${lease("$6")} where ${isHeld} returning 1`,
             params: [...keyOf(claim.key), claim.token, seconds(millis)]
           }),
-        release: (claim) =>
-          held(claim, {
-            sql: `update tenon.slip_hops set ${lease("$6")}, claims = claims - 1 where ${isHeld} returning 1`,
-            params: [...keyOf(claim.key), claim.token, 0]
-          }).pipe(Effect.catchTag("Fenced", () => Effect.void)),
+        release: ({ key, token }, digest) =>
+          one(key.tenantId, releasing, [...keyOf(key), token, digest]).pipe(Effect.asVoid),
         complete: (claim, completion, via) => {
           const { key } = claim
           const { outgoing } = completion

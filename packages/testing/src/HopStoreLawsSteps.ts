@@ -49,9 +49,30 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
       yield* store.renew(held, 10_000)
       yield* Effect.sleep("250 millis")
       assert.strictEqual((yield* store.claim(key, incoming(), 200))._tag, "Parked")
-      yield* store.release(held)
+      yield* store.release(held, "d")
       const again = yield* store.claim(key, incoming(), 200)
       assert.deepInclude(again, { _tag: "Claimed", claims: 1, uncertain: true }, "it may have been at work")
+    })
+  )
+
+  it.effect("a claim that the store has lost is known again once its worker gives it back; no other changes then", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      for (const index of [1, undefined]) {
+        const lost = { key: newKey(), token: 1 }
+        yield* store.release(lost, "d")
+        yield* store.release(lost, "d")
+        assert.strictEqual((yield* store.claim(lost.key, incoming("another", index), 10_000))._tag, "Forked")
+        const claim = yield* store.claim(lost.key, incoming("d", index), 10_000)
+        assert.deepInclude(claim, { _tag: "Claimed", uncertain: true })
+        const held = heldBy(lost.key, claim)
+        assert.isAbove(held.token, lost.token)
+        yield* store.release(lost, "d")
+        assert.strictEqual((yield* store.claim(lost.key, incoming("d", index), 10_000))._tag, "Parked")
+        yield* store.complete(held, { outgoing: undefined, event: event("executed"), slip: record(lost.key) })
+        yield* store.release(held, "d")
+        assert.strictEqual((yield* store.claim(lost.key, incoming("d", index), 10_000))._tag, "Done")
+      }
     })
   )
 
@@ -110,7 +131,7 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
           assert.deepStrictEqual(yield* store.claim(key, late, 10_000), { _tag: "Unknown" })
           const first = yield* store.claim(key, incoming("d2", index), 10_000)
           assert.deepInclude(first, { _tag: "Claimed", claims: 1 })
-          yield* store.release(heldBy(key, first))
+          yield* store.release(heldBy(key, first), "d2")
           assert.strictEqual((yield* store.claim(key, late, 10_000))._tag, "Forked")
           const known = yield* store.claim(key, { ...late, digest: "d2" }, 10_000)
           assert.deepInclude(known, { _tag: "Claimed", uncertain: true })
