@@ -128,6 +128,9 @@ describe.skipIf(!runs)("over PostgreSQL and Redis", () => {
           const cancelled = yield* slip("cancel", bad.correlationId)
           assert.strictEqual(cancelled.code, 0, cancelled.stderr)
           assert.include(cancelled.stdout, "What is halted still needs resume or skip.")
+          const unclear = yield* slip("skip", bad.correlationId, "--step", "2")
+          assert.strictEqual(unclear.code, 1)
+          assert.include(unclear.stderr, "is not halted. Halted: 1.")
           mended = true
           const resumed = yield* slip("resume", bad.correlationId, "--by", "grace")
           assert.strictEqual(resumed.code, 0, resumed.stderr)

@@ -10,7 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { Api, layerOver, registry, token, workflows } from "../support/HttpDomain.ts"
-import { halted, held, send, unstick, world } from "../support/slipRepositorySuite.ts"
+import { halted, held, send, twiceHalted, unstick, world } from "../support/slipRepositorySuite.ts"
 import { settled } from "../support/Slips.ts"
 
 const slips = world(HopStoreMemory.layer)
@@ -65,6 +65,25 @@ it.layer(layer, { excludeTestServices: true })("slips over HTTP", (it) => {
       assert.strictEqual(again.status, 409)
       assert.strictEqual(again.json.tag, "NotHalted")
       assert.strictEqual((yield* call("POST", `${at}/cancel`, { token: editor })).json.tag, "NotCancellable")
+    })
+  )
+
+  it.effect("have the halted step skipped that is named, or are told which there are", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Api
+      const slip = yield* twiceHalted("tenant-a", "both")
+      const at = `${path}/${slip.correlationId}/skip`
+      const unclear = yield* call("POST", at)
+      assert.strictEqual(unclear.status, 409)
+      assert.strictEqual(unclear.json.tag, "SkipUnclear")
+      assert.include(unclear.text, "1.1.1, 1.2.1")
+      assert.strictEqual((yield* call("POST", at, { body: { step: "1.3.1" } })).status, 409)
+      for (const body of [{ step: "one" }, { step: 1 }, { steps: "1.1.1" }]) {
+        assert.strictEqual((yield* call("POST", at, { body })).status, 400, JSON.stringify(body))
+      }
+      assert.strictEqual((yield* call("POST", at, { body: { step: "1.1.1" } })).status, 204)
+      assert.strictEqual((yield* call("POST", at)).status, 204, "one is left")
+      assert.strictEqual((yield* settled(slip))?.status, "faulted")
     })
   )
 

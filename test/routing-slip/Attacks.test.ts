@@ -51,16 +51,20 @@ const resigned = (
   name: string,
   reason: string,
   by: (ring: KeyRing) => KeyRing["alpha"],
-  change?: (entry: any) => void
+  change?: (entry: any) => void,
+  /** How much later, in milliseconds. */
+  later = 0
 ) =>
   it.effect(name, () =>
     Effect.gen(function* () {
       const ring = yield* keys
+      yield* TestClock.adjust("1 hour")
       yield* Effect.gen(function* () {
         const genuine = yield* afterAlpha(ring, "slip")
         const message = JSON.parse(new TextDecoder().decode(genuine))
         const entry = entryOf(lastJws(message))
         change?.(entry)
+        yield* TestClock.adjust(later)
         const { sign } = yield* SignedLog.signer(by(ring).privateKey)
         message.headers.security_context.jws_signature = yield* sign(entry)
         refusedFor(yield* deliver(beta.queue, new TextEncoder().encode(JSON.stringify(message))), reason)
@@ -161,6 +165,34 @@ describe("a message under zero trust", () => {
     }
   )
 
+  const over = 7 * 24 * 3_600_000 + 61_000
+  resigned(
+    "whose newest step was begun after its authority had run out",
+    "expired",
+    (ring) => ring.alpha,
+    (entry) => {
+      entry.at += over
+      entry.transition.begun_at = entry.at
+    },
+    over
+  )
+  resigned(
+    "whose newest step was begun before its turn",
+    "broken-log",
+    (ring) => ring.alpha,
+    (entry) => {
+      entry.transition.begun_at = entry.at - 61_000
+    }
+  )
+  resigned(
+    "whose newest step was begun after it was done",
+    "broken-log",
+    (ring) => ring.alpha,
+    (entry) => {
+      entry.transition.begun_at = entry.at + 1
+    }
+  )
+
   forged(
     "with the algorithm `none`",
     "bad-signature",
@@ -195,7 +227,7 @@ describe("a message under zero trust", () => {
       refusedFor(yield* deliver(alpha.queue, yield* afterAlpha(ring, "slip")), "wrong-audience")
     })
   )
-  on("that has expired; what it did before can still be undone", (ring) =>
+  on("that has expired before anything was done", (ring) =>
     Effect.gen(function* () {
       const first = yield* begin(ring, "slip", RoutingSlip.lifetime("1 hour"))
       yield* TestClock.adjust("61 minutes")

@@ -193,6 +193,29 @@ describe("a signed slip with branches", () => {
     })
   )
 
+  on("comes home and is undone where its authority runs out while a branch is on its way", (ring) =>
+    Effect.gen(function* () {
+      const [a, b] = yield* begin(ring)
+      if (a === undefined || b === undefined) throw new Error("there are no branches")
+      const homeA = yield* forward(a)
+      yield* TestClock.adjust("8 days")
+      let waiting = [...homeA, b]
+      for (let hop = 0; hop < 10 && waiting.length > 0; hop++) {
+        const [next, ...rest] = waiting
+        if (next !== undefined) waiting = [...rest, ...(yield* forward(next))]
+      }
+      assert.deepStrictEqual(done, ["alpha", "undo alpha"])
+      const slip = yield* (yield* HopStore).slip("default", "slip")
+      assert.strictEqual(slip?.status, "faulted")
+      const report = yield* Verify.verify(slip?.body ?? new Uint8Array())
+      assert.deepStrictEqual(report.notUndone, [])
+      assert.deepStrictEqual(
+        report.entries.map(({ what }) => what),
+        ["manifest", "scattered 1", "executed 1.1.1", "scattered 1", "faulted 1.2.1", "gathered 1", "compensated 1.1.1"]
+      )
+    })
+  )
+
   forgedGather("is refused where the joined branches are in another order", "broken-log", ({ transition }) => {
     const [one, two] = transition.joined
     transition.joined = [

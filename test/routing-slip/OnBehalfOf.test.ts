@@ -236,6 +236,26 @@ describe("a slip on behalf of a user", () => {
     })
   )
 
+  on("that is suspended in the middle turns back once its manifest has expired", (mesh, ring, lapsed) =>
+    Effect.gen(function* () {
+      lapsed.add("ada")
+      yield* RoutingSlip.builder(mesh.registry, one).pipe(
+        RoutingSlip.add(mesh.beta, {}),
+        RoutingSlip.add(mesh.alpha, {}),
+        RoutingSlip.onBehalfOf("ada"),
+        RoutingSlip.lifetime("1 hour"),
+        RoutingSlip.sign(yield* issuerOf(ring)),
+        RoutingSlip.dispatch
+      )
+      yield* reach("suspended")
+      yield* TestClock.adjust("58 minutes")
+      assert.strictEqual(yield* statusOf, "suspended")
+      yield* reach("faulted", 180)
+      assert.deepStrictEqual(yield* story(one), ["dispatched 0", "executed 1", "suspended 2", "faulted 2"])
+      assert.deepStrictEqual(mesh.did, ["beta"])
+    })
+  )
+
   on("that is suspended turns back at once where it is cancelled", (mesh, ring, lapsed) =>
     Effect.gen(function* () {
       lapsed.add("ada")
@@ -322,26 +342,62 @@ describe("a slip on behalf of a user", () => {
     })
   )
 
-  it.effect("waits for a token endpoint that is down, which is no failure of the step; its deadline counts", () =>
-    Effect.gen(function* () {
-      const ring = yield* keys
-      const its = mesh()
-      const down = new TokenExchange.ExchangeUnavailable({ reason: "nobody answers" })
-      const tokens = Layer.succeed(TokenExchange.TokenExchange, { exchange: () => down, workload: () => down })
-      yield* withWorker(
-        its,
-        ring,
-        tokens,
-        Effect.gen(function* () {
-          yield* dispatch(its, ring, "ada", RoutingSlip.within("3 minutes"))
-          yield* reach("faulted", 400)
-          assert.isAbove((yield* story(one)).filter((event) => event === "retrying 1").length, 8)
-          const { headers } = yield* Wire.decode(
-            (yield* (yield* HopStore).slip("default", "one"))?.body ?? new Uint8Array()
-          )
-          assert.strictEqual(headers.routing_slip.fault?.error, "DeadlineExceeded")
+  /** A world whose token endpoint is down until it is `up`, and how often it was asked. */
+  const onDown = (
+    name: string,
+    body: (mesh: Mesh, ring: KeyRing, endpoint: { asked: number; isUp: boolean }) => Effect.Effect<void, unknown, any>
+  ) =>
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const ring = yield* keys
+        const its = mesh()
+        const endpoint = { asked: 0, isUp: false }
+        const answer = Effect.suspend(() => {
+          endpoint.asked++
+          return endpoint.isUp
+            ? Effect.succeed({ token: Redacted.make("a token"), expiresAt: undefined })
+            : Effect.fail(new TokenExchange.ExchangeUnavailable({ reason: `status ${500 + endpoint.asked}` }))
         })
-      )
+        const tokens = Layer.succeed(TokenExchange.TokenExchange, { exchange: () => answer, workload: () => answer })
+        yield* withWorker(its, ring, tokens, body(its, ring, endpoint)) as Effect.Effect<void, unknown>
+      })
+    )
+
+  onDown(
+    "waits for a token endpoint that is down, which is no failure of the step; its deadline counts",
+    (mesh, ring) =>
+      Effect.gen(function* () {
+        yield* dispatch(mesh, ring, "ada", RoutingSlip.within("3 minutes"))
+        yield* reach("faulted", 400)
+        const { headers } = yield* Wire.decode(
+          (yield* (yield* HopStore).slip("default", "one"))?.body ?? new Uint8Array()
+        )
+        assert.strictEqual(headers.routing_slip.fault?.error, "DeadlineExceeded")
+      })
+  )
+
+  onDown("asks a token endpoint that stays down less and less often, and tells of it once", (mesh, ring, endpoint) =>
+    Effect.gen(function* () {
+      const pass = Effect.fnUntraced(function* (minutes: number) {
+        const before = endpoint.asked
+        for (let left = minutes * 4; left > 0; left--) {
+          yield* TestClock.adjust("15 seconds")
+          yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+        }
+        return endpoint.asked - before
+      })
+      yield* dispatch(mesh, ring, "ada")
+      const first = yield* pass(2)
+      assert.isAtLeast(first, 4, "soon at first")
+      assert.isAtMost(first, 7)
+      yield* pass(4)
+      const later = yield* pass(20)
+      assert.isAtLeast(later, 8)
+      assert.isAtMost(later, 11, "every two minutes at most")
+      assert.deepStrictEqual(yield* story(one), ["dispatched 0", "retrying 1"])
+      endpoint.isUp = true
+      yield* reach("completed", 150)
+      assert.deepStrictEqual(yield* story(one), ["dispatched 0", "retrying 1", "executed 1", "executed 2"])
     })
   )
 

@@ -220,7 +220,7 @@ describe("a slip", () => {
         yield* dispatch
         yield* pass("1 minute")
         const store = yield* HopStore
-        yield* store.resume("default", "one", "grace")
+        yield* store.skip("default", "one", { by: "grace" })
         yield* pass("1 minute")
         assert.deepStrictEqual(did, ["a", "b", "undo a"])
         const slip = yield* store.slip("default", "one")

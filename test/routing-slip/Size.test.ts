@@ -175,7 +175,7 @@ describe("a slip that grows too large", () => {
   it.effect("is over once an operator has skipped what cannot be undone, and says that it stands", () =>
     Effect.gen(function* () {
       undoFailures = 1_000
-      const skip = Effect.flatMap(HopStore, (store) => store.resume("default", "one", "grace"))
+      const skip = Effect.flatMap(HopStore, (store) => store.skip("default", "one", { by: "grace" }))
       const { slip, status } = yield* run(
         (builder) => builder.pipe(RoutingSlip.add(grows, { by: 10 }), RoutingSlip.add(grows, { by: 100_000 })),
         Effect.andThen(

@@ -55,11 +55,12 @@ export const world = (
   signing: SecuritySigned.Options["signing"] = { alpha: ring.alpha.privateKey, beta: ring.beta.privateKey },
   keySet: Layer.Layer<Keys.Keys, Schema.SchemaError> = Keys.layer({
     keys: Object.values(ring).map(({ publicKey }) => publicKey)
-  })
+  }),
+  store: Layer.Layer<HopStore> = HopStoreMemory.layer
 ) =>
   SecuritySigned.layer({ signing, decryption: [ring.alphaData.privateKey, ring.betaData.privateKey] }).pipe(
     Layer.provideMerge(keySet),
-    Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, HopStoreMemory.layer)),
+    Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, store)),
     Layer.orDie
   )
 

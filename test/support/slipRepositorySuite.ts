@@ -2,7 +2,7 @@
 import { CurrentActor, type Actor } from "@tenon/core/Actor"
 import * as TransportMemory from "@tenon/messaging/TransportMemory"
 import * as Activity from "@tenon/routing-slip/Activity"
-import type { HopStore } from "@tenon/routing-slip/HopStore"
+import { HopStore } from "@tenon/routing-slip/HopStore"
 import * as Registry from "@tenon/routing-slip/Registry"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
 import * as ScatterGather from "@tenon/routing-slip/ScatterGather"
@@ -106,6 +106,22 @@ export const halfHalted = Effect.fnUntraced(function* (tenantId: string, what: s
   return { ...slip, open: Deferred.succeed(gate, undefined) }
 })
 
+/** A slip of which two branches are stuck on their way back, at the steps 1.1.1 and 1.2.1. */
+export const twiceHalted = Effect.fnUntraced(function* (tenantId: string, what: string) {
+  stuck.add(what)
+  const branch = [RoutingSlip.step(does, { what }), RoutingSlip.step(fails, { secret: "hunter2" })] as const
+  const slip = yield* RoutingSlip.builder(registry, { tenantId }).pipe(
+    RoutingSlip.scatter({ one: branch, other: branch }),
+    RoutingSlip.dispatch
+  )
+  const store = yield* HopStore
+  const halts = Effect.map(store.events(tenantId, slip.correlationId), (events) =>
+    events.filter(({ type }) => type === "halted")
+  )
+  for (let left = 500; left > 0 && (yield* halts).length < 2; left--) yield* Effect.sleep("20 millis")
+  return slip
+})
+
 /** Has the compensation of `what` succeed from now on. */
 export const unstick = (what: string) => Effect.sync(() => void stuck.delete(what))
 
@@ -199,6 +215,34 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
           for (const steer of [repository.resume, repository.skip]) {
             assert.strictEqual((yield* inTenant(tenant)(Effect.flip(steer(skipped.correlationId))))._tag, "NotHalted")
           }
+        })
+      )
+
+      it.effect("skips the step that is named where several are halted, and without a name none of them", () =>
+        Effect.gen(function* () {
+          const tenant = newTenant()
+          const repository = yield* slips
+          const what = `twice ${tenant}`
+          const slip = yield* twiceHalted(tenant, what)
+          const skip = (step?: string) => inTenant(tenant, "grace")(repository.skip(slip.correlationId, step))
+          const unclear = yield* Effect.flip(skip())
+          assert.deepInclude(unclear, { _tag: "SkipUnclear", halted: ["1.1.1", "1.2.1"] })
+          assert.include(unclear.message, "Several steps")
+          assert.include((yield* Effect.flip(skip("1"))).message, "Step 1 of the slip")
+          yield* skip("1.2.1")
+          const stepsNow = Effect.map(inTenant(tenant)(repository.show(slip.correlationId)), states)
+          const until = Effect.fnUntraced(function* (state: string) {
+            for (let left = 200; left > 0 && !(yield* stepsNow).includes(state); left--)
+              yield* Effect.sleep("20 millis")
+          })
+          yield* until("1.2.1 does kept")
+          assert.includeMembers([...(yield* stepsNow)], ["1.1.1 does halted", "1.2.1 does kept"])
+          assert.strictEqual((yield* settled(slip))?.status, "halted", "the other still waits for an operator")
+          yield* unstick(what)
+          yield* inTenant(tenant)(repository.resume(slip.correlationId))
+          yield* until("1.1.1 does undone")
+          assert.includeMembers([...(yield* stepsNow)], ["1.1.1 does undone", "1.2.1 does kept"])
+          assert.strictEqual((yield* settled(slip))?.status, "faulted")
         })
       )
 

@@ -192,18 +192,47 @@ const resume = Command.make(
   ])
 )
 
-const steer = (name: "skip" | "cancel", description: string, done: string) =>
-  Command.make(
-    name,
-    { correlationId, tenant, by },
-    Effect.fn(function* ({ by, correlationId, tenant }) {
-      yield* Effect.flatMap(
-        SlipRepository.SlipRepository,
-        (slips): Effect.Effect<void, { readonly message: string }, CurrentActor> => slips[name](correlationId)
-      ).pipe(asOperator({ tenant, by }))
-      yield* print({ correlationId, [name]: true }, done)
-    })
-  ).pipe(Command.withDescription(description))
+const skip = Command.make(
+  "skip",
+  {
+    correlationId,
+    tenant,
+    by,
+    step: Flag.String("step").pipe(
+      Flag.withDescription("Which halted step, as `show` names it. Default: the only one"),
+      Flag.optional
+    )
+  },
+  Effect.fn(function* ({ by, correlationId, step, tenant }) {
+    yield* Effect.flatMap(SlipRepository.SlipRepository, (slips) =>
+      slips.skip(correlationId, Option.getOrUndefined(step))
+    ).pipe(asOperator({ tenant, by }))
+    yield* print({ correlationId, skip: true }, "It is skipped; the rest will be undone.")
+  })
+).pipe(
+  Command.withDescription("Give a halted compensation up; the rest is undone"),
+  Command.withExamples([
+    { command: "tenon slip skip 0193… --step 3.1.1", description: "Where several branches are halted" }
+  ])
+)
+
+const cancel = Command.make(
+  "cancel",
+  { correlationId, tenant, by },
+  Effect.fn(function* ({ by, correlationId, tenant }) {
+    yield* Effect.flatMap(SlipRepository.SlipRepository, (slips) => slips.cancel(correlationId)).pipe(
+      asOperator({ tenant, by })
+    )
+    yield* print(
+      { correlationId, cancel: true },
+      "It will do no further step. What is halted still needs resume or skip."
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "Have a slip do no further step and turn back; a halted compensation still needs resume or skip"
+  )
+)
 
 const exportSlip = Command.make(
   "export",
@@ -232,20 +261,5 @@ export const slip = Command.make("slip").pipe(
     { command: "tenon slip list --status halted", description: "Slips that wait for an operator" },
     { command: "tenon slip watch 0193…", description: "Follow one to its end" }
   ]),
-  Command.withSubcommands([
-    list,
-    show,
-    watch,
-    resume,
-    steer("skip", "Give a halted compensation up; the rest is undone", "It is skipped; the rest will be undone."),
-    steer(
-      "cancel",
-      "Have a slip do no further step and turn back; a halted compensation still needs resume or skip",
-      "It will do no further step. What is halted still needs resume or skip."
-    ),
-    exportSlip,
-    verify,
-    activities,
-    deadLetters
-  ])
+  Command.withSubcommands([list, show, watch, resume, skip, cancel, exportSlip, verify, activities, deadLetters])
 )

@@ -14,7 +14,7 @@ import * as Reply from "@tenon/http/Reply"
 import * as RequestBody from "@tenon/http/RequestBody"
 import type { Description, Handler, Route } from "@tenon/http/Routes"
 import * as Envelope from "@tenon/routing-slip/Envelope"
-import { NotHalted, type RecordedEvent } from "@tenon/routing-slip/HopStore"
+import { NotHalted, type RecordedEvent, SkipUnclear } from "@tenon/routing-slip/HopStore"
 import { IssuerNeeded, NotReauthorised, NotSuspended } from "@tenon/routing-slip/Reauthorisation"
 import { maxLimit, NotCancellable, SlipRepository } from "@tenon/routing-slip/SlipRepository"
 import * as SlipView from "@tenon/routing-slip/SlipView"
@@ -47,10 +47,23 @@ const decodeList = QueryText.decode(
   })
 )
 
-/** What resuming may be given. A larger body is refused unread. */
+/** What resuming and skipping may be given. A larger body is refused unread. */
 const ResumeInput = Schema.Struct({ token: Schema.optionalKey(FreshToken.Token) })
-const decodeResume = Schema.decodeUnknownEffect(ResumeInput)
-const maxResumeBytes = 65_536
+const SkipInput = Schema.Struct({ step: Schema.optionalKey(Envelope.StepId) })
+const maxBytes = 65_536
+
+/** The body, as a schema has it. */
+const inputOf = <A>(schema: Schema.Codec<A, unknown>) => {
+  const decode = Schema.decodeUnknownEffect(schema)
+  return (exchange: Exchange) =>
+    RequestBody.read(exchange, maxBytes).pipe(
+      Effect.flatMap((input) =>
+        Effect.mapError(decode(input, { errors: "all", onExcessProperty: "error" }), QueryText.invalid)
+      )
+    )
+}
+const resumeInput = inputOf(ResumeInput)
+const skipInput = inputOf(SkipInput)
 
 /** A page. */
 const Page = Schema.Struct({ items: Schema.Array(SlipView.Summary), next: Schema.NullOr(Schema.String) })
@@ -128,10 +141,7 @@ export const make = Effect.gen(function* () {
   })
 
   const resume = Effect.fnUntraced(function* (correlationId: string, exchange: Exchange) {
-    const input = yield* RequestBody.read(exchange, maxResumeBytes)
-    const { token } = yield* decodeResume(input, { errors: "all", onExcessProperty: "error" }).pipe(
-      Effect.mapError(QueryText.invalid)
-    )
+    const { token } = yield* resumeInput(exchange)
     if (token === undefined) yield* slips.resume(correlationId)
     else yield* slips.reauthorise(correlationId, Redacted.make(token))
   })
@@ -210,9 +220,14 @@ export const make = Effect.gen(function* () {
     ),
     steer(
       "skip",
-      { summary: "Skip a compensation", description: "Gives up a halted compensation; the rest is undone." },
-      [NotHalted],
-      slips.skip
+      {
+        summary: "Skip a compensation",
+        description:
+          "Gives up a halted compensation; the rest is undone. Where several are halted, `step` names the one that is meant.",
+        body: { required: false, schema: SkipInput }
+      },
+      [NotHalted, SkipUnclear],
+      (correlationId, exchange) => Effect.flatMap(skipInput(exchange), ({ step }) => slips.skip(correlationId, step))
     ),
     steer(
       "cancel",

@@ -21,6 +21,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import * as Activity from "./Activity.ts"
 import type * as Envelope from "./Envelope.ts"
 import { reached } from "./HopPoint.ts"
@@ -95,8 +96,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 
     const store = yield* HopStore
     const incoming = incomingOf(delivery)
-    const claim = yield* store.claim(key, { ...admitted, branch: branchOf(envelope), incoming }, lease)
+    const { digest, expires, index } = admitted
+    const knownOnly = yield* mayNotBegin(envelope.headers.routing_slip, expires)
+    const claim = yield* store.claim(key, { digest, index, branch: branchOf(envelope), incoming, knownOnly }, lease)
     switch (claim._tag) {
+      case "Unknown":
+        return yield* new Refused({ reason: "expired", detail: "the slip's authority ran out before it was begun" })
       case "Forked":
         return yield* new Refused({ reason: "forked", detail: claim.detail })
       case "Purged":
@@ -111,8 +116,11 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         const held = { key, token: claim.token }
         const task = { key, hop, activity, envelope, attempt: claim.claims }
         yield* reached("claimed", key)
-        return yield* work({ delivery, task, held, claim }).pipe(
-          Effect.onInterrupt(() => Effect.ignore(store.release(held))),
+        return yield* work({ delivery, task, held, claim, expires }).pipe(
+          Effect.tapError(({ _tag }) =>
+            _tag === "Fenced" || _tag === "Unavailable" ? giveBack(held, digest) : Effect.void
+          ),
+          Effect.onInterrupt(() => Effect.ignore(store.release(held, digest))),
           TraceContext.inSpan(
             `${hop.activity} ${hop.phase}`,
             TraceContext.parentOf(envelope.headers.trace_context),
@@ -128,11 +136,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const { claim, held, task } = item
     const store = yield* HopStore
     if (task.hop.kind === "gather") return yield* Gathering.gather(item, limits)
-    const decided = decide(item, yield* Clock.currentTimeMillis)
+    const begunAt = yield* Clock.currentTimeMillis
+    const decided = decide(item, begunAt)
     if (decided === undefined && task.hop.kind === "scatter") return yield* Gathering.scatter(item, limits)
     const answer = decided ?? (yield* attempt(item))
     yield* reached("executed", task.key)
-    if (Result.isSuccess(answer)) return yield* passOn(item, answer.success)
+    if (Result.isSuccess(answer)) return yield* passOn(item, inTime(item, answer.success, begunAt))
 
     const { activity, hop } = task
     const { error, message, uncertain = false, waitsFor } = answer.failure
@@ -141,7 +150,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const incoming = incomingOf(item.delivery)
     if (hop.phase === "execute" && waitsFor !== undefined) {
       const event = yield* eventOf(item, waitsFor === "authority" ? "suspended" : "retrying", `${error}: ${message}`)
-      return yield* Effect.as(Suspension.wait(held, { task, incoming, event, waitsFor }), ack)
+      return yield* Effect.as(Suspension.wait(held, { task, incoming, event, waitsFor, expires: item.expires }), ack)
     }
     const retry = hop.phase === "execute" ? activity.retry : activity.compensationRetry
     const delay = Activity.delayAfter(retry, claim.failures + 1)
@@ -194,15 +203,15 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         `What it did is too large to be carried; undoing it was skipped by ${claim.skippedBy}.`
       )
     }
-    // What may have been done by a worker that died has to be done again, to be known and undone.
-    const turnsBack = claim.uncertain ? undefined : whyBack(item, at)
+    // What may have been done by a worker that died has to be done again, to be known and undone, where it still may be.
+    const turnsBack = claim.uncertain && !isOver(item.expires, at) ? undefined : whyBack(item, at)
     if (turnsBack !== undefined) return turnsBack
     const crashes = claim.claims - 1 - claim.failures
     return crashes > maxCrashes ? failing("Crashed", `${crashes} workers ended in the middle of it.`) : undefined
   }
 
   /** Why a step is not to be begun any more. */
-  const whyBack = ({ claim, delivery, task }: Work<R>, at: number): Decision | undefined => {
+  const whyBack = ({ claim, delivery, expires, task }: Work<R>, at: number): Decision | undefined => {
     const { envelope, hop } = task
     if (hop.phase !== "execute") return undefined
     if (claim.cancelledBy !== undefined) {
@@ -211,6 +220,9 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const { deadline } = envelope.headers.routing_slip
     if (deadline !== null && at > deadline) {
       return failing("DeadlineExceeded", `The slip was to be done by ${new Date(deadline).toISOString()}.`)
+    }
+    if (expires !== undefined && isOver(expires, at)) {
+      return failing("SlipExpired", `The slip was good until ${new Date(expires).toISOString()}.`)
     }
     const { byteLength } = delivery.body
     const limit = Size.forth(limits, envelope.headers.routing_slip)
@@ -312,6 +324,30 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       })
     )
 }
+
+/**
+ * Says of a step that it may have been done, where what came of it could not be stored: the store may have lost the claim
+ * with its last moments, and others would take the step for a new one. The message is kept in hand until that is said, or
+ * for as long as a store may take to come back.
+ */
+const giveBack = (held: Held, digest: string) =>
+  Effect.flatMap(HopStore, (store) => store.release(held, digest)).pipe(
+    Effect.retry({ schedule: Schedule.spaced("1 second"), times: 30 }),
+    Effect.ignore
+  )
+
+/** Whether the time of an authority is over; one that is not limited is never. */
+const isOver = (expires: number | undefined, at: number): boolean => expires !== undefined && at > expires
+
+/** Whether a slip comes too late to be begun. One of which something may have been done turns back instead. */
+const mayNotBegin = (slip: Envelope.RoutingSlip, expires: number | undefined) =>
+  expires === undefined || slip.phase !== "execute" || Slip.isBegun(slip)
+    ? Effect.succeed(false)
+    : Effect.map(Clock.currentTimeMillis, (now) => isOver(expires, now))
+
+/** Says of a step that took longer than the slip's authority lasts that it was begun in time. */
+const inTime = <R>({ expires }: Work<R>, transition: Slip.Transition, begunAt: number): Slip.Transition =>
+  transition.type === "executed" && isOver(expires, transition.at) ? { ...transition, begun_at: begunAt } : transition
 
 /** The message as it is published again. */
 const incomingOf = ({ queue, id, body }: Delivery): Outgoing => ({ queue, id, body })

@@ -98,6 +98,8 @@ export interface Claimant {
   /** The branch whose log that is; empty for the trunk. Branches are forks that the slip has declared. */
   readonly branch: string
   readonly incoming: Outgoing
+  /** Claims the step only where it was claimed before: nothing of its slip may be begun any more. */
+  readonly knownOnly?: boolean
 }
 
 /** The first message of a branch, to be published after `delay` milliseconds. */
@@ -151,6 +153,8 @@ export type Claim =
   | { readonly _tag: "Done"; readonly outgoing: Outgoing | undefined; readonly age: number }
   /** Another message for this step or this place in the log was accepted before. */
   | { readonly _tag: "Forked"; readonly detail: string }
+  /** Nobody has claimed the step before, which the message has asked for. */
+  | { readonly _tag: "Unknown" }
   /** Its slip was over long ago and has been purged: whatever the step is, it was done, or never will be. */
   | { readonly _tag: "Purged" }
 
@@ -173,6 +177,43 @@ export class NotHalted extends Schema.TaggedError<NotHalted>()(
   override get message() {
     return `The slip ${this.correlationId} is neither halted nor suspended.`
   }
+}
+
+/** It is not clear which of its halted steps is to be skipped, or another than those was named. Nothing has changed. */
+export class SkipUnclear extends Schema.TaggedError<SkipUnclear>()(
+  "SkipUnclear",
+  {
+    correlationId: Schema.String,
+    /** The step that was named. */
+    step: Schema.optionalKey(Schema.String),
+    halted: Schema.Array(Schema.String)
+  },
+  { httpStatus: 409, description: "Several steps are halted and none of them is named." }
+) {
+  override get message() {
+    const halted = this.halted.join(", ")
+    return this.step === undefined
+      ? `Several steps of the slip ${this.correlationId} are halted: ${halted}. Name the one to skip.`
+      : `Step ${this.step} of the slip ${this.correlationId} is not halted. Halted: ${halted}.`
+  }
+}
+
+/** Who wants a halted step skipped; which, where not the only one. */
+export interface Skip {
+  readonly by: string
+  readonly step?: string | undefined
+}
+
+/** Why none of the halted steps was skipped: there is none, it was taken at this moment, or it is not clear which. */
+export const notSkipped = (
+  correlationId: string,
+  halted: ReadonlyArray<string>,
+  { step }: Skip
+): NotHalted | SkipUnclear => {
+  if (step === undefined ? halted.length < 2 : halted.length === 0 || halted.includes(step)) {
+    return new NotHalted({ correlationId })
+  }
+  return new SkipUnclear({ correlationId, halted, ...(step === undefined ? {} : { step }) })
 }
 
 /**
@@ -201,8 +242,11 @@ export class HopStore extends Context.Service<
     readonly claim: (key: HopKey, claimant: Claimant, lease: number) => Effect.Effect<Claim, Unavailable>
     /** Extends the lease. */
     readonly renew: (held: Held, lease: number) => Effect.Effect<void, Fenced | Unavailable>
-    /** Gives a claim back as if it had not been made: its worker stops. */
-    readonly release: (held: Held) => Effect.Effect<void, Unavailable>
+    /**
+     * Gives a claim back as if it had not been made: its worker stops, or cannot store what came of the step, which is
+     * uncertain from now on. So it is where the store itself has lost the claim, which was that of a message with `digest`.
+     */
+    readonly release: (held: Held, digest: string) => Effect.Effect<void, Unavailable>
     /**
      * Stores what came of a step: the messages to send on, the event and the slip's state, all or nothing. True where
      * `outgoing` is published with it: the queues of `via` live in the database of the store.
@@ -223,14 +267,15 @@ export class HopStore extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Arrival>, Unavailable>
     /**
      * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then. It counts as a
-     * failure of the step, unless it is `blameless`. `uncertain`: what it did may stand.
+     * failure of the step, unless it is `blameless`. `uncertain`: what it did may stand. `event` is undefined where that was
+     * told before.
      */
     readonly postpone: (
       held: Held,
       again: {
         readonly incoming: Outgoing
         readonly delay: number
-        readonly event: SlipEvent
+        readonly event: SlipEvent | undefined
         readonly blameless?: boolean
         readonly uncertain?: boolean
       }
@@ -276,12 +321,14 @@ export class HopStore extends Context.Service<
      * whose worker's lease is over. Each is not given out again for another `grace`.
      */
     readonly pending: (limit: number, grace: number) => Effect.Effect<ReadonlyArray<Pending>, Unavailable>
-    /** Has what is halted or suspended tried again as it is; or what is halted, and only that, skipped. */
-    readonly resume: (
+    /** Has what is halted or suspended tried again as it is. */
+    readonly resume: (tenantId: string, correlationId: string) => Effect.Effect<void, NotHalted | Unavailable>
+    /** Has one halted step skipped: the one that is named, or the only one there is. */
+    readonly skip: (
       tenantId: string,
       correlationId: string,
-      skippedBy?: string
-    ) => Effect.Effect<void, NotHalted | Unavailable>
+      skip: Skip
+    ) => Effect.Effect<void, NotHalted | SkipUnclear | Unavailable>
     /** Has a slip turn back before its next step; what is suspended at once. What is halted waits for `resume` all the same. */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     /**

@@ -10,6 +10,7 @@ import {
   keyText,
   longestPause,
   NotHalted,
+  notSkipped,
   type Opened,
   openingKey,
   type Pending,
@@ -56,9 +57,10 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       })
 
     return HopStore.of({
-      claim: (key, { branch, digest, incoming, index }, lease) =>
+      claim: (key, { branch, digest, incoming, index, knownOnly = false }, lease) =>
         atomically((now): Claim => {
           if (slips.isPurged(key)) return { _tag: "Purged" }
+          if (knownOnly && slips.row(key) === undefined) return { _tag: "Unknown" }
           const slip = slips.of(key)
           const row = slip.rows.get(rowName(key))
           if (row !== undefined && row.digest !== digest) {
@@ -99,8 +101,13 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           }
         }),
       renew: (claim, lease) => held(claim, (row, _, now) => void (row.due = now + lease)),
-      release: (claim) =>
-        Effect.ignore(held(claim, (row, _, now) => Object.assign(row, { due: now, claims: row.claims - 1 }))),
+      release: ({ key, token }, digest) =>
+        atomically((now) => {
+          const row = slips.row(key)
+          if (row?.status === "claimed" && row.token === token) Object.assign(row, { due: now, claims: row.claims - 1 })
+          if (row !== undefined || slips.isPurged(key)) return
+          slips.add(slips.of(key), { ...newRow(key, digest, "claimed", now), token })
+        }),
       complete: (claim, { closes, event, further = [], outgoing, slip: record }) =>
         held(claim, (row, slip, now) => {
           row.status = "done"
@@ -125,7 +132,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           row.uncertain ||= uncertain
           if (blameless === true) row.claims -= 1
           else row.failures += 1
-          slip.events.push(event)
+          if (event !== undefined) slip.events.push(event)
         }),
       suspend: (claim, { incoming, delay = Number.POSITIVE_INFINITY, event }) =>
         held(claim, (row, slip, now) => {
@@ -194,15 +201,25 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           }
           return found
         }),
-      resume: (tenantId, correlationId, skippedBy) =>
+      resume: (tenantId, correlationId) =>
         atomically((now) => {
           const slip = slips.get(tenantId, correlationId)
-          const halted = slip?.of("halted", ...(skippedBy === undefined ? (["suspended"] as const) : [])) ?? []
-          if (halted.length === 0) return Effect.fail(new NotHalted({ correlationId }))
-          for (const row of halted) {
-            Object.assign(row, { status: "waiting", claims: 0, failures: 0, skippedBy })
-            comeAt(row, now)
+          const aside = slip?.of("halted", "suspended") ?? []
+          if (aside.length === 0) return Effect.fail(new NotHalted({ correlationId }))
+          for (const row of aside) goOn(row, now)
+          slip?.show(now)
+          return Effect.void
+        }),
+      skip: (tenantId, correlationId, skip) =>
+        atomically((now) => {
+          const slip = slips.get(tenantId, correlationId)
+          const halted = slip?.of("halted") ?? []
+          const [row, another] = halted.filter(({ key }) => skip.step === undefined || key.step === skip.step)
+          if (row === undefined || another !== undefined) {
+            const steps = halted.map(({ key }) => key.step).toSorted()
+            return Effect.fail(notSkipped(correlationId, steps, skip))
           }
+          goOn(row, now, skip.by)
           slip?.show(now)
           return Effect.void
         }),
@@ -226,6 +243,12 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     })
   })
 )
+
+/** Has a step that was set aside begin anew. */
+const goOn = (row: Row, now: number, skippedBy?: string): void => {
+  Object.assign(row, { status: "waiting", claims: 0, failures: 0, skippedBy })
+  comeAt(row, now)
+}
 
 /** A place in a slip's signed log. */
 const headName = (branch: string, index: number) => `${index}/${branch}`

@@ -20,16 +20,19 @@ import {
   HopStore,
   keyText,
   NotHalted,
+  notSkipped,
   openingKey,
   type Pending,
   type RecordedEvent,
+  type Skip,
   type SlipEvent,
   type SlipRecord,
   type SlipState
 } from "./HopStore.ts"
 import * as HopStoreSqlChange from "./HopStoreSqlChange.ts"
 import * as HopStoreSqlMarks from "./HopStoreSqlMarks.ts"
-import { purging } from "./HopStoreSqlPurge.ts"
+import * as HopStoreSqlPurge from "./HopStoreSqlPurge.ts"
+import { resumed, resuming } from "./HopStoreSqlResume.ts"
 import {
   claimedNew,
   claimIn,
@@ -50,6 +53,15 @@ const seconds = (millis: number) => millis / 1_000
 
 /** A condition of a claim: it is held and its token is the newest. */
 const isHeld = `${where} and status = 'claimed' and token = $5`
+
+/** A claim that was lost with the database's last moments is written once more. */
+const releasing = `insert into tenon.slip_hops as h
+    (tenant_id, correlation_id, step, phase, digest, status, token, due_at, published_at)
+  select $1, $2, $3, $4, $6, 'claimed', $5, ${now}, '-infinity'
+  where not exists (select from tenon.purged_slips where tenant_id = $1 and correlation_id = $2)
+  on conflict (tenant_id, correlation_id, step, phase) do update
+    set due_at = ${now}, pending_at = case when h.body is null then null else ${now} end, claims = h.claims - 1
+    where h.status = 'claimed' and h.token = $5`
 
 /** The parameters of a statement in the making, after those that it begins with. */
 class Params {
@@ -155,7 +167,7 @@ const settingAside = (
   again: {
     readonly incoming: Outgoing
     readonly delay: number | undefined
-    readonly event: SlipEvent
+    readonly event: SlipEvent | undefined
     readonly uncertain?: boolean
   },
   counts = "failures = failures + 1"
@@ -167,9 +179,9 @@ const settingAside = (
     `held as (update tenon.slip_hops set status = '${status}', due_at = ${due}, published_at = '-infinity',
       pending_at = ${status === "halted" ? "null" : due}, ${counts}, queue = $6, message_id = $7,
       body = $8::bytea${again.uncertain === true ? ", uncertain = true" : ""} where ${isHeld} returning 1)`,
-    `told as (${insertEvent(params, again.event)})`
+    ...(again.event === undefined ? [] : [`told as (${insertEvent(params, again.event)})`])
   ]
-  if (status !== "waiting") {
+  if (status !== "waiting" && again.event !== undefined) {
     parts.push(`shown as (update tenon.slips set
       status = ${status === "suspended" ? "case when status = 'halted' then status else 'suspended' end" : `'${status}'`}, halted = halted + 1,
       updated_at = ${params.add(again.event.at)}::bigint
@@ -294,10 +306,15 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             )
           )
       const marks = yield* HopStoreSqlMarks.make(sql)
+      const purge = HopStoreSqlPurge.make(sql, options.relayRole)
+      const resume = (tenantId: string, correlationId: string, skip?: Skip) => {
+        const { params, sql } = resuming(tenantId, correlationId, skip)
+        return Effect.map(one(tenantId, sql, params), resumed)
+      }
 
       return HopStore.of({
         claim: (key, claimant, millis) => {
-          if (claimant.index !== undefined) return claimAny(key, claimant, millis)
+          if (claimant.index !== undefined || claimant.knownOnly === true) return claimAny(key, claimant, millis)
           return writers.claim(claimNew(key, claimant.digest, seconds(millis))).pipe(
             Effect.catch(unavailable),
             Effect.flatMap((claimed) => {
@@ -311,11 +328,8 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             sql: `update tenon.slip_hops set ${lease("$6")} where ${isHeld} returning 1`,
             params: [...keyOf(claim.key), claim.token, seconds(millis)]
           }),
-        release: (claim) =>
-          held(claim, {
-            sql: `update tenon.slip_hops set ${lease("$6")}, claims = claims - 1 where ${isHeld} returning 1`,
-            params: [...keyOf(claim.key), claim.token, 0]
-          }).pipe(Effect.catchTag("Fenced", () => Effect.void)),
+        release: ({ key, token }, digest) =>
+          one(key.tenantId, releasing, [...keyOf(key), token, digest]).pipe(Effect.asVoid),
         complete: (claim, completion, via) => {
           const { key } = claim
           const { outgoing } = completion
@@ -407,24 +421,13 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             Effect.map(([rows = []]) => rows.flatMap(pendingOf)),
             Effect.catch(unavailable)
           ),
-        resume: Effect.fnUntraced(function* (tenantId, correlationId, skippedBy) {
-          const rows = yield* one(
-            tenantId,
-            `with resumed as (update tenon.slip_hops set status = 'waiting', due_at = ${now}, pending_at = ${now},
-              published_at = '-infinity', claims = 0, failures = 0, skipped_by = $3
-              where tenant_id = $1 and correlation_id = $2
-                and (status = 'halted' or status = 'suspended' and $3::text is null) returning 1),
-            left_aside as (select count(*) as count from tenon.slip_hops
-              where tenant_id = $1 and correlation_id = $2 and status = 'suspended' and $3::text is not null),
-            -- What is set aside at this moment is not among those that are counted here, and stays shown.
-            shown as (update tenon.slips set halted = halted - r.count,
-              status = case halted - r.count when 0 then stands when l.count then 'suspended' else status end
-              from left_aside as l, (select count(*) as count from resumed) as r
-              where tenant_id = $1 and correlation_id = $2 and r.count > 0)
-            select from resumed`,
-            [tenantId, correlationId, skippedBy === undefined ? null : Storable.clean(skippedBy)]
-          )
-          if (rows.length === 0) return yield* new NotHalted({ correlationId })
+        resume: Effect.fnUntraced(function* (tenantId, correlationId) {
+          const { isAny } = yield* resume(tenantId, correlationId)
+          if (!isAny) return yield* new NotHalted({ correlationId })
+        }),
+        skip: Effect.fnUntraced(function* (tenantId, correlationId, skip) {
+          const { asked, isAny } = yield* resume(tenantId, correlationId, skip)
+          if (!isAny) return yield* notSkipped(correlationId, asked, skip)
         }),
         cancel: (tenantId, correlationId, by) =>
           one(
@@ -434,11 +437,7 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               values ($1, $2, '', $3) on conflict do nothing`,
             [tenantId, correlationId, Storable.clean(by)]
           ).pipe(Effect.asVoid),
-        purge: (age, limit) =>
-          sql.batch({ tenantId: null, role: options.relayRole }, [purging(seconds(age), limit)]).pipe(
-            Effect.map(([rows = []]) => rows.length),
-            Effect.catch(unavailable)
-          ),
+        purge: (age, limit) => Effect.catch(purge(seconds(age), limit), unavailable),
         slip: (tenantId, correlationId) =>
           one(tenantId, `select ${state}, body from tenon.slips where tenant_id = $1 and correlation_id = $2`, [
             tenantId,

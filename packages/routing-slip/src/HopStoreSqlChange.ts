@@ -35,7 +35,7 @@ const writeClaims = (
 ): Effect.Effect<ReadonlyArray<Claimed>, SqlFailed> => {
   const sorted = claims.toSorted(byKey)
   const slips = sorted.map(({ key }) => key.correlationId)
-  // A claim that is lost with the database's last moments is one whose worker finds itself fenced off.
+  // A claim that is lost with the database's last moments is written anew by its worker, who finds itself fenced off.
   const scope = { tenantId, asynchronousCommit: true }
   const statements = [...sorted.map(({ statement }) => statement), purgedAmong(tenantId, slips)]
   return Effect.map(sql.batch(scope, statements), (answers) => {

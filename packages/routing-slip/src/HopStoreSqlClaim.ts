@@ -106,7 +106,11 @@ export const claimedNew = ({ isPurged, row }: Claimed): Claim | undefined => {
 }
 
 /** Claims a step inside a transaction. */
-export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claimant, seconds: number) =>
+export const claimIn = (
+  key: HopKey,
+  { branch, digest, incoming, index, knownOnly = false }: Claimant,
+  seconds: number
+) =>
   Effect.fnUntraced(function* (tx: Transaction): Effect.fn.Return<Claim, SqlFailed | NotTaken> {
     const slip = [key.tenantId, key.correlationId]
     const [, , [row] = [], [head] = [], [cancelled] = [], [purged] = []] = yield* tx.run([
@@ -142,6 +146,7 @@ export const claimIn = (key: HopKey, { branch, digest, incoming, index }: Claima
     ])
     if (purged !== undefined) return yield* Effect.fail(new NotTaken({ _tag: "Purged" }))
     if (row === undefined) return yield* Effect.die(new Error("the row that was inserted is not there"))
+    if (knownOnly && Number(row["token"]) === 0) return yield* Effect.fail(new NotTaken({ _tag: "Unknown" }))
     if (row["digest"] !== digest) {
       return yield* forked(`another message for step ${key.step} was accepted before`)
     }

@@ -1,9 +1,19 @@
 /** How slips that have been over for long are removed, under the relay's role, which sees those of all tenants. */
-import type { Statement } from "@tenon/messaging/Transactions"
+import type { Row, SqlFailed, Statement, Transactions } from "@tenon/messaging/Transactions"
+import * as Effect from "effect/Effect"
 import * as Envelope from "./Envelope.ts"
 
 /** Tables with rows that go with their slip's. */
 const ofSlips = ["slip_hops", "slip_heads", "slip_events", "slip_arrivals", "slip_cancellations"]
+
+/** Removes what these tables have of slips that are `gone`. */
+const withGone = (tables: ReadonlyArray<string>): string =>
+  tables
+    .map(
+      (table) => `gone_${table} as (delete from tenon.${table} as each using gone as g
+    where each.tenant_id = g.tenant_id and each.correlation_id = g.correlation_id)`
+    )
+    .join(",\n  ")
 
 const before = "statement_timestamp() - make_interval(secs => $1)"
 
@@ -32,13 +42,18 @@ const purge = `with recursive tenants as (
   gone as (delete from tenon.slips where ctid = any(array(select place from old)) returning tenant_id, correlation_id),
   remembered as (insert into tenon.purged_slips (tenant_id, correlation_id)
     select tenant_id, correlation_id from gone on conflict do nothing),
-  ${ofSlips
-    .map(
-      (table) => `gone_${table} as (delete from tenon.${table} as each using gone as g
-    where each.tenant_id = g.tenant_id and each.correlation_id = g.correlation_id)`
-    )
-    .join(",\n  ")}
+  ${withGone(ofSlips)}
+  select tenant_id, correlation_id from gone`
+
+/** A claim that was made during a purge may have stored its step where the purge had looked already. */
+const sweep = `with gone as (select * from unnest($1::text[], $2::text[]) as each (tenant_id, correlation_id)),
+  ${withGone(["slips", ...ofSlips])}
   select from gone`
+
+const sweeping = (slips: ReadonlyArray<Row>): Statement => ({
+  sql: sweep,
+  params: [slips.map((row) => row["tenant_id"]), slips.map((row) => row["correlation_id"])]
+})
 
 /** Removes slips that have been over for so many seconds; a row for each of `limit` at most. */
 export const purging = (seconds: number, limit: number): Statement => ({
@@ -51,3 +66,17 @@ export const purgedAmong = (tenantId: string, correlationIds: ReadonlyArray<stri
   sql: "select correlation_id from tenon.purged_slips where tenant_id = $1 and correlation_id = any($2::text[])",
   params: [tenantId, correlationIds]
 })
+
+/** Removes old slips, and looks once more after those that it removed the last time. */
+export const make = (sql: Transactions["Service"], relayRole: string) => {
+  let lately: ReadonlyArray<Row> = []
+  return (seconds: number, limit: number): Effect.Effect<number, SqlFailed> =>
+    Effect.suspend(() =>
+      sql.batch({ tenantId: null, role: relayRole }, [sweeping(lately), purging(seconds, limit)]).pipe(
+        Effect.map(([, gone = []]) => {
+          lately = gone
+          return gone.length
+        })
+      )
+    )
+}

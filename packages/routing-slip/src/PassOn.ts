@@ -26,6 +26,8 @@ export interface Work<R> {
   readonly task: Performance.Task<R>
   readonly held: Held
   readonly claim: Extract<Claim, { readonly _tag: "Claimed" }>
+  /** After this instant nothing more of the slip is begun. */
+  readonly expires: number | undefined
 }
 
 /** The slip after a transition, and its message. */

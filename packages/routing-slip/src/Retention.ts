@@ -25,7 +25,8 @@ export const run: Effect.Effect<never, never, HopStore> = Effect.gen(function* (
   const age = Duration.toMillis(yield* Retention)
   const once = store.purge(age, batch).pipe(
     Effect.delay(breath),
-    Effect.repeat({ while: (count) => count === batch }),
+    // The last look finds nothing, but what was stored of the slips of the one before while those were removed.
+    Effect.repeat({ while: (count) => count > 0 }),
     Effect.catch((failure) => Effect.logWarning("Old slips could not be purged", failure.message))
   )
   return yield* once.pipe(Effect.delay(every), Effect.forever)

@@ -20,6 +20,8 @@ export interface Admitted {
   readonly digest: string
   /** The place of the newest entry in the signed log; undefined where nothing is signed. */
   readonly index: number | undefined
+  /** After this instant nothing more of its slip is begun; undefined where nothing is signed. */
+  readonly expires?: number
 }
 
 /** The message that is to follow another. */

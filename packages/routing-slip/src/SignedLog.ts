@@ -27,7 +27,7 @@ const Manifest = Schema.Struct({
   slip: Envelope.RoutingSlip,
   /** The digest of the token that the slip travels with. */
   obo_sha256: Schema.NullOr(Schema.String),
-  /** After this instant no step is executed; compensation goes on. */
+  /** After this instant no step is begun; what was done is undone. */
   expires_at: Envelope.Instant
 })
 
@@ -255,8 +255,13 @@ const continued = Effect.fnUntraced(function* (
     const what = hop === undefined ? "a slip at its end" : `${hop.activity} to be ${transition.type}`
     return yield* refuse("not-authorised", `${key.kid} may not sign for ${what}`)
   }
-  if (transition.type === "executed" && entry.at > before.authority.expires_at + skew) {
+  const begunAt = transition.type === "executed" ? (transition.begun_at ?? entry.at) : undefined
+  if (begunAt !== undefined && begunAt > before.authority.expires_at + skew) {
     return yield* refuse("expired", `step ${hop.step} was executed after the slip's authority had run out`)
+  }
+  // So what comes after an entry that was made too late was begun too late as well.
+  if (begunAt !== undefined && (begunAt > entry.at || begunAt < before.entry.at - skew)) {
+    return yield* refuse("broken-log", `step ${hop.step} was begun before its turn, or after it was done`)
   }
   if (before.branched && transition.type !== "scattered" && transition.type !== "gathered") {
     return yield* refuse("broken-log", `entry ${index} goes on where branches were begun`)

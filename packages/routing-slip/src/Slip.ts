@@ -25,7 +25,9 @@ export const Transition = Schema.Union([
     /** Steps not to do any more. */
     drop: Schema.Array(Envelope.StepId),
     /** Whether the slip ends here, well. */
-    terminate: Schema.Boolean
+    terminate: Schema.Boolean,
+    /** When it was begun, where it was not done before the slip's authority had run out. */
+    begun_at: Schema.optionalKey(Envelope.Instant)
   }),
   Schema.Struct({
     type: Schema.Literal("faulted"),
@@ -133,6 +135,10 @@ export const isStart = (slip: Envelope.RoutingSlip): boolean =>
   slip.itinerary.length > 0 &&
   slip.itinerary.every(Branches.isScatter) &&
   new Set(slip.itinerary.map(({ step }) => step)).size === slip.itinerary.length
+
+/** Whether something of a slip may have been done. A branch cannot know of the others. */
+export const isBegun = ({ activity_log, branch }: Envelope.RoutingSlip): boolean =>
+  activity_log.length > 0 || branch !== undefined
 
 /** Ends a slip that has nothing left to do. */
 const settled = (slip: Envelope.RoutingSlip): Envelope.RoutingSlip => {

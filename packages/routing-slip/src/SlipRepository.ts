@@ -16,7 +16,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Envelope from "./Envelope.ts"
-import type { NotHalted } from "./HopStore.ts"
+import type { NotHalted, SkipUnclear } from "./HopStore.ts"
 import { HopStore, isOver, type RecordedEvent, type SlipFilter, type SlipRecord } from "./HopStore.ts"
 import * as Reauthorisation from "./Reauthorisation.ts"
 import * as SlipView from "./SlipView.ts"
@@ -70,8 +70,14 @@ export class SlipRepository extends Context.Service<
       correlationId: string,
       token: Redacted.Redacted<string>
     ) => Effect.Effect<void, NotFound | NotReauthorisable | Unavailable, CurrentActor>
-    /** Gives a halted compensation up: what its step did stays done, and the rest is undone. */
-    readonly skip: (correlationId: string) => Effect.Effect<void, NotFound | NotHalted | Unavailable, CurrentActor>
+    /**
+     * Gives a halted compensation up: what its step did stays done, and the rest is undone. Branches may be halted at
+     * several steps; then the one that is meant has to be named.
+     */
+    readonly skip: (
+      correlationId: string,
+      step?: string
+    ) => Effect.Effect<void, NotFound | NotHalted | SkipUnclear | Unavailable, CurrentActor>
     /**
      * Has a slip do no further step, on any of its branches, and turn back. One that is on its way back goes on with that;
      * a compensation that is halted still has to be resumed or skipped.
@@ -107,13 +113,6 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
       const slip = isId(correlationId) ? yield* store.slip(tenantId, correlationId) : undefined
       return slip ?? (yield* new NotFound({ resource: "Slip", key: correlationId.slice(0, 100) }))
     })
-
-    const resume = (skip: boolean) =>
-      Effect.fnUntraced(function* (correlationId: string) {
-        const { id } = yield* CurrentActor
-        const { tenantId } = yield* find(correlationId)
-        yield* store.resume(tenantId, correlationId, skip ? id : undefined)
-      })
 
     return SlipRepository.of({
       list: Effect.fn("SlipRepository.list")(function* ({ after, limit = defaultLimit, ...filter }) {
@@ -154,7 +153,10 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
         })
         return Stream.paginate(false, (again) => (again ? Effect.delay(look, every) : look))
       },
-      resume: resume(false),
+      resume: Effect.fn("SlipRepository.resume")(function* (correlationId) {
+        const { tenantId } = yield* find(correlationId)
+        yield* store.resume(tenantId, correlationId)
+      }),
       reauthorise: Effect.fn("SlipRepository.reauthorise")(function* (correlationId, token) {
         const { id } = yield* CurrentActor
         const { tenantId } = yield* find(correlationId)
@@ -162,7 +164,11 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
           Effect.provideService(HopStore, store)
         )
       }),
-      skip: resume(true),
+      skip: Effect.fn("SlipRepository.skip")(function* (correlationId, step) {
+        const { id } = yield* CurrentActor
+        const { tenantId } = yield* find(correlationId)
+        yield* store.skip(tenantId, correlationId, { by: id, step })
+      }),
       cancel: Effect.fn("SlipRepository.cancel")(function* (correlationId) {
         const { id } = yield* CurrentActor
         const { status, tenantId } = yield* find(correlationId)

@@ -1,28 +1,45 @@
 /** Sets a step aside for which there is no authority at the moment. Nothing of it has been executed, or it asks for this. */
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
-import { type Held, HopStore, type SlipEvent } from "./HopStore.ts"
+import { type Held, type HopKey, HopStore, type SlipEvent } from "./HopStore.ts"
 import type * as Performance from "./Performance.ts"
-
-/** How long a step waits for a token endpoint that does not answer, in milliseconds. */
-const putOff = 5_000
-
-/** A clock that is behind the database's is not to wake a slip just before its deadline again and again. */
-const shortest = 100
+import * as Slip from "./Slip.ts"
 
 /**
- * Waits for a fresh token of the user until the slip's deadline, or for the token endpoint a few seconds at a time. Neither
- * counts as a failure of the step.
+ * How long a step waits for a token endpoint that does not answer, in milliseconds: as long as it has waited already, and
+ * neither less nor more than this.
+ */
+const shortestWait = 5_000
+const longestWait = 120_000
+
+/** A clock that is behind the database's is not to wake a slip just before it is to turn back again and again. */
+const shortest = 100
+
+/** When it was told that a step waits for this, if nothing else has been told of it since. */
+const toldAt = Effect.fnUntraced(function* ({ correlationId, tenantId }: HopKey, { detail, step, type }: SlipEvent) {
+  const store = yield* HopStore
+  const last = (yield* store.events(tenantId, correlationId)).findLast((each) => each.step === step)
+  const [error = ""] = detail.split(":", 1)
+  return last?.type === type && last.detail.startsWith(`${error}:`) ? last.at : undefined
+})
+
+/**
+ * Waits for a fresh token of the user until the slip is to turn back, or for the token endpoint a while at a time, which is
+ * told once. Neither counts as a failure of the step. Where nothing was done yet, nothing but a deadline ends the wait for a token: it
+ * comes with a lifetime of its own.
  */
 export const wait = <R>(
   held: Held,
   {
     event,
+    expires = Number.POSITIVE_INFINITY,
     incoming,
     task,
     waitsFor
   }: {
     readonly task: Performance.Task<R>
+    /** After this instant the slip turns back, if it has begun. */
+    readonly expires: number | undefined
     readonly incoming: Outgoing
     readonly event: SlipEvent
     readonly waitsFor: NonNullable<Performance.Failing["waitsFor"]>
@@ -30,10 +47,20 @@ export const wait = <R>(
 ) =>
   Effect.gen(function* () {
     const store = yield* HopStore
-    const { deadline } = task.envelope.headers.routing_slip
-    // At the deadline the slip is to turn back, which happens when its message comes again.
-    const left = deadline === null ? undefined : Math.max(deadline - event.at + 1, shortest)
-    return waitsFor === "authority"
-      ? yield* store.suspend(held, { incoming, delay: left, event })
-      : yield* store.postpone(held, { incoming, delay: Math.min(left ?? putOff, putOff), event, blameless: true })
+    const slip = task.envelope.headers.routing_slip
+    const end = Math.min(
+      slip.deadline ?? Number.POSITIVE_INFINITY,
+      Slip.isBegun(slip) ? expires : Number.POSITIVE_INFINITY
+    )
+    // Then the slip is to turn back, which happens when its message comes again.
+    const left = Number.isFinite(end) ? Math.max(end - event.at + 1, shortest) : undefined
+    if (waitsFor === "authority") return yield* store.suspend(held, { incoming, delay: left, event })
+    const since = yield* toldAt(held.key, event)
+    const wait = Math.min(Math.max(event.at - (since ?? event.at), shortestWait), longestWait)
+    return yield* store.postpone(held, {
+      incoming,
+      delay: Math.min(left ?? wait, wait),
+      event: since === undefined ? event : undefined,
+      blameless: true
+    })
   })

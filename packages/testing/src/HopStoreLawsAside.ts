@@ -97,7 +97,7 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
       assert.deepStrictEqual(yield* dueOf(key), ["old"])
       yield* store.dispatched(key, "old")
       const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
-      yield* store.release(held)
+      yield* store.release(held, "d")
       // What was confirmed before may be noted only now.
       yield* dueOf(key)
       yield* Effect.sleep("50 millis")

@@ -77,6 +77,7 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
       assert.strictEqual(yield* store.purge(10, 2), 1)
       assert.strictEqual(yield* store.purge(10, 2), 0)
       for (const key of [first, second, third]) {
+        yield* store.release({ key: { ...key, step: "2" }, token: 1 }, "d")
         assert.isUndefined(yield* store.slip(key.tenantId, key.correlationId))
         assert.deepStrictEqual(yield* store.events(key.tenantId, key.correlationId), [])
         for (const step of ["1", "2"]) {

@@ -49,9 +49,30 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
       yield* store.renew(held, 10_000)
       yield* Effect.sleep("250 millis")
       assert.strictEqual((yield* store.claim(key, incoming(), 200))._tag, "Parked")
-      yield* store.release(held)
+      yield* store.release(held, "d")
       const again = yield* store.claim(key, incoming(), 200)
       assert.deepInclude(again, { _tag: "Claimed", claims: 1, uncertain: true }, "it may have been at work")
+    })
+  )
+
+  it.effect("a claim that the store has lost is known again once its worker gives it back; no other changes then", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      for (const index of [1, undefined]) {
+        const lost = { key: newKey(), token: 1 }
+        yield* store.release(lost, "d")
+        yield* store.release(lost, "d")
+        assert.strictEqual((yield* store.claim(lost.key, incoming("another", index), 10_000))._tag, "Forked")
+        const claim = yield* store.claim(lost.key, incoming("d", index), 10_000)
+        assert.deepInclude(claim, { _tag: "Claimed", uncertain: true })
+        const held = heldBy(lost.key, claim)
+        assert.isAbove(held.token, lost.token)
+        yield* store.release(lost, "d")
+        assert.strictEqual((yield* store.claim(lost.key, incoming("d", index), 10_000))._tag, "Parked")
+        yield* store.complete(held, { outgoing: undefined, event: event("executed"), slip: record(lost.key) })
+        yield* store.release(held, "d")
+        assert.strictEqual((yield* store.claim(lost.key, incoming("d", index), 10_000))._tag, "Done")
+      }
     })
   )
 
@@ -98,6 +119,26 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
     })
   )
 
+  it.effect(
+    "a message that may begin nothing is taken only for a step that was claimed before, and leaves no trace",
+    () =>
+      Effect.gen(function* () {
+        const store = yield* HopStore
+        for (const index of [1, undefined]) {
+          const key = newKey()
+          const late = { ...incoming("d1", index), knownOnly: true }
+          assert.deepStrictEqual(yield* store.claim(key, late, 10_000), { _tag: "Unknown" })
+          assert.deepStrictEqual(yield* store.claim(key, late, 10_000), { _tag: "Unknown" })
+          const first = yield* store.claim(key, incoming("d2", index), 10_000)
+          assert.deepInclude(first, { _tag: "Claimed", claims: 1 })
+          yield* store.release(heldBy(key, first), "d2")
+          assert.strictEqual((yield* store.claim(key, late, 10_000))._tag, "Forked")
+          const known = yield* store.claim(key, { ...late, digest: "d2" }, 10_000)
+          assert.deepInclude(known, { _tag: "Claimed", uncertain: true })
+        }
+      })
+  )
+
   it.effect("a postponed step comes again when its time has come, with its failures counted", () =>
     Effect.gen(function* () {
       const store = yield* HopStore
@@ -119,7 +160,8 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
       const key = newKey()
       const again = { incoming: message("later"), event: event("retrying") }
       const first = heldBy(key, yield* store.claim(key, incoming(), 10_000))
-      yield* store.postpone(first, { ...again, delay: 0, blameless: true })
+      yield* store.postpone(first, { ...again, delay: 0, blameless: true, event: undefined })
+      assert.deepStrictEqual(yield* store.events(key.tenantId, key.correlationId), [], "there was nothing to tell")
       assert.deepStrictEqual(yield* dueOf(key), ["later"])
       const second = heldBy(key, yield* store.claim(key, incoming(), 10_000))
       yield* store.suspend(second, { ...again, delay: 1_000 })
@@ -252,7 +294,7 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
         const both = [halt, store.suspend(waiting, suspended)]
         yield* Effect.all(first === "halted" ? both : both.toReversed())
         assert.strictEqual(yield* status, "halted", "what needs an operator is what a slip shows")
-        yield* store.resume(key.tenantId, key.correlationId, "grace")
+        yield* store.skip(key.tenantId, key.correlationId, { by: "grace" })
         assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", skippedBy: "grace" })
         assert.strictEqual((yield* store.claim(other, incoming(), 10_000))._tag, "Parked")
         assert.strictEqual(yield* status, "suspended")
@@ -261,6 +303,37 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
         assert.deepInclude(resumed, { _tag: "Claimed", skippedBy: undefined })
         assert.strictEqual(yield* status, "executing")
       }
+    })
+  )
+
+  it.effect("of several halted steps the one that is named is skipped, and no other", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      const key = newKey("compensate")
+      const skip = (step?: string) => store.skip(key.tenantId, key.correlationId, { by: "grace", step })
+      const status = Effect.map(store.slip(key.tenantId, key.correlationId), (slip) => slip?.status)
+      const claim = (step: string) => store.claim({ ...key, step }, incoming(), 10_000)
+      yield* store.open(record(key), message("first"), event("dispatched"))
+      assert.strictEqual((yield* Effect.flip(skip()))._tag, "NotHalted")
+      for (const step of ["3.2.1", "3.1.1"]) {
+        const held = heldBy({ ...key, step }, yield* claim(step))
+        yield* store.halt(held, { incoming: message(step), event: event("halted") })
+      }
+      const halted = ["3.1.1", "3.2.1"]
+      assert.deepInclude(yield* Effect.flip(skip()), { _tag: "SkipUnclear", halted })
+      assert.deepInclude(yield* Effect.flip(skip("3")), { _tag: "SkipUnclear", step: "3", halted })
+      assert.deepInclude(yield* Effect.flip(skip("\0")), { _tag: "SkipUnclear", halted })
+      assert.strictEqual((yield* claim("3.1.1"))._tag, "Parked")
+
+      yield* skip("3.2.1")
+      assert.deepInclude(yield* claim("3.2.1"), { _tag: "Claimed", skippedBy: "grace", claims: 1 })
+      assert.strictEqual((yield* claim("3.1.1"))._tag, "Parked")
+      assert.strictEqual(yield* status, "halted")
+      assert.deepInclude(yield* Effect.flip(skip("3.2.1")), { _tag: "SkipUnclear", halted: ["3.1.1"] })
+      yield* skip()
+      assert.deepInclude(yield* claim("3.1.1"), { _tag: "Claimed", skippedBy: "grace" })
+      assert.strictEqual(yield* status, "executing")
+      assert.strictEqual((yield* Effect.flip(skip("3.1.1")))._tag, "NotHalted")
     })
   )
 
@@ -289,7 +362,7 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
       assert.strictEqual((yield* store.claim(key, incoming(), 10_000))._tag, "Parked")
       assert.deepStrictEqual(yield* dueOf(key), ["first"])
       assert.strictEqual((yield* Effect.flip(store.resume("tenant-b", key.correlationId)))._tag, "NotHalted")
-      yield* store.resume(key.tenantId, key.correlationId, "grace")
+      yield* store.skip(key.tenantId, key.correlationId, { by: "grace" })
       assert.include(yield* dueOf(key), "halted")
       assert.deepInclude(yield* store.claim(key, incoming(), 10_000), {
         _tag: "Claimed",

@@ -1,0 +1,4 @@
+import { suite } from "../support/lostClaimSuite.ts"
+import * as SlipDatabase from "../support/SlipDatabase.ts"
+
+suite("HopStoreSql", SlipDatabase.layer)

@@ -1,0 +1,95 @@
+/** What becomes of a step whose claim the store has lost, as a database does that dies before it has written it. */
+import { Unavailable } from "@tenon/core/Failure"
+import * as TransportMemory from "@tenon/messaging/TransportMemory"
+import * as Activity from "@tenon/routing-slip/Activity"
+import * as Hop from "@tenon/routing-slip/Hop"
+import { type Fenced, HopStore } from "@tenon/routing-slip/HopStore"
+import * as Registry from "@tenon/routing-slip/Registry"
+import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as Security from "@tenon/routing-slip/Security"
+import { assert, layer as suiteOf } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+const did: Array<string> = []
+const reserve = Activity.make("reserve", {
+  arguments: {},
+  log: {},
+  execute: () =>
+    Effect.as(
+      Effect.sync(() => void did.push("reserve")),
+      {}
+    ),
+  compensate: () => Effect.sync(() => void did.push("give back"))
+})
+const pay = Activity.make("pay", { arguments: {}, execute: () => Effect.sync(() => void did.push("pay")) })
+const registry = Registry.make(reserve, pay)
+
+/** A store that loses its first claim, and is away afterwards for so many calls that store something. */
+const losing = (store: HopStore["Service"], away: number) => {
+  let hasLost = false
+  let left = away
+  const unlessAway = <A, E>(effect: Effect.Effect<A, E>) =>
+    Effect.suspend((): Effect.Effect<A, E | Unavailable> =>
+      left-- > 0 ? Effect.fail(new Unavailable({ what: "It" })) : effect
+    )
+  return HopStore.of({
+    ...store,
+    claim: (...args) => {
+      if (hasLost) return store.claim(...args)
+      hasLost = true
+      return Effect.succeed({
+        _tag: "Claimed",
+        token: 1,
+        claims: 1,
+        failures: 0,
+        uncertain: false,
+        skippedBy: undefined,
+        cancelledBy: undefined
+      })
+    },
+    complete: (...args) => unlessAway<boolean, Fenced | Unavailable>(store.complete(...args)),
+    release: (...args) => unlessAway(store.release(...args))
+  })
+}
+
+/** The laws. */
+export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
+  suiteOf(store, { excludeTestServices: true, timeout: "30 seconds" })(
+    `a step whose claim is lost, over ${name}`,
+    (it) => {
+      for (const away of [0, 2]) {
+        it.effect(`is known to be uncertain, and undone though its slip is cancelled, ${away} calls later`, () =>
+          Effect.gen(function* () {
+            const real = yield* HopStore
+            const world = Layer.mergeAll(
+              TransportMemory.layer,
+              Security.layerUnsigned,
+              Layer.succeed(HopStore, losing(real, away))
+            )
+            const correlationId = `lost ${away}`
+            did.length = 0
+            const deliver = Effect.fnUntraced(function* (queue: string) {
+              const body = (yield* real.slip("default", correlationId))?.body ?? new Uint8Array()
+              return yield* Hop.handler(registry)({ queue, id: "m", body, attempt: 1 })
+            })
+            yield* Effect.gen(function* () {
+              yield* RoutingSlip.builder(registry, { correlationId }).pipe(
+                RoutingSlip.add(reserve, {}),
+                RoutingSlip.add(pay, {}),
+                RoutingSlip.dispatch
+              )
+              assert.strictEqual((yield* deliver(reserve.queue))._tag, "Requeue")
+              assert.deepStrictEqual(did, ["reserve"])
+              yield* real.cancel("default", correlationId, "grace")
+              assert.deepStrictEqual(yield* deliver(reserve.queue), { _tag: "Ack" })
+              assert.deepStrictEqual(yield* deliver(pay.queue), { _tag: "Ack" })
+              assert.deepStrictEqual(yield* deliver(reserve.queue), { _tag: "Ack" })
+            }).pipe(Effect.provide(world))
+            assert.deepStrictEqual(did, ["reserve", "reserve", "give back"])
+            assert.strictEqual((yield* real.slip("default", correlationId))?.status, "cancelled")
+          })
+        )
+      }
+    }
+  )
