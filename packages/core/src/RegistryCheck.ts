@@ -208,6 +208,13 @@ function* checkRelations(resource: Resource.Any, { resources }: Parts): Generato
         mend: "Make the field optional, or choose another `onRemove`"
       }
     }
+    if (relation._tag === "BelongsTo" && column !== undefined && column.kind !== "text") {
+      yield {
+        place,
+        problem: `${relation.field} holds the key of a ${target.name} and must be a string`,
+        mend: "Use `Schema.String` or another string schema"
+      }
+    }
     if (relation._tag === "BelongsTo" && target.tenantScoped && !resource.tenantScoped) {
       yield {
         place,

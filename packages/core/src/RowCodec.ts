@@ -15,6 +15,8 @@ export interface RowCodec {
   readonly decode: (row: EncodedRow) => object
   /** A stored row as the schema encodes it: without the optional fields that are null. */
   readonly present: (row: EncodedRow) => EncodedRow
+  /** Values of fields as they are stored, null where there is none. */
+  readonly encodeWhere: (where: { readonly [field: string]: unknown }) => EncodedRow
   /** Fills the fields that a draft leaves out, checks it against the schema and encodes it. */
   readonly encodeDraft: (
     draft: object,
@@ -53,10 +55,26 @@ const compile = (resource: Resource.Any): RowCodec => {
       const encoded = encode(fill(resource, draft, context, key), { errors: "all", onExcessProperty: "error" })
       if (Result.isFailure(encoded)) return Result.fail(Issues.fromSchema(encoded.failure))
       // What an action itself made of its input may still be what no store can keep.
-      const faults = Storable.faultsIn(encoded.success as Schema.Json)
-      return faults.length === 0 ? Result.succeed(encoded.success as EncodedRow) : Result.fail(faults)
-    }
+      const row = encoded.success as { [field: string]: Schema.Json }
+      const faults = Storable.faultsIn(row)
+      return faults.length === 0 ? Result.succeed(row) : Result.fail(faults)
+    },
+    encodeWhere: (where) =>
+      Object.fromEntries(Object.entries(where).map(([field, value]) => [field, encodeField(resource, field, value)]))
   }
+}
+
+const fieldEncoders = new WeakMap<Schema.Constraint, (value: unknown) => Result.Result<unknown, Schema.SchemaError>>()
+
+/** What its field does not allow stays as it is: no row has it. */
+const encodeField = (resource: Resource.Any, field: string, value: unknown): Schema.Json => {
+  const schema = resource.fields[field]
+  if (value === undefined || value === null || schema === undefined) return null
+  const encode =
+    fieldEncoders.get(schema) ??
+    Schema.encodeUnknownResult(Schema.toCodecJson(schema as Schema.Codec<unknown, unknown>))
+  fieldEncoders.set(schema, encode)
+  return Result.getOrElse(encode(value), () => value) as Schema.Json
 }
 
 const withoutNulls = (row: EncodedRow, columns: Resource.Any["columns"]): EncodedRow => {

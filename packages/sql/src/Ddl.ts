@@ -146,6 +146,8 @@ const types: { readonly [kind in Column.ColumnKind]: DatabaseModel.Type } = {
   text: "text",
   integer: "bigint",
   number: "double precision",
+  bigint: "numeric",
+  bigdecimal: "numeric",
   boolean: "boolean",
   timestamp: "timestamp with time zone",
   json: "jsonb"

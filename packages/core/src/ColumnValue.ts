@@ -1,0 +1,91 @@
+/**
+ * The values of a column in their JSON encoding: how they compare and how they are read from text, both as PostgreSQL
+ * has it.
+ */
+import * as BigDecimal from "effect/BigDecimal"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import type { Column, ColumnKind } from "./Column.ts"
+import * as Storable from "./Storable.ts"
+
+/** A value that can be compared with a column. */
+export type Scalar = string | number | boolean
+
+/** Which of two values that are not null comes first. */
+export const compare = (kind: ColumnKind, a: Schema.Json | undefined, b: Schema.Json | undefined): number => {
+  switch (kind) {
+    // As text, years beyond 9999 and before 0 would be in the wrong order.
+    case "timestamp":
+      return Date.parse(String(a)) - Date.parse(String(b))
+    case "bigint":
+      return ascending(BigInt(String(a)), BigInt(String(b)))
+    case "bigdecimal":
+      return BigDecimal.Order(BigDecimal.fromStringUnsafe(String(a)), BigDecimal.fromStringUnsafe(String(b)))
+    case "text":
+    case "json":
+      return compareText(String(a), String(b))
+    default:
+      return ascending(Number(a), Number(b))
+  }
+}
+
+const ascending = (a: number | bigint, b: number | bigint) => (a < b ? -1 : a > b ? 1 : 0)
+
+/** By code points, as under PostgreSQL's "C" collation. */
+const compareText = (a: string, b: string): number => {
+  const left = [...a],
+    right = [...b]
+  for (let index = 0; index < Math.min(left.length, right.length); index++) {
+    const difference = (left[index]?.codePointAt(0) ?? 0) - (right[index]?.codePointAt(0) ?? 0)
+    if (difference !== 0) return difference
+  }
+  return left.length - right.length
+}
+
+/** Reads a value of a column from text, as a caller writes it in a filter. */
+export const read = (column: Column, text: string): Result.Result<Scalar, string> => {
+  const unsound = Storable.faultOf(text)
+  if (unsound !== undefined) return Result.fail(unsound)
+  return Result.flatMap(readKind(column.kind, text), (value) => {
+    const { literals } = column
+    if (literals !== undefined && !literals.includes(String(value)))
+      return Result.fail(`must be one of ${literals.join(", ")}`)
+    return Result.succeed(value)
+  })
+}
+
+const readKind = (kind: ColumnKind, text: string): Result.Result<Scalar, string> => {
+  switch (kind) {
+    case "integer":
+      return /^-?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))
+        ? Result.succeed(Number(text))
+        : Result.fail("must be an integer")
+    case "number":
+      return text.trim() !== "" && Number.isFinite(Number(text))
+        ? Result.succeed(Number(text))
+        : Result.fail("must be a number")
+    case "bigint":
+      return /^-?\d+$/.test(text) ? Result.succeed(String(BigInt(text))) : Result.fail("must be an integer")
+    case "bigdecimal":
+      return Option.match(text === "" ? Option.none() : BigDecimal.fromString(text), {
+        onNone: () => Result.fail("must be a decimal number"),
+        onSome: (number) => Result.succeed(BigDecimal.format(number))
+      })
+    case "boolean":
+      return text === "true" || text === "false"
+        ? Result.succeed(text === "true")
+        : Result.fail("must be true or false")
+    case "timestamp":
+      return readInstant(text)
+    default:
+      return Result.succeed(text)
+  }
+}
+
+const readInstant = (text: string): Result.Result<string, string> => {
+  const millis = /^(?:\d{4}|[+-]\d{6})-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isNaN(millis)
+    ? Result.fail("must be an ISO 8601 instant")
+    : Result.succeed(new Date(millis).toISOString())
+}

@@ -1,0 +1,177 @@
+/** The tests of values that are easily kept as something else - numbers of any size - over HTTP. */
+import type { Interpreter } from "@tenon/core/Interpreter"
+import * as Field from "@tenon/core/Field"
+import * as Load from "@tenon/core/Load"
+import * as Registry from "@tenon/core/Registry"
+import * as Resource from "@tenon/core/Resource"
+import type { RunEvents } from "@tenon/core/RunEvents"
+import { assert, layer as suite } from "@effect/vitest"
+import * as BigDecimal from "effect/BigDecimal"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { Api, layerOver } from "./HttpDomain.ts"
+
+const Serial = Schema.BigInt.pipe(Schema.brand("Serial"))
+
+const Grade = Schema.Literals([1, 2, 10])
+
+const Coin = Resource.make("Coin", {
+  fields: {
+    id: Field.Id,
+    serial: Serial,
+    owed: Schema.optionalKey(Schema.NullOr(Schema.BigInt)),
+    worth: Schema.BigDecimal.pipe(Field.withDefault(BigDecimal.fromStringUnsafe("1.50"))),
+    grade: Grade.pipe(Field.withDefault(1)),
+    minted: Schema.DateTimeUtc.pipe(Field.withDefault(DateTime.makeUnsafe(0))),
+    lasts: Schema.optionalKey(Schema.DurationFromString)
+  },
+  identities: { serial: ["serial"] },
+  actions: (on) => ({
+    create: on.create({
+      input: {
+        serial: Serial,
+        owed: Schema.optionalKey(Schema.NullOr(Schema.BigInt)),
+        worth: Schema.optionalKey(Schema.BigDecimal),
+        grade: Schema.optionalKey(Grade),
+        minted: Schema.optionalKey(Schema.DateTimeUtc),
+        lasts: Schema.optionalKey(Schema.DurationFromString)
+      }
+    })
+  })
+})
+
+const Purse = Resource.make("Purse", {
+  fields: { id: Field.Id },
+  actions: (on) => ({
+    create: on.create({}),
+    count: on.read(
+      {
+        input: { serial: Serial, worth: Schema.BigDecimal, minted: Schema.DateTimeUtc },
+        load: ({ input }) => ({ coins: Load.count(Coin, input) }),
+        output: Schema.Int
+      },
+      ({ loaded }) => loaded.coins
+    )
+  })
+})
+
+export const registry = Registry.make({ resources: [Coin, Purse] })
+
+const path = "/api/v1/coins"
+
+/** Pages of two, one after the other: a field of their rows. */
+const pages = Effect.fnUntraced(function* (query: string, field: string) {
+  const { call } = yield* Api
+  const found: Array<unknown> = []
+  let after = ""
+  do {
+    const page = yield* call("GET", `${path}?${query}&limit=2${after}`)
+    assert.strictEqual(page.status, 200, page.text)
+    found.push(...page.json.items.map((each: { readonly [field: string]: unknown }) => each[field]))
+    after = page.json.next ? `&after=${page.json.next}` : ""
+  } while (after !== "")
+  return found
+})
+
+/** The faults that a refusal with this status lists. */
+const refusal = Effect.fnUntraced(function* (status: number, method: string, path: string, body?: unknown) {
+  const { call } = yield* Api
+  const answer = yield* call(method, path, body === undefined ? {} : { body })
+  assert.strictEqual(answer.status, status, answer.text)
+  return answer.json.errors
+})
+
+/** Declares them, over whatever keeps the rows. */
+export const values = (name: string, infrastructure: Layer.Layer<Interpreter | RunEvents, unknown>) =>
+  suite(layerOver(infrastructure as Layer.Layer<Interpreter | RunEvents>), {
+    timeout: 60_000,
+    excludeTestServices: true
+  })(`values over HTTP ${name}`, (it) => {
+    it.effect("integers of any size are strings of digits that compare as numbers", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const serials = ["9", "10", "-5", "0", "123456789012345678901234567890", "-100000000000000000000"]
+        for (const serial of serials) {
+          const made = yield* call("POST", path, { body: { serial, owed: serial === "0" ? null : serial } })
+          assert.strictEqual(made.status, 201, made.text)
+          assert.strictEqual(made.json.serial, serial)
+          assert.deepStrictEqual((yield* call("GET", `${path}/${made.json.id}`)).json, made.json)
+        }
+        const sorted = serials.toSorted((a, b) => (BigInt(a) < BigInt(b) ? -1 : 1))
+        assert.deepStrictEqual(yield* pages("sort=serial", "serial"), sorted)
+        assert.deepStrictEqual(yield* pages("sort=-serial", "serial"), sorted.toReversed())
+        assert.deepStrictEqual(yield* pages("sort=serial&serial[gt]=9", "serial"), sorted.slice(-2))
+        assert.deepStrictEqual(yield* pages("sort=serial&owed[lte]=-5", "owed"), sorted.slice(0, 2))
+        assert.deepStrictEqual(yield* pages("sort=serial&owed[null]=true", "serial"), ["0"])
+        assert.deepStrictEqual(yield* pages("sort=serial&serial[in]=0010,-5", "serial"), ["-5", "10"])
+        assert.deepStrictEqual(yield* pages("serial=-0", "serial"), ["0"])
+        for (const wrong of ["x", "", "1.5", "1e3", "0x10", "+1"])
+          assert.deepStrictEqual(yield* refusal(400, "GET", `${path}?serial[gt]=${encodeURIComponent(wrong)}`), [
+            { path: "serial", message: "must be an integer" }
+          ])
+        // Another spelling of a number is no other number.
+        assert.strictEqual((yield* call("POST", path, { body: { serial: "0010" } })).status, 409)
+      })
+    )
+
+    it.effect("decimal numbers too, without trailing zeros", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const worths = ["1e+30", "10", "9", "0.3", "3.0000000000000000001e-1", "1e-20", "-2.5"]
+        for (const [index, worth] of worths.entries()) {
+          const made = yield* call("POST", path, { body: { serial: String(1000 + index), worth, grade: 2 } })
+          assert.strictEqual(made.json.worth, worth)
+          assert.deepStrictEqual((yield* call("GET", `${path}/${made.json.id}`)).json, made.json)
+        }
+        const sorted = ["-2.5", "1e-20", "0.3", "3.0000000000000000001e-1", "9", "10", "1e+30"]
+        assert.deepStrictEqual(yield* pages("grade=2&sort=worth", "worth"), sorted)
+        assert.deepStrictEqual(yield* pages("grade=2&sort=-worth,serial", "worth"), sorted.toReversed())
+        assert.deepStrictEqual(yield* pages("grade=2&worth=10.00", "worth"), ["10"])
+        assert.deepStrictEqual(yield* pages("grade=2&sort=worth&worth[gte]=9.5", "worth"), ["10", "1e+30"])
+        assert.deepStrictEqual((yield* call("POST", path, { body: { serial: "1100" } })).json.worth, "1.5")
+        for (const wrong of ["x", "", "0x10"])
+          assert.deepStrictEqual(yield* refusal(400, "GET", `${path}?worth=${wrong}`), [
+            { path: "worth", message: "must be a decimal number" }
+          ])
+      })
+    )
+
+    it.effect("what a number of any size may be is described", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const { components, paths } = (yield* call("GET", "/openapi.json")).json
+        const { serial, worth } = components.schemas.Coin.properties
+        assert.deepInclude(serial, { type: "string", pattern: "^-?\\d+$" })
+        assert.isTrue(["1", "-2.5", "1e+30", "1e-20"].every((each) => new RegExp(worth.pattern).test(each)))
+        assert.isFalse(new RegExp(worth.pattern).test("x"))
+        const { example } = paths[path].post.requestBody.content["application/json"]
+        assert.strictEqual((yield* call("POST", path, { body: example })).status, 201)
+      })
+    )
+
+    it.effect("loads find rows by their values, whatever those are stored as", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const minted = "2026-11-21T03:05:00.000Z"
+        yield* call("POST", path, { body: { serial: "7000", worth: "2.5", minted } })
+        const purse = yield* call("POST", "/api/v1/purses", { body: {} })
+        const count = (serial: string, worth: string) =>
+          call("GET", `/api/v1/purses/${purse.json.id}/count?serial=${serial}&worth=${worth}&minted=${minted}`)
+        assert.strictEqual((yield* count("7000", "2.50")).text, "1")
+        assert.strictEqual((yield* count("7000", "2.6")).text, "0")
+        assert.strictEqual((yield* count("7001", "2.5")).text, "0")
+      })
+    )
+
+    it.effect("what has an order that its text lacks is not sorted or filtered by", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const made = yield* call("POST", path, { body: { serial: "8000", lasts: "10 seconds" } })
+        assert.strictEqual(made.status, 201, made.text)
+        assert.strictEqual((yield* refusal(400, "GET", `${path}?lasts=x`))[0].path, "lasts")
+        assert.strictEqual((yield* refusal(400, "GET", `${path}?sort=lasts`))[0].path, "sort")
+      })
+    )
+  })
