@@ -5,6 +5,7 @@ import * as Registry from "@tenon/core/Registry"
 import * as Relation from "@tenon/core/Relation"
 import * as Resource from "@tenon/core/Resource"
 import { assert, it } from "@effect/vitest"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 
@@ -50,6 +51,22 @@ it("a field is kept as what its encoding is, and listed by only if that has the 
     [Schema.URL, "text", false, true]
   ]
   for (const [schema, ...shape] of expected) assert.deepStrictEqual(shapeOf(schema), shape, String(schema.ast))
+})
+
+const read = (schema: Field.FieldSchema, value: string) => {
+  const resource = Resource.make("Thing", { fields: { id: Field.Id, it: schema }, actions: () => ({}) })
+  const parsed = Query.parse(Resource.erase(resource), { filters: [{ field: "it", operator: "eq", value }] })
+  return Result.isSuccess(parsed) ? parsed.success.filters[0]?.value : parsed.failure.issues[0]?.message
+}
+
+it("a filter takes what is in a set only, of whatever kind", () => {
+  assert.strictEqual(read(Schema.Literals([1, 2]), "2"), 2)
+  assert.strictEqual(read(Schema.Literals([1, 2]), "9"), "must be one of 1, 2")
+  assert.strictEqual(read(Schema.Literals([1n, 20n]), "020"), "20")
+  assert.strictEqual(read(Schema.Literals([1n, 20n]), "3"), "must be one of 1, 20")
+  assert.strictEqual(read(Schema.NullOr(Schema.Literals(["a", "b"])), "c"), "must be one of a, b")
+  assert.strictEqual(read(Schema.Literal(true), "false"), "must be one of true")
+  assert.strictEqual(read(Schema.BooleanFromBit, "2"), "must be one of 0, 1")
 })
 
 it("a key, and what points to one, is text", () => {

@@ -40,7 +40,7 @@ const FieldPlan = Schema.Struct({
     "aLongFieldNameThatGoesOnAndOnAndOnUntilItFits",
     "aLongFieldNameThatGoesOnAndOnAndOnUntilItFits2"
   ]),
-  kind: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 })),
+  kind: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 10 })),
   optional: Schema.Boolean,
   value: Schema.Literals(awkward)
 })
@@ -68,7 +68,8 @@ const schemaOf = ({ kind, optional, value }: typeof FieldPlan.Type): Schema.Top 
     Schema.Literals(["", value, `${value}'`]),
     Field.CreatedAt,
     Schema.BigInt,
-    Schema.BigDecimal
+    Schema.BigDecimal,
+    Schema.Literals([-1, 2.5])
   ]
   const values: ReadonlyArray<unknown> = [
     value,
@@ -80,7 +81,8 @@ const schemaOf = ({ kind, optional, value }: typeof FieldPlan.Type): Schema.Top 
     value,
     undefined,
     BigInt(value.length - 1),
-    BigDecimal.make(BigInt(value.length - 1), value.length)
+    BigDecimal.make(BigInt(value.length - 1), value.length),
+    -1
   ]
   const schema = base[kind] ?? Schema.String
   if (kind === 7) return schema

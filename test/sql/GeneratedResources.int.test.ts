@@ -33,9 +33,11 @@ const kinds: ReadonlyArray<readonly [Schema.Top & Field.FieldSchema, unknown]> =
   [Schema.DateTimeUtc, undefined],
   [Schema.BigInt, -12n],
   [Schema.BigDecimal, BigDecimal.make(15n, 1)],
+  [Schema.Literals([1, 2, 10]), 10],
   [Schema.DurationFromNanos, undefined],
   [Schema.ByteSize, undefined],
-  [Schema.DateTimeUtcFromMillis, undefined]
+  [Schema.DateTimeUtcFromMillis, undefined],
+  [Schema.BooleanFromBit, true]
 ]
 
 const FieldPlan = Schema.Struct({

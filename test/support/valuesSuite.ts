@@ -1,4 +1,4 @@
-/** The tests of values that are easily kept as something else - numbers of any size - over HTTP. */
+/** The tests of values that are easily kept as something else - numbers of any size, sets - over HTTP. */
 import type { Interpreter } from "@tenon/core/Interpreter"
 import * as Field from "@tenon/core/Field"
 import * as Load from "@tenon/core/Load"
@@ -148,6 +148,24 @@ export const values = (name: string, infrastructure: Layer.Layer<Interpreter | R
         assert.isFalse(new RegExp(worth.pattern).test("x"))
         const { example } = paths[path].post.requestBody.content["application/json"]
         assert.strictEqual((yield* call("POST", path, { body: example })).status, 201)
+        const grade = paths[path].get.parameters.find((each: { readonly name: string }) => each.name === "grade")
+        assert.deepStrictEqual(grade.schema, { type: "string", enum: ["1", "2", "10"] })
+      })
+    )
+
+    it.effect("a filter by a number outside of a set is refused, as by a text", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        yield* call("POST", path, { body: { serial: "2000", grade: 10 } })
+        assert.deepStrictEqual(yield* pages("grade=10", "serial"), ["2000"])
+        assert.deepStrictEqual(yield* pages("grade=1e1", "serial"), ["2000"])
+        for (const filter of ["grade=9", "grade[in]=1,9", "grade[lt]=1.5"])
+          assert.deepStrictEqual(yield* refusal(400, "GET", `${path}?${filter}`), [
+            { path: "grade", message: "must be one of 1, 2, 10" }
+          ])
+        assert.deepStrictEqual(yield* refusal(400, "GET", `${path}?grade=x`), [
+          { path: "grade", message: "must be a number" }
+        ])
       })
     )
 

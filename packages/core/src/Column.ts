@@ -21,6 +21,9 @@ import * as Sensitive from "./Sensitive.ts"
  */
 export type ColumnKind = "text" | "integer" | "number" | "bigint" | "bigdecimal" | "boolean" | "timestamp" | "json"
 
+/** A value of a fixed set. */
+export type Literal = string | number | boolean
+
 /** One field as it is stored. */
 export interface Column {
   readonly field: string
@@ -31,8 +34,8 @@ export interface Column {
   readonly nullable: boolean
   /** Whether the row's object leaves the key out where the column is null. */
   readonly optional: boolean
-  /** The values of a text column that allows a fixed set only. */
-  readonly literals: ReadonlyArray<string> | undefined
+  /** The values of a column that allows a fixed set only, in their JSON encoding. */
+  readonly literals: ReadonlyArray<Literal> | undefined
   /** False where the stored values do not have the order of what they stand for, as `10 seconds` and `9 seconds`. */
   readonly ordered: boolean
   readonly default: Field.Default | undefined
@@ -85,13 +88,11 @@ const shapeOf = (schema: Schema.Constraint): Shape => {
   const stored = values.map((ast) => storedAs(ast, encoded, schema))
   const kinds = new Set(stored.map(({ kind }) => kind))
   const [kind] = kinds
-  const literals = values.flatMap((ast) =>
-    ast._tag === "Literal" && typeof ast.literal === "string" ? [ast.literal] : []
-  )
+  const literals = encoded.flatMap((ast) => (ast._tag === "Literal" && isJsonLiteral(ast.literal) ? [ast.literal] : []))
   return {
     kind: kinds.size === 1 && kind !== undefined ? kind : "json",
     nullable: values.length < members.length,
-    literals: literals.length === values.length && literals.length > 0 ? literals : undefined,
+    literals: literals.length === encoded.length && literals.length > 0 ? literals : undefined,
     ordered: stored.every(({ ordered }) => ordered)
   }
 }
@@ -100,6 +101,7 @@ const membersOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> =>
   ast._tag === "Union" ? ast.types.flatMap(membersOf) : [ast]
 
 const isNothing = (ast: SchemaAST.AST) => ast._tag === "Null" || ast._tag === "Undefined"
+const isJsonLiteral = (literal: SchemaAST.LiteralValue): literal is Literal => typeof literal !== "bigint"
 
 const representationId = (annotations: { readonly [key: string]: unknown } | undefined): unknown => {
   const representation = annotations?.["representation"]

@@ -49,8 +49,7 @@ export const read = (column: Column, text: string): Result.Result<Scalar, string
   if (unsound !== undefined) return Result.fail(unsound)
   return Result.flatMap(readKind(column.kind, text), (value) => {
     const { literals } = column
-    if (literals !== undefined && !literals.includes(String(value)))
-      return Result.fail(`must be one of ${literals.join(", ")}`)
+    if (literals !== undefined && !literals.includes(value)) return Result.fail(`must be one of ${literals.join(", ")}`)
     return Result.succeed(value)
   })
 }

@@ -164,7 +164,7 @@ function* checkFields(resource: Resource.Any): Generator<Problem> {
     }
   }
   for (const field of Object.keys(resource.transitions)) {
-    const literals = resource.columns.find((column) => column.field === field)?.literals ?? []
+    const literals = (resource.columns.find((column) => column.field === field)?.literals ?? []).map(String)
     const states = Object.entries(resource.transitions[field] ?? {}).flatMap(([from, to]) => [from, ...to])
     for (const state of new Set(states.filter((each) => !literals.includes(each)))) {
       yield {

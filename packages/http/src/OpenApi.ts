@@ -194,7 +194,7 @@ const listParameters = (resource: Resource.Any): ReadonlyArray<Json> => [
     name: field,
     in: "query",
     description: `Rows whose ${field} is this; \`${field}[operator]\` compares otherwise.`,
-    schema: literals === undefined ? text : { type: "string", enum: literals }
+    schema: literals === undefined ? text : { type: "string", enum: literals.map(String) }
   })),
   {
     name: "sort",

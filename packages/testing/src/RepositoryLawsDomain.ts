@@ -20,6 +20,7 @@ export const Sample = Resource.make("LawSample", {
     flag: Schema.Boolean,
     at: Schema.DateTimeUtc,
     level: Schema.Literals(["low", "mid", "high"]).pipe(Field.withDefault("low")),
+    grade: Schema.Literals([-1, 2, 10]).pipe(Field.withDefault(2)),
     big: Schema.BigInt.pipe(Field.withDefault(0n)),
     price: Schema.BigDecimal.pipe(Field.withDefault(BigDecimal.make(15n, 1))),
     debt: Schema.optionalKey(Schema.NullOr(Schema.BigInt)),

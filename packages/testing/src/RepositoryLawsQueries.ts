@@ -41,7 +41,7 @@ export const declare = (it: It): void => {
   )
 }
 
-const sortable = ["id", "text", "count", "score", "flag", "at", "level", "big", "price"]
+const sortable = ["id", "text", "count", "score", "flag", "at", "level", "grade", "big", "price"]
 const fields = [...sortable, "note", "debt"]
 
 const anyParameters = (random: (below: number) => number, rows: ReadonlyArray<SampleRow>): Query.Parameters => {

@@ -84,6 +84,7 @@ export const samples = (seed: number, size: number): ReadonlyArray<SampleRow> =>
     flag: random(2) === 0,
     at: pick(instants),
     level: pick(["low", "mid", "high"]),
+    grade: pick([-1, 2, 10]),
     big: pick(bigs),
     price: pick(prices),
     debt: random(3) === 0 ? null : pick(bigs),
