@@ -1,4 +1,4 @@
-/** The tests of values that are easily kept as something else - numbers of any size, sets - over HTTP. */
+/** The tests of values that are easily kept as something else - numbers of any size, sets, far instants - over HTTP. */
 import type { Interpreter } from "@tenon/core/Interpreter"
 import * as Field from "@tenon/core/Field"
 import * as Load from "@tenon/core/Load"
@@ -38,7 +38,9 @@ const Coin = Resource.make("Coin", {
         minted: Schema.optionalKey(Schema.DateTimeUtc),
         lasts: Schema.optionalKey(Schema.DurationFromString)
       }
-    })
+    }),
+    /** Makes of a sound row one that nothing can keep. */
+    antedate: on.update({}, ({ self }) => ({ ...self, minted: DateTime.makeUnsafe("-005000-01-01T00:00:00.000Z") }))
   })
 })
 
@@ -82,6 +84,8 @@ const refusal = Effect.fnUntraced(function* (status: number, method: string, pat
   assert.strictEqual(answer.status, status, answer.text)
   return answer.json.errors
 })
+
+const tooEarly = "must not be before 24 November 4714 BC, the earliest instant that can be stored"
 
 /** Declares them, over whatever keeps the rows. */
 export const values = (name: string, infrastructure: Layer.Layer<Interpreter | RunEvents, unknown>) =>
@@ -166,6 +170,56 @@ export const values = (name: string, infrastructure: Layer.Layer<Interpreter | R
         assert.deepStrictEqual(yield* refusal(400, "GET", `${path}?grade=x`), [
           { path: "grade", message: "must be a number" }
         ])
+      })
+    )
+
+    it.effect("an instant that no store can hold is refused, and said to be too early", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const held = ["-004713-11-24T00:00:00.000Z", "0000-02-29T00:00:00.000Z", "+275760-09-13T00:00:00.000Z"]
+        for (const [index, minted] of held.entries()) {
+          const made = yield* call("POST", path, { body: { serial: String(5000 + index), minted } })
+          assert.deepStrictEqual((yield* call("GET", `${path}/${made.json.id}`)).json, made.json)
+        }
+        const mine = "serial[gte]=5000&serial[lt]=6000&sort=minted"
+        const shown = held.map((each) => new Date(each).toISOString())
+        assert.deepStrictEqual(yield* pages(mine, "minted"), shown)
+        for (const minted of ["-004713-11-23T23:59:59.999Z", "-271821-04-20T00:00:00.000Z"]) {
+          const fault = [{ path: "minted", message: tooEarly }]
+          assert.deepStrictEqual(yield* refusal(400, "POST", path, { serial: "5100", minted }), fault)
+          const filter = `${path}?minted[lt]=${encodeURIComponent(minted)}`
+          assert.deepStrictEqual(yield* refusal(400, "GET", filter), fault)
+          const place = JSON.stringify({ order: "minted,id", after: [minted, "a"] })
+          const after = Buffer.from(place).toString("base64url")
+          assert.strictEqual((yield* refusal(400, "GET", `${path}?sort=minted&after=${after}`))[0].path, "after")
+        }
+        for (const minted of ["+275760-09-13T00:00:00.001Z", "+294277-01-01T00:00:00.000Z"]) {
+          assert.strictEqual((yield* refusal(400, "POST", path, { serial: "5100", minted }))[0].path, "minted")
+          const filter = `${path}?minted[lt]=${encodeURIComponent(minted)}`
+          assert.strictEqual((yield* refusal(400, "GET", filter))[0].path, "minted")
+        }
+      })
+    )
+
+    it.effect("what an action itself made too early or too long is refused as its outcome", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const made = yield* call("POST", path, { body: { serial: "6000" } })
+        const antedate = `${path}/${made.json.id}/antedate`
+        assert.deepStrictEqual(yield* refusal(422, "POST", antedate), [{ path: "minted", message: tooEarly }])
+        const longest = `1${"0".repeat(131_071)}`
+        const kept = yield* call("POST", path, { body: { serial: "6001", owed: longest } })
+        assert.strictEqual((yield* call("GET", `${path}/${kept.json.id}`)).json.owed, longest)
+        for (const body of [
+          { serial: "6002", owed: `${longest}0` },
+          { serial: "6002", worth: "1e131072" },
+          { serial: "6002", worth: "1e-16384" },
+          { serial: "6002", worth: "1e1000000000" }
+        ]) {
+          const [{ message }] = yield* refusal(400, "POST", path, body)
+          assert.strictEqual(message, "must not have more than 131072 digits before its point or 16383 after it")
+        }
+        assert.strictEqual((yield* refusal(400, "GET", `${path}?worth[gt]=1e1000000000`))[0].path, "worth")
       })
     )
 

@@ -1,6 +1,6 @@
 /**
- * The values of a column in their JSON encoding: how they compare and how they are read from text, both as PostgreSQL
- * has it.
+ * The values of a column in their JSON encoding: how they compare, how they are read from text, and which of them no
+ * store can hold. All of it as PostgreSQL has it.
  */
 import * as BigDecimal from "effect/BigDecimal"
 import * as Option from "effect/Option"
@@ -43,14 +43,42 @@ const compareText = (a: string, b: string): number => {
   return left.length - right.length
 }
 
+/** The first instant of a `timestamp with time zone` (PostgreSQL, 8.5). Its last one is later than any of JavaScript. */
+const earliest = Date.parse("-004713-11-24T00:00:00.000Z")
+
+/** The digits of a `numeric` before and after its point (PostgreSQL, 8.1.2). */
+const mostDigits = { before: 131_072, after: 16_383 }
+
+const isHeld = (number: string): boolean => {
+  const [, before = "", after = "", exponent = "0"] = /^-?(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(number) ?? []
+  return before.length + Number(exponent) <= mostDigits.before && after.length - Number(exponent) <= mostDigits.after
+}
+
+/** The kinds of which a well-formed value may be out of range. */
+export const isLimited = (kind: ColumnKind): boolean =>
+  kind === "timestamp" || kind === "bigint" || kind === "bigdecimal"
+
+/** Why no store can hold a value of its column's type, or `undefined`. */
+export const faultOf = (kind: ColumnKind, value: unknown): string | undefined => {
+  if (typeof value !== "string" || !isLimited(kind)) return undefined
+  if (kind === "timestamp")
+    return Date.parse(value) < earliest
+      ? "must not be before 24 November 4714 BC, the earliest instant that can be stored"
+      : undefined
+  return isHeld(value)
+    ? undefined
+    : `must not have more than ${mostDigits.before} digits before its point or ${mostDigits.after} after it`
+}
+
 /** Reads a value of a column from text, as a caller writes it in a filter. */
 export const read = (column: Column, text: string): Result.Result<Scalar, string> => {
   const unsound = Storable.faultOf(text)
   if (unsound !== undefined) return Result.fail(unsound)
   return Result.flatMap(readKind(column.kind, text), (value) => {
-    const { literals } = column
+    const { kind, literals } = column
     if (literals !== undefined && !literals.includes(value)) return Result.fail(`must be one of ${literals.join(", ")}`)
-    return Result.succeed(value)
+    const fault = faultOf(kind, value)
+    return fault === undefined ? Result.succeed(value) : Result.fail(fault)
   })
 }
 

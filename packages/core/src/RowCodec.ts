@@ -2,6 +2,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { ActionContext } from "./Action.ts"
+import * as ColumnValue from "./ColumnValue.ts"
 import type * as Field from "./Field.ts"
 import type { Issue } from "./Failure.ts"
 import * as Issues from "./Issues.ts"
@@ -40,6 +41,7 @@ const compile = (resource: Resource.Any): RowCodec => {
   const codec = Schema.toCodecJson(resource.schema)
   const decode = Schema.decodeUnknownResult(codec)
   const encode = Schema.encodeUnknownResult(codec)
+  const limited = resource.columns.filter(({ kind }) => ColumnValue.isLimited(kind))
   const nullables = resource.columns.filter((column) => column.optional)
   const present = (row: EncodedRow) => (nullables.length === 0 ? row : withoutNulls(row, nullables))
   return {
@@ -56,13 +58,19 @@ const compile = (resource: Resource.Any): RowCodec => {
       if (Result.isFailure(encoded)) return Result.fail(Issues.fromSchema(encoded.failure))
       // What an action itself made of its input may still be what no store can keep.
       const row = encoded.success as { [field: string]: Schema.Json }
-      const faults = Storable.faultsIn(row)
+      const faults = [...Storable.faultsIn(row), ...beyond(limited, row)]
       return faults.length === 0 ? Result.succeed(row) : Result.fail(faults)
     },
     encodeWhere: (where) =>
       Object.fromEntries(Object.entries(where).map(([field, value]) => [field, encodeField(resource, field, value)]))
   }
 }
+
+const beyond = (columns: Resource.Any["columns"], row: EncodedRow): ReadonlyArray<Issue> =>
+  columns.flatMap(({ field, kind }) => {
+    const message = ColumnValue.faultOf(kind, row[field])
+    return message === undefined ? [] : [{ path: field, message }]
+  })
 
 const fieldEncoders = new WeakMap<Schema.Constraint, (value: unknown) => Result.Result<unknown, Schema.SchemaError>>()
 

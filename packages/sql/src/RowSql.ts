@@ -6,6 +6,7 @@
  * PostgreSQL then plans with exact estimates. Text compares by code points (the "C" collation), as it does in memory.
  */
 import type * as Column from "@tenon/core/Column"
+import * as ColumnValue from "@tenon/core/ColumnValue"
 import type * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
@@ -47,6 +48,10 @@ export interface RowSql {
 
 /** Whether PostgreSQL can hold a text: no NUL, no half of a surrogate pair. */
 export const isStorable = (text: string): boolean => text.indexOf("\0") === -1 && text.isWellFormed()
+
+/** Whether any row of PostgreSQL can have a value: what it cannot hold would end the statement. */
+const isHeld = ({ kind }: Column.Column, value: EncodedRow[string]): boolean =>
+  typeof value !== "string" || (isStorable(value) && ColumnValue.faultOf(kind, value) === undefined)
 
 /** Compiles a resource whose table is in `schema`. */
 export const make = (resource: Resource.Any, schema: string): RowSql => {
@@ -100,7 +105,8 @@ export const make = (resource: Resource.Any, schema: string): RowSql => {
       const to = conditions(tenantId)
       for (const [field, value] of Object.entries(where)) {
         const column = columnOf(resource, field)
-        if ((value ?? null) === null && column.nullable) to.and(`t.${quote(column.name)} is null`)
+        if (!isHeld(column, value)) to.and("false")
+        else if ((value ?? null) === null && column.nullable) to.and(`t.${quote(column.name)} is null`)
         else to.and(`t.${quote(column.name)} = ${to.param(param(column, value))}`)
       }
       if (what === "count")
