@@ -69,6 +69,19 @@ it("a filter takes what is in a set only, of whatever kind", () => {
   assert.strictEqual(read(Schema.BooleanFromBit, "2"), "must be one of 0, 1")
 })
 
+it("a filter's instant without a zone is in UTC wherever the process runs, as an input's is", () => {
+  const zone = process.env["TZ"]
+  process.env["TZ"] = "America/New_York"
+  try {
+    assert.strictEqual(read(Schema.DateTimeUtc, "2026-11-21T03:05:00"), "2026-11-21T03:05:00.000Z")
+    assert.strictEqual(read(Schema.DateTimeUtc, "2026-11-21T03:05:00-05:00"), "2026-11-21T08:05:00.000Z")
+    assert.strictEqual(read(Schema.DateTimeUtc, "2026-11-21"), "2026-11-21T00:00:00.000Z")
+  } finally {
+    if (zone === undefined) delete process.env["TZ"]
+    else process.env["TZ"] = zone
+  }
+})
+
 it("a key, and what points to one, is text", () => {
   const problems = (resources: ReadonlyArray<Resource.Any>) => {
     try {

@@ -33,6 +33,7 @@ const kinds: ReadonlyArray<readonly [Schema.Top & Field.FieldSchema, unknown]> =
   [Schema.DateTimeUtc, undefined],
   [Schema.BigInt, -12n],
   [Schema.BigDecimal, BigDecimal.make(15n, 1)],
+  [Schema.Number, Number.NaN],
   [Schema.Literals([1, 2, 10]), 10],
   [Schema.DurationFromNanos, undefined],
   [Schema.ByteSize, undefined],

@@ -23,6 +23,7 @@ const Coin = Resource.make("Coin", {
     serial: Serial,
     owed: Schema.optionalKey(Schema.NullOr(Schema.BigInt)),
     worth: Schema.BigDecimal.pipe(Field.withDefault(BigDecimal.fromStringUnsafe("1.50"))),
+    ratio: Schema.Number.pipe(Field.withDefault(0)),
     grade: Grade.pipe(Field.withDefault(1)),
     minted: Schema.DateTimeUtc.pipe(Field.withDefault(DateTime.makeUnsafe(0))),
     lasts: Schema.optionalKey(Schema.DurationFromString)
@@ -34,6 +35,7 @@ const Coin = Resource.make("Coin", {
         serial: Serial,
         owed: Schema.optionalKey(Schema.NullOr(Schema.BigInt)),
         worth: Schema.optionalKey(Schema.BigDecimal),
+        ratio: Schema.optionalKey(Schema.Number),
         grade: Schema.optionalKey(Grade),
         minted: Schema.optionalKey(Schema.DateTimeUtc),
         lasts: Schema.optionalKey(Schema.DurationFromString)
@@ -48,6 +50,14 @@ const Purse = Resource.make("Purse", {
   fields: { id: Field.Id },
   actions: (on) => ({
     create: on.create({}),
+    dearest: on.read(
+      {
+        input: { ratio: Schema.Finite },
+        load: ({ input }) => ({ coins: Load.many(Coin, input, { last: "owed", limit: 3 }) }),
+        output: Schema.Array(Serial)
+      },
+      ({ loaded }) => loaded.coins.map(({ serial }) => serial)
+    ),
     count: on.read(
       {
         input: { serial: Serial, worth: Schema.BigDecimal, minted: Schema.DateTimeUtc },
@@ -173,6 +183,22 @@ export const values = (name: string, infrastructure: Layer.Layer<Interpreter | R
       })
     )
 
+    it.effect("numbers that are not finite have their places, as in JSON", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const ratios = ["NaN", 1, "Infinity", -1e300, "-Infinity", 1e300, "NaN"]
+        for (const [index, ratio] of ratios.entries())
+          yield* call("POST", path, { body: { serial: String(3000 + index), ratio } })
+        const sorted = ["-Infinity", -1e300, 1, 1e300, "Infinity", "NaN", "NaN"]
+        const mine = "serial[gte]=3000&serial[lt]=4000"
+        assert.deepStrictEqual(yield* pages(`${mine}&sort=ratio`, "ratio"), sorted)
+        assert.deepStrictEqual(yield* pages(`${mine}&sort=-ratio,serial`, "ratio"), sorted.toReversed())
+        assert.deepStrictEqual(yield* pages(`${mine}&ratio=NaN`, "ratio"), ["NaN", "NaN"])
+        assert.deepStrictEqual(yield* pages(`${mine}&ratio[lt]=-1e299&sort=ratio`, "ratio"), ["-Infinity", -1e300])
+        assert.deepStrictEqual(yield* pages(`${mine}&ratio[gte]=Infinity&sort=ratio`, "ratio"), sorted.slice(-3))
+      })
+    )
+
     it.effect("an instant that no store can hold is refused, and said to be too early", () =>
       Effect.gen(function* () {
         const { call } = yield* Api
@@ -234,6 +260,17 @@ export const values = (name: string, infrastructure: Layer.Layer<Interpreter | R
         assert.strictEqual((yield* count("7000", "2.50")).text, "1")
         assert.strictEqual((yield* count("7000", "2.6")).text, "0")
         assert.strictEqual((yield* count("7001", "2.5")).text, "0")
+      })
+    )
+
+    it.effect("the last rows by a field are those with its greatest values, and nothing is the greatest", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        for (const owed of ["9010", "9009", null, "-9100", "1000000000000000000000"])
+          yield* call("POST", path, { body: { serial: String(owed ?? 9005), owed, ratio: 77 } })
+        const purse = yield* call("POST", "/api/v1/purses", { body: {} })
+        const dearest = yield* call("GET", `/api/v1/purses/${purse.json.id}/dearest?ratio=77`)
+        assert.deepStrictEqual(dearest.json, ["9010", "1000000000000000000000", "9005"])
       })
     )
 

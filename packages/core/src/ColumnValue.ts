@@ -3,6 +3,7 @@
  * store can hold. All of it as PostgreSQL has it.
  */
 import * as BigDecimal from "effect/BigDecimal"
+import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
@@ -26,11 +27,15 @@ export const compare = (kind: ColumnKind, a: Schema.Json | undefined, b: Schema.
     case "json":
       return compareText(String(a), String(b))
     default:
-      return ascending(Number(a), Number(b))
+      return compareNumbers(Number(a), Number(b))
   }
 }
 
 const ascending = (a: number | bigint, b: number | bigint) => (a < b ? -1 : a > b ? 1 : 0)
+
+/** NaN comes after all others (PostgreSQL, 8.1.3). */
+const compareNumbers = (a: number, b: number) =>
+  Number.isNaN(a) || Number.isNaN(b) ? Number(Number.isNaN(a)) - Number(Number.isNaN(b)) : ascending(a, b)
 
 /** By code points, as under PostgreSQL's "C" collation. */
 const compareText = (a: string, b: string): number => {
@@ -82,6 +87,8 @@ export const read = (column: Column, text: string): Result.Result<Scalar, string
   })
 }
 
+const nonFinite = new Set(["NaN", "Infinity", "-Infinity"])
+
 const readKind = (kind: ColumnKind, text: string): Result.Result<Scalar, string> => {
   switch (kind) {
     case "integer":
@@ -89,6 +96,7 @@ const readKind = (kind: ColumnKind, text: string): Result.Result<Scalar, string>
         ? Result.succeed(Number(text))
         : Result.fail("must be an integer")
     case "number":
+      if (nonFinite.has(text)) return Result.succeed(text)
       return text.trim() !== "" && Number.isFinite(Number(text))
         ? Result.succeed(Number(text))
         : Result.fail("must be a number")
@@ -110,9 +118,11 @@ const readKind = (kind: ColumnKind, text: string): Result.Result<Scalar, string>
   }
 }
 
-const readInstant = (text: string): Result.Result<string, string> => {
-  const millis = /^(?:\d{4}|[+-]\d{6})-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
-  return Number.isNaN(millis)
-    ? Result.fail("must be an ISO 8601 instant")
-    : Result.succeed(new Date(millis).toISOString())
-}
+/** In UTC where it names no zone, as `Schema.DateTimeUtc` has it. */
+const readInstant = (text: string): Result.Result<string, string> =>
+  Option.match(isoDate.test(text) ? DateTime.make(text) : Option.none(), {
+    onNone: () => Result.fail("must be an ISO 8601 instant"),
+    onSome: (instant) => Result.succeed(DateTime.formatIso(instant))
+  })
+
+const isoDate = /^(?:\d{4}|[+-]\d{6})-\d{2}-\d{2}/

@@ -231,9 +231,17 @@ const same = (a: Schema.Json, b: Schema.Json): boolean =>
 
 const ascending = (column: Column): Sort => ({ column, descending: false })
 
+/** Nulls come after all others, as in SQL. */
+const compareIn = ({ field, kind }: Column, a: EncodedRow, b: EncodedRow): number => {
+  const [left = null, right = null] = [a[field], b[field]]
+  return left === null || right === null
+    ? Number(left === null) - Number(right === null)
+    : ColumnValue.compare(kind, left, right)
+}
+
 const compareBy = (order: ReadonlyArray<Sort>, a: EncodedRow, b: EncodedRow): number => {
   for (const { column, descending } of order) {
-    const difference = ColumnValue.compare(column.kind, a[column.field], b[column.field])
+    const difference = compareIn(column, a, b)
     if (difference !== 0) return descending ? -difference : difference
   }
   return 0

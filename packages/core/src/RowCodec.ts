@@ -41,6 +41,9 @@ const compile = (resource: Resource.Any): RowCodec => {
   const codec = Schema.toCodecJson(resource.schema)
   const decode = Schema.decodeUnknownResult(codec)
   const encode = Schema.encodeUnknownResult(codec)
+  const numbers = resource.columns
+    .filter(({ kind }) => kind === "number" || kind === "integer")
+    .map(({ field }) => field)
   const limited = resource.columns.filter(({ kind }) => ColumnValue.isLimited(kind))
   const nullables = resource.columns.filter((column) => column.optional)
   const present = (row: EncodedRow) => (nullables.length === 0 ? row : withoutNulls(row, nullables))
@@ -58,6 +61,8 @@ const compile = (resource: Resource.Any): RowCodec => {
       if (Result.isFailure(encoded)) return Result.fail(Issues.fromSchema(encoded.failure))
       // What an action itself made of its input may still be what no store can keep.
       const row = encoded.success as { [field: string]: Schema.Json }
+      // JSON has no negative zero, and no store keeps it.
+      for (const field of numbers) if (row[field] === 0) row[field] = 0
       const faults = [...Storable.faultsIn(row), ...beyond(limited, row)]
       return faults.length === 0 ? Result.succeed(row) : Result.fail(faults)
     },

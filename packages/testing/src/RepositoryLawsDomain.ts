@@ -23,6 +23,7 @@ export const Sample = Resource.make("LawSample", {
     grade: Schema.Literals([-1, 2, 10]).pipe(Field.withDefault(2)),
     big: Schema.BigInt.pipe(Field.withDefault(0n)),
     price: Schema.BigDecimal.pipe(Field.withDefault(BigDecimal.make(15n, 1))),
+    ratio: Schema.Number.pipe(Field.withDefault(0)),
     debt: Schema.optionalKey(Schema.NullOr(Schema.BigInt)),
     note: Schema.optionalKey(Schema.String),
     body: Schema.Json,

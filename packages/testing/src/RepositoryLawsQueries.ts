@@ -41,7 +41,7 @@ export const declare = (it: It): void => {
   )
 }
 
-const sortable = ["id", "text", "count", "score", "flag", "at", "level", "grade", "big", "price"]
+const sortable = ["id", "text", "count", "score", "flag", "at", "level", "grade", "big", "price", "ratio"]
 const fields = [...sortable, "note", "debt"]
 
 const anyParameters = (random: (below: number) => number, rows: ReadonlyArray<SampleRow>): Query.Parameters => {
@@ -62,11 +62,12 @@ const anyParameters = (random: (below: number) => number, rows: ReadonlyArray<Sa
 }
 
 /** What fields stand for, whatever the store makes of them; text and plain numbers where it is not said. */
-const kinds: { readonly [field: string]: "instant" | "digits" } = {
+const kinds: { readonly [field: string]: "instant" | "digits" | "float" } = {
   at: "instant",
   big: "digits",
   debt: "digits",
-  price: "digits"
+  price: "digits",
+  ratio: "float"
 }
 
 /** A decimal number as an integer, exact to 400 digits after its point. */
@@ -76,11 +77,15 @@ const scaled = (number: unknown): bigint => {
   return BigInt(whole + part) * 10n ** BigInt(400 + Number(exponent) - part.length)
 }
 
-/** Not how the stores do it, but what they mean: text as the bytes of UTF-8, numbers by their size. */
+const ranks = ["-Infinity", "", "Infinity", "NaN"]
+const rank = (number: unknown) => (typeof number === "string" ? ranks.indexOf(number) : 1)
+
+/** Not how the stores do it, but what they mean: text as the bytes of UTF-8, numbers by their size and NaN last. */
 const compare = (x: unknown, y: unknown, field: string): number => {
   const kind = kinds[field]
   if (kind === "instant") return Date.parse(String(x)) - Date.parse(String(y))
   if (kind === "digits") return scaled(x) < scaled(y) ? -1 : scaled(x) > scaled(y) ? 1 : 0
+  if (kind === "float" && rank(x) !== rank(y)) return rank(x) - rank(y)
   if (typeof x !== "string" || typeof y !== "string") return Number(x) < Number(y) ? -1 : Number(x) > Number(y) ? 1 : 0
   const [left, right] = [new TextEncoder().encode(x), new TextEncoder().encode(y)]
   for (let index = 0; index < Math.min(left.length, right.length); index++) {
