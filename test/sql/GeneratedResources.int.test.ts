@@ -35,8 +35,6 @@ const kinds: ReadonlyArray<readonly [Schema.Top & Field.FieldSchema, unknown]> =
   [Schema.BigDecimal, BigDecimal.make(15n, 1)],
   [Schema.Number, Number.NaN],
   [Schema.Literals([1, 2, 10]), 10],
-  [Schema.DurationFromNanos, undefined],
-  [Schema.ByteSize, undefined],
   [Schema.DateTimeUtcFromMillis, undefined],
   [Schema.BooleanFromBit, true]
 ]
