@@ -6,6 +6,7 @@ import * as Resource from "@tenon/core/Resource"
 import * as Catalogue from "@tenon/sql/Catalogue"
 import * as Migrations from "@tenon/sql/Migrations"
 import { assert, describe, it } from "@effect/vitest"
+import * as BigDecimal from "effect/BigDecimal"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Scratch from "../support/ScratchDatabase.ts"
@@ -39,7 +40,7 @@ const FieldPlan = Schema.Struct({
     "aLongFieldNameThatGoesOnAndOnAndOnUntilItFits",
     "aLongFieldNameThatGoesOnAndOnAndOnUntilItFits2"
   ]),
-  kind: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 7 })),
+  kind: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 10 })),
   optional: Schema.Boolean,
   value: Schema.Literals(awkward)
 })
@@ -65,7 +66,10 @@ const schemaOf = ({ kind, optional, value }: typeof FieldPlan.Type): Schema.Top 
     Schema.Json,
     Schema.Array(Schema.String),
     Schema.Literals(["", value, `${value}'`]),
-    Field.CreatedAt
+    Field.CreatedAt,
+    Schema.BigInt,
+    Schema.BigDecimal,
+    Schema.Literals([-1, 2.5])
   ]
   const values: ReadonlyArray<unknown> = [
     value,
@@ -74,7 +78,11 @@ const schemaOf = ({ kind, optional, value }: typeof FieldPlan.Type): Schema.Top 
     value.length > 2,
     { [value]: value },
     [value],
-    value
+    value,
+    undefined,
+    BigInt(value.length - 1),
+    BigDecimal.make(BigInt(value.length - 1), value.length),
+    -1
   ]
   const schema = base[kind] ?? Schema.String
   if (kind === 7) return schema

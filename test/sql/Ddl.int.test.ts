@@ -8,6 +8,7 @@ import * as ModelDiff from "@tenon/sql/ModelDiff"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as SchemaVersions from "@tenon/sql/SchemaVersions"
 import { assert, describe, it } from "@effect/vitest"
+import * as BigDecimal from "effect/BigDecimal"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Scratch from "../support/ScratchDatabase.ts"
@@ -35,6 +36,10 @@ const Person = Resource.make("Person", {
     order: Schema.Literals(["it's", "back\\slash", `"quoted"`]).pipe(Field.withDefault("it's")),
     age: Schema.Int.pipe(Field.withDefault(-1)),
     score: Schema.Number.pipe(Field.withDefault(1e-7)),
+    wealth: Schema.BigInt.pipe(Field.withDefault(-12n)),
+    rate: Schema.BigDecimal.pipe(Field.withDefault(BigDecimal.make(15n, 1))),
+    loss: Schema.BigDecimal.pipe(Field.withDefault(BigDecimal.make(-15n, 1))),
+    vast: Schema.optionalKey(Schema.BigDecimal).pipe(Field.withDefault(BigDecimal.make(1n, -30))),
     active: Schema.Boolean.pipe(Field.withDefault(true)),
     tags: Schema.Array(Schema.String).pipe(Field.withDefault(["b", "a'"])),
     createdAt: Field.CreatedAt
@@ -94,6 +99,10 @@ describe("Ddl", () => {
             ["order", "text", "NO", "'it''s'::text"],
             ["age", "bigint", "NO", "'-1'::bigint"],
             ["score", "double precision", "NO", "'1e-07'::double precision"],
+            ["wealth", "numeric", "NO", "'-12'::numeric"],
+            ["rate", "numeric", "NO", "1.5"],
+            ["loss", "numeric", "NO", "'-1.5'::numeric"],
+            ["vast", "numeric", "YES", "'1000000000000000000000000000000'::numeric"],
             ["active", "boolean", "NO", "true"],
             ["tags", "jsonb", "NO", `'["b", "a''"]'::jsonb`],
             ["created_at", "timestamp with time zone", "NO", null]

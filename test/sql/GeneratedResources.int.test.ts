@@ -12,6 +12,7 @@ import * as TestingPostgres from "@tenon/testing/TestingPostgres"
 import { actor } from "@tenon/testing/Testing"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import * as BigDecimal from "effect/BigDecimal"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -30,7 +31,12 @@ const kinds: ReadonlyArray<readonly [Schema.Top & Field.FieldSchema, unknown]> =
   [Schema.Struct({ a: Schema.Int, b: Schema.optionalKey(Schema.String) }), { a: 1 }],
   [Schema.Union([Schema.String, Schema.Int]), 7],
   [Schema.DateTimeUtc, undefined],
-  [Schema.BigInt, undefined]
+  [Schema.BigInt, -12n],
+  [Schema.BigDecimal, BigDecimal.make(15n, 1)],
+  [Schema.Number, Number.NaN],
+  [Schema.Literals([1, 2, 10]), 10],
+  [Schema.DateTimeUtcFromMillis, undefined],
+  [Schema.BooleanFromBit, true]
 ]
 
 const FieldPlan = Schema.Struct({

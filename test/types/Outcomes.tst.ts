@@ -1,7 +1,9 @@
 /** Directives take what they address; results flow through; loads give rows. */
 import * as Load from "@tenon/core/Load"
 import * as Outcome from "@tenon/core/Outcome"
-import type * as Resource from "@tenon/core/Resource"
+import * as Field from "@tenon/core/Field"
+import * as Resource from "@tenon/core/Resource"
+import * as Schema from "effect/Schema"
 import { Box, Counter, Opened, Run } from "./Domain.ts"
 import { expectType, type Same } from "./Expect.ts"
 
@@ -49,12 +51,44 @@ saved.pipe(Outcome.sendAfter(Counter.actions.add, "k", (result) => ({ by: result
 Outcome.startWorkflow(Run, { key: "k", input: { boxId: 1 } })
 // @ts-expect-error: `key` is missing
 Outcome.startWorkflow(Run, { input: { boxId: "x" } })
+// @ts-expect-error: a resource is no workflow
+Outcome.startWorkflow(Box, { key: "k", input: { boxId: "x" } })
+// @ts-expect-error: the key and the input go together
+Outcome.startWorkflow(Run, "k", { boxId: "x" })
 // @ts-expect-error: no such signal
 Outcome.signal(Run, { key: "k", signal: "payed", payload: { amount: 1 } })
 // @ts-expect-error: `amount` is a number
 Outcome.signal(Run, { key: "k", signal: "paid", payload: { amount: "1" } })
 // @ts-expect-error: `boxId` is a string
 Outcome.emit(Opened, { boxId: 1 })
+
+// What is only added to an outcome has a name that says so wherever an outcome is expected.
+const started = Outcome.startWorkflow(Run, { key: "k", input: { boxId: "x" } })
+expectType<Same<typeof started, Outcome.AdditionToAnOutcome>>(true)
+expectType<Same<ReturnType<typeof Outcome.send>, Outcome.AdditionToAnOutcome>>(true)
+expectType<Same<ReturnType<typeof Outcome.signal>, Outcome.AdditionToAnOutcome>>(true)
+expectType<Same<ReturnType<typeof Outcome.emit>, Outcome.AdditionToAnOutcome>>(true)
+// @ts-expect-error: it has no pipe
+started.pipe(Outcome.as(undefined))
+Resource.make("Bare", {
+  // A function has a name too, so only the check of what a body returns keeps it from passing for a row.
+  fields: { id: Field.Id, name: Schema.String },
+  actions: (on) => ({
+    // @ts-expect-error: it is no outcome
+    act: on.action({}, () => started),
+    // @ts-expect-error: it is no outcome
+    answer: on.action({ output: Schema.String }, () => started),
+    // @ts-expect-error: it is no row
+    create: on.create({}, () => started),
+    // @ts-expect-error: it is no row
+    update: on.update({}, () => started),
+    // @ts-expect-error: it is no outcome
+    destroy: on.destroy({}, () => started),
+    // @ts-expect-error: it is no row
+    save: on.action({}, () => on.save(started).pipe(Outcome.as(undefined))),
+    well: on.action({}, ({ self }) => on.save(self).pipe(started, Outcome.as(undefined)))
+  })
+})
 
 const one = Load.one(Box, "k")
 expectType<Same<typeof one, Load.Load<typeof Box.Row>>>(true)

@@ -9,7 +9,7 @@ import type { Actor } from "./Actor.ts"
 import type * as DomainEvent from "./DomainEvent.ts"
 import type { Draft, Fields, RequiredKeys, Values } from "./Field.ts"
 import type { Load, Loaded, Loads } from "./Load.ts"
-import type { Outcome } from "./Outcome.ts"
+import type { AdditionToAnOutcome, Outcome } from "./Outcome.ts"
 import type { Kind, Policy } from "./Policy.ts"
 import type * as Resource from "./Resource.ts"
 import type * as Workflow from "./Workflow.ts"
@@ -113,7 +113,9 @@ export type Self<F extends Fields, S extends SelfRule> = S extends "required"
  * is refused when it is saved.
  */
 export type NoExcess<Returned, Row> = [ExcessKeys<Returned, Row>] extends [never]
-  ? unknown
+  ? Returned extends AdditionToAnOutcome
+    ? NoOutcome
+    : unknown
   : { readonly [K in ExcessKeys<Returned, Row>]?: NoSuchField }
 
 type ExcessKeys<Returned, Row> = [keyof Row] extends [never]
@@ -125,6 +127,11 @@ type ExcessKeys<Returned, Row> = [keyof Row] extends [never]
 /** The compile error of a field that the resource does not have. */
 export interface NoSuchField {
   readonly "the resource has no such field": never
+}
+
+/** The compile error of an addition to an outcome in the place of one: a function passes for a row with a `name`. */
+export interface NoOutcome {
+  readonly "give this to an outcome's pipe, as in Outcome.nothing.pipe(...)": never
 }
 
 /** What every kind of action can declare. */

@@ -8,10 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Action from "./Action.ts"
+import * as ActionInput from "./ActionInput.ts"
 import {
   type ActionFailure,
   Forbidden,
-  InvalidInput,
   InvalidOutcome,
   InvalidTransition,
   type Issue,
@@ -20,7 +20,6 @@ import {
   VersionConflict
 } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
-import * as Issues from "./Issues.ts"
 import type { Load } from "./Load.ts"
 import type { Generate } from "./NewId.ts"
 import * as Outcome from "./Outcome.ts"
@@ -85,8 +84,8 @@ export const work = (
   const early = invocation.origin === "door" ? Policy.decideEarly(action.policy, invocation.actor) : undefined
   if (early !== undefined && !early.allowed)
     return Result.fail(new Forbidden({ action: `${resource.name}.${action.name}`, reason: early.reason }))
-  const decoded = decodeInput(action)(invocation.input)
-  if (Result.isFailure(decoded)) return Result.fail(new InvalidInput({ issues: Issues.fromSchema(decoded.failure) }))
+  const decoded = ActionInput.decoder(action)(invocation.input)
+  if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
   const input: unknown = decoded.success
   const context: Action.ActionContext = {
     tenantId: invocation.actor.tenantId,
@@ -172,20 +171,6 @@ export const mapRows = (
   context: Action.ActionContext
 ): ReadonlyArray<unknown> =>
   rows.map((row) => Result.getOrThrow(action.decide({ ...args, row } as never, context)).result([]))
-
-const inputDecoders = new WeakMap<Action.Any, (input: unknown) => Result.Result<unknown, Schema.SchemaError>>()
-
-/** Decodes an action's input from JSON, reporting every fault and refusing unknown fields. */
-export const decodeInput = (action: Action.Any): ((input: unknown) => Result.Result<unknown, Schema.SchemaError>) => {
-  const found = inputDecoders.get(action)
-  if (found !== undefined) return found
-  const decode = Schema.decodeUnknownResult(Schema.toCodecJson(action.input), {
-    errors: "all",
-    onExcessProperty: "error"
-  })
-  inputDecoders.set(action, decode)
-  return decode
-}
 
 /** A caller's key is the actor's own: nobody gets the answer to another's request by guessing its key. */
 const receiptOf = (invocation: Invocation, receiptKey: string | undefined): ReceiptKey | undefined => {

@@ -6,18 +6,17 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type * as Action from "./Action.ts"
 import { type Actor, CurrentActor } from "./Actor.ts"
 import { AuditLog } from "./AuditLog.ts"
+import * as ActionInput from "./ActionInput.ts"
 import * as Decision from "./Decision.ts"
 import { Executor } from "./Executor.ts"
 import { type ActionFailure, Forbidden, InvalidInput, NotFound } from "./Failure.ts"
 import * as Fingerprint from "./Fingerprint.ts"
 import type { Executed, Invocation, Request } from "./Invocation.ts"
-import * as Issues from "./Issues.ts"
 import { NewId } from "./NewId.ts"
 import * as Policy from "./Policy.ts"
 import type * as Query from "./Query.ts"
@@ -77,7 +76,7 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
       const { actor, found, invocation } = yield* check(request)
       const onRuntime = found.resource.durable && !Decision.isRead(found.action)
       // What runs here decodes its input anyway; what runs elsewhere is refused before it goes there.
-      if (onRuntime) yield* Effect.fromResult(checkInput(found.action, invocation.input))
+      if (onRuntime) yield* Effect.fromResult(ActionInput.decoder(found.action)(invocation.input))
       const executed = yield* onRuntime ? runtime.invoke(invocation) : execute(invocation)
       const hide = request.reveal === true ? undefined : Sensitive.hider(found.action.output, actor.roles)
       if (hide === undefined) return executed
@@ -151,12 +150,6 @@ const toInvocation = Effect.fnUntraced(function* (
   const fingerprint = yield* Fingerprint.of([resource.name, action.name, request.key ?? null, input])
   return { ...invocation, idempotencyKey: request.idempotencyKey, fingerprint }
 })
-
-const checkInput = (action: Action.Any, input: unknown) =>
-  Result.mapError(
-    Decision.decodeInput(action)(input),
-    (error) => new InvalidInput({ issues: Issues.fromSchema(error) })
-  )
 
 const keyFor = Effect.fnUntraced(function* (action: Action.Any, request: Request) {
   if (request.key !== undefined) return request.key

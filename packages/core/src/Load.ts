@@ -4,6 +4,8 @@
  */
 import { erase } from "./Erase.ts"
 import type * as Resource from "./Resource.ts"
+import * as RowCodec from "./RowCodec.ts"
+import type { EncodedRow } from "./UnitOfWork.ts"
 
 /** Equality on some of a resource's fields. */
 export type Where<R extends Resource.Typed> = Partial<Resource.Row<R>>
@@ -14,8 +16,8 @@ export interface Load<out A> {
   readonly resource: Resource.Any
   /** The key, for `One` and `Optional`. */
   readonly key: string | undefined
-  /** Equality, for `Many` and `Count`. */
-  readonly where: object
+  /** Equality, for `Many` and `Count`, with values as they are stored. */
+  readonly where: EncodedRow
   /** Rows at most, for `Many`. Where it is not said, `defaultLimit` for an action, and all of them for a stream. */
   readonly limit: number | undefined
   /** The field by whose value the last rows are taken, for `Many`. */
@@ -42,7 +44,7 @@ const load = <A>(
   _tag,
   resource: erase(resource),
   key: options.key,
-  where: options.where ?? {},
+  where: RowCodec.of(erase(resource)).encodeWhere({ ...options.where }),
   limit: options.limit,
   last: options.last,
   after: undefined

@@ -10,7 +10,6 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
 import type { Actor } from "./Actor.ts"
 import type { ActionFailure } from "./Failure.ts"
 import { IdempotencyKeyReused } from "./Failure.ts"
@@ -204,9 +203,8 @@ const answer = (
 ): { readonly [name: string]: LoadAnswer } =>
   Object.fromEntries(
     Object.entries(loads).map(([name, load]): readonly [string, LoadAnswer] => {
-      const { _tag, after, key, last, limit = defaultLimit, resource } = load
+      const { _tag, after, key, last, limit = defaultLimit, resource, where } = load
       if (_tag === "One" || _tag === "Optional") return [name, tables.find(tenantId, resource, key ?? "")]
-      const where = load.where as { readonly [field: string]: Schema.Json | undefined }
       const rows = tables.where(tenantId, resource, where, { by: last, after })
       if (_tag === "Count") return [name, rows.length]
       return [name, last === undefined ? rows.slice(0, limit) : rows.slice(-limit)]

@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { type ActionFailure, AlreadyExists, BrokenReference, VersionConflict } from "./Failure.ts"
 import type { Column } from "./Column.ts"
+import * as ColumnValue from "./ColumnValue.ts"
 import type { Filter, Query, Scalar, Sort } from "./Query.ts"
 import type { BelongsTo } from "./Relation.ts"
 import type * as Resource from "./Resource.ts"
@@ -50,10 +51,11 @@ export class Tables {
     }: { readonly by?: string | undefined; readonly after?: string | number | undefined } = {}
   ): ReadonlyArray<EncodedRow> {
     const conditions = Object.entries(where)
+    const order = [by, resource.key].flatMap((field) => resource.columns.filter((column) => column.field === field))
     return [...this.#of(tenantId, resource).values()]
-      .filter((row) => after === undefined || compare(row[resource.key], after) > 0)
+      .filter((row) => after === undefined || ColumnValue.compare("text", row[resource.key], after) > 0)
       .filter((row) => conditions.every(([field, value]) => same(row[field] ?? null, value ?? null)))
-      .toSorted((a, b) => compare(a[by], b[by]) || compare(a[resource.key], b[resource.key]))
+      .toSorted((a, b) => compareBy(order.map(ascending), a, b))
   }
 
   /** The rows of a page and one more, where there is one. */
@@ -227,27 +229,19 @@ const agree = (a: EncodedRow, b: EncodedRow, fields: ReadonlyArray<string>) =>
 const same = (a: Schema.Json, b: Schema.Json): boolean =>
   a === b || (typeof a === "object" && JSON.stringify(a) === JSON.stringify(b))
 
-/** Text compares by code points, as under PostgreSQL's "C" collation. */
-const compare = (a: Schema.Json | undefined, b: Schema.Json | undefined): number => {
-  if (typeof a === "string" && typeof b === "string") {
-    const left = [...a],
-      right = [...b]
-    for (let index = 0; index < Math.min(left.length, right.length); index++) {
-      const difference = (left[index]?.codePointAt(0) ?? 0) - (right[index]?.codePointAt(0) ?? 0)
-      if (difference !== 0) return difference
-    }
-    return left.length - right.length
-  }
-  return Number(a) - Number(b)
-}
+const ascending = (column: Column): Sort => ({ column, descending: false })
 
-/** Instants compare by time: as text, years beyond 9999 and before 0 would not. */
-const compareIn = ({ kind }: Column, a: Schema.Json | undefined, b: Schema.Json | undefined): number =>
-  kind === "timestamp" ? Date.parse(String(a)) - Date.parse(String(b)) : compare(a, b)
+/** Nulls come after all others, as in SQL. */
+const compareIn = ({ field, kind }: Column, a: EncodedRow, b: EncodedRow): number => {
+  const [left = null, right = null] = [a[field], b[field]]
+  return left === null || right === null
+    ? Number(left === null) - Number(right === null)
+    : ColumnValue.compare(kind, left, right)
+}
 
 const compareBy = (order: ReadonlyArray<Sort>, a: EncodedRow, b: EncodedRow): number => {
   for (const { column, descending } of order) {
-    const difference = compareIn(column, a[column.field], b[column.field])
+    const difference = compareIn(column, a, b)
     if (difference !== 0) return descending ? -difference : difference
   }
   return 0
@@ -261,8 +255,9 @@ const matches = (row: EncodedRow, { column, operator, value }: Filter): boolean 
   const actual = row[column.field] ?? null
   if (operator === "null") return (actual === null) === value
   if (actual === null) return false
-  if (operator === "in") return (value as ReadonlyArray<Scalar>).some((each) => compareIn(column, actual, each) === 0)
-  const difference = compareIn(column, actual, value as Scalar)
+  if (operator === "in")
+    return (value as ReadonlyArray<Scalar>).some((each) => ColumnValue.compare(column.kind, actual, each) === 0)
+  const difference = ColumnValue.compare(column.kind, actual, value as Scalar)
   switch (operator) {
     case "eq":
       return difference === 0

@@ -115,6 +115,14 @@ export interface Addition<A> {
   (self: Outcome<A>): Outcome<A>
 }
 
+/**
+ * What `send`, `startWorkflow`, `signal` and `emit` give: no outcome, but what any outcome's `pipe` takes, as in
+ * `Outcome.nothing.pipe(Outcome.emit(…))`. Named so that the compiler says so where one is returned as it is.
+ */
+export interface AdditionToAnOutcome {
+  <A>(self: Outcome<A>): Outcome<A>
+}
+
 /** A directive of an outcome whose rows have come to stand after `count` others. */
 const after = (count: number, directive: Directive): Directive =>
   directive._tag === "Send" && !directive.fixed
@@ -179,8 +187,8 @@ export const forEach =
   }
 
 const direct =
-  (directive: Directive) =>
-  <A>(self: Outcome<A>): Outcome<A> =>
+  (directive: Directive): AdditionToAnOutcome =>
+  (self) =>
     make({ ...self, directives: [...self.directives, directive] })
 
 /** When a message is delivered: at once, or no sooner than `delay` after the commit. */

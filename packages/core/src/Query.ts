@@ -3,16 +3,16 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Column from "./Column.ts"
+import * as ColumnValue from "./ColumnValue.ts"
 import type { InvalidInput, Issue } from "./Failure.ts"
 import type * as Resource from "./Resource.ts"
 import * as Issues from "./Issues.ts"
-import * as Storable from "./Storable.ts"
 
 export const operators = ["eq", "ne", "lt", "lte", "gt", "gte", "in", "null"] as const
 export type Operator = (typeof operators)[number]
 
 /** A value in its JSON encoding. */
-export type Scalar = string | number | boolean
+export type Scalar = ColumnValue.Scalar
 
 /** One condition. `in` takes a list, `null` a boolean, the others one value. */
 export interface Filter {
@@ -48,7 +48,7 @@ export const maxLimit = 500
 
 /** The columns that may be filtered and sorted by. */
 export const queryable = (resource: Resource.Any): ReadonlyArray<Column.Column> =>
-  resource.columns.filter((column) => column.kind !== "json" && !column.sensitive)
+  resource.columns.filter((column) => column.kind !== "json" && column.ordered && !column.sensitive)
 
 /** What a caller gives: everything as text, as it stands in a URL. */
 export interface Parameters {
@@ -105,40 +105,8 @@ const readOperand = (
 ): Result.Result<Scalar | ReadonlyArray<Scalar>, string> => {
   if (operator === "null")
     return text === "true" || text === "false" ? Result.succeed(text === "true") : Result.fail("must be true or false")
-  if (operator === "in") return Result.all(text.split(",").map((each) => readScalar(column, each)))
-  return readScalar(column, text)
-}
-
-const readScalar = (column: Column.Column, text: string): Result.Result<Scalar, string> => {
-  const fault = Storable.faultOf(text)
-  if (fault !== undefined) return Result.fail(fault)
-  switch (column.kind) {
-    case "integer":
-      return /^-?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))
-        ? Result.succeed(Number(text))
-        : Result.fail("must be an integer")
-    case "number":
-      return text.trim() !== "" && Number.isFinite(Number(text))
-        ? Result.succeed(Number(text))
-        : Result.fail("must be a number")
-    case "boolean":
-      return text === "true" || text === "false"
-        ? Result.succeed(text === "true")
-        : Result.fail("must be true or false")
-    case "timestamp":
-      return readInstant(text)
-    default:
-      return column.literals === undefined || column.literals.includes(text)
-        ? Result.succeed(text)
-        : Result.fail(`must be one of ${column.literals.join(", ")}`)
-  }
-}
-
-const readInstant = (text: string): Result.Result<string, string> => {
-  const millis = /^(?:\d{4}|[+-]\d{6})-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
-  return Number.isNaN(millis)
-    ? Result.fail("must be an ISO 8601 instant")
-    : Result.succeed(new Date(millis).toISOString())
+  if (operator === "in") return Result.all(text.split(",").map((each) => ColumnValue.read(column, each)))
+  return ColumnValue.read(column, text)
 }
 
 const readOrder = (
@@ -216,7 +184,7 @@ const readCursor = (
 /** A row's instant may be finer than milliseconds, and a page would begin with rows of the one before without that. */
 const readPlace = (column: Column.Column, text: string): Result.Result<Scalar, string> => {
   const finer = column.kind === "timestamp" ? /\.\d{3}(\d{1,3})Z$/.exec(text)?.[1] : undefined
-  const read = readScalar(column, text)
+  const read = ColumnValue.read(column, text)
   return finer === undefined ? read : Result.map(read, (instant) => `${String(instant).slice(0, -1)}${finer}Z`)
 }
 

@@ -164,7 +164,7 @@ function* checkFields(resource: Resource.Any): Generator<Problem> {
     }
   }
   for (const field of Object.keys(resource.transitions)) {
-    const literals = resource.columns.find((column) => column.field === field)?.literals ?? []
+    const literals = (resource.columns.find((column) => column.field === field)?.literals ?? []).map(String)
     const states = Object.entries(resource.transitions[field] ?? {}).flatMap(([from, to]) => [from, ...to])
     for (const state of new Set(states.filter((each) => !literals.includes(each)))) {
       yield {
@@ -206,6 +206,13 @@ function* checkRelations(resource: Resource.Any, { resources }: Parts): Generato
         place,
         problem: `${relation.field} cannot be null when its target is removed`,
         mend: "Make the field optional, or choose another `onRemove`"
+      }
+    }
+    if (relation._tag === "BelongsTo" && column !== undefined && column.kind !== "text") {
+      yield {
+        place,
+        problem: `${relation.field} holds the key of a ${target.name} and must be a string`,
+        mend: "Use `Schema.String` or another string schema"
       }
     }
     if (relation._tag === "BelongsTo" && target.tenantScoped && !resource.tenantScoped) {

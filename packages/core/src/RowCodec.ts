@@ -2,6 +2,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { ActionContext } from "./Action.ts"
+import * as ColumnValue from "./ColumnValue.ts"
 import type * as Field from "./Field.ts"
 import type { Issue } from "./Failure.ts"
 import * as Issues from "./Issues.ts"
@@ -15,6 +16,8 @@ export interface RowCodec {
   readonly decode: (row: EncodedRow) => object
   /** A stored row as the schema encodes it: without the optional fields that are null. */
   readonly present: (row: EncodedRow) => EncodedRow
+  /** Values of fields as they are stored, null where there is none. */
+  readonly encodeWhere: (where: { readonly [field: string]: unknown }) => EncodedRow
   /** Fills the fields that a draft leaves out, checks it against the schema and encodes it. */
   readonly encodeDraft: (
     draft: object,
@@ -38,6 +41,10 @@ const compile = (resource: Resource.Any): RowCodec => {
   const codec = Schema.toCodecJson(resource.schema)
   const decode = Schema.decodeUnknownResult(codec)
   const encode = Schema.encodeUnknownResult(codec)
+  const numbers = resource.columns
+    .filter(({ kind }) => kind === "number" || kind === "integer")
+    .map(({ field }) => field)
+  const limited = resource.columns.filter(({ kind }) => ColumnValue.isLimited(kind))
   const nullables = resource.columns.filter((column) => column.optional)
   const present = (row: EncodedRow) => (nullables.length === 0 ? row : withoutNulls(row, nullables))
   return {
@@ -53,10 +60,34 @@ const compile = (resource: Resource.Any): RowCodec => {
       const encoded = encode(fill(resource, draft, context, key), { errors: "all", onExcessProperty: "error" })
       if (Result.isFailure(encoded)) return Result.fail(Issues.fromSchema(encoded.failure))
       // What an action itself made of its input may still be what no store can keep.
-      const faults = Storable.faultsIn(encoded.success as Schema.Json)
-      return faults.length === 0 ? Result.succeed(encoded.success as EncodedRow) : Result.fail(faults)
-    }
+      const row = encoded.success as { [field: string]: Schema.Json }
+      // JSON has no negative zero, and no store keeps it.
+      for (const field of numbers) if (row[field] === 0) row[field] = 0
+      const faults = [...Storable.faultsIn(row), ...beyond(limited, row)]
+      return faults.length === 0 ? Result.succeed(row) : Result.fail(faults)
+    },
+    encodeWhere: (where) =>
+      Object.fromEntries(Object.entries(where).map(([field, value]) => [field, encodeField(resource, field, value)]))
   }
+}
+
+const beyond = (columns: Resource.Any["columns"], row: EncodedRow): ReadonlyArray<Issue> =>
+  columns.flatMap(({ field, kind }) => {
+    const message = ColumnValue.faultOf(kind, row[field])
+    return message === undefined ? [] : [{ path: field, message }]
+  })
+
+const fieldEncoders = new WeakMap<Schema.Constraint, (value: unknown) => Result.Result<unknown, Schema.SchemaError>>()
+
+/** What its field does not allow stays as it is: no row has it. */
+const encodeField = (resource: Resource.Any, field: string, value: unknown): Schema.Json => {
+  const schema = resource.fields[field]
+  if (value === undefined || value === null || schema === undefined) return null
+  const encode =
+    fieldEncoders.get(schema) ??
+    Schema.encodeUnknownResult(Schema.toCodecJson(schema as Schema.Codec<unknown, unknown>))
+  fieldEncoders.set(schema, encode)
+  return Result.getOrElse(encode(value), () => value) as Schema.Json
 }
 
 const withoutNulls = (row: EncodedRow, columns: Resource.Any["columns"]): EncodedRow => {

@@ -1,5 +1,6 @@
 /** The OpenAPI 3.1 description of everything that the door derives from a registry. */
 import type * as Action from "@tenon/core/Action"
+import * as ActionInput from "@tenon/core/ActionInput"
 import * as Decision from "@tenon/core/Decision"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import * as Failure from "@tenon/core/Failure"
@@ -194,7 +195,7 @@ const listParameters = (resource: Resource.Any): ReadonlyArray<Json> => [
     name: field,
     in: "query",
     description: `Rows whose ${field} is this; \`${field}[operator]\` compares otherwise.`,
-    schema: literals === undefined ? text : { type: "string", enum: literals }
+    schema: literals === undefined ? text : { type: "string", enum: literals.map(String) }
   })),
   {
     name: "sort",
@@ -239,7 +240,7 @@ const body = (action: Action.Any, schemas: Schemas): Json => {
 /** An example that the action's own schema accepts; none where the guess fails. */
 const exampleOf = (action: Action.Any, schema: JsonSchema, schemas: Schemas): unknown => {
   const example = OpenApiExample.of(schema, schemas.components)
-  return Result.isSuccess(Decision.decodeInput(action)(example)) ? example : undefined
+  return Result.isSuccess(ActionInput.decoder(action)(example)) ? example : undefined
 }
 
 const rowOf = (resource: Resource.Any, schemas: Schemas): JsonSchema =>

@@ -44,12 +44,14 @@ export const of = (schema: JsonSchema, components: Components, name = "value", d
   }
 }
 
-const text = ({ format, maxLength, minLength }: JsonSchema, name: string): string => {
+const text = ({ format, maxLength, minLength, pattern }: JsonSchema, name: string): string => {
   if (format === "date-time") return "2026-01-31T12:00:00.000Z"
   if (format === "uuid") return "0198a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
   const least = typeof minLength === "number" ? minLength : 0
   const most = typeof maxLength === "number" ? maxLength : 200
-  return `example ${name}`.padEnd(least, ".").slice(0, most)
+  const words = `example ${name}`.padEnd(least, ".").slice(0, most)
+  // Numbers of any size are strings too.
+  return typeof pattern === "string" && !new RegExp(pattern).test(words) && new RegExp(pattern).test("1") ? "1" : words
 }
 
 const numberOf = ({ exclusiveMinimum, minimum }: JsonSchema): number => {

@@ -53,7 +53,7 @@ export class Schemas {
       named.set(name, ref)
       return ref
     }
-    return withFormats(schema, clean(document.schema as JsonSchema, hide, refer))
+    return withNotations(schema, clean(document.schema as JsonSchema, hide, refer))
   }
 }
 
@@ -124,21 +124,27 @@ const tidy = (result: { [keyword: string]: unknown }, original: JsonSchema): Jso
 
 const isJson = Schema.is(Schema.Json)
 
-/** Instants are strings in JSON; a reader should know which. */
-const withFormats = (schema: Schema.Constraint, json: JsonSchema): JsonSchema => {
+/** What a reader should know of a string that stands for something else. */
+const notations: { readonly [kind in Column.ColumnKind]?: JsonSchema } = {
+  timestamp: { format: "date-time" },
+  bigdecimal: { pattern: "^[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?$" }
+}
+
+const withNotations = (schema: Schema.Constraint, json: JsonSchema): JsonSchema => {
   const fields = "fields" in schema ? (schema.fields as Field.Fields) : undefined
   if (fields === undefined || !isSchema(json["properties"])) return json
   const properties: { [name: string]: unknown } = { ...json["properties"] }
   for (const { field, kind } of Column.fromFields(fields)) {
     const property = properties[field]
-    if (kind === "timestamp" && isSchema(property)) properties[field] = withFormat(property)
+    const notation = notations[kind]
+    if (notation !== undefined && isSchema(property)) properties[field] = withNotation(property, notation)
   }
   return { ...json, properties }
 }
 
-const withFormat = (property: JsonSchema): JsonSchema =>
+const withNotation = (property: JsonSchema, notation: JsonSchema): JsonSchema =>
   property["type"] === "string"
-    ? { ...property, format: "date-time" }
+    ? { ...property, ...notation }
     : isSchemas(property["anyOf"])
-      ? { ...property, anyOf: property["anyOf"].map(withFormat) }
+      ? { ...property, anyOf: property["anyOf"].map((each) => withNotation(each, notation)) }
       : property

@@ -41,7 +41,9 @@ export const of = Effect.fnUntraced(function* (model: DatabaseModel.Model) {
       if (expression === undefined || column.default?._tag === "Now") return expression
       if (column.default?._tag === "Tenant") return setting("app.tenant_id")
       if (column.type === "boolean") return expression
-      return `${SqlName.literal(texts.get(expression) ?? "")}::${column.type}`
+      const text = texts.get(expression) ?? ""
+      // What can only be read as a numeric is shown as it is.
+      return column.type === "numeric" && /^\d+\./.test(text) ? text : `${SqlName.literal(text)}::${column.type}`
     },
     check: ({ column, values }) =>
       `(${name(column)} = ANY (ARRAY[${values.map((value) => `${SqlName.literal(value)}::text`).join(", ")}]))`,

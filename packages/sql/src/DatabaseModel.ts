@@ -8,6 +8,7 @@ export const Type = Schema.Literals([
   "text",
   "bigint",
   "double precision",
+  "numeric",
   "boolean",
   "timestamp with time zone",
   "jsonb",

@@ -94,11 +94,12 @@ const tableOf = (
     ],
     primaryKey,
     indexes: indexesOf(resource, inTenant, primaryKey.columns),
-    checks: resource.columns.flatMap(({ name, literals }): ReadonlyArray<DatabaseModel.Check> =>
-      literals === undefined
+    checks: resource.columns.flatMap((column): ReadonlyArray<DatabaseModel.Check> => {
+      const values = textsOf(column)
+      return values.length === 0
         ? []
-        : [{ name: SqlName.derived(resource.table, [name], "check"), column: name, values: [...new Set(literals)] }]
-    ),
+        : [{ name: SqlName.derived(resource.table, [column.name], "check"), column: column.name, values }]
+    }),
     foreignKeys,
     policies: resource.tenantScoped ? [FrameworkTable.tenantIsolation] : [],
     grants: [
@@ -112,11 +113,16 @@ const tableOf = (
   }
 }
 
+/** The texts that a text column allows where it does not allow any. Other literals are left to their schemas. */
+const textsOf = ({ kind, literals = [] }: Column.Column): ReadonlyArray<string> =>
+  kind === "text" ? [...new Set(literals.map(String))] : []
+
 /** Columns that PostgreSQL keeps for itself in every table (its manual, 5.6). */
 const systemColumns = new Set(["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"])
 
 const unfit = (resource: Resource.Any): RegistryError["problems"] =>
-  resource.columns.flatMap(({ field, name, literals }) => {
+  resource.columns.flatMap((column) => {
+    const { field, name } = column
     const place = `${resource.name}.fields.${field}`
     if (systemColumns.has(name))
       return [{ place, problem: `PostgreSQL keeps the column "${name}" for itself`, mend: "Rename the field" }]
@@ -128,7 +134,7 @@ const unfit = (resource: Resource.Any): RegistryError["problems"] =>
           mend: "Rename the field"
         }
       ]
-    if (literals?.some((each) => each.includes("\u0000")))
+    if (textsOf(column).some((each) => each.includes("\u0000")))
       return [{ place, problem: "a value holds a NUL character, which PostgreSQL cannot store", mend: "Leave it out" }]
     return []
   })
@@ -146,6 +152,8 @@ const types: { readonly [kind in Column.ColumnKind]: DatabaseModel.Type } = {
   text: "text",
   integer: "bigint",
   number: "double precision",
+  bigint: "numeric",
+  bigdecimal: "numeric",
   boolean: "boolean",
   timestamp: "timestamp with time zone",
   json: "jsonb"

@@ -1,15 +1,16 @@
 /**
  * The statements of one resource, written once, and its rows on their way to PostgreSQL and back.
  *
- * A row crosses in its JSON encoding: instants as ISO 8601 text, integers as numbers, everything that is not a scalar
- * as jsonb. Every statement names the tenant, on top of row security, because PostgreSQL then plans with exact
- * estimates. Text compares by code points (the "C" collation), as it does in memory.
+ * A row crosses in its JSON encoding: instants as ISO 8601 text, integers as numbers, those of any size as text,
+ * everything that is not a scalar as jsonb. Every statement names the tenant, on top of row security, because
+ * PostgreSQL then plans with exact estimates. Text compares by code points (the "C" collation), as it does in memory.
  */
 import type * as Column from "@tenon/core/Column"
+import * as ColumnValue from "@tenon/core/ColumnValue"
 import type * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
-import * as DateTime from "effect/DateTime"
+import * as BigDecimal from "effect/BigDecimal"
 import { list, quote } from "./SqlName.ts"
 import * as SqlValue from "./SqlValue.ts"
 import type { Row, Statement } from "./TenantSql.ts"
@@ -36,7 +37,7 @@ export interface RowSql {
   readonly remove: (tenantId: string, key: string) => Statement
   readonly where: (
     tenantId: string,
-    where: { readonly [field: string]: unknown },
+    where: EncodedRow,
     what:
       | "count"
       | { readonly limit: number; readonly last: string | undefined; readonly after: string | number | undefined }
@@ -47,6 +48,10 @@ export interface RowSql {
 
 /** Whether PostgreSQL can hold a text: no NUL, no half of a surrogate pair. */
 export const isStorable = (text: string): boolean => text.indexOf("\0") === -1 && text.isWellFormed()
+
+/** Whether any row of PostgreSQL can have a value: what it cannot hold would end the statement. */
+const isHeld = ({ kind }: Column.Column, value: EncodedRow[string]): boolean =>
+  typeof value !== "string" || (isStorable(value) && ColumnValue.faultOf(kind, value) === undefined)
 
 /** Compiles a resource whose table is in `schema`. */
 export const make = (resource: Resource.Any, schema: string): RowSql => {
@@ -100,9 +105,9 @@ export const make = (resource: Resource.Any, schema: string): RowSql => {
       const to = conditions(tenantId)
       for (const [field, value] of Object.entries(where)) {
         const column = columnOf(resource, field)
-        const encoded = encodeValue(value)
-        if (encoded === null && column.nullable) to.and(`t.${quote(column.name)} is null`)
-        else to.and(`t.${quote(column.name)} = ${to.param(param(column, encoded))}`)
+        if (!isHeld(column, value)) to.and("false")
+        else if ((value ?? null) === null && column.nullable) to.and(`t.${quote(column.name)} is null`)
+        else to.and(`t.${quote(column.name)} = ${to.param(param(column, value))}`)
       }
       if (what === "count")
         return { sql: `select count(*)::int as n from ${table} as t${to.where()}`, params: to.params }
@@ -182,6 +187,7 @@ const select = ({ field, kind, name }: Column.Column): string => {
 const decoder = (resource: Resource.Any): RowSql["decode"] => {
   const instants = resource.columns.filter(({ kind }) => kind === "timestamp").map(({ field }) => field)
   const numbers = resource.columns.filter(({ kind }) => kind === "number").map(({ field }) => field)
+  const decimals = resource.columns.filter(({ kind }) => kind === "bigdecimal").map(({ field }) => field)
   return (row) => {
     const encoded = row as { [field: string]: unknown }
     for (const field of instants) {
@@ -191,6 +197,10 @@ const decoder = (resource: Resource.Any): RowSql["decode"] => {
     for (const field of numbers) {
       const number = encoded[field]
       if (typeof number === "number" && !Number.isFinite(number)) encoded[field] = String(number)
+    }
+    for (const field of decimals) {
+      const digits = encoded[field]
+      if (typeof digits === "string") encoded[field] = BigDecimal.format(BigDecimal.fromStringUnsafe(digits))
     }
     return encoded as EncodedRow
   }
@@ -225,6 +235,3 @@ export const param = (column: Column.Column, value: unknown): unknown => {
 }
 
 const jsonNull = SqlValue.json(null)
-
-const encodeValue = (value: unknown): unknown =>
-  DateTime.isDateTime(value) ? DateTime.formatIso(value) : value instanceof Date ? value.toISOString() : (value ?? null)

@@ -126,6 +126,8 @@ const types: { readonly [kind in Column.ColumnKind]: string } = {
   text: "text",
   integer: "int8",
   number: "float8",
+  bigint: "numeric",
+  bigdecimal: "numeric",
   boolean: "bool",
   timestamp: "timestamptz",
   json: "jsonb"

@@ -170,9 +170,9 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
           case "Optional":
             return RowSql.isStorable(key) ? rows.find(tenantId, key) : rows.findMany(tenantId, [])
           case "Many":
-            return rows.where(tenantId, where as { readonly [field: string]: unknown }, { limit, last, after })
+            return rows.where(tenantId, where, { limit, last, after })
           case "Count":
-            return rows.where(tenantId, where as { readonly [field: string]: unknown }, "count")
+            return rows.where(tenantId, where, "count")
         }
       }
 

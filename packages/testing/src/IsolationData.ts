@@ -132,6 +132,7 @@ export const make = ({ registry, seed, store }: Source): Data => {
       if (isNumbered(resource, column.field)) places[column.field] = 0
       else if (column.kind === "timestamp") places[column.field] = instant
       else if (column.kind === "integer") places[column.field] = count
+      else if (column.kind === "bigint" || column.kind === "bigdecimal") places[column.field] = String(count)
     }
     const marked = resource.columns.filter(
       ({ field, kind, literals }) =>

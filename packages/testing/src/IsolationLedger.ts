@@ -59,15 +59,19 @@ export interface Ledger {
   readonly settle: Effect.Effect<void>
 }
 
+/** What a value shows: decoded rows may hold integers that JSON has no form for. */
+const textOf = (value: unknown): string =>
+  JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? String(each) : each)) ?? "nothing"
+
 const answerOf = <A>(exit: Exit.Exit<A, ActionFailure | Error>): Answer => {
   if (Exit.isSuccess(exit)) {
-    return { ok: true, tag: undefined, value: exit.value, text: JSON.stringify(exit.value) ?? "nothing" }
+    return { ok: true, tag: undefined, value: exit.value, text: textOf(exit.value) }
   }
   const failure = Cause.findError(exit.cause)
   if (Result.isFailure(failure)) return { ok: false, tag: "Defect", value: undefined, text: Cause.pretty(exit.cause) }
   const error = failure.success
   const tag = "_tag" in error ? error._tag : error.name
-  return { ok: false, tag, value: error, text: JSON.stringify({ ...error, tag, message: error.message }) }
+  return { ok: false, tag, value: error, text: textOf({ ...error, tag, message: error.message }) }
 }
 
 /** Where an answer differs without meaning anything. */
@@ -84,7 +88,7 @@ export const make = (data: Data, b: Party, look: Effect.Effect<string>): Ledger 
   const ask: Ledger["ask"] = Effect.fnUntraced(function* (attempt, request, effect) {
     attempts.push(attempt)
     const answer = answerOf(yield* Effect.exit(effect))
-    const known = data.marksOf(b, JSON.stringify(request) ?? "")
+    const known = data.marksOf(b, textOf(request))
     const seen = [...data.marksOf(b, answer.text)].filter((mark) => !known.has(mark) && !told.has(mark))
     if (seen.length > 0) breach(attempt, `shows tenant B's ${seen.join(", ")}: ${answer.text.slice(0, 500)}`)
     // An action may have defects of its own; what the store is asked must have an answer.
@@ -119,7 +123,7 @@ export const make = (data: Data, b: Party, look: Effect.Effect<string>): Ledger 
     }),
     unchanged,
     tell: (something) => {
-      for (const mark of data.marksOf(b, JSON.stringify(something) ?? "")) told.add(mark)
+      for (const mark of data.marksOf(b, textOf(something))) told.add(mark)
     },
     settle: Effect.map(look, (now) => void (before = now))
   }

@@ -6,6 +6,7 @@ import * as Outcome from "@tenon/core/Outcome"
 import * as Registry from "@tenon/core/Registry"
 import * as Relation from "@tenon/core/Relation"
 import * as Resource from "@tenon/core/Resource"
+import * as BigDecimal from "effect/BigDecimal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
@@ -19,6 +20,11 @@ export const Sample = Resource.make("LawSample", {
     flag: Schema.Boolean,
     at: Schema.DateTimeUtc,
     level: Schema.Literals(["low", "mid", "high"]).pipe(Field.withDefault("low")),
+    grade: Schema.Literals([-1, 2, 10]).pipe(Field.withDefault(2)),
+    big: Schema.BigInt.pipe(Field.withDefault(0n)),
+    price: Schema.BigDecimal.pipe(Field.withDefault(BigDecimal.make(15n, 1))),
+    ratio: Schema.Number.pipe(Field.withDefault(0)),
+    debt: Schema.optionalKey(Schema.NullOr(Schema.BigInt)),
     note: Schema.optionalKey(Schema.String),
     body: Schema.Json,
     list: Schema.NullOr(Schema.Array(Schema.Int))

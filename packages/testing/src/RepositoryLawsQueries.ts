@@ -41,19 +41,19 @@ export const declare = (it: It): void => {
   )
 }
 
-const fields = ["id", "text", "count", "score", "flag", "at", "level", "note"]
+const sortable = ["id", "text", "count", "score", "flag", "at", "level", "grade", "big", "price", "ratio"]
+const fields = [...sortable, "note", "debt"]
 
 const anyParameters = (random: (below: number) => number, rows: ReadonlyArray<SampleRow>): Query.Parameters => {
   const filters = Array.from({ length: random(3) }, () => {
     const field = fields[random(fields.length)] as string
     const operator = Query.operators[random(Query.operators.length)] as Query.Operator
-    const value = () => String(rows[random(rows.length)]?.[field] ?? "")
+    const value = () => String(rows[random(rows.length)]?.[field] ?? (field === "debt" ? "0" : ""))
     if (operator === "null") return { field, operator, value: String(random(2) === 0) }
     // A list is separated by commas, so its values must not hold any.
     const list = () => [value(), value(), value()].filter((each) => !each.includes(","))
     return { field, operator, value: operator === "in" ? list().join(",") || value().replaceAll(",", "") : value() }
   })
-  const sortable = fields.filter((field) => field !== "note")
   const sort = Array.from(
     { length: random(4) },
     () => `${random(2) === 0 ? "-" : ""}${sortable[random(sortable.length)]}`
@@ -61,9 +61,31 @@ const anyParameters = (random: (below: number) => number, rows: ReadonlyArray<Sa
   return { filters, sort: sort.join(","), limit: String(1 + random(30)) }
 }
 
-/** As the bytes of UTF-8 compare: not how the stores do it, but what they mean. */
-const compare = (x: unknown, y: unknown, kind: string): number => {
-  if (kind === "timestamp") return Date.parse(String(x)) - Date.parse(String(y))
+/** What fields stand for, whatever the store makes of them; text and plain numbers where it is not said. */
+const kinds: { readonly [field: string]: "instant" | "digits" | "float" } = {
+  at: "instant",
+  big: "digits",
+  debt: "digits",
+  price: "digits",
+  ratio: "float"
+}
+
+/** A decimal number as an integer, exact to 400 digits after its point. */
+const scaled = (number: unknown): bigint => {
+  const [mantissa = "", exponent = "0"] = String(number).split("e")
+  const [whole = "", part = ""] = mantissa.split(".")
+  return BigInt(whole + part) * 10n ** BigInt(400 + Number(exponent) - part.length)
+}
+
+const ranks = ["-Infinity", "", "Infinity", "NaN"]
+const rank = (number: unknown) => (typeof number === "string" ? ranks.indexOf(number) : 1)
+
+/** Not how the stores do it, but what they mean: text as the bytes of UTF-8, numbers by their size and NaN last. */
+const compare = (x: unknown, y: unknown, field: string): number => {
+  const kind = kinds[field]
+  if (kind === "instant") return Date.parse(String(x)) - Date.parse(String(y))
+  if (kind === "digits") return scaled(x) < scaled(y) ? -1 : scaled(x) > scaled(y) ? 1 : 0
+  if (kind === "float" && rank(x) !== rank(y)) return rank(x) - rank(y)
   if (typeof x !== "string" || typeof y !== "string") return Number(x) < Number(y) ? -1 : Number(x) > Number(y) ? 1 : 0
   const [left, right] = [new TextEncoder().encode(x), new TextEncoder().encode(y)]
   for (let index = 0; index < Math.min(left.length, right.length); index++) {
@@ -75,12 +97,12 @@ const compare = (x: unknown, y: unknown, kind: string): number => {
 const model = (rows: ReadonlyArray<SampleRow>, { filters, order }: Query.Query): ReadonlyArray<SampleRow> =>
   rows
     .filter((row) =>
-      filters.every(({ column: { field, kind }, operator, value }) => {
+      filters.every(({ column: { field }, operator, value }) => {
         const actual = row[field] ?? null
         if (operator === "null") return (actual === null) === value
         if (actual === null) return false
-        if (operator === "in") return [value].flat().some((each) => compare(actual, each, kind) === 0)
-        const difference = compare(actual, value, kind)
+        if (operator === "in") return [value].flat().some((each) => compare(actual, each, field) === 0)
+        const difference = compare(actual, value, field)
         switch (operator) {
           case "eq":
             return difference === 0
@@ -99,7 +121,7 @@ const model = (rows: ReadonlyArray<SampleRow>, { filters, order }: Query.Query):
     )
     .toSorted((x, y) => {
       for (const { column, descending } of order) {
-        const difference = compare(x[column.field], y[column.field], column.kind)
+        const difference = compare(x[column.field], y[column.field], column.field)
         if (difference !== 0) return descending ? -difference : difference
       }
       return 0

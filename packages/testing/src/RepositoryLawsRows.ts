@@ -1,7 +1,10 @@
 /** What a store keeps of rows: values, keys, conflicts, references, loads. */
+import { CurrentActor } from "@tenon/core/Actor"
+import * as Repository from "@tenon/core/Repository"
 import { RowStore } from "@tenon/core/RowStore"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
 import { assert } from "@effect/vitest"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import {
@@ -41,6 +44,17 @@ export const declare = (it: It): void => {
       const many = yield* rows.findMany(a, Sample, ["same-2", "none", "same-3", "same-2", "a\u0000b"])
       assert.deepStrictEqual(many.map(({ id }) => String(id)).toSorted(), ["same-2", "same-3"])
     })
+  )
+
+  it.effect("a negative zero is a zero, as in JSON", () =>
+    Effect.gen(function* () {
+      const repository = yield* Repository.Repository
+      const at = DateTime.makeUnsafe(0)
+      const draft = { id: "zero", text: "", count: -0, score: -0, flag: true, at, body: null, list: null }
+      const saved = yield* repository.save(Sample, draft)
+      const read = yield* repository.get(Sample, "zero")
+      for (const { count, score } of [saved, read]) assert.isTrue(Object.is(count, 0) && Object.is(score, 0))
+    }).pipe(Effect.provideService(CurrentActor, a))
   )
 
   it.effect("keys that nothing can be stored under find nothing", () =>

@@ -57,6 +57,9 @@ const instants = [
 ]
 const integers = [0, 1, -1, 7, 1_000_000, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]
 const floats = [0, 0.1, -0.1, 1e-7, 1.5, 1e21, 5e-324, Number.MAX_VALUE, -1e100]
+const ratios = [...floats, "NaN", "Infinity", "-Infinity"]
+const bigs = ["0", "9", "10", "-1", "-10", "9007199254740993", "123456789012345678901234567890", `-1${"0".repeat(300)}`]
+const prices = ["0", "0.1", "-0.1", "9", "10", "10.00000000000001", "123456789012345678.5", "1e+30", "-1e-30", "-1e+30"]
 const bodies: ReadonlyArray<Schema.Json> = [
   null,
   true,
@@ -82,6 +85,11 @@ export const samples = (seed: number, size: number): ReadonlyArray<SampleRow> =>
     flag: random(2) === 0,
     at: pick(instants),
     level: pick(["low", "mid", "high"]),
+    grade: pick([-1, 2, 10]),
+    big: pick(bigs),
+    price: pick(prices),
+    ratio: pick(ratios),
+    debt: random(3) === 0 ? null : pick(bigs),
     note: random(3) === 0 ? null : pick(words),
     body: pick(bodies),
     list: pick([null, [], [1, 2, 3]])
