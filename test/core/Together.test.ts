@@ -3,7 +3,7 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 
 /** A writer that writes down what it was given at once, doubles numbers, and refuses 13 and all with it. */
-const doubling = (options: { readonly lanes?: number; readonly most?: number } = {}) =>
+const doubling = (options: { readonly most?: number } = {}) =>
   Effect.gen(function* () {
     const written: Array<ReadonlyArray<number>> = []
     const write = Effect.fnUntraced(function* (items: ReadonlyArray<number>) {
@@ -28,7 +28,7 @@ it.effect("what is called for at once is written together, and each is answered 
 
 it.effect("no more than so many go together, and what waits goes with the next", () =>
   Effect.gen(function* () {
-    const { double, written } = yield* doubling({ lanes: 1, most: 2 })
+    const { double, written } = yield* doubling({ most: 2 })
     assert.deepStrictEqual(yield* Effect.forEach([1, 2, 3, 4, 5], double, all), [2, 4, 6, 8, 10])
     assert.deepStrictEqual(written, [[1, 2], [3, 4], [5]])
   })
@@ -83,7 +83,6 @@ it.effect("items of one name are written one after the other, in their order", (
   Effect.gen(function* () {
     const written: Array<ReadonlyArray<string>> = []
     const keep = yield* Together.make({
-      lanes: 1,
       nameOf: (item: string) => item[0] ?? "",
       write: (items: ReadonlyArray<string>) => Effect.as(Effect.yieldNow, (written.push(items), items))
     })
@@ -95,7 +94,6 @@ it.effect("items of one name are written one after the other, in their order", (
 it.effect("a writer that throws fails those whom it was to write, and nobody after them", () =>
   Effect.gen(function* () {
     const keep = yield* Together.make({
-      lanes: 1,
       write: (items: ReadonlyArray<number>) => {
         if (items.includes(13)) throw new Error("thirteen")
         return Effect.succeed(items)
@@ -107,5 +105,17 @@ it.effect("a writer that throws fails those whom it was to write, and nobody aft
       ["Success", "Failure", "Success"]
     )
     assert.strictEqual(yield* keep(4), 4)
+  })
+)
+
+it.effect("the next write is on its way before those who were answered go on", () =>
+  Effect.gen(function* () {
+    const seen: Array<string> = []
+    const keep = yield* Together.make({
+      most: 2,
+      write: (items: ReadonlyArray<number>) => Effect.as(Effect.yieldNow, (seen.push(`write ${items}`), items))
+    })
+    yield* Effect.forEach([1, 2, 3, 4], (each) => Effect.map(keep(each), () => seen.push(`answer ${each}`)), all)
+    assert.deepStrictEqual(seen, ["write 1,2", "write 3,4", "answer 1", "answer 2", "answer 3", "answer 4"])
   })
 )

@@ -15,18 +15,11 @@ export interface Options<Item, A, E> {
   readonly nameOf?: (item: Item) => string
   /** How many items at most are written at once. Default 64. */
   readonly most?: number
-  /** How many writes of a group may be under way at once. Default 2: while one waits for the disk, the next is on its way. */
-  readonly lanes?: number
 }
 
 interface Waiting<Item, A, E> {
   readonly item: Item
   readonly resume: (answer: Effect.Effect<A, E>) => void
-}
-
-interface Group<Item, A, E> {
-  readonly waiting: Array<Waiting<Item, A, E>>
-  busy: number
 }
 
 /** What befalls all items alike, by the names of `SqlFailure`: one by itself would fare no better. */
@@ -57,23 +50,24 @@ const taken = <Item, A, E>(
 }
 
 /**
- * A writer of single items over one of several. An item that comes alone is written at once. Where a write of several is
- * refused, each is written by itself, so that none suffers from another; in an outage all have failed. Whoever stops
- * waiting does not stop the write. With one lane, the items of a group are written in the order in which they came.
+ * A writer of single items over one of several. An item that comes alone is written at once, and those of a group in the
+ * order in which they came: while one write is under way the next is gathered, which costs the database less than writes
+ * beside each other do. Where a write of several is refused, each is written by itself, so that none suffers from another;
+ * in an outage all have failed. Whoever stops waiting does not stop the write.
  */
 export const make = <Item, A, E>({
   groupOf = () => "",
-  lanes = 2,
   most = 64,
   nameOf,
   ...options
 }: Options<Item, A, E>): Effect.Effect<(item: Item) => Effect.Effect<A, E>> =>
   Effect.contextWith((context: Context.Context<never>) =>
     Effect.sync(() => {
-      // One that throws would take its lane with it, and all that is still to come would wait for ever.
+      // Were one to throw, all that is still to come would wait for ever.
       const write: typeof options.write = (items, group) => Effect.suspend(() => options.write(items, group))
       const runFork = Effect.runForkWith(context)
-      const groups = new Map<string, Group<Item, A, E>>()
+      /** Those of each group for which a write is under way. */
+      const groups = new Map<string, Array<Waiting<Item, A, E>>>()
       const one =
         (name: string) =>
         ({ item, resume }: Waiting<Item, A, E>) =>
@@ -85,28 +79,30 @@ export const make = <Item, A, E>({
         const items = some.map(({ item }) => item)
         return Effect.flatMap(Effect.exit(write(items, name)), (exit) => {
           if (Exit.isFailure(exit) && mayBeOneItems(exit)) return Effect.forEach(some, one(name), { discard: true })
-          for (const [index, { resume }] of some.entries()) resume(Exit.map(exit, (answers) => answers[index] as A))
+          // Once the next write is on its way, which is what comes now, they can go on while it is.
+          queueMicrotask(() => {
+            for (const [index, { resume }] of some.entries()) resume(Exit.map(exit, (answers) => answers[index] as A))
+          })
           return Effect.void
         })
       }
-      const work = (name: string, group: Group<Item, A, E>): Effect.Effect<void> =>
+      const work = (name: string, waiting: Array<Waiting<Item, A, E>>): Effect.Effect<void> =>
         Effect.suspend(() => {
-          if (group.waiting.length > 0) {
-            return Effect.flatMap(batch(name, taken(group.waiting, most, nameOf)), () => work(name, group))
+          if (waiting.length > 0) {
+            return Effect.flatMap(batch(name, taken(waiting, most, nameOf)), () => work(name, waiting))
           }
-          if (--group.busy === 0) groups.delete(name)
+          groups.delete(name)
           return Effect.void
         })
       return (item) =>
         Effect.callback<A, E>((resume) => {
           const name = groupOf(item)
-          const group = groups.get(name) ?? { waiting: [], busy: 0 }
-          groups.set(name, group)
-          group.waiting.push({ item, resume })
-          if (group.busy === lanes) return
-          group.busy++
+          const busy = groups.get(name)
+          if (busy !== undefined) return void busy.push({ item, resume })
+          const waiting = [{ item, resume }]
+          groups.set(name, waiting)
           // What is called for in this same turn goes along.
-          queueMicrotask(() => runFork(work(name, group)))
+          queueMicrotask(() => runFork(work(name, waiting)))
         })
     })
   )

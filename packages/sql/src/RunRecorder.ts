@@ -23,8 +23,6 @@ export const make = (sql: TenantSql["Service"]): Effect.Effect<RunJournal["Servi
       groupOf: ({ run }: Recording) => run.tenantId,
       // A statement may name a run once only.
       nameOf: ({ run }) => JSON.stringify([run.workflow, run.key]),
-      // What is recorded of a run first is written first.
-      lanes: 1,
       most: 100,
       write: (some: ReadonlyArray<Recording>, tenantId) =>
         Effect.map(sql.batch({ tenantId }, statementsOf(tenantId, some)), () => some.map(() => undefined))
