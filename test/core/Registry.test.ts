@@ -65,6 +65,7 @@ describe("Registry", () => {
         at: Field.Position("nowhere")
       },
       transitions: { when: { A: ["C"] } },
+      initial: { when: ["D"] },
       relations: { gone: Relation.belongsTo("Gone", "id") },
       actions: (on) => ({
         Go: on.action({ touches: [Widget, Action.ref("Thread", "vanish"), lost] }, () => Outcome.nothing)
@@ -79,6 +80,7 @@ describe("Registry", () => {
       "is the tenant's own column",
       `"nowhere", which is no field`,
       `"C" is no value of the field`,
+      `broken.initial.when: "D" is no value of the field`,
       "the resource Gone, which is not in the registry",
       "the resource Widget, which is not in the registry",
       "sends to Thread.vanish, which is no action",

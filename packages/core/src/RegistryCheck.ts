@@ -4,6 +4,7 @@ import type * as Column from "./Column.ts"
 import type * as DomainEvent from "./DomainEvent.ts"
 import type { BelongsTo } from "./Relation.ts"
 import type * as Resource from "./Resource.ts"
+import * as Transitions from "./Transitions.ts"
 import type * as Workflow from "./Workflow.ts"
 
 /** A mistake in how an application is put together. */
@@ -163,14 +164,19 @@ function* checkFields(resource: Resource.Any): Generator<Problem> {
         }
     }
   }
-  for (const field of Object.keys(resource.transitions)) {
+  for (const field of Transitions.fieldsOf(resource)) {
     const literals = (resource.columns.find((column) => column.field === field)?.literals ?? []).map(String)
-    const states = Object.entries(resource.transitions[field] ?? {}).flatMap(([from, to]) => [from, ...to])
-    for (const state of new Set(states.filter((each) => !literals.includes(each)))) {
-      yield {
-        place: `${resource.name}.transitions.${field}`,
-        problem: `"${state}" is no value of the field`,
-        mend: `Use one of ${literals.join(", ")}`
+    const moves = Object.entries(resource.transitions[field] ?? {}).flatMap(([from, to]) => [from, ...to])
+    for (const [what, states] of [
+      ["transitions", moves],
+      ["initial", resource.initial[field] ?? []]
+    ] as const) {
+      for (const state of new Set(states.filter((each) => !literals.includes(each)))) {
+        yield {
+          place: `${resource.name}.${what}.${field}`,
+          problem: `"${state}" is no value of the field`,
+          mend: `Use one of ${literals.join(", ")}`
+        }
       }
     }
   }
@@ -182,7 +188,8 @@ const fieldLists = (resource: Resource.Any): ReadonlyArray<readonly [string, Rea
     ([name, fields]) => [`${resource.name}.identities.${name}`, fields] as const
   ),
   ...resource.indexes.map((fields, index) => [`${resource.name}.indexes[${index}]`, fields] as const),
-  [`${resource.name}.transitions`, Object.keys(resource.transitions)]
+  [`${resource.name}.transitions`, Object.keys(resource.transitions)],
+  [`${resource.name}.initial`, Object.keys(resource.initial)]
 ]
 
 function* checkRelations(resource: Resource.Any, { resources }: Parts): Generator<Problem> {

@@ -20,7 +20,16 @@ export type EncodedRow = { readonly [field: string]: Schema.Json | undefined }
 
 /** A change to make. The store assigns versions and positions, and applies the resource's conflict rule. */
 export type Change =
-  | { readonly _tag: "Save"; readonly resource: Resource.Any; readonly row: EncodedRow }
+  | {
+      readonly _tag: "Save"
+      readonly resource: Resource.Any
+      readonly row: EncodedRow
+      /**
+       * `checked`: its states are allowed after those of the row that was read under its lock. Where absent, the store
+       * checks them against the row that stands.
+       */
+      readonly mode?: "checked"
+    }
   | { readonly _tag: "Remove"; readonly resource: Resource.Any; readonly key: string }
 
 /** A domain event for the outbox, written in the same transaction. */

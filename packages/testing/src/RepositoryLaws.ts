@@ -19,6 +19,7 @@ import * as Kept from "./RepositoryLawsKept.ts"
 import * as Once from "./RepositoryLawsOnce.ts"
 import * as Queries from "./RepositoryLawsQueries.ts"
 import * as Rows from "./RepositoryLawsRows.ts"
+import * as States from "./RepositoryLawsStates.ts"
 import * as Streams from "./RepositoryLawsStreams.ts"
 import * as Tenants from "./RepositoryLawsTenants.ts"
 
@@ -38,7 +39,7 @@ export const repositoryLaws = <E>(
 
   describe(`the repository laws: ${name}`, () => {
     suite(services, { timeout, excludeTestServices: true })((it) => {
-      for (const { declare } of [Rows, Numbers, Once, Kept, Tenants, Queries, Streams]) declare(it)
+      for (const { declare } of [Rows, Numbers, Once, Kept, States, Tenants, Queries, Streams]) declare(it)
     })
   })
 }

@@ -231,6 +231,85 @@ export const Claim = Resource.make("LawClaim", {
   actions: (on) => ({ create: on.create({ input: { thing: Schema.String, by: Schema.String } }) })
 })
 
+const states = {
+  status: Schema.NullOr(Schema.Literals(["NEW", "OPEN", "CLOSED"])).pipe(Field.withDefault("NEW" as const))
+}
+const machine = {
+  transitions: { status: { NEW: ["OPEN"], OPEN: ["CLOSED", "NEW"] } },
+  initial: { status: ["NEW"] }
+}
+const To = Schema.NullOr(Schema.Literals(["NEW", "OPEN", "CLOSED"]))
+
+/** Has states; its actions save rows of its own and others'. */
+export const Gate = Resource.make("LawGate", {
+  fields: { id: Field.Id, ...states },
+  ...machine,
+  actions: (on) => ({
+    create: on.create({ input: { status: To } }),
+    move: on.update({ input: { to: To } }, ({ self, input }) => ({ ...self, status: input.to })),
+    /** Moves itself again and again, and then other gates. */
+    moveAll: on.action(
+      { input: { own: Schema.Array(To), others: Schema.Array(Schema.String), to: To } },
+      ({ self, input }) =>
+        Outcome.nothing.pipe(
+          Outcome.forEach(input.own, (status) => Outcome.also(on.save({ ...self, status }))),
+          Outcome.forEach(input.others, (id) => Outcome.also(on.save({ id, status: input.to })))
+        )
+    )
+  })
+})
+
+/** Has states, is numbered and counted, and is replaced by its natural key. */
+export const Lock = Resource.make("LawLock", {
+  fields: { id: Field.Id, gate: Schema.String, ...states, number: Field.Position("gate"), version: Field.Version },
+  ...machine,
+  conflict: { on: ["gate"], do: "update" },
+  actions: () => ({})
+})
+
+/** Has states, is counted, and is replaced by its natural key. */
+export const Bolt = Resource.make("LawBolt", {
+  fields: { id: Field.Id, gate: Schema.String, ...states, version: Field.Version },
+  ...machine,
+  conflict: { on: ["gate"], do: "update" },
+  actions: () => ({})
+})
+
+/** Has states, and stays with the first. */
+export const Seal = Resource.make("LawSeal", {
+  fields: { id: Field.Id, gate: Schema.String, ...states },
+  ...machine,
+  conflict: { on: ["gate"], do: "nothing" },
+  actions: () => ({})
+})
+
+/** Saves rows with states that are not its own. */
+export const Guard = Resource.make("LawGuard", {
+  fields: { id: Field.Id },
+  actions: (on) => ({
+    put: on.action(
+      {
+        self: "optional",
+        input: { what: Schema.Literals(["gate", "lock", "bolt", "seal"]), id: Schema.String, to: To },
+        touches: [Gate, Lock, Bolt, Seal]
+      },
+      ({ input: { id, to: status, what } }) => {
+        const row = { id: `${what} ${id}`, gate: id, status }
+        switch (what) {
+          case "gate":
+            return Outcome.save(Gate, { id, status }).pipe(Outcome.as(undefined))
+          case "lock":
+            return Outcome.save(Lock, row).pipe(Outcome.as(undefined))
+          case "bolt":
+            return Outcome.save(Bolt, row).pipe(Outcome.as(undefined))
+          case "seal":
+            return Outcome.save(Seal, row).pipe(Outcome.as(undefined))
+        }
+      }
+    )
+  })
+})
+
 /** Belongs to no tenant. */
 export const Planet = Resource.make("LawPlanet", {
   tenantScoped: false,
@@ -244,6 +323,6 @@ export const Planet = Resource.make("LawPlanet", {
 
 /** What a store under the laws is made for. */
 export const registry: Registry.Registry = Registry.make({
-  resources: [Sample, Account, Card, Tally, Topic, Post, Line, Seat, Badge, Claim, Planet],
+  resources: [Sample, Account, Card, Tally, Topic, Post, Line, Seat, Badge, Claim, Gate, Lock, Bolt, Seal, Guard, Planet],
   events: [Happened]
 })
