@@ -221,8 +221,9 @@ const plan = (setting: Setting, outcome: Outcome.Outcome<unknown>): Result.Resul
   const changes: Array<Change> = []
   // The row as it stands under its lock, change by change.
   let stands = setting.encodedSelf
-  for (const each of outcome.rows) {
-    const encoded = encodeChange(setting, each, stands)
+  const inserted = insertedIn(setting, outcome)
+  for (const [index, each] of outcome.rows.entries()) {
+    const encoded = encodeChange(setting, each, index === inserted ? "insert" : stands)
     if (Result.isFailure(encoded)) return Result.fail(encoded.failure)
     const change = encoded.success
     changes.push(change)
@@ -244,7 +245,7 @@ export const isRead = (action: Action.Any): boolean => action.kind === "read" ||
 const encodeChange = (
   { context, found: { action, resource } }: Setting,
   change: Outcome.RowChange,
-  stands: EncodedRow | undefined
+  stands: EncodedRow | "insert" | undefined
 ): Result.Result<Change, ActionFailure> => {
   if (change._tag === "Remove") return Result.succeed(change)
   const own = change.resource.name === resource.name
@@ -254,9 +255,23 @@ const encodeChange = (
     return Result.fail(new InvalidOutcome({ resource: change.resource.name, issues: row.failure }))
   }
   const save = { _tag: "Save", resource: change.resource, row: row.success } as const
+  if (stands === "insert") {
+    // Who names a version says that there is a row to replace.
+    if ((row.success[versionField(resource) ?? ""] ?? 0) !== 0) return Result.succeed(save)
+    const illegal = Transitions.refusalOf(resource, undefined, row.success)
+    return illegal === undefined ? Result.succeed({ ...save, mode: "insert" }) : Result.fail(illegal)
+  }
   if (!own || stands === undefined || !isSameRow(resource, stands, row.success)) return Result.succeed(save)
   const transition = Transitions.refusalOf(resource, stands, row.success)
   return transition === undefined ? Result.succeed({ ...save, mode: "checked" }) : Result.fail(transition)
+}
+
+/** Which of an outcome's changes is the row that a create makes: the one that it answers with. */
+const insertedIn = ({ found: { action, resource } }: Setting, { row, rows }: Outcome.Outcome<unknown>): number => {
+  if (action.kind !== "create" || !resource.createsOnce) return -1
+  const isOwn = (change: Outcome.RowChange | undefined) =>
+    change?._tag === "Save" && change.resource.name === resource.name
+  return row !== undefined && isOwn(rows[row]) ? row : rows.findIndex(isOwn)
 }
 
 /** What is known of the action's own row after a change: nothing where the change may have been made to it by another key. */

@@ -99,9 +99,11 @@ export class Tables {
     return this.#rows.get(tableId(tenantId, resource)) ?? new Map()
   }
 
-  #save(tenantId: string, { resource, row: given }: Save): Result.Result<Standing, ActionFailure> {
+  #save(tenantId: string, { mode, resource, row: given }: Save): Result.Result<Standing, ActionFailure> {
     const rows = this.#of(tenantId, resource)
     const complete = withAllFields(resource, given)
+    if (mode === "insert" && rows.has(keyOf(resource, complete)))
+      return Result.fail(new AlreadyExists({ resource: resource.name, fields: [resource.key] }))
     const conflicting = [...rows.values()].find((row) => agree(row, complete, resource.conflict.on))
     if (conflicting !== undefined && resource.conflict.do === "nothing")
       return Result.succeed({ row: conflicting, fresh: false })

@@ -57,6 +57,8 @@ export interface Resource<out Name extends string, in out F extends Fields, out 
   readonly schema: Schema.Struct<F>
   readonly columns: ReadonlyArray<Column.Column>
   readonly conflict: Conflict
+  /** Whether a create is refused where there is a row with its key: so where no conflict rule is declared. */
+  readonly createsOnce: boolean
   readonly identities: { readonly [name: string]: ReadonlyArray<string> }
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
   readonly relations: { readonly [name: string]: Relation }
@@ -87,6 +89,8 @@ export interface Any extends Typed {
   readonly schema: Schema.Constraint & { readonly DecodingServices: never; readonly EncodingServices: never }
   readonly columns: ReadonlyArray<Column.Column>
   readonly conflict: Conflict
+  /** Whether a create is refused where there is a row with its key: so where no conflict rule is declared. */
+  readonly createsOnce: boolean
   readonly identities: { readonly [name: string]: ReadonlyArray<string> }
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
   readonly relations: { readonly [name: string]: Relation }
@@ -121,7 +125,7 @@ export interface Options<F extends Fields, A extends Actions> {
   readonly tenancyKey?: string
   /** Default `id`. */
   readonly key?: keyof F & string
-  /** Default: the key, update. */
+  /** Default: the key, update; and a create is refused (`AlreadyExists`) where there is a row with its key. */
   readonly conflict?: Conflict<keyof F & string>
   /** Unique keys by name, within a tenant. */
   readonly identities?: { readonly [name: string]: ReadonlyArray<keyof F & string> }
@@ -159,6 +163,7 @@ export const make = <const Name extends string, const F extends Fields, A extend
     schema: Schema.Struct(options.fields),
     columns: Column.fromFields(options.fields),
     conflict: options.conflict ?? { on: [key], do: "update" },
+    createsOnce: options.conflict === undefined,
     identities: options.identities ?? {},
     indexes: options.indexes ?? [],
     relations: options.relations ?? {},

@@ -25,10 +25,10 @@ export type Change =
       readonly resource: Resource.Any
       readonly row: EncodedRow
       /**
-       * `checked`: its states are allowed after those of the row that was read under its lock. Where absent, the store
+       * `insert`: refused with `AlreadyExists` where there is a row with its key. `checked`: its states are allowed after those of the row that was read under its lock. Where absent, the store
        * checks them against the row that stands.
        */
-      readonly mode?: "checked"
+      readonly mode?: "insert" | "checked"
     }
   | { readonly _tag: "Remove"; readonly resource: Resource.Any; readonly key: string }
 

@@ -153,7 +153,18 @@ const replacing = (rows: RowSql.RowSql): SaveSql => {
   const checked = upserting(rows, parts, undefined)
   const machine = machineOf(rows, parts.next + (parts.version === undefined ? 0 : 1))
   const held = machine === undefined ? checked : upserting(rows, parts, machine)
-  return { save: (tenantId, row, how) => (how.mode === "checked" ? checked : held)(tenantId, row, how) }
+  const saves = { checked, insert: inserting(rows, parts), held }
+  return { save: (tenantId, row, how) => saves[how.mode ?? "held"](tenantId, row, how) }
+}
+
+/** A row whose key must be nobody's: PostgreSQL says so where it is somebody's. */
+const inserting = ({ resource }: RowSql.RowSql, { insert, params, values, version }: Parts): SaveSql["save"] => {
+  const sql = `${insert} values (${values}${version === undefined ? "" : ", 1"})`
+  return (tenantId, row) => {
+    const counts = version === undefined ? {} : { [version.field]: 1 }
+    const foreseen = { row: { ...complete(resource, row), ...counts }, fresh: true }
+    return { statements: [{ sql, params: params(tenantId, row) }], foreseen, expected: 0, read: () => foreseen }
+  }
 }
 
 const upserting = (rows: RowSql.RowSql, parts: Parts, machine: Machine | undefined): SaveSql["save"] => {
@@ -332,7 +343,7 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
     `on conflict (${scoped ? "tenant_id, " : ""}resource, parent) do update set value = c.value`
   const kept = resource.conflict.do === "nothing"
   const expects = version !== undefined && !kept
-  const mayInsert = `$${next + 2 + (expects ? 1 : 0)}::bool`
+  const mayInsert = `$${next + 2}::bool`
   const machine = kept ? undefined : machineOf(rows, next + 3 + (expects ? 1 : 0))
   const exists = `exists (select from ${table} as t where ${natural})`
   const raised = `raised as (update ${counters} as c set value = c.value + 1 where ${ofTenant(next)} and ${mayInsert} and not ${exists} returning c.value)`
@@ -341,7 +352,7 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
   const numbered = counting.map((each) => (each === version ? "1" : `raised.value`)).join(", ")
   const versionSet = version === undefined ? [] : [`${quote(version.name)} = t.${quote(version.name)} + 1`]
   const conditions = [
-    ...(expects ? [`($${next + 2}::int8 = 0 or t.${quote(version.name)} = $${next + 2}::int8)`] : []),
+    ...(expects ? [`($${next + 3}::int8 = 0 or t.${quote(version.name)} = $${next + 3}::int8)`] : []),
     ...(untaken === undefined ? [] : [untaken])
   ]
   const taken = takenOf(rows)
@@ -357,6 +368,7 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
   const keep = save(
     `saved as (${insert} select ${values}, ${numbered} from raised ${target} do nothing returning ${selected})`
   )
+  const add = save(`saved as (${insert} select ${values}, ${numbered} from raised returning ${selected})`)
   const checked = save(upserted(conditions))
   const held = machine === undefined ? checked : save(upserted([...conditions, machine.allowed]))
   const earlier = earlierOf(rows)
@@ -365,18 +377,19 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
       const of = row[parent.field] ?? null
       const counter = [name, of === null ? "" : String(of)]
       const expected = version === undefined ? 0 : Number(row[version.field] ?? 0)
-      const holds = machine !== undefined && mode !== "checked"
-      const begins = mode === "checked" || Transitions.mayInsert(resource, row)
+      const adds = mode === "insert"
+      const holds = machine !== undefined && mode === undefined
+      const begins = mode !== undefined || Transitions.mayInsert(resource, row)
       return {
         statements: [
           { sql: lock, params: [...tenant(tenantId), ...counter, RowSql.param(parent, of)] },
           {
-            sql: kept ? keep : holds ? held : checked,
+            sql: adds ? add : kept ? keep : holds ? held : checked,
             params: [
               ...parts.params(tenantId, row),
               ...counter,
-              ...(expects ? [expected] : []),
               begins,
+              ...(expects && !adds ? [expected] : []),
               ...(holds ? machine.params(row) : [])
             ]
           },
@@ -396,6 +409,7 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
             return stale ? "stale" : { row: decode(stands), fresh: true }
           }
           const found = looking.at(-1)?.[0]
+          if (adds) return "taken"
           if (!kept) {
             if (untaken !== undefined && looking[0]?.[0] !== undefined) return "taken"
             return holds ? refusalOf(rows, version, expected, row, found) : "stale"

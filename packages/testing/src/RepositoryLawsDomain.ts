@@ -221,7 +221,20 @@ export const Seat = Resource.make("LawSeat", {
 /** Replaced by its key. */
 export const Badge = Resource.make("LawBadge", {
   fields: { id: Field.Id, text: Schema.String, since: Field.CreatedAt },
+  conflict: { on: ["id"], do: "update" },
   actions: (on) => ({ create: on.create({ input: { text: Schema.String } }) })
+})
+
+/** Numbered, counted, and made once per key. */
+export const Leaf = Resource.make("LawLeaf", {
+  fields: { id: Field.Id, page: Schema.String, number: Field.Position("page"), version: Field.Version },
+  actions: (on) => ({
+    create: on.create({ input: { page: Schema.String } }),
+    /** Makes one, beside another that may be there already. */
+    createBeside: on.create({ input: { page: Schema.String, other: Schema.String } }, ({ input: { other, page } }) =>
+      on.save({ id: other, page }).pipe(Outcome.andThen(on.save({ page })))
+    )
+  })
 })
 
 /** Stays with the first, and is not numbered. */
@@ -323,6 +336,6 @@ export const Planet = Resource.make("LawPlanet", {
 
 /** What a store under the laws is made for. */
 export const registry: Registry.Registry = Registry.make({
-  resources: [Sample, Account, Card, Tally, Topic, Post, Line, Seat, Badge, Claim, Gate, Lock, Bolt, Seal, Guard, Planet],
+  resources: [Sample, Account, Card, Tally, Topic, Post, Line, Seat, Leaf, Badge, Claim, Gate, Lock, Bolt, Seal, Guard, Planet],
   events: [Happened]
 })
