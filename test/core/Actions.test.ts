@@ -51,6 +51,7 @@ const Item = Resource.make("Item", {
         if (self.stock < input.count) return Result.fail(new OutOfStock({ left: self.stock }))
         return on.save({ ...self, stock: self.stock - input.count }).pipe(
           Outcome.emit(Ordered, { itemId: self.id, count: input.count }),
+          Outcome.when(input.count === 7, Outcome.emit(Ordered, { itemId: self.id, count: 0 }, { delay: "1 minute" })),
           Outcome.map((saved) => saved.stock)
         )
       }
@@ -120,6 +121,20 @@ it.layer(layer)("actions", (it) => {
       assert.instanceOf(failure, OutOfStock)
       const { events } = yield* MemoryStore
       assert.isFalse(events.some((event) => JSON.stringify(event.payload).includes(item.id)))
+    })
+  )
+
+  it.effect("emit at once, or as much later as they say", () =>
+    Effect.gen(function* () {
+      const item = yield* Tenon.invoke(Item.actions.create, { name: "late" })
+      yield* Tenon.invoke(Item.actions.move, item.id, { to: "OPEN" })
+      yield* Tenon.invoke(Item.actions.restock, item.id)
+      yield* Tenon.invoke(Item.actions.order, item.id, { count: 7 })
+      const { events } = yield* MemoryStore
+      const delays = events.flatMap(({ delayMillis, payload }) =>
+        JSON.stringify(payload).includes(item.id) ? [delayMillis] : []
+      )
+      assert.deepStrictEqual(delays, [undefined, 60_000])
     })
   )
 

@@ -333,7 +333,7 @@ const conclude = (
   for (const directive of repeated ? [] : outcome.directives) {
     if (directive._tag === "Emit") {
       const { name, payload } = directive.event
-      const event = { name, payload: encodeJson(payload, directive.payload, name) }
+      const event = { name, payload: encodeJson(payload, directive.payload, name), ...delayed(directive) }
       issues.push(...Undeliverable.inEvent(event))
       events.push(event)
     } else {
@@ -451,10 +451,16 @@ export const deliveryOf = (
         key: directive.key,
         signal: directive.signal,
         ...(directive.id === undefined ? {} : { id: directive.id }),
-        payload: encodeJson(schema, directive.payload, `${directive.workflow.name}.${directive.signal}`)
+        payload: encodeJson(schema, directive.payload, `${directive.workflow.name}.${directive.signal}`),
+        ...delayed(directive)
       }
     }
   }
+}
+
+const delayed = ({ delay }: { readonly delay?: Duration.Input | undefined }): { readonly delayMillis?: number } => {
+  const delayMillis = millis(delay)
+  return delayMillis === 0 ? {} : { delayMillis }
 }
 
 const millis = (delay: Duration.Input | undefined) =>

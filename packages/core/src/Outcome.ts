@@ -47,8 +47,14 @@ export type Directive =
       readonly signal: string
       readonly id?: string
       readonly payload: unknown
+      readonly delay?: Duration.Input
     }
-  | { readonly _tag: "Emit"; readonly event: DomainEvent.Any; readonly payload: unknown }
+  | {
+      readonly _tag: "Emit"
+      readonly event: DomainEvent.Any
+      readonly payload: unknown
+      readonly delay: Duration.Input | undefined
+    }
 
 const TypeId = "~tenon/Outcome"
 
@@ -237,9 +243,9 @@ export const signal = <W extends Workflow.Any, S extends keyof Workflow.SignalsO
     readonly signal: S
     readonly payload: Workflow.SignalsOf<W>[S]
     readonly id?: string
-  }
+  } & Delayed
 ) => direct({ _tag: "Signal", workflow, ...options })
 
-/** Records a domain event in the outbox, in the transaction that saves the rows. */
-export const emit = <E extends DomainEvent.Any>(event: E, payload: DomainEvent.PayloadOf<E>) =>
-  direct({ _tag: "Emit", event, payload })
+/** Records a domain event in the outbox, in the transaction that saves the rows; due at once, or after the delay. */
+export const emit = <E extends DomainEvent.Any>(event: E, payload: DomainEvent.PayloadOf<E>, options?: Delayed) =>
+  direct({ _tag: "Emit", event, payload, delay: options?.delay })

@@ -15,7 +15,7 @@ import { isCrash } from "./Checkpoint.ts"
 import * as Decision from "./Decision.ts"
 import { Executor } from "./Executor.ts"
 import { type ActionFailure, Unavailable } from "./Failure.ts"
-import type { Delivery, Executed, Invocation } from "./Invocation.ts"
+import { type Delivery, delayOf, type Executed, type Invocation } from "./Invocation.ts"
 import * as RunBody from "./RunBody.ts"
 import * as RunEngine from "./RunEngine.ts"
 import * as RunJournal from "./RunJournal.ts"
@@ -109,6 +109,14 @@ export const layerWith = (
         )
       }
 
+      const signalLater = (actor: Actor, signal: Extract<Delivery, { readonly _tag: "Signal" }>) => {
+        const now = Effect.orDie(engine.signal(actor, signal))
+        const delayMillis = delayOf(signal)
+        return delayMillis === 0
+          ? now
+          : now.pipe(Effect.delay(delayMillis), Effect.forkIn(scope), Effect.asVoid)
+      }
+
       const deliver = (actor: Actor, delivery: Delivery, id: string): Effect.Effect<void> =>
         Effect.suspend(() => {
           const unique = JSON.stringify([actor.tenantId, id])
@@ -120,7 +128,7 @@ export const layerWith = (
             case "StartWorkflow":
               return Effect.orDie(engine.start(actor, delivery))
             case "Signal":
-              return Effect.orDie(engine.signal(actor, delivery))
+              return signalLater(actor, delivery)
           }
         })
 

@@ -36,6 +36,8 @@ export type Change =
 export interface OutboxEvent {
   readonly name: string
   readonly payload: Schema.Json
+  /** How long after the commit it is due, in milliseconds; absent where that is at once. */
+  readonly delayMillis?: number
 }
 
 /** How an action ends: what the caller gets, and what follows. */

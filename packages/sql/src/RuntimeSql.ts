@@ -8,7 +8,7 @@ import { Checkpoint, isCrash } from "@tenon/core/Checkpoint"
 import { Executor } from "@tenon/core/Executor"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { type ActionFailure, Unavailable } from "@tenon/core/Failure"
-import type { Delivery, Executed, Invocation } from "@tenon/core/Invocation"
+import { type Delivery, delayOf, type Executed, type Invocation } from "@tenon/core/Invocation"
 import { NewId } from "@tenon/core/NewId"
 import * as RunEngine from "@tenon/core/RunEngine"
 import * as RunJournal from "@tenon/core/RunJournal"
@@ -109,11 +109,11 @@ export const layer = (
         deliver: (actor, delivery, id): Effect.Effect<void, ActionFailure> => {
           switch (delivery._tag) {
             case "Send":
-              return delivery.delayMillis > 0 ? accept(actor, delivery, id) : send(actor, delivery, `send:${id}`)
+              return delayOf(delivery) > 0 ? accept(actor, delivery, id) : send(actor, delivery, `send:${id}`)
             case "StartWorkflow":
               return engine.start(actor, delivery)
             case "Signal":
-              return engine.signal(actor, delivery)
+              return delayOf(delivery) > 0 ? accept(actor, delivery, id) : engine.signal(actor, delivery)
           }
         },
         isAlive: (run) => Effect.map(journal.standing(run), (standing) => RunJournal.isAlive(standing?.status)),

@@ -129,6 +129,12 @@ export const Tally = Resource.make("LawTally", {
     tick: on.action({ self: "optional", output: Schema.Int }, ({ self }, context) =>
       on.save({ id: context.key, n: (self?.n ?? 0) + 1 }).pipe(Outcome.map(({ n }) => n))
     ),
+    announce: on.action({ self: "optional", input: { millis: Schema.Int }, touches: [Happened] }, ({ input }, { key }) =>
+      Outcome.nothing.pipe(
+        Outcome.emit(Happened, { id: key }, { delay: input.millis }),
+        Outcome.emit(Happened, { id: key })
+      )
+    ),
     hear: on.action({ self: "optional", input: { text: Schema.String } }, ({ self }, context) =>
       on.save({ id: context.key, n: (self?.n ?? 0) + 1 }).pipe(Outcome.as(undefined))
     )
@@ -274,9 +280,16 @@ export const Gate = Resource.make("LawGate", {
 
 /** Has states, is numbered and counted, and is replaced by its natural key. */
 export const Lock = Resource.make("LawLock", {
-  fields: { id: Field.Id, gate: Schema.String, ...states, number: Field.Position("gate"), version: Field.Version },
+  fields: {
+    id: Field.Id,
+    gate: Schema.String,
+    slot: Schema.String,
+    ...states,
+    number: Field.Position("gate"),
+    version: Field.Version
+  },
   ...machine,
-  conflict: { on: ["gate"], do: "update" },
+  conflict: { on: ["gate", "slot"], do: "update" },
   actions: () => ({})
 })
 
@@ -312,7 +325,7 @@ export const Guard = Resource.make("LawGuard", {
           case "gate":
             return Outcome.save(Gate, { id, status }).pipe(Outcome.as(undefined))
           case "lock":
-            return Outcome.save(Lock, row).pipe(Outcome.as(undefined))
+            return Outcome.save(Lock, { ...row, slot: "s" }).pipe(Outcome.as(undefined))
           case "bolt":
             return Outcome.save(Bolt, row).pipe(Outcome.as(undefined))
           case "seal":
