@@ -21,7 +21,7 @@ import * as RunEngine from "./RunEngine.ts"
 import * as RunJournal from "./RunJournal.ts"
 import * as RunStoreMemory from "./RunStoreMemory.ts"
 import { Runtime } from "./Runtime.ts"
-import { Workflows } from "./Workflow.ts"
+import { tellOfMissing, Workflows } from "./Workflow.ts"
 
 /** Runs durable actions and workflows in this process. */
 export const layerWith = (
@@ -31,6 +31,7 @@ export const layerWith = (
     Effect.gen(function* () {
       const executor = yield* Executor
       const workflows = yield* Workflows
+      yield* tellOfMissing(executor.registry.workflows, workflows)
       const scope = yield* Effect.scope
       const locks = new Map<string, Semaphore.Semaphore>()
       const answers = new Map<string, Exit.Exit<Executed, ActionFailure>>()

@@ -15,7 +15,7 @@ import * as RunJournal from "@tenon/core/RunJournal"
 import { RunStore } from "@tenon/core/RunStore"
 import { Runtime } from "@tenon/core/Runtime"
 import * as Span from "@tenon/core/Span"
-import { Workflows } from "@tenon/core/Workflow"
+import { tellOfMissing, Workflows } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -51,6 +51,7 @@ export const layer = (
     Effect.gen(function* () {
       const executor = yield* Executor
       const workflows = yield* Workflows
+      yield* tellOfMissing(executor.registry.workflows, workflows)
       const store = yield* RunStore
       const journal = yield* RunJournal.RunJournal
       const sql = yield* TenantSql
