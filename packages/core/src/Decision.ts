@@ -218,6 +218,8 @@ const plan = (setting: Setting, outcome: Outcome.Outcome<unknown>): Result.Resul
       `${resource.name}.${action.name} is a ${action.kind} and writes nothing; declare it with \`on.action\``
     )
   }
+  const excess = excessOf(outcome)
+  if (excess !== undefined) return Result.fail(new InvalidOutcome({ resource: resource.name, issues: [excess] }))
   const changes: Array<Change> = []
   // The row as it stands under its lock, change by change.
   let stands = setting.encodedSelf
@@ -272,6 +274,13 @@ const insertedIn = ({ found: { action, resource } }: Setting, { row, rows }: Out
   const isOwn = (change: Outcome.RowChange | undefined) =>
     change?._tag === "Save" && change.resource.name === resource.name
   return row !== undefined && isOwn(rows[row]) ? row : rows.findIndex(isOwn)
+}
+
+const excessOf = ({ directives, rows }: Outcome.Outcome<unknown>): Issue | undefined => {
+  const [count, what] = rows.length > directives.length ? [rows.length, "rows"] : [directives.length, "directives"]
+  return count <= Outcome.limit
+    ? undefined
+    : { path: "", message: `${count} ${what} in one outcome, where ${Outcome.limit} are the most; do it in parts` }
 }
 
 /** What is known of the action's own row after a change: nothing where the change may have been made to it by another key. */

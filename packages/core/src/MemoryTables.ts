@@ -83,9 +83,7 @@ export class Tables {
     const before = this.snapshot()
     for (const change of changes) {
       const applied =
-        change._tag === "Save"
-          ? this.#save(tenantId, change)
-          : this.#remove(tenantId, change.resource, change.key)
+        change._tag === "Save" ? this.#save(tenantId, change) : this.#remove(tenantId, change.resource, change.key)
       if (Result.isFailure(applied)) {
         this.restore(before)
         return Result.fail(applied.failure)

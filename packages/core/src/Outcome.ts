@@ -82,6 +82,9 @@ interface Parts<A> {
 const make = <A>(parts: Parts<A>): Outcome<A> =>
   Object.assign(Object.create(PipeablePrototype), { [TypeId]: {}, ...parts })
 
+/** The most changes of rows, and the most directives, that one outcome may have: all of it is one transaction. */
+export const limit = 10_000
+
 /** Whether a value is an `Outcome`. */
 export const isOutcome = (value: unknown): value is Outcome<unknown> =>
   typeof value === "object" && value !== null && TypeId in value

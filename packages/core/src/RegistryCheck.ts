@@ -291,7 +291,9 @@ function* checkErrors(resource: Resource.Any, action: Action.Any): Generator<Pro
     if (other === undefined || other === each) continue
     yield {
       place,
-      problem: own.has(tag) ? `declares an error with the framework's own tag ${tag}` : `declares two errors tagged ${tag}`,
+      problem: own.has(tag)
+        ? `declares an error with the framework's own tag ${tag}`
+        : `declares two errors tagged ${tag}`,
       mend: own.has(tag) ? "Give it a tag of its own, or declare the framework's class" : "Give each its own tag"
     }
   }

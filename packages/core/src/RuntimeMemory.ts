@@ -113,9 +113,7 @@ export const layerWith = (
       const signalLater = (actor: Actor, signal: Extract<Delivery, { readonly _tag: "Signal" }>) => {
         const now = Effect.orDie(engine.signal(actor, signal))
         const delayMillis = delayOf(signal)
-        return delayMillis === 0
-          ? now
-          : now.pipe(Effect.delay(delayMillis), Effect.forkIn(scope), Effect.asVoid)
+        return delayMillis === 0 ? now : now.pipe(Effect.delay(delayMillis), Effect.forkIn(scope), Effect.asVoid)
       }
 
       const deliver = (actor: Actor, delivery: Delivery, id: string): Effect.Effect<void> =>

@@ -31,8 +31,7 @@ export const refusalOf = (
 ): InvalidTransition | undefined => {
   for (const field of fieldsOf(resource)) {
     const [before, to] = [stateOf(from, field), stateOf(row, field)]
-    const allowed =
-      from === undefined ? mayBegin(resource, field, to) : sourcesOf(resource, field, to).includes(before)
+    const allowed = from === undefined ? mayBegin(resource, field, to) : sourcesOf(resource, field, to).includes(before)
     if (!allowed) return new InvalidTransition({ resource: resource.name, field, from: before, to })
   }
   return undefined

@@ -114,10 +114,8 @@ export const implement = <W extends Any, E, R>(
   )
 
 /** The names of declared workflows for which there is no program here. */
-export const withoutProgram = (
-  declared: ReadonlyArray<Any>,
-  programs: Workflows["Service"]
-): ReadonlyArray<string> => declared.filter(({ name }) => !programs.has(name)).map(({ name }) => name)
+export const withoutProgram = (declared: ReadonlyArray<Any>, programs: Workflows["Service"]): ReadonlyArray<string> =>
+  declared.filter(({ name }) => !programs.has(name)).map(({ name }) => name)
 
 /** Says once, as a runtime starts, of which workflows it will not run anything: a run of theirs waits, and looks alive. */
 export const tellOfMissing = (declared: ReadonlyArray<Any>, programs: Workflows["Service"]): Effect.Effect<void> => {

@@ -80,10 +80,9 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
             ? sql.transaction(scopeOf(actor), (tx) =>
                 Effect.flatMap(
                   tx.run(saving.statements),
-                  (answers): Effect.Effect<
-                    EncodedRow,
-                    SqlFailure.SqlFailure | Failure.InvalidTransition | Stale | Taken
-                  > => {
+                  (
+                    answers
+                  ): Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Failure.InvalidTransition | Stale | Taken> => {
                     const stands = saving.read(answers)
                     if (stands === "stale") return Effect.fail(new Stale())
                     if (stands === "taken") return Effect.fail(new Taken())

@@ -129,11 +129,13 @@ export const Tally = Resource.make("LawTally", {
     tick: on.action({ self: "optional", output: Schema.Int }, ({ self }, context) =>
       on.save({ id: context.key, n: (self?.n ?? 0) + 1 }).pipe(Outcome.map(({ n }) => n))
     ),
-    announce: on.action({ self: "optional", input: { millis: Schema.Int }, touches: [Happened] }, ({ input }, { key }) =>
-      Outcome.nothing.pipe(
-        Outcome.emit(Happened, { id: key }, { delay: input.millis }),
-        Outcome.emit(Happened, { id: key })
-      )
+    announce: on.action(
+      { self: "optional", input: { millis: Schema.Int }, touches: [Happened] },
+      ({ input }, { key }) =>
+        Outcome.nothing.pipe(
+          Outcome.emit(Happened, { id: key }, { delay: input.millis }),
+          Outcome.emit(Happened, { id: key })
+        )
     ),
     hear: on.action({ self: "optional", input: { text: Schema.String } }, ({ self }, context) =>
       on.save({ id: context.key, n: (self?.n ?? 0) + 1 }).pipe(Outcome.as(undefined))
@@ -349,6 +351,24 @@ export const Planet = Resource.make("LawPlanet", {
 
 /** What a store under the laws is made for. */
 export const registry: Registry.Registry = Registry.make({
-  resources: [Sample, Account, Card, Tally, Topic, Post, Line, Seat, Leaf, Badge, Claim, Gate, Lock, Bolt, Seal, Guard, Planet],
+  resources: [
+    Sample,
+    Account,
+    Card,
+    Tally,
+    Topic,
+    Post,
+    Line,
+    Seat,
+    Leaf,
+    Badge,
+    Claim,
+    Gate,
+    Lock,
+    Bolt,
+    Seal,
+    Guard,
+    Planet
+  ],
   events: [Happened]
 })
