@@ -23,7 +23,7 @@ import * as States from "./RepositoryLawsStates.ts"
 import * as Streams from "./RepositoryLawsStreams.ts"
 import * as Tenants from "./RepositoryLawsTenants.ts"
 
-export { registry } from "./RepositoryLawsDomain.ts"
+export { isolated, registry } from "./RepositoryLawsDomain.ts"
 
 /** Declares the laws for a store. They share its rows, so each uses keys of its own. */
 export const repositoryLaws = <E>(
