@@ -46,7 +46,9 @@ type CheckFunction = (name: string, ok: boolean, detail: string) => void
 const fieldOf = (answer: ApiClient.Answer, field: string): unknown =>
   Predicate.hasProperty(answer.body, field) ? answer.body[field] : undefined
 
-const itemsOf = (answer: ApiClient.Answer): ReadonlyArray<{ readonly [field: string]: unknown }> => {
+type Row = { readonly [field: string]: unknown }
+
+const itemsOf = (answer: ApiClient.Answer): ReadonlyArray<Row> => {
   const items = fieldOf(answer, "items")
   return Array.isArray(items) ? items : []
 }
@@ -100,20 +102,26 @@ const messages = Effect.fnUntraced(function* (client: ApiClient.ApiClient, check
   return thread
 })
 
+/** Whether two channels heard of `count` messages each, of every one once; told twice of one is as wrong as never. */
+export const heardOnce = (deliveries: ReadonlyArray<Row>, count: number) => {
+  const channels = [...Map.groupBy(deliveries, (row) => row["channelId"]).values()]
+  const wanted = JSON.stringify(Array.from({ length: count }, (_, index) => index + 1))
+  const heard = channels.map((rows) =>
+    rows
+      .filter((row) => row["status"] === "DELIVERED")
+      .map((row) => Number(row["position"]))
+      .toSorted((a, b) => a - b)
+  )
+  return {
+    ok: heard.length === 2 && heard.every((positions) => JSON.stringify(positions) === wanted),
+    detail: heard.map((positions) => `${positions.length} delivered`).join(", ")
+  }
+}
+
 /** Fan-out happens after the answer, so it is waited for. */
 const settled = (client: ApiClient.ApiClient, count: number) =>
   client.send("GET", "/api/v1/channel-deliveries?limit=500").pipe(
-    Effect.map((page) => {
-      const rows = itemsOf(page)
-      const channels = [...new Set(rows.map((row) => String(row["channelId"])))]
-      const heard = channels.map((channel) =>
-        rows
-          .filter((row) => row["channelId"] === channel && row["status"] === "DELIVERED")
-          .map((row) => row["position"])
-      )
-      const ok = heard.length === 2 && heard.every((positions) => new Set(positions).size === count)
-      return { ok, detail: heard.map((positions) => `${positions.length} delivered`).join(", ") }
-    }),
+    Effect.map((page) => heardOnce(itemsOf(page), count)),
     Effect.repeat({ schedule: Schedule.spaced("200 millis"), times: 150, until: ({ ok }) => ok })
   )
 
