@@ -17,7 +17,7 @@ describe("the demo", () => {
           checks.filter(({ ok }) => !ok),
           []
         )
-        assert.lengthOf(checks, 15)
+        assert.lengthOf(checks, 17)
       }),
     120_000
   )

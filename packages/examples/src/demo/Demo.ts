@@ -34,6 +34,7 @@ export const run = Effect.fn("Demo.run")(function* (
   const theirs = ApiClient.make(url, keys["globex"]?.["admin"] ?? "")
   yield* widgets(ours, check)
   const thread = yield* messages(ours, check)
+  yield* forum(ours, check)
   yield* otherTenant(ours, theirs, thread, check)
   const asked = yield* agentAsks(ours, check)
   const restarted = yield* crash(application, url, keys["acme"]?.["admin"] ?? "", check)
@@ -124,6 +125,42 @@ const settled = (client: ApiClient.ApiClient, count: number) =>
     Effect.map((page) => heardOnce(itemsOf(page), count)),
     Effect.repeat({ schedule: Schedule.spaced("200 millis"), times: 150, until: ({ ok }) => ok })
   )
+
+const forumCount = 20
+
+/** What is sent after a message has the position that it was given, to one durable object per channel. */
+const forum = Effect.fnUntraced(function* (client: ApiClient.ApiClient, check: CheckFunction) {
+  const made = (path: string, body: { readonly [field: string]: string }) =>
+    Effect.map(client.send("POST", `/api/v1/${path}`, { body }), (answer) => String(fieldOf(answer, "id")))
+  const threadId = yield* made("forum-threads", { title: "demo" })
+  const machine = yield* made("forum-participants", { kind: "AGENT", name: "ticker" })
+  const ada = yield* made("forum-participants", { kind: "HUMAN", name: "Ada" })
+  const channels = ["forum-log", "forum-mail"]
+  for (const channelId of channels) yield* made("forum-bindings", { threadId, channelId })
+  const post = (participantId: string, idempotencyKey: string) =>
+    client.send("POST", `/api/v1/forum-threads/${threadId}/add-message`, {
+      body: { idempotencyKey, participantId, content: { type: "text", text: idempotencyKey } }
+    })
+  yield* Effect.all(
+    Array.from({ length: forumCount }, (_, index) => post(machine, `m${index}`)),
+    { concurrency: 10 }
+  )
+  const told = Effect.forEach(channels, (id) => client.send("GET", `/api/v1/forum-deliveries?id=${id}`)).pipe(
+    Effect.map((pages) =>
+      pages.flatMap(itemsOf).map(({ delivered, lastPosition }) => `${String(delivered)} up to ${String(lastPosition)}`)
+    )
+  )
+  const wanted = (count: number) => channels.map(() => `${count} up to ${count}`).join()
+  const heard = yield* until(told, (seen) => seen.join() === wanted(forumCount))
+  check("what is sent after a message knows its position", heard.join() === wanted(forumCount), heard.join(", "))
+  yield* post(ada, "hello")
+  const answered = yield* until(told, (seen) => seen.join() === wanted(forumCount + 2))
+  check(
+    "a person's message starts a run, which answers",
+    answered.join() === wanted(forumCount + 2),
+    answered.join(", ")
+  )
+})
 
 interface Asked {
   readonly thread: string
