@@ -250,7 +250,7 @@ const suite = (broker: Broker) =>
     )
   })
 
-for (const broker of brokers) describe.skipIf(!broker.runs)(`over ${broker.name}`, () => suite(broker))
+for (const broker of brokers) describe.skipIf(!broker.runs)(`over ${broker.name}`, () => void suite(broker))
 
 it.live(
   "tenon slip verify tells offline what a file proves, and why it proves nothing",
