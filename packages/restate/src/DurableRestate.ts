@@ -7,8 +7,9 @@ import type { ActionFailure } from "@tenon/core/Failure"
 import { NewId } from "@tenon/core/NewId"
 import * as RunBody from "@tenon/core/RunBody"
 import { callName, type Kind, type Operation, signalName } from "@tenon/core/RunJournal"
-import { newId, random, RunClock } from "@tenon/core/RunClock"
+import { newId, random, RunClock, seeded } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
+import { type Origin, seedFrom } from "@tenon/core/RunOrigin"
 import * as StepResult from "@tenon/core/StepResult"
 import * as Span from "@tenon/core/Span"
 import type { Implementation } from "@tenon/core/Workflow"
@@ -41,6 +42,8 @@ export interface Run {
   readonly mirror: RunMirror
   /** Called before a step with a bug pauses the run: Restate tells the run's handler nothing of that. */
   readonly pausing: (problem: unknown) => Promise<void>
+  /** What its time and what it draws follow from. */
+  readonly origin: Origin
   /** What the run begins with instead of doing it, in the order in which it was handed out. */
   readonly forked: ReadonlyArray<Operation>
 }
@@ -49,11 +52,16 @@ export interface Run {
 export const attempt = (
   setting: Handler.Setting,
   implementation: Implementation,
-  { ctx, forked, input, key, mirror, pausing, verified }: Run
+  { ctx, forked, input, key, mirror, origin, pausing, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
-  const driver = new RunDriver<void, unknown>(forked)
-  const clock = new RunClock(claims.at, (until, millis) =>
+  let next = seeded(origin.seed)
+  const draw = () => next()
+  const driver = new RunDriver<void, unknown>(forked, (fork) => {
+    next = seeded(seedFrom(fork))
+    mirror.fork(fork)
+  })
+  const clock = new RunClock(origin.beganAt, (until, millis) =>
     told(
       "sleep",
       "",
@@ -62,7 +70,6 @@ export const attempt = (
       () => undefined
     )
   )
-  const draw = () => ctx.rand.random()
   const ended = ctx.request().attemptCompletedSignal
   const tracer = RunTracer.reporting(setting.context)
   const sendTrace = RunTracer.ofSends(claims.id, claims.trace)
