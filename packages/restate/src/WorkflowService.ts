@@ -127,17 +127,19 @@ export const make = (
     { actor, fork, id }: SignedContext.Claims,
     key: string,
     own: RunOrigin.Origin
-  ): Promise<Pick<DurableRestate.Run, "forked" | "origin">> => {
+  ): Promise<Pick<DurableRestate.Run, "forked" | "id" | "origin">> => {
     const { context, journal } = setting
-    if (fork === undefined || journal === undefined) return { forked: [], origin: own }
+    const itself = { forked: [], origin: own, id }
+    if (fork === undefined || journal === undefined) return itself
     const other = { tenantId: actor.tenantId, workflow: workflow.name, key: fork.key }
     return ctx.run(
       "fork",
       async () => {
         const source = await Effect.runPromiseWith(context)(ForkSource.read(journal, other, fork, key))
-        if (source === undefined) return { forked: [], origin: own }
-        const forked = RunOrigin.forked(source, { fork, key, seed: id, forkable: implementation.forkable })
-        return { forked: [...forked], origin: RunOrigin.originOf(forked, fork.key === key ? source.origin : own) }
+        if (source === undefined) return itself
+        const forked = [...RunOrigin.forked(source, { fork, key, seed: id, forkable: implementation.forkable })]
+        const begins = fork.key === key ? source.origin : own
+        return { forked, origin: RunOrigin.originOf(forked, begins), id: begins.seed }
       },
       Attempt.retry
     )
