@@ -94,6 +94,8 @@ if (wanted.length === 0) refuse(`No scenario's name holds "${values.only}"; --li
 const results: Array<Fault.Result> = []
 for (const { run } of wanted) results.push(await Effect.runPromise(run))
 const ok = results.every((result) => result.ok)
+const leftOut = results.filter(({ skipped }) => skipped !== undefined).map(({ scenario }) => scenario)
 progress(ok ? "All survived." : "Something was lost, done twice or stuck.")
-if (values.json) process.stdout.write(`${JSON.stringify({ ok, results })}\n`)
+if (leftOut.length > 0) progress(`Left out on this machine: ${leftOut.join("; ")}.`)
+if (values.json) process.stdout.write(`${JSON.stringify({ ok, leftOut, results })}\n`)
 process.exitCode = ok ? 0 : 1

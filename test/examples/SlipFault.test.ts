@@ -20,4 +20,17 @@ describe("slips whose broker is killed and started again", () => {
       180_000
     )
   }
+
+  it.effect("are said to be left out where the broker's server is not on the machine", () =>
+    Effect.gen(function* () {
+      const said: Array<string> = []
+      const progress = (message: string) => void said.push(message)
+      const { ok, skipped } = yield* SlipFault.run("RabbitMQ", { ...small, progress }, () => false)
+      assert.isTrue(ok)
+      assert.strictEqual(skipped, "the program of RabbitMQ's server is not on this machine")
+      assert.deepStrictEqual(said, [
+        `slips over RabbitMQ, whose server is killed and started again: LEFT OUT, since ${skipped}`
+      ])
+    })
+  )
 })
