@@ -93,6 +93,8 @@ const encrypted = (name: string, make: (plain: Uint8Array<ArrayBuffer>, ring: Ke
         )
       )
       yield* refused(alpha.queue, first, "undecryptable")
+      // Redriven, it is looked at again: nobody has the step in hand.
+      yield* refused(alpha.queue, first, "undecryptable")
     })
   )
 
