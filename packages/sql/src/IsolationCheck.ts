@@ -13,7 +13,7 @@ import * as Ddl from "./Ddl.ts"
 import type { Finding } from "./Drift.ts"
 import * as DriftAccess from "./DriftAccess.ts"
 import * as SqlName from "./SqlName.ts"
-import { TenantSql } from "./TenantSql.ts"
+import { type Statement, TenantSql } from "./TenantSql.ts"
 
 /** The database does not keep tenants apart as declared, so nothing is served from it. */
 export class IsolationBroken extends Schema.TaggedError<IsolationBroken>()("IsolationBroken", {
@@ -26,6 +26,9 @@ export class IsolationBroken extends Schema.TaggedError<IsolationBroken>()("Isol
   }
 }
 
+/** To compile the query takes longer than to run it. */
+const noJit: Statement = { sql: "select set_config('jit', 'off', true)", params: [] }
+
 /**
  * What is wrong, in one round trip: empty where all is well. Fails where the database cannot be asked; a role that
  * row security would not bind is refused when connecting, and is a finding.
@@ -34,10 +37,10 @@ export const find = Effect.fn("IsolationCheck.find")(function* (registry: Regist
   const sql = yield* TenantSql
   const model = Ddl.fromRegistry(registry, options)
   const answers = yield* sql
-    .batch({ tenantId: null }, [Catalogue.statementOf(model), CatalogueForms.statementOf(model)])
+    .batch({ tenantId: null }, [noJit, Catalogue.statementOf(model), CatalogueForms.statementOf(model)])
     .pipe(Effect.catchTag("PermissionDenied", ({ message }) => Effect.succeed(message)))
   if (typeof answers === "string") return [unfit(answers)]
-  const [[catalogue] = [], [forms] = []] = answers
+  const [, [catalogue] = [], [forms] = []] = answers
   return holes(model, yield* Catalogue.fromRow(catalogue), CatalogueForms.fromRow(model, forms))
 })
 
