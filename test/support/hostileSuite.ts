@@ -95,7 +95,7 @@ export const hostile = (name: string, infrastructure: Layer.Layer<Interpreter | 
           assert.strictEqual(left.length, mine.rows.length + 1 + made)
           assert.isUndefined(({} as { admin?: boolean }).admin)
         }),
-      { timeout: 60_000 }
+      { timeout: 120_000 }
     )
 
     it.effect("a body of 10 MB is refused by every route that takes one", () =>
@@ -141,12 +141,15 @@ export const hostile = (name: string, infrastructure: Layer.Layer<Interpreter | 
           Array.from({ length: 1_000 }, () => create({ name: "once" }, admin)),
           { concurrency: "unbounded" }
         )
-        assert.deepStrictEqual([...new Set(answers.map(({ status }) => status))], [201])
-        assert.lengthOf([...new Set(answers.map(({ text }) => text))], 1)
+        const made = answers.filter(({ status }) => status === 201)
+        // On a machine that is busy for seconds some may be told to come again.
+        for (const answer of answers) if (!made.includes(answer)) assert.strictEqual(answer.json.tag, "Unavailable")
+        assert.lengthOf([...new Set(made.map(({ text }) => text))], 1)
         const found = yield* call("GET", "/api/v1/shelves?name=once")
-        assert.deepStrictEqual(found.json.items, [answers[0]?.json])
+        assert.deepStrictEqual(found.json.items, [made[0]?.json])
+        assert.deepStrictEqual((yield* create({ name: "once" }, admin)).json, made[0]?.json)
         // The key means nothing to another tenant, and nothing else to this one.
-        assert.notStrictEqual((yield* create({ name: "once" }, other)).json.id, answers[0]?.json.id)
+        assert.notStrictEqual((yield* create({ name: "once" }, other)).json.id, made[0]?.json.id)
         assert.strictEqual((yield* create({ name: "twice" }, admin)).json.tag, "IdempotencyKeyReused")
       })
     )
