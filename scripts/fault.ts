@@ -4,6 +4,7 @@
  */
 import * as AgentFault from "@tenon/examples/fault/AgentFault"
 import * as Fault from "@tenon/examples/fault/Fault"
+import * as HostileFault from "@tenon/examples/fault/HostileFault"
 import { serving } from "@tenon/examples/fault/Serving"
 import * as SlipFault from "@tenon/examples/fault/SlipFault"
 import * as Effect from "effect/Effect"
@@ -79,6 +80,7 @@ const scenarios = [
     name: scenario.name,
     run: Fault.run(scenario, { command, progress, strikes })
   })),
+  { name: HostileFault.name, run: HostileFault.run({ command, progress, strikes }) },
   ...AgentFault.scenarios.map((scenario) => ({
     name: `${scenario.name} (${scenario.runtime})`,
     run: AgentFault.run(scenario, { command: AgentFault.command, progress, strikes })

@@ -9,7 +9,7 @@ const small = { slips: 20, steps: 4, activities: 1, replicas: 1, strikes: 1, pro
 describe("slips whose broker is killed and started again", () => {
   for (const broker of ["PostgreSQL", "Redis"] as const) {
     it.live.skipIf(broker === "Redis" && !BrokerServer.isHere(broker))(
-      `are all done or undone, once each, over ${broker}`,
+      `are all done or undone, once each, over ${broker === "Redis" ? "redis-server" : broker}`,
       () =>
         Effect.gen(function* () {
           const { accepted, ok, problems } = yield* SlipFault.run(broker, small)
