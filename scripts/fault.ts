@@ -4,6 +4,7 @@
  */
 import * as AgentFault from "@tenon/examples/fault/AgentFault"
 import * as Fault from "@tenon/examples/fault/Fault"
+import * as HostileFault from "@tenon/examples/fault/HostileFault"
 import { serving } from "@tenon/examples/fault/Serving"
 import * as SlipFault from "@tenon/examples/fault/SlipFault"
 import * as Effect from "effect/Effect"
@@ -79,6 +80,7 @@ const scenarios = [
     name: scenario.name,
     run: Fault.run(scenario, { command, progress, strikes })
   })),
+  { name: HostileFault.name, run: HostileFault.run({ command, progress, strikes }) },
   ...AgentFault.scenarios.map((scenario) => ({
     name: `${scenario.name} (${scenario.runtime})`,
     run: AgentFault.run(scenario, { command: AgentFault.command, progress, strikes })
@@ -94,6 +96,8 @@ if (wanted.length === 0) refuse(`No scenario's name holds "${values.only}"; --li
 const results: Array<Fault.Result> = []
 for (const { run } of wanted) results.push(await Effect.runPromise(run))
 const ok = results.every((result) => result.ok)
+const leftOut = results.filter(({ skipped }) => skipped !== undefined).map(({ scenario }) => scenario)
 progress(ok ? "All survived." : "Something was lost, done twice or stuck.")
-if (values.json) process.stdout.write(`${JSON.stringify({ ok, results })}\n`)
+if (leftOut.length > 0) progress(`Left out on this machine: ${leftOut.join("; ")}.`)
+if (values.json) process.stdout.write(`${JSON.stringify({ ok, leftOut, results })}\n`)
 process.exitCode = ok ? 0 : 1

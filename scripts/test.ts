@@ -1,9 +1,11 @@
 /**
  * npm test [-- vitest arguments]: the whole suite, and a last line `N passed, N failed, N skipped`. With
- * TENON_REQUIRE_SERVICES=1 a skipped test fails the run: the services are there, so every suite has to run.
+ * TENON_REQUIRE_SERVICES a skipped test fails the run unless a service that it needs is not required: see
+ * `test/support/requiredServices.ts`.
  */
 import { mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { required, unexcused } from "../test/support/requiredServices.ts"
 import { root, runScript } from "./run.ts"
 
 interface Report {
@@ -21,6 +23,12 @@ interface Report {
 const directory = join(root, ".tenon", "test")
 const file = join(directory, `results-${process.pid}.json`)
 mkdirSync(directory, { recursive: true })
+
+const needed = await required(process.env)
+if (needed !== undefined) {
+  process.env["TENON_REQUIRE_SERVICES"] = needed.join() || "none"
+  console.log(`The suites of these services have to run: ${needed.join(", ") || "none is here"}.`)
+}
 
 const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`]
 const { code } = await runScript("node_modules/vitest/vitest.mjs", ["run", ...reporters, ...process.argv.slice(2)], {
@@ -46,12 +54,15 @@ const broken = report?.testResults.filter(
 const passed = report?.numPassedTests ?? 0
 const skipped = (report?.numPendingTests ?? 0) + (report?.numTodoTests ?? 0)
 const failed = (report?.numFailedTests ?? 0) + (broken?.length ?? 0)
-const required = process.env["TENON_REQUIRE_SERVICES"] === "1" && skipped > 0
-if (required) {
-  console.error("\nThe services are here, so no test may be skipped. These were:")
-  for (const test of tests) if (!["passed", "failed"].includes(test.status)) console.error(`  ${test.fullName}`)
+const wrongly = unexcused(
+  tests.filter(({ status }) => !["passed", "failed"].includes(status)).map(({ fullName }) => fullName),
+  needed
+)
+if (wrongly.length > 0) {
+  console.error("\nThe services are here, so these tests may not be skipped:")
+  for (const name of wrongly) console.error(`  ${name}`)
 }
 /** vitest also fails for what belongs to no test: nothing found, an unhandled rejection. */
 const outside = code !== 0 && failed === 0 ? 1 : 0
-process.exitCode = code !== 0 ? code : failed > 0 || required ? 1 : 0
+process.exitCode = code !== 0 ? code : failed > 0 || wrongly.length > 0 ? 1 : 0
 console.log(`\n${passed} passed, ${failed + outside} failed, ${skipped} skipped`)

@@ -2,6 +2,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Complaint from "@tenon/cli/Complaint"
 import * as Setting from "@tenon/core/Setting"
 import { registry } from "@tenon/examples/app/App"
+import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import * as RuntimeRestate from "@tenon/restate/RuntimeRestate"
 import * as AdminSql from "@tenon/sql/AdminSql"
 import * as TenantSql from "@tenon/sql/TenantSql"
@@ -73,7 +74,7 @@ const refusing = (words: string) =>
   })
 
 describe("a setting that will not do is named, with what it must be", () => {
-  const infrastructure = Layer.merge(FetchHttpClient.layer, Testing.layer(registry))
+  const infrastructure = Layer.mergeAll(FetchHttpClient.layer, ReadinessChecks.layer, Testing.layer(registry))
   const restate = Effect.scoped(Layer.build(Layer.provide(RuntimeRestate.layerConfig, infrastructure)))
   const database = Effect.scoped(Layer.build(TenantSql.layerConfig))
   const cases: ReadonlyArray<readonly [{ readonly [name: string]: string }, Effect.Effect<unknown, unknown>, string]> =

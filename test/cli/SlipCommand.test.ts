@@ -1,4 +1,4 @@
-/** The commands of `tenon slip` as a person or a script uses them, against a real database and a real broker. */
+/** The commands of `tenon slip` as a person or a script uses them, against a real database and real brokers. */
 import * as TransportRedis from "@tenon/messaging/TransportRedis"
 import * as Transport from "@tenon/messaging/Transport"
 import * as Activity from "@tenon/routing-slip/Activity"
@@ -19,9 +19,11 @@ import * as SignedWorld from "../support/SignedWorld.ts"
 import * as SlipDatabase from "../support/SlipDatabase.ts"
 import { settled } from "../support/Slips.ts"
 import * as SlipStore from "../support/SlipStore.ts"
+import * as SlipTransport from "../support/SlipTransport.ts"
+import * as InProcess from "../support/TenonInProcess.ts"
 import { tenon } from "../support/TenonProcess.ts"
 
-const runs = await listens(redisUrl)
+const onRedis = await listens(redisUrl)
 const prefix = `tenon-slip-command-${process.pid}-`
 const directory = mkdtempSync(join(tmpdir(), "tenon-slip-"))
 
@@ -50,29 +52,50 @@ const registry = Registry.make(book, ship)
 /** What the command line is told by its environment. */
 class Settings extends Context.Service<Settings, { readonly [name: string]: string }>()("test/Settings") {}
 
-const world = Layer.unwrap(
-  Effect.map(SlipDatabase.make, ({ roles, url }) =>
-    Worker.layer(registry, { relay: { interval: "50 millis", grace: "1 second" } }).pipe(
-      Layer.provideMerge(
-        Layer.mergeAll(
-          TransportRedis.layer({ url: redisUrl, prefix }),
-          SlipStore.over(url, roles),
-          Security.layerUnsigned,
-          Layer.succeed(Settings, {
-            TRANSPORT: "redis",
-            REDIS_URL: redisUrl,
-            TRANSPORT_PREFIX: prefix,
-            DATABASE_URL: url,
-            DATABASE_ROLE: roles.appRole,
-            DATABASE_RELAY_ROLE: roles.relayRole
-          })
+interface Broker {
+  readonly name: string
+  readonly env: { readonly [name: string]: string }
+  readonly transport: (url: string, roles: SlipStore.Roles) => Layer.Layer<Transport.Transport, unknown>
+  readonly runs: boolean
+}
+
+const brokers: ReadonlyArray<Broker> = [
+  { name: "PostgreSQL", env: { TRANSPORT: "postgres" }, transport: SlipTransport.over, runs: true },
+  {
+    name: "Redis",
+    env: { TRANSPORT: "redis", REDIS_URL: redisUrl, TRANSPORT_PREFIX: prefix },
+    transport: () => TransportRedis.layer({ url: redisUrl, prefix }),
+    runs: onRedis
+  }
+]
+
+const world = ({ env, transport }: Broker) =>
+  Layer.unwrap(
+    Effect.map(SlipDatabase.make, ({ roles, url }) =>
+      Worker.layer(registry, { relay: { interval: "50 millis", grace: "1 second" } }).pipe(
+        Layer.provideMerge(
+          Layer.mergeAll(
+            transport(url, roles),
+            SlipStore.over(url, roles),
+            Security.layerUnsigned,
+            Layer.succeed(Settings, {
+              ...env,
+              DATABASE_URL: url,
+              DATABASE_ROLE: roles.appRole,
+              DATABASE_RELAY_ROLE: roles.relayRole
+            })
+          )
         )
       )
     )
-  )
-).pipe(Layer.orDie)
+  ).pipe(Layer.orDie)
 
 const slip = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+  return yield* InProcess.tenon(["slip", ...args], yield* Settings)
+})
+
+/** The same in a process of its own. */
+const typed = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
   return yield* tenon(["slip", ...args], yield* Settings)
 })
 
@@ -83,15 +106,15 @@ const dispatch = (well: boolean) =>
     RoutingSlip.dispatch
   )
 
-describe.skipIf(!runs)("over PostgreSQL and Redis", () => {
-  layer(world, { excludeTestServices: true, timeout: "60 seconds" })("tenon slip", (it) => {
+const suite = (broker: Broker) =>
+  layer(world(broker), { excludeTestServices: true, timeout: "60 seconds" })("tenon slip", (it) => {
     it.effect(
       "lists, shows and follows slips",
       () =>
         Effect.gen(function* () {
           const well = yield* dispatch(true)
           assert.strictEqual((yield* settled(well))?.status, "completed")
-          const listed = yield* slip("list", "--status", "completed", "--json")
+          const listed = yield* typed("list", "--status", "completed", "--json")
           assert.strictEqual(listed.code, 0, listed.stderr)
           assert.deepInclude(JSON.parse(listed.stdout).items[0], {
             correlationId: well.correlationId,
@@ -110,7 +133,7 @@ describe.skipIf(!runs)("over PostgreSQL and Redis", () => {
             lines.map(({ status, type }) => type ?? status),
             ["dispatched", "executed", "executed", "completed"]
           )
-          const foreign = yield* slip("show", well.correlationId, "--tenant", "other")
+          const foreign = yield* typed("show", well.correlationId, "--tenant", "other")
           assert.strictEqual(foreign.code, 1)
           assert.include(foreign.stderr, "There is no Slip")
         }),
@@ -121,6 +144,7 @@ describe.skipIf(!runs)("over PostgreSQL and Redis", () => {
       "resumes a halted slip, follows it to its bad end, and refuses what makes no sense",
       () =>
         Effect.gen(function* () {
+          mended = false
           const bad = yield* dispatch(false)
           assert.strictEqual((yield* settled(bad))?.status, "halted")
           const { stdout } = yield* slip("show", bad.correlationId)
@@ -142,6 +166,30 @@ describe.skipIf(!runs)("over PostgreSQL and Redis", () => {
           const late = yield* slip("cancel", bad.correlationId)
           assert.strictEqual(late.code, 1)
           assert.include(late.stderr, "cannot be cancelled: it is over, and faulted")
+        }),
+      60_000
+    )
+
+    it.effect(
+      "skips a compensation that cannot be done, and shows what was kept and by whose word",
+      () =>
+        Effect.gen(function* () {
+          mended = false
+          const bad = yield* dispatch(false)
+          assert.strictEqual((yield* settled(bad))?.status, "halted")
+          const skipped = yield* slip("skip", bad.correlationId, "--step", "1", "--by", "grace")
+          assert.strictEqual(skipped.code, 0, skipped.stderr)
+          assert.strictEqual(skipped.stdout, "It is skipped; the rest will be undone.\n")
+          const watched = yield* slip("watch", bad.correlationId)
+          assert.strictEqual(watched.code, 1)
+          assert.match(watched.stdout, /skipped +1 book +.*grace/)
+          const shown = yield* slip("show", bad.correlationId)
+          assert.match(shown.stdout, /^status: +faulted$/m)
+          assert.match(shown.stdout, /^1 +book +kept /m)
+          const other = yield* dispatch(false)
+          assert.strictEqual((yield* settled(other))?.status, "halted")
+          const json = yield* slip("skip", other.correlationId, "--json")
+          assert.deepStrictEqual(JSON.parse(json.stdout), { correlationId: other.correlationId, skip: true })
         }),
       60_000
     )
@@ -201,7 +249,8 @@ describe.skipIf(!runs)("over PostgreSQL and Redis", () => {
       60_000
     )
   })
-})
+
+for (const broker of brokers) describe.skipIf(!broker.runs)(`over ${broker.name}`, () => void suite(broker))
 
 it.live(
   "tenon slip verify tells offline what a file proves, and why it proves nothing",
@@ -235,5 +284,5 @@ it.live(
 
 afterAll(async () => {
   rmSync(directory, { recursive: true, force: true })
-  if (runs) await deleteStreams([book.queue, ship.queue], prefix)
+  if (onRedis) await deleteStreams([book.queue, ship.queue], prefix)
 })

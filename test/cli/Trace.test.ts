@@ -118,11 +118,11 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
         const collector = yield* OtlpCollector.make()
         const { call, key } = yield* application(collector.url)
         const post = (path: string, body: unknown, headers = {}) => call("POST", `/api/v1/${path}`, body, headers)
-        const thread = yield* post("threads", { title: "the title" })
-        const ada = yield* post("participants", { kind: "HUMAN", name: "Ada Lovelace" })
-        yield* post("channel-bindings", { threadId: thread.body.id, channelId: "log" })
+        const thread = yield* post("forum-threads", { title: "the title" })
+        const ada = yield* post("forum-participants", { kind: "HUMAN", name: "Ada Lovelace" })
+        yield* post("forum-bindings", { threadId: thread.body.id, channelId: "log" })
         const message = { idempotencyKey: "key-of-message", participantId: ada.body.id, content: "a private matter" }
-        const posted = yield* post(`threads/${thread.body.id}/add-message`, message, {
+        const posted = yield* post(`forum-threads/${thread.body.id}/add-message`, message, {
           traceparent,
           "idempotency-key": "key-of-request"
         })
@@ -135,8 +135,8 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
           Effect.delay(50),
           Effect.repeat({
             until: (names) =>
-              names.includes("run AgentRun") &&
-              names.filter((name) => name === "handle ChannelDelivery.deliver").length === 2,
+              names.includes("run ForumRun") &&
+              names.filter((name) => name === "handle ForumDelivery.deliver").length === 2,
             times: 200
           })
         )
@@ -151,18 +151,18 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
           if (within) assert.isTrue(child.start >= parent.start && child.end <= parent.end, child.name)
         }
 
-        const route = "/api/v1/threads/{id}/add-message"
+        const route = "/api/v1/forum-threads/{id}/add-message"
         const door = one(`POST ${route}`)
         assert.strictEqual(door.parentSpanId, "b7ad6b7169203331")
         assert.deepInclude(door.attributes, {
           "http.request.method": "POST",
           "http.route": route,
           "http.response.status_code": 200,
-          "url.path": `/api/v1/threads/${thread.body.id}/add-message`
+          "url.path": `/api/v1/forum-threads/${thread.body.id}/add-message`
         })
-        const asked = one("call Thread.addMessage")
-        const handled = one("handle Thread.addMessage")
-        const acted = one("Thread.addMessage")
+        const asked = one("call ForumThread.addMessage")
+        const handled = one("handle ForumThread.addMessage")
+        const acted = one("ForumThread.addMessage")
         const [transaction] = mine().filter((span) => span.parentSpanId === acted.spanId)
         assert.isDefined(transaction)
         under(asked, door, true)
@@ -170,10 +170,10 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
         under(acted, handled, true)
         under(transaction, acted, true)
         assert.deepInclude(transaction.attributes, { "db.system.name": "postgresql", "db.namespace": "postgres" })
-        assert.match(String(transaction.attributes["db.query.summary"]), /SELECT threads.*INSERT messages/)
+        assert.match(String(transaction.attributes["db.query.summary"]), /SELECT forum_threads.*INSERT forum_messages/)
         assert.strictEqual(transaction.kind, 3)
 
-        const run = one("run AgentRun")
+        const run = one("run ForumRun")
         under(run, handled, false)
         under(one("thinking"), run, true)
         under(one("step read"), one("thinking"), false)
@@ -184,7 +184,7 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
         )
         for (const write of writes) under(write, run, false)
         assert.isTrue(begun === 2 && run.end - run.start > 50_000_000n, `${run.end - run.start}`)
-        const delivered = mine().filter(({ name }) => name === "handle ChannelDelivery.deliver")
+        const delivered = mine().filter(({ name }) => name === "handle ForumDelivery.deliver")
         assert.sameMembers(
           delivered.map(({ parentSpanId }) => parentSpanId),
           [handled.spanId, run.spanId]

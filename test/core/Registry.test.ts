@@ -39,19 +39,19 @@ describe("Registry", () => {
       workflows: [AgentRun]
     })
     const order = registry.resources.map((each) => each.name)
-    assert.isBelow(order.indexOf("Thread"), order.indexOf("Message"))
-    assert.isBelow(order.indexOf("Participant"), order.indexOf("Message"))
-    assert.isBelow(order.indexOf("Thread"), order.indexOf("ChannelBinding"))
+    assert.isBelow(order.indexOf("ForumThread"), order.indexOf("ForumMessage"))
+    assert.isBelow(order.indexOf("ForumParticipant"), order.indexOf("ForumMessage"))
+    assert.isBelow(order.indexOf("ForumThread"), order.indexOf("ForumBinding"))
   })
 
   it("tells what is missing once, with every place that names it", () => {
     assert.deepStrictEqual(
       problemsOf({ resources: [Thread, Participant, ChannelBinding, Message], workflows: [AgentRun] }),
-      ["Thread.actions.addMessage: names the resource ChannelDelivery, which is not in the registry"]
+      ["ForumThread.actions.addMessage: names the resource ForumDelivery, which is not in the registry"]
     )
     assert.deepStrictEqual(problemsOf({ resources: [Thread, Participant, ChannelBinding, ChannelDelivery] }), [
-      "Thread.relations.messages, Thread.actions.addMessage: names the resource Message, which is not in the registry",
-      "Thread.actions.addMessage: names the workflow AgentRun, which is not in the registry"
+      "ForumThread.relations.messages, ForumThread.actions.addMessage: names the resource ForumMessage, which is not in the registry",
+      "ForumThread.actions.addMessage: names the workflow ForumRun, which is not in the registry"
     ])
   })
 
@@ -69,7 +69,7 @@ describe("Registry", () => {
       initial: { when: ["D"] },
       relations: { gone: Relation.belongsTo("Gone", "id") },
       actions: (on) => ({
-        Go: on.action({ touches: [Widget, Action.ref("Thread", "vanish"), lost] }, () => Outcome.nothing)
+        Go: on.action({ touches: [Widget, Action.ref("ForumThread", "vanish"), lost] }, () => Outcome.nothing)
       })
     })
     const problems = problemsOf({ resources: [broken, broken, Thread] })
@@ -84,7 +84,7 @@ describe("Registry", () => {
       `broken.initial.when: "D" is no value of the field`,
       "the resource Gone, which is not in the registry",
       "the resource Widget, which is not in the registry",
-      "sends to Thread.vanish, which is no action",
+      "sends to ForumThread.vanish, which is no action",
       "the workflow Lost, which is not in the registry"
     ]) {
       assert.isTrue(

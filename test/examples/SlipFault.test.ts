@@ -9,7 +9,7 @@ const small = { slips: 20, steps: 4, activities: 1, replicas: 1, strikes: 1, pro
 describe("slips whose broker is killed and started again", () => {
   for (const broker of ["PostgreSQL", "Redis"] as const) {
     it.live.skipIf(broker === "Redis" && !BrokerServer.isHere(broker))(
-      `are all done or undone, once each, over ${broker}`,
+      `are all done or undone, once each, over ${broker === "Redis" ? "redis-server" : broker}`,
       () =>
         Effect.gen(function* () {
           const { accepted, ok, problems } = yield* SlipFault.run(broker, small)
@@ -20,4 +20,17 @@ describe("slips whose broker is killed and started again", () => {
       180_000
     )
   }
+
+  it.effect("are said to be left out where the broker's server is not on the machine", () =>
+    Effect.gen(function* () {
+      const said: Array<string> = []
+      const progress = (message: string) => void said.push(message)
+      const { ok, skipped } = yield* SlipFault.run("RabbitMQ", { ...small, progress }, () => false)
+      assert.isTrue(ok)
+      assert.strictEqual(skipped, "the program of RabbitMQ's server is not on this machine")
+      assert.deepStrictEqual(said, [
+        `slips over RabbitMQ, whose server is killed and started again: LEFT OUT, since ${skipped}`
+      ])
+    })
+  )
 })

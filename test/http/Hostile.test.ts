@@ -243,8 +243,8 @@ const randomRequest = (seed: number, admin: string): Given => {
     pick([
       "widgets",
       "gadgets",
-      "threads",
-      "messages",
+      "forum-threads",
+      "forum-messages",
       "-",
       "import-old",
       "deactivate",
@@ -280,7 +280,7 @@ const randomRequest = (seed: number, admin: string): Given => {
       `?${noise(20).replace(/#/g, "")}`,
       `?createdAt[gt]=${noise(6).replace(/#/g, "")}`
     ])
-  const prefix = pick(["/api/v1/widgets", "/api/v1/gadgets", "/api/v1/threads", "/api/v1", ""])
+  const prefix = pick(["/api/v1/widgets", "/api/v1/gadgets", "/api/v1/forum-threads", "/api/v1", ""])
   const path = `${prefix}/${Array.from({ length: next(4) }, segment).join("/")}${query()}`
   const method = pick(["GET", "GET", "POST", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS", "PROPFIND"])
   const headers: { [name: string]: string } = { authorization: `Bearer ${admin}` }

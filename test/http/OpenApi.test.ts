@@ -86,6 +86,10 @@ it.layer(layer({ info: { title: "Test", version: "7" } }), withoutTestServices)(
     Effect.gen(function* () {
       const { admin, call, other } = yield* Api
       const ids = new Map<string, string>()
+      const idFor = (field: string) => {
+        const collection = field.replace(/Id$/, "s")
+        return ids.get(collection) ?? ids.get(`forum-${collection}`)
+      }
       // oxlint-disable-next-line typescript/no-explicit-any
       const posts = Object.entries<Record<string, any>>(document.paths).flatMap(([path, methods]) =>
         "post" in methods ? [{ path, operation: methods["post"] }] : []
@@ -93,9 +97,7 @@ it.layer(layer({ info: { title: "Test", version: "7" } }), withoutTestServices)(
       const creates = posts.filter(({ path }) => !path.includes("{id}"))
       for (const { operation, path } of creates.toSorted((a, b) => rank(a.path) - rank(b.path))) {
         const { example } = operation.requestBody.content["application/json"]
-        const body = Object.fromEntries(
-          Object.entries(example).map(([field, value]) => [field, ids.get(field.replace(/Id$/, "s")) ?? value])
-        )
+        const body = Object.fromEntries(Object.entries(example).map(([field, value]) => [field, idFor(field) ?? value]))
         const made = yield* call("POST", path, { body, token: path.includes("/-/") ? other : admin })
         assert.strictEqual(made.status, 201, `${path} ${made.text}`)
         if (!path.includes("/-/")) ids.set(path.split("/")[3] ?? "", made.json.id)
@@ -108,10 +110,7 @@ it.layer(layer({ info: { title: "Test", version: "7" } }), withoutTestServices)(
           media === undefined
             ? undefined
             : Object.fromEntries(
-                Object.entries<unknown>(media.example).map(([field, value]) => [
-                  field,
-                  ids.get(field.replace(/Id$/, "s")) ?? value
-                ])
+                Object.entries<unknown>(media.example).map(([field, value]) => [field, idFor(field) ?? value])
               )
         const answer = yield* call("POST", path.replace("{id}", id), { body })
         assert.property(operation.responses, String(answer.status), path)

@@ -81,9 +81,9 @@ it.layer(layer(), withoutTestServices)("derived routes", (it) => {
     Effect.gen(function* () {
       const { call, url } = yield* Api
       for (const name of ["e", "d", "c", "b", "a"])
-        yield* call("POST", "/api/v1/participants", { body: { kind: "HUMAN", name } })
+        yield* call("POST", "/api/v1/forum-participants", { body: { kind: "HUMAN", name } })
       const names: Array<string> = []
-      let path: string | undefined = "/api/v1/participants?sort=name&limit=2"
+      let path: string | undefined = "/api/v1/forum-participants?sort=name&limit=2"
       let pages = 0
       while (path !== undefined) {
         const page: Answer = yield* call("GET", path)
@@ -95,10 +95,10 @@ it.layer(layer(), withoutTestServices)("derived routes", (it) => {
       }
       assert.deepStrictEqual(names, ["a", "b", "c", "d", "e"])
       assert.strictEqual(pages, 3)
-      const some = yield* call("GET", "/api/v1/participants?name[in]=a,b&kind=HUMAN&createdAt[gte]=2020-01-01")
+      const some = yield* call("GET", "/api/v1/forum-participants?name[in]=a,b&kind=HUMAN&createdAt[gte]=2020-01-01")
       assert.strictEqual(some.status, 400)
       assert.strictEqual(some.json.errors[0].path, "createdAt")
-      const filtered = yield* call("GET", "/api/v1/participants?name[in]=a,b&kind=HUMAN&sort=-name")
+      const filtered = yield* call("GET", "/api/v1/forum-participants?name[in]=a,b&kind=HUMAN&sort=-name")
       assert.deepStrictEqual(
         filtered.json.items.map((each: { name: string }) => each.name),
         ["b", "a"]
@@ -186,7 +186,7 @@ it.layer(layer(), withoutTestServices)("derived routes", (it) => {
       const twice = yield* call("POST", "/api/v1/gadgets", { body: { name: "machine", pin: "1" } })
       assert.deepInclude(twice.json, { status: 409, tag: "AlreadyExists" })
       const binding = { threadId: "nowhere", channelId: "log" }
-      const broken = yield* call("POST", "/api/v1/channel-bindings", { body: binding })
+      const broken = yield* call("POST", "/api/v1/forum-bindings", { body: binding })
       assert.strictEqual(broken.json.tag, "BrokenReference")
     })
   )

@@ -6,7 +6,8 @@ import * as FreePort from "@tenon/embedded/FreePort"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type ChildProcess, execFile, spawn } from "node:child_process"
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { connect } from "node:net"
 import { delimiter, dirname, join, resolve } from "node:path"
 
 const root = resolve(import.meta.dirname, "../..")
@@ -88,12 +89,32 @@ const serving = async (file: string, args: ReadonlyArray<string>, said: RegExp) 
   return { child, found, output: () => output }
 }
 
-const stop = (child: ChildProcess) =>
+const stop = (child: ChildProcess, signal: NodeJS.Signals = "SIGTERM") =>
   new Promise<void>((done) => {
     if (child.exitCode !== null) return done()
     child.once("exit", () => done())
-    child.kill("SIGTERM")
+    child.kill(signal)
   })
+
+/** Whether anything listens there. */
+const answers = (url: string): Promise<boolean> =>
+  new Promise((done) => {
+    const { hostname, port } = new URL(url)
+    const socket = connect({ host: hostname, port: Number(port) })
+    socket
+      .once("error", () => done(false))
+      .once("connect", () => {
+        socket.destroy()
+        done(true)
+      })
+  })
+
+/** Where `tenon dev` keeps what it has started, for as long as it runs. */
+const published = join(directory, ".tenon", "dev", "environment.json")
+const started = (): ReadonlyArray<string> => {
+  const settings = JSON.parse(readFileSync(published, "utf8"))
+  return ["TENON_URL", "DATABASE_URL", "RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL"].map((name) => settings[name])
+}
 
 const tenon = join(root, "packages/cli/src/main.ts")
 const commandOf = (part: string) => commands.find((each) => each.includes(part)) ?? ""
@@ -135,7 +156,9 @@ describe("the guide for host apps", { timeout: 120_000 }, () => {
   it("leads to the first request, and a doctor who is content", async () => {
     assert.strictEqual(commandOf("run -s dev").trim(), "npm run -s dev")
     const ready = await serving(process.execPath, [tenon, "dev", "--json"], /^\{"ready":true.*\}$/m)
+    const servers = started()
     try {
+      assert.deepStrictEqual(await Promise.all(servers.map(answers)), [true, true, true, true])
       const { keys } = JSON.parse(ready.found[0])
       const said = await sh(commandOf("curl"), { KEY: keys.acme.admin })
       const [made = "", listed = ""] = said.replaceAll("}{", "}\n{").split("\n")
@@ -144,8 +167,11 @@ describe("the guide for host apps", { timeout: 120_000 }, () => {
       assert.notInclude(said, "MEND", said)
       assert.match(said, /actions +2 do what they declare/)
     } finally {
-      await stop(ready.child)
+      // As Ctrl-C does.
+      await stop(ready.child, "SIGINT")
     }
+    assert.deepStrictEqual(await Promise.all(servers.map(answers)), [false, false, false, false], "all is stopped")
+    assert.isFalse(existsSync(published))
     // Where no terminal watches, each request is a line of JSON.
     const requests = ready
       .output()

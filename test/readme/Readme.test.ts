@@ -3,6 +3,7 @@
  * imports included, or an excerpt of a file that is named here; a block that this file does not know fails.
  */
 import * as ApiKeys from "@tenon/core/ApiKeys"
+import type { Readiness } from "@tenon/core/ReadinessChecks"
 import * as EmbeddedRestate from "@tenon/embedded/EmbeddedRestate"
 import * as FreePort from "@tenon/embedded/FreePort"
 import { registry } from "@tenon/examples/app/App"
@@ -196,6 +197,18 @@ describe("the README", () => {
         }).pipe(Effect.retry(Schedule.max([Schedule.spaced("200 millis"), Schedule.recurs(100)])))
         assert.strictEqual(made.status, 201, made.body)
         assert.include(made.body, `"name":"bolt"`)
+        const ready = Effect.promise(async () => {
+          const answer = await fetch(`http://127.0.0.1:${port}/health/ready`)
+          const { checks }: { readonly checks: ReadonlyArray<Readiness> } = JSON.parse(await answer.text())
+          return Object.fromEntries(checks.map((each) => [each.name, each.ready]))
+        })
+        assert.deepStrictEqual(yield* ready, { database: true, restate: true, schema: true })
+        yield* restate.kill
+        const without = yield* Effect.repeat(Effect.delay(ready, "100 millis"), {
+          until: (found) => found["restate"] === false,
+          times: 100
+        })
+        assert.deepStrictEqual(without, { database: true, restate: false, schema: true })
       }).pipe(Effect.scoped),
     { timeout: 60_000 }
   )

@@ -71,8 +71,8 @@ it.layer(stack, { timeout: 60_000, excludeTestServices: true })("objects on Rest
       })
       assert.deepStrictEqual(handlers.get("create").input_json_schema.required, ["name"])
       assert.property(handlers.get("get").output_json_schema.properties, "result")
-      assert.strictEqual((yield* get(`${adminUrl}/services/Participant`)).ty, "VirtualObject")
-      assert.strictEqual((yield* get(`${adminUrl}/services/AgentRun`)).ty, "Workflow")
+      assert.strictEqual((yield* get(`${adminUrl}/services/ForumParticipant`)).ty, "VirtualObject")
+      assert.strictEqual((yield* get(`${adminUrl}/services/ForumRun`)).ty, "Workflow")
     })
   )
 

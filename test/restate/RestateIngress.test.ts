@@ -45,6 +45,7 @@ it.live("a connection that does not come about is given up as well", () =>
     const { connect, port } = yield* deaf
     yield* connect
     const ingress = yield* RestateIngress.make(`http://127.0.0.1:${port}`, ContextKeys.random(), "200 millis")
+    assert.strictEqual((yield* Effect.flip(ingress.health))._tag, "Unavailable")
     const asked = ingress.isRunning({ service: "Run", key: "1" })
     const [took, failure] = yield* Effect.timed(Effect.flip(asked).pipe(Effect.timeout("3 seconds")))
     assert.strictEqual(failure._tag, "Unavailable")

@@ -3,6 +3,7 @@ import { Unavailable } from "@tenon/core/Failure"
 import { Durable } from "@tenon/core/Durable"
 import * as Registry from "@tenon/core/Registry"
 import { type Operation, RunJournal } from "@tenon/core/RunJournal"
+import * as RunReplay from "@tenon/core/RunReplay"
 import * as RunStoreMemory from "@tenon/core/RunStoreMemory"
 import { Runtime } from "@tenon/core/Runtime"
 import * as Workflow from "@tenon/core/Workflow"
@@ -10,9 +11,11 @@ import { RunMirror, Written } from "@tenon/restate/RunMirror"
 import * as Testing from "@tenon/testing/Testing"
 import * as TestingRestate from "@tenon/testing/TestingRestate"
 import { assert, it, layer } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { eventually } from "../support/agentDomain.ts"
 
@@ -31,7 +34,9 @@ const program = Workflow.implement(
     const durable = yield* Durable
     attempts.set(durable.key, (attempts.get(durable.key) ?? 0) + 1)
     for (let round = 0; round < rounds; round++) {
-      for (let step = 0; step < stepsOfRound; step++) yield* durable.step(`${round}.${step}`, Effect.void)
+      for (let step = 0; step < stepsOfRound; step++) {
+        yield* durable.step(`${round}.${step} ${yield* Random.nextInt} ${yield* Clock.currentTimeMillis}`, Effect.void)
+      }
       yield* durable.sleep("400 millis")
     }
   })
@@ -44,13 +49,11 @@ let refuses = (_telling: number) => false
 
 const spy = RunJournal.of({
   ...journal,
-  record: (run, offset, operations, standing) =>
+  record: (run, recorded) =>
     Effect.suspend(() => {
-      told.push({ key: run.key, operations })
+      told.push({ key: run.key, operations: recorded.operations })
       const telling = told.filter(({ key }) => key === run.key).length
-      return refuses(telling)
-        ? Effect.fail(new Unavailable({ what: "The journal" }))
-        : journal.record(run, offset, operations, standing)
+      return refuses(telling) ? Effect.fail(new Unavailable({ what: "The journal" })) : journal.record(run, recorded)
     })
 })
 
@@ -62,6 +65,7 @@ const world = TestingRestate.layer(registry, Workflow.layer(program), { inactivi
 )
 
 const actor = Testing.actor({ tenantId: "mirrors" })
+const beginning = { seed: "seed", beganAt: 0, actor }
 const runOf = (key: string) => ({ tenantId: actor.tenantId, workflow: Mirrored.name, key })
 
 const ran = Effect.fnUntraced(function* (key: string) {
@@ -74,6 +78,10 @@ const ran = Effect.fnUntraced(function* (key: string) {
     operations.map(({ index }) => index),
     Array.from({ length: all }, (_, index) => index)
   )
+  const recording = yield* Effect.provideService(RunReplay.record(runOf(key), {}), RunJournal, journal)
+  if (recording === undefined) return assert.fail("nothing is recorded")
+  assert.deepStrictEqual(recording.actor, actor)
+  assert.deepStrictEqual(yield* RunReplay.check(yield* program, recording), { _tag: "Same", operations: all })
   return told.filter((each) => each.key === key).reduce((sum, each) => sum + each.operations.length, 0)
 })
 
@@ -92,7 +100,12 @@ it.live("what could not be written is written by the same attempt, in its order,
     const written = new Written()
     const key = "with a gap"
     const attempt = () => {
-      const mirror = new RunMirror({ context: Context.empty(), journal: spy }, runOf(key), written, key)
+      const mirror = new RunMirror(
+        { context: Context.empty(), journal: spy },
+        { ...runOf(key), beginning },
+        written,
+        key
+      )
       let count = 0
       return (times: number) => {
         for (let time = 0; time < times; time++) mirror.end(mirror.begin("step", `${count++}`, 0), 0, null)

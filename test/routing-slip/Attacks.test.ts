@@ -1,17 +1,16 @@
 /* oxlint-disable typescript/no-explicit-any -- hostile messages are made by hand, past all types. */
 /** Every message here is hostile or broken: it must be set aside with its reason, and nothing may be executed. */
-import { Transport } from "@tenon/messaging/Transport"
+import * as TransportRedis from "@tenon/messaging/TransportRedis"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
 import { digest } from "@tenon/routing-slip/Security"
 import * as SignedLog from "@tenon/routing-slip/SignedLog"
 import * as Wire from "@tenon/routing-slip/Wire"
-import * as Worker from "@tenon/routing-slip/Worker"
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import * as Jose from "jose"
-import { altered, base64, entryOf, lastJws, refusedFor } from "../support/Hostile.ts"
+import { deleteStreams, listens, redisUrl } from "../support/Brokers.ts"
+import { altered, base64, entryOf, lastJws, refused, refusedFor } from "../support/Hostile.ts"
 import {
   afterAlpha,
   alpha,
@@ -33,11 +32,9 @@ const attack = (name: string, reason: string, change: (message: any, ring: KeyRi
       const ring = yield* keys
       yield* Effect.gen(function* () {
         const genuine = yield* afterAlpha(ring, "slip")
-        refusedFor(
-          yield* deliver(
-            beta.queue,
-            altered(genuine, (message) => change(message, ring))
-          ),
+        yield* refused(
+          beta.queue,
+          altered(genuine, (message) => change(message, ring)),
           reason
         )
         assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
@@ -67,7 +64,7 @@ const resigned = (
         yield* TestClock.adjust(later)
         const { sign } = yield* SignedLog.signer(by(ring).privateKey)
         message.headers.security_context.jws_signature = yield* sign(entry)
-        refusedFor(yield* deliver(beta.queue, new TextEncoder().encode(JSON.stringify(message))), reason)
+        yield* refused(beta.queue, new TextEncoder().encode(JSON.stringify(message)), reason)
       }).pipe(Effect.provide(world(ring)))
     })
   )
@@ -81,7 +78,7 @@ const forged = (name: string, reason: string, make: (payload: string, ring: KeyR
         const message = JSON.parse(new TextDecoder().decode(yield* afterAlpha(ring, "slip")))
         const jws = yield* Effect.promise(() => make(lastJws(message).split(".")[1] ?? "", ring))
         message.headers.security_context.jws_signature = jws
-        refusedFor(yield* deliver(beta.queue, new TextEncoder().encode(JSON.stringify(message))), reason)
+        yield* refused(beta.queue, new TextEncoder().encode(JSON.stringify(message)), reason)
       }).pipe(Effect.provide(world(ring)))
     })
   )
@@ -224,39 +221,41 @@ describe("a message under zero trust", () => {
 
   on("for another queue", (ring) =>
     Effect.gen(function* () {
-      refusedFor(yield* deliver(alpha.queue, yield* afterAlpha(ring, "slip")), "wrong-audience")
+      yield* refused(alpha.queue, yield* afterAlpha(ring, "slip"), "wrong-audience")
     })
   )
   on("that has expired before anything was done", (ring) =>
     Effect.gen(function* () {
       const first = yield* begin(ring, "slip", RoutingSlip.lifetime("1 hour"))
       yield* TestClock.adjust("61 minutes")
-      refusedFor(yield* deliver(alpha.queue, first), "expired")
+      yield* refused(alpha.queue, first, "expired")
     })
   )
   on("with one key twice", (ring) =>
     Effect.gen(function* () {
       const text = new TextDecoder().decode(yield* afterAlpha(ring, "slip"))
       const doubled = text.replace('{"payload":', '{"payload":{"amount":2000},"pay\\u006coad":')
-      refusedFor(yield* deliver(beta.queue, new TextEncoder().encode(doubled)), "duplicate-key")
+      yield* refused(beta.queue, new TextEncoder().encode(doubled), "duplicate-key")
     })
   )
   on("of ten megabytes", () =>
     Effect.gen(function* () {
       const started = performance.now()
-      refusedFor(yield* deliver(beta.queue, new Uint8Array(10 * 1024 * 1024).fill(0x5b)), "too-large")
+      const body = new Uint8Array(10 * 1024 * 1024).fill(0x5b)
+      refusedFor(yield* deliver(beta.queue, body), "too-large")
       assert.isBelow(performance.now() - started, 100)
+      yield* refused(beta.queue, body, "too-large")
     })
   )
   on("nested a thousand levels deep", () =>
     Effect.gen(function* () {
       const body = new TextEncoder().encode("[".repeat(1_000) + "]".repeat(1_000))
-      refusedFor(yield* deliver(beta.queue, body), "malformed")
+      yield* refused(beta.queue, body, "malformed")
     })
   )
   on("that is not UTF-8", () =>
     Effect.gen(function* () {
-      refusedFor(yield* deliver(beta.queue, Uint8Array.of(0x22, 0xff, 0x22)), "malformed")
+      yield* refused(beta.queue, Uint8Array.of(0x22, 0xff, 0x22), "malformed")
     })
   )
   on("for an activity that is not performed here", (ring) =>
@@ -271,7 +270,7 @@ describe("a message under zero trust", () => {
       const jws = yield* sign({ ...entryOf(lastJws(genuine)), manifest: { slip, obo_sha256: null, expires_at: 1_000 } })
       const security_context = { ...headers.security_context, jws_signature: jws }
       const body = Wire.encode({ ...genuine, headers: { ...headers, routing_slip: slip, security_context } })
-      refusedFor(yield* deliver(alpha.queue, body), "unknown-activity")
+      yield* refused(alpha.queue, body, "unknown-activity")
     })
   )
   on("that a fork of the slip has overtaken", (ring) =>
@@ -290,7 +289,7 @@ describe("a message under zero trust", () => {
       assert.strictEqual(entry.prev, digest(lastJws(first)))
       assert.deepStrictEqual(yield* deliver(beta.queue, second), { _tag: "Ack" })
       done.length = 0
-      refusedFor(yield* deliver(beta.queue, fork), "forked")
+      yield* refused(beta.queue, fork, "forked")
     })
   )
   on("whose beginning is another one that its issuer signed", (ring) =>
@@ -313,7 +312,7 @@ describe("a message under zero trust", () => {
           security_context: { ...headers.security_context, jws_log: [lastJws(envelope)] }
         }
       }
-      refusedFor(yield* deliver(beta.queue, Wire.encode(spliced)), "broken-log")
+      yield* refused(beta.queue, Wire.encode(spliced), "broken-log")
     })
   )
   on("that was handled before is acknowledged, and executes nothing", (ring) =>
@@ -336,24 +335,35 @@ describe("a message under zero trust", () => {
       yield* TestClock.adjust("23 hours")
       assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
       yield* TestClock.adjust("2 hours")
-      refusedFor(yield* deliver(beta.queue, genuine), "replayed")
+      yield* refused(beta.queue, genuine, "replayed")
     })
   )
+})
 
-  it.live("is found among the dead letters of a real worker, with its reason", () =>
-    Effect.gen(function* () {
-      const ring = yield* keys
-      done.length = 0
-      yield* Effect.gen(function* () {
-        const transport = yield* Transport
-        yield* transport.publish({ queue: beta.queue, id: "evil", body: new TextEncoder().encode('{"payload":{}}') })
-        for (let left = 100; left > 0 && (yield* transport.deadLetters(beta.queue)).length === 0; left--) {
-          yield* Effect.sleep("10 millis")
-        }
-        const [letter] = yield* transport.deadLetters(beta.queue)
-        assert.deepInclude(letter, { id: "evil", reason: "malformed" })
-        assert.include(letter?.detail, "headers")
-      }).pipe(Effect.provide(Worker.layer(registry).pipe(Layer.provideMerge(world(ring)))))
-    })
-  )
+/** Over a real broker a worker sets the same messages aside, with the same reasons. */
+describe.skipIf(!(await listens(redisUrl)))("a message under zero trust over Redis", () => {
+  const prefix = `tenon-attacks-${process.pid}-`
+  const redis = TransportRedis.layer({ url: redisUrl, prefix })
+  afterAll(() => deleteStreams([alpha.queue, beta.queue], prefix))
+
+  for (const [name, reason, change] of [
+    ["unsigned", "unsigned", ({ headers }) => (headers.security_context.jws_signature = null)],
+    ["with another payload", "tampered", (message) => (message.payload.amount = 2_000)],
+    [
+      "whose activity looks like a module",
+      "malformed",
+      ({ headers }) => {
+        headers.routing_slip.itinerary[0].activity = "../../os:system"
+      }
+    ]
+  ] satisfies ReadonlyArray<readonly [string, string, (message: any) => void]>)
+    it.live(name, () =>
+      Effect.gen(function* () {
+        const ring = yield* keys
+        yield* Effect.gen(function* () {
+          const genuine = yield* afterAlpha(ring, "slip")
+          yield* refused(beta.queue, altered(genuine, change), reason, redis)
+        }).pipe(Effect.provide(world(ring)))
+      })
+    )
 })

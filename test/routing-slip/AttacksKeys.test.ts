@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Jose from "jose"
 import { deflateRawSync } from "node:zlib"
-import { altered, entryOf, lastJws, refusedFor } from "../support/Hostile.ts"
+import { altered, entryOf, lastJws, refused, refusedFor } from "../support/Hostile.ts"
 import { afterAlpha, alpha, begin, beta, deliver, done, keys, type KeyRing, world } from "../support/SignedWorld.ts"
 
 const on = (name: string, body: (ring: KeyRing) => Effect.Effect<void, any, any>) =>
@@ -42,7 +42,7 @@ const signedText = (
       }
       const jws = yield* Effect.promise(() => sign(JSON.parse(new TextDecoder().decode(genuine))))
       const body = altered(genuine, (message) => (message.headers.security_context.jws_signature = jws))
-      refusedFor(yield* deliver(beta.queue, body), reason)
+      yield* refused(beta.queue, body, reason)
     })
   )
 
@@ -92,7 +92,9 @@ const encrypted = (name: string, make: (plain: Uint8Array<ArrayBuffer>, ring: Ke
           (jwe) => ({ data: jwe, encrypted: true })
         )
       )
-      refusedFor(yield* deliver(alpha.queue, first), "undecryptable")
+      yield* refused(alpha.queue, first, "undecryptable")
+      // Redriven, it is looked at again: nobody has the step in hand.
+      yield* refused(alpha.queue, first, "undecryptable")
     })
   )
 
@@ -318,7 +320,7 @@ describe("a key", () => {
       })
       const body = altered(genuine, (message) => (message.headers.security_context.jws_signature = jws))
       // It may say that step 1 has a fresh authority; then step 1 is not done, and this is not the message of step 2.
-      refusedFor(yield* deliver(beta.queue, body), "broken-log")
+      yield* refused(beta.queue, body, "broken-log")
     })
   )
 })

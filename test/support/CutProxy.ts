@@ -2,10 +2,18 @@
 import * as Effect from "effect/Effect"
 import * as Net from "node:net"
 
+/** Where it listens. `cut` says how many sockets there were; `admit` whether new ones are let in from now on. */
+interface Proxy {
+  readonly url: string
+  readonly cut: () => number
+  readonly admit: (yes: boolean) => void
+  readonly close: () => void
+}
+
 /** Listens on a free port for the scope. */
 export const make = (target: string) =>
   Effect.acquireRelease(
-    Effect.callback<{ readonly url: string; readonly cut: () => number; readonly close: () => void }>((resume) => {
+    Effect.callback<Proxy>((resume) => {
       const { hostname, port, protocol } = new URL(target)
       const sockets = new Set<Net.Socket>()
       const cut = () => {
@@ -13,7 +21,10 @@ export const make = (target: string) =>
         for (const socket of sockets) socket.destroy()
         return count
       }
+      let admits = true
+      const admit = (yes: boolean) => void (admits = yes)
       const server = Net.createServer((incoming) => {
+        if (!admits) return void incoming.destroy()
         const outgoing = Net.connect(Number(port || (protocol === "redis:" ? 6379 : 5672)), hostname)
         for (const socket of [incoming, outgoing]) {
           sockets.add(socket)
@@ -32,7 +43,7 @@ export const make = (target: string) =>
         const address = server.address()
         url.hostname = "127.0.0.1"
         url.port = String(typeof address === "object" ? address?.port : "")
-        resume(Effect.succeed({ url: url.href, cut, close: () => void server.close() }))
+        resume(Effect.succeed({ url: url.href, cut, admit, close: () => void server.close() }))
       })
     }),
     ({ close, cut }) =>

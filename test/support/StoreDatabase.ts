@@ -1,4 +1,5 @@
 /** A store of the laws' resources over a database of its own. */
+import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as StoreSql from "@tenon/sql/StoreSql"
 import * as TenantSql from "@tenon/sql/TenantSql"
@@ -25,6 +26,7 @@ export const layer = Layer.unwrap(
       Layer.provideMerge(
         TenantSql.layer({ url: Redacted.make(Scratch.urlOf(database.name)), role: database.names.appRole })
       ),
+      Layer.provideMerge(ReadinessChecks.layer),
       Layer.merge(Layer.succeed(StoreDatabase, database))
     )
   })

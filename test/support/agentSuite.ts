@@ -60,6 +60,17 @@ const careful = Agent.make("careful", (ctx) =>
     yield* ctx.writeMessage(`sure: ${sure}`)
   })
 )
+/** Ids that it draws before a step, after it, and after one that takes luck; and a step whose name is drawn. */
+const drawing = Agent.make("drawing", (ctx) =>
+  Effect.gen(function* () {
+    const first = yield* ctx.newId
+    yield* ctx.step(`first ${yield* ctx.random}`, Effect.void)
+    yield* ctx.step(`second ${yield* ctx.random} ${yield* ctx.now}`, Effect.void)
+    const last = yield* ctx.newId
+    yield* ctx.step("last", count("last"), { failure: NoLuck })
+    yield* ctx.writeMessage(`${first} ${last}`)
+  })
+)
 const scribe = Agent.make("scribe", (ctx) =>
   Effect.gen(function* () {
     const before = yield* ctx.recall("times")
@@ -87,6 +98,7 @@ const workflows = Workflow.layer(
     echo,
     careful,
     delegating,
+    drawing,
     scribe
   )
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
@@ -171,6 +183,37 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           yield* eventually(runs, (rows) => rows.find(({ id }) => id === forked.runId)?.status === "DONE")
           assert.deepStrictEqual(Object.fromEntries(done), { first: 1, slow: 2, quick: 2, last: 3 })
           assert.deepStrictEqual((yield* said).slice(6), ["question", "answer", "sure: false"])
+        })
+      )
+
+      it.effect("what a run has drawn stays so where it is run again, and what comes after is drawn anew", () =>
+        Effect.gen(function* () {
+          luck = false
+          const { post, runs, said } = yield* conversation("drawing")
+          yield* post("1")
+          const [failed] = yield* eventually(runs, (rows) => rows[0]?.status === "FAILED")
+          luck = true
+          const ended = Effect.fnUntraced(function* (runId: string) {
+            yield* eventually(runs, (rows) => rows.find(({ id }) => id === runId)?.status === "DONE")
+            return ((yield* said).at(-1) ?? "").split(" ")
+          })
+          const { runId } = yield* Tenon.invoke(AgentRun.actions.retry, failed?.id ?? "")
+          const [first, last] = yield* ended(runId)
+          const forked = []
+          // The stop that every run waits for is never handed out: the first step, and the second, with what is between.
+          for (const operations of [0, 1, 2, 3]) {
+            const fork = yield* Tenon.invoke(AgentRun.actions.fork, runId, { operations })
+            forked.push(yield* ended(fork.runId))
+          }
+          assert.deepStrictEqual(
+            forked.map((each) => each[0] === first),
+            [false, true, true, true]
+          )
+          assert.strictEqual(new Set([last, ...forked.map((each) => each[1])]).size, 5)
+          // A fork of a fork begins as the first of them did.
+          const all = yield* runs
+          const again = yield* Tenon.invoke(AgentRun.actions.fork, all.at(-1)?.id ?? "", { operations: 2 })
+          assert.strictEqual((yield* ended(again.runId))[0], first)
         })
       )
 

@@ -142,19 +142,26 @@ export const directory = Layer.unwrap(
 
 const urls = { postgres: "DATABASE_URL", redis: "REDIS_URL", rabbitmq: "RABBITMQ_URL" } as const
 
-/** The URI at which a queue of the broker takes messages: the broker's, without credentials and settings. */
-export const queueUri = Effect.gen(function* () {
+/** What a queue is called at the broker. */
+export const queueName = Effect.gen(function* () {
+  const broker = yield* kind
+  const named = broker === "redis" || broker === "rabbitmq"
+  const prefix = named ? yield* Config.option(Config.NonEmptyString("TRANSPORT_PREFIX")) : Option.none()
+  return (queue: string) => `${Option.getOrElse(prefix, () => "")}${queue}`
+})
+
+/** Where the broker is, without credentials and settings; undefined where no URL says so. */
+export const brokerUri = Effect.gen(function* () {
   const broker = yield* kind
   const url = broker === "memory" ? Option.none() : yield* Config.option(Config.Redacted(urls[broker]))
-  const named = broker === "redis" || broker === "rabbitmq"
-  const given = named ? yield* Config.option(Config.NonEmptyString("TRANSPORT_PREFIX")) : Option.none()
-  const prefix = Option.getOrElse(given, () => "")
-  const base = Option.match(url, {
-    onNone: () => `${broker}:`,
-    onSome: (given) => {
-      const { host, pathname, protocol } = new URL(Redacted.value(given))
-      return `${protocol}//${host}${pathname.replace(/\/$/, "")}`
-    }
-  })
-  return (queue: string) => `${base}/${encodeURIComponent(`${prefix}${queue}`)}`
+  if (Option.isNone(url)) return undefined
+  const { host, pathname, protocol } = new URL(Redacted.value(url.value))
+  return { protocol, host, pathname: pathname.replace(/\/$/, "") }
+})
+
+/** The URI at which a queue of the broker takes messages: the broker's, without credentials and settings. */
+export const queueUri = Effect.gen(function* () {
+  const [broker, name, uri] = [yield* kind, yield* queueName, yield* brokerUri]
+  const base = uri === undefined ? `${broker}:` : `${uri.protocol}//${uri.host}${uri.pathname}`
+  return (queue: string) => `${base}/${encodeURIComponent(name(queue))}`
 })

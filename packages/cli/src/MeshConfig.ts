@@ -1,6 +1,8 @@
 /** What a mesh of activities tells the command line about itself, in the file that `tenon run` is given. */
 import type { TransportError } from "@tenon/messaging/Transport"
 import type { Transport } from "@tenon/messaging/Transport"
+import * as ActivitySchema from "@tenon/routing-slip/ActivitySchema"
+import * as AsyncApi from "@tenon/routing-slip/AsyncApi"
 import type * as Registry from "@tenon/routing-slip/Registry"
 import type { HopStore } from "@tenon/routing-slip/HopStore"
 import * as Security from "@tenon/routing-slip/Security"
@@ -22,6 +24,10 @@ export interface MeshConfig {
   readonly activities: ReadonlyArray<MeshActivity>
   /** Describes a worker of some activities, for whoever plans slips. */
   readonly thing: (options: ThingDescription.Options) => ThingDescription.Thing
+  /** Describes its queues to workers in other languages, by AsyncAPI. */
+  readonly asyncApi: (options: AsyncApi.Options) => ActivitySchema.Json
+  /** The JSON Schema of its messages and of what each activity takes, under an id. */
+  readonly jsonSchema: (id: string) => ActivitySchema.Json
   /** Performs one activity of the mesh until the scope closes; then it drains. */
   readonly worker: (
     activity: string,
@@ -57,6 +63,8 @@ export const define = <R>(options: Options<R>): MeshConfig => {
     title: title ?? "mesh",
     activities: registry.activities.map(({ description, name, queue }) => ({ name, queue, description })),
     thing: (given) => ThingDescription.make(registry, given),
+    asyncApi: (given) => AsyncApi.make(registry, given),
+    jsonSchema: (id) => ActivitySchema.document(registry, id),
     worker: (activity, given) =>
       Worker.layer(registry, { ...options.worker, ...given, only: [activity] }).pipe(
         Layer.provide([services, security])

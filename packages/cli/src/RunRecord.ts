@@ -3,7 +3,6 @@ import { AgentRun, inputOf, RunAgent } from "@tenon/agents/AgentRun"
 import { type Actor, CurrentActor } from "@tenon/core/Actor"
 import * as MemoryStore from "@tenon/core/MemoryStore"
 import * as Repository from "@tenon/core/Repository"
-import { RunJournal } from "@tenon/core/RunJournal"
 import * as RunEventsMemory from "@tenon/core/RunEventsMemory"
 import * as RunReplay from "@tenon/core/RunReplay"
 import { Workflows } from "@tenon/core/Workflow"
@@ -12,7 +11,6 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Config from "effect/Config"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -28,17 +26,23 @@ const tenant = Flag.String("tenant").pipe(
   Flag.withFallbackConfig(Config.String("TENON_TENANT"))
 )
 
+/** There is nothing of a run to record yet. */
+export class NotBegun extends Schema.TaggedError<NotBegun>()("NotBegun", { run: Schema.String }) {
+  override get message() {
+    return `The run ${this.run} has not begun, or nothing is recorded of it yet; try again once it has.`
+  }
+}
+
 /** Straight from the database, as an operator who has access to it: the key of the API is not asked for. */
-const journal = Effect.fnUntraced(function* (config: string, tenantId: string, key: string) {
+const recorded = Effect.fnUntraced(function* (config: string, tenantId: string, key: string) {
   const { registry } = yield* ConfigFile.load(config)
   const operator: Actor = { id: "tenon", tenantId, kind: "user", roles: ["admin"] }
   return yield* Effect.gen(function* () {
     const repository = yield* Repository.Repository
     const row = yield* repository.get(AgentRun, key)
-    const operations = yield* Effect.flatMap(RunJournal, (journal) =>
-      journal.operations({ tenantId, workflow: RunAgent.name, key })
-    )
-    return { row, operations }
+    const input = yield* Effect.orDie(Schema.encodeEffect(Schema.toCodecJson(RunAgent.input))(inputOf(row)))
+    const recording = yield* RunReplay.record({ tenantId, workflow: RunAgent.name, key }, input)
+    return recording ?? (yield* new NotBegun({ run: key }))
   }).pipe(
     Effect.provideService(CurrentActor, operator),
     Effect.provide(
@@ -52,17 +56,7 @@ export const record = Command.make(
   { run, tenant },
   Effect.fn(function* (options) {
     const { config } = yield* root
-    const { operations, row } = yield* journal(config, options.tenant, options.run)
-    const recording: RunReplay.Recording = {
-      workflow: RunAgent.name,
-      key: row.id,
-      id: row.id,
-      actor: { id: row.requestedBy, tenantId: options.tenant, kind: "user", roles: [] },
-      input: yield* Effect.orDie(Schema.encodeEffect(Schema.toCodecJson(RunAgent.input))(inputOf(row))),
-      beganAt: operations[0]?.startedAt ?? DateTime.toEpochMillis(row.createdAt),
-      operations
-    }
-    yield* Output.print(true, recording, "")
+    yield* Output.print(true, yield* recorded(config, options.tenant, options.run), "")
   })
 ).pipe(
   Command.withDescription("Print a run's journal as JSON, for `replay`. It holds the run's data: keep it as such"),

@@ -22,7 +22,6 @@ import * as RuntimeRestate from "@tenon/restate/RuntimeRestate"
 import * as SlipRepository from "@tenon/routing-slip/SlipRepository"
 import * as ApiKeysSql from "@tenon/sql/ApiKeysSql"
 import * as RuntimeSql from "@tenon/sql/RuntimeSql"
-import * as SchemaGuard from "@tenon/sql/SchemaGuard"
 import * as StoreSql from "@tenon/sql/StoreSql"
 import * as TenantSql from "@tenon/sql/TenantSql"
 import * as Config from "effect/Config"
@@ -42,10 +41,10 @@ import * as Tracing from "./Tracing.ts"
 
 /** The store of a registry, from `DATABASE_URL` and its like. */
 export const storeLayer = (registry: Registry.Registry) =>
-  SchemaGuard.layer(registry).pipe(
-    Layer.provideMerge(StoreSql.layer(registry)),
+  StoreSql.layer(registry).pipe(
     Layer.provideMerge(ApiKeysSql.layer()),
-    Layer.provideMerge(TenantSql.layerConfig)
+    Layer.provideMerge(TenantSql.layerConfig),
+    Layer.provideMerge(ReadinessChecks.layer)
   )
 
 /**
@@ -94,15 +93,6 @@ const httpLayer = ({ slips, title }: TenonConfig) =>
 
 const retentionLayer = Layer.effect(Receipts.Retention, retention("RECEIPT_RETENTION", Duration.days(7)))
 
-/** Says whether the database answers. */
-const databaseCheck = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const checks = yield* ReadinessChecks.ReadinessChecks
-    const sql = yield* TenantSql.TenantSql
-    yield* checks.add("database", sql.batch({ tenantId: null }, [{ sql: "select 1", params: [] }]))
-  })
-)
-
 const onRestate = RestateEndpoint.layerConfig.pipe(Layer.provideMerge(RuntimeRestate.layerConfig))
 
 /** A process would lose its runs to others, and to itself, between two signs of life. */
@@ -141,14 +131,13 @@ const runtimeLayer = Layer.unwrap(
 /** The application: everything that serves, until its scope closes. */
 export const layer = (config: TenonConfig) => {
   const { registry, title } = config
-  return Layer.mergeAll(httpLayer(config), Layer.provide(OutboxRelay.layer, retentionLayer), databaseCheck).pipe(
+  return Layer.mergeAll(httpLayer(config), Layer.provide(OutboxRelay.layer, retentionLayer)).pipe(
     Layer.provideMerge(httpServerLayer),
     Layer.provideMerge(Interpreter.layer),
     Layer.provide(authLayer),
     Layer.provide(runtimeLayer),
     Layer.provide([Executor.layer(registry), programs(config), FetchHttpClient.layer]),
     Layer.provideMerge(Repository.layer),
-    Layer.provideMerge(ReadinessChecks.layer),
     Layer.provideMerge(storeLayer(registry)),
     Layer.provideMerge(Tracing.layer(title))
   )

@@ -20,6 +20,7 @@ import { deadLetters } from "./DeadLettersCommand.ts"
 import * as FreshToken from "./FreshToken.ts"
 import { InstantText } from "./InstantText.ts"
 import * as MeshBackend from "./MeshBackend.ts"
+import { describe } from "./DescribeCommand.ts"
 import * as Output from "./Output.ts"
 import * as Printable from "./Printable.ts"
 import { print, root } from "./Root.ts"
@@ -261,5 +262,17 @@ export const slip = Command.make("slip").pipe(
     { command: "tenon slip list --status halted", description: "Slips that wait for an operator" },
     { command: "tenon slip watch 0193…", description: "Follow one to its end" }
   ]),
-  Command.withSubcommands([list, show, watch, resume, skip, cancel, exportSlip, verify, activities, deadLetters])
+  Command.withSubcommands([
+    list,
+    show,
+    watch,
+    resume,
+    skip,
+    cancel,
+    exportSlip,
+    verify,
+    activities,
+    describe,
+    deadLetters
+  ])
 )

@@ -26,6 +26,7 @@ import * as RunBody from "./RunBody.ts"
 import { newId, random, RunClock, seeded } from "./RunClock.ts"
 import { callName, type Kind, type Operation, signalName } from "./RunJournal.ts"
 import * as RunOperations from "./RunOperations.ts"
+import * as RunOrigin from "./RunOrigin.ts"
 import type { ClaimedRun, Mail, Write } from "./RunStore.ts"
 import { foreign, RunTurns } from "./RunTurns.ts"
 import * as StepResult from "./StepResult.ts"
@@ -130,6 +131,7 @@ class Attempt<E> {
   #arrived: Array<Operation> = []
   #sent: Array<{ readonly operation: Operation; readonly id: string; readonly delivery: Delivery }> = []
   #begun = 0
+  #draw: () => number
   #written: number
   #cancelled: boolean
   #signals: ReadonlyMap<string, Schema.Json> = new Map()
@@ -143,7 +145,9 @@ class Attempt<E> {
     this.#world = world
     this.#context = context
     this.#turns = new RunTurns((mistake) => this.#break(mistake))
-    this.#clock = new RunClock(world.run.beganAt, (until) =>
+    const { beganAt, seed } = RunOrigin.originOf(world.operations, { seed: world.run.id, beganAt: world.run.beganAt })
+    this.#draw = seeded(seed)
+    this.#clock = new RunClock(beganAt, (until) =>
       this.#wait<void>("sleep", "", { awaited: { until } }, () => Effect.void)
     )
     this.#known = new Map(world.operations.map((each) => [each.index, each]))
@@ -190,7 +194,7 @@ class Attempt<E> {
 
   /** The program's context: everything of the attempt's, but with time, chance and turns of its own. */
   #inside(): Context.Context<Durable> {
-    const draw = seeded(this.#world.run.id)
+    const draw = () => this.#draw()
     return this.#context.pipe(
       Context.add(Scheduler.Scheduler, this.#turns.scheduler),
       Context.add(Clock.Clock, this.#clock),
@@ -298,6 +302,7 @@ class Attempt<E> {
   #handOut(operation: Operation): void {
     const { endedAt, index, kind, name, outcome } = operation
     if (kind === "send" || kind === "start" || kind === "notify") return
+    if (kind === "fork") return void (this.#draw = seeded(RunOrigin.seedFrom(operation)))
     this.#clock.advance(endedAt)
     if (kind === "cancel") return this.#turns.interrupt()
     const parked = this.#parked.get(index)

@@ -23,7 +23,8 @@ import * as FollowUp from "./FollowUp.ts"
 import { NewId } from "./NewId.ts"
 import * as RunAttempt from "./RunAttempt.ts"
 import * as RunBody from "./RunBody.ts"
-import { forked, type Operation, type RunJournal, type RunKey } from "./RunJournal.ts"
+import type { Operation, RunJournal, RunKey } from "./RunJournal.ts"
+import * as RunOrigin from "./RunOrigin.ts"
 import { type Claim, type ClaimedRun, type Held, type LeaseLost, type Next, type RunStore, textOf } from "./RunStore.ts"
 import type { Implementation, Workflows } from "./Workflow.ts"
 
@@ -111,12 +112,15 @@ export const make = Effect.fnUntraced(function* (
 
   /** Writes what a fork begins with into its journal, so that it is the run's own from there on. */
   const begun = Effect.fnUntraced(function* (
-    { claim, fork }: ClaimedRun,
+    { claim, fork, id }: ClaimedRun,
     { forkable }: Implementation
   ): Effect.fn.Return<ReadonlyArray<Operation>, LeaseLost> {
     if (fork === undefined) return []
-    const other = yield* patiently(journal.operations({ ...claim, key: fork.key }))
-    const operations = forked(other, fork, claim.key, forkable)
+    const other = { ...claim, key: fork.key }
+    const origin = yield* patiently(journal.beginning(other))
+    if (origin === undefined) return []
+    const source = { operations: yield* patiently(journal.operations(other)), origin }
+    const operations = RunOrigin.forked(source, { fork, key: claim.key, seed: id, forkable })
     if (operations.length > 0) {
       yield* patiently(store.write(claim, 0, { operations, deliveries: [], next: { _tag: "Running" } }))
     }

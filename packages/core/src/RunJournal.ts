@@ -9,7 +9,9 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { Actor } from "./Actor.ts"
 import type { Unavailable } from "./Failure.ts"
+import type { Origin } from "./RunOrigin.ts"
 
 /** Which run. */
 export interface RunKey {
@@ -18,16 +20,19 @@ export interface RunKey {
   readonly key: string
 }
 
-/** What an operation of a run is. `cancel` is not the program's: it is the request that interrupted it. */
-export const Kind = Schema.Literals(["step", "sleep", "signal", "call", "send", "start", "notify", "cancel"])
+/**
+ * What an operation of a run is. Two are not the program's: `cancel` is the request that interrupted it, and after
+ * `fork` a run goes its own way that began as another one (`RunOrigin`).
+ */
+export const Kind = Schema.Literals(["step", "sleep", "signal", "call", "send", "start", "notify", "cancel", "fork"])
 export type Kind = typeof Kind.Type
 
 /** An operation that has ended. */
 export const Operation = Schema.Struct({
-  /** Counted from 0 in the order in which the program began them. -1 for a cancellation. */
+  /** Counted from 0 in the order in which the program began them. -1 for what is not the program's. */
   index: Schema.Int,
   kind: Kind,
-  /** A step's name; a signal's, with its id behind a slash; what was called, sent to, started or notified; or empty. */
+  /** A step's name; a signal's, with its id behind a slash; what was called, sent to, started, notified or forked; or empty. */
   name: Schema.String,
   /** Milliseconds since 1970. */
   startedAt: Schema.Number,
@@ -54,23 +59,6 @@ export interface Forkable {
 }
 
 /**
- * The operations that a run begins with. Names that hold the other run's key (those of its questions, say) hold the new
- * one's; that a run was cancelled is no part of it.
- */
-export const forked = (
-  operations: ReadonlyArray<Operation>,
-  fork: Fork,
-  key: string,
-  forkable: Forkable | undefined
-): ReadonlyArray<Operation> => {
-  const all = operations.filter(({ kind }) => kind !== "cancel")
-  const most = forkable?.(all, fork.key === key, fork.operations) ?? all.length
-  return all
-    .slice(0, Math.max(0, Math.min(most, fork.operations ?? most)))
-    .map((each) => ({ ...each, name: each.name.replaceAll(fork.key, key) }))
-}
-
-/**
  * Where a run stands: `waiting` for a time, a signal or a worker; `paused` until an operator resumes it, because of
  * `problem`; the last three are for good.
  */
@@ -88,6 +76,21 @@ export interface Standing {
 export const isAlive = (status: Status | undefined): boolean =>
   status === "waiting" || status === "running" || status === "paused"
 
+/** What a run began with besides its input; what it draws follows from `seed`, unless its journal says otherwise. */
+export interface Beginning extends Origin {
+  readonly actor: Actor
+}
+
+/** What is recorded of a run that another journal holds. */
+export interface Recorded {
+  /** How many operations were handed out before these. */
+  readonly offset: number
+  readonly operations: ReadonlyArray<Operation>
+  readonly standing: Standing
+  /** Undefined where that is recorded already. */
+  readonly beginning: Beginning | undefined
+}
+
 /** Reads what runs have done, and records it for runtimes whose own journal is elsewhere. */
 export class RunJournal extends Context.Service<
   RunJournal,
@@ -96,16 +99,10 @@ export class RunJournal extends Context.Service<
     readonly standing: (run: RunKey) => Effect.Effect<Standing | undefined, Unavailable>
     /** The operations that have ended, in the order in which they were handed to the program. */
     readonly operations: (run: RunKey) => Effect.Effect<ReadonlyArray<Operation>, Unavailable>
-    /**
-     * Notes operations and the standing of a run that another journal holds; `offset` is how many were handed out before
-     * these. What is there already stays.
-     */
-    readonly record: (
-      run: RunKey,
-      offset: number,
-      operations: ReadonlyArray<Operation>,
-      standing: Standing
-    ) => Effect.Effect<void, Unavailable>
+    /** `undefined` where there is no such run, or it has not begun, as far as is known. */
+    readonly beginning: (run: RunKey) => Effect.Effect<Beginning | undefined, Unavailable>
+    /** Notes what a run has done that another journal holds. What is there already stays. */
+    readonly record: (run: RunKey, recorded: Recorded) => Effect.Effect<void, Unavailable>
   }
 >()("@tenon/core/RunJournal") {}
 

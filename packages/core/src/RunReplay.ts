@@ -7,15 +7,16 @@ import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
 import { Actor } from "./Actor.ts"
 import { Checkpoint, Crash } from "./Checkpoint.ts"
+import type { Unavailable } from "./Failure.ts"
 import * as RunAttempt from "./RunAttempt.ts"
-import { Operation } from "./RunJournal.ts"
+import { Operation, RunJournal, type RunKey } from "./RunJournal.ts"
 import type { Implementation } from "./Workflow.ts"
 
 /** A run as it was recorded, to be kept in a file. */
 export const Recording = Schema.Struct({
   workflow: Schema.String,
   key: Schema.String,
-  /** Identifies the run for good; what it draws follows from it. */
+  /** What it draws follows from it, unless its journal says otherwise. */
   id: Schema.String,
   actor: Actor,
   input: Schema.Json,
@@ -25,6 +26,19 @@ export const Recording = Schema.Struct({
   operations: Schema.Array(Operation)
 })
 export interface Recording extends Schema.Struct.Type<typeof Recording.fields> {}
+
+/** What a run has done so far, to be kept; `undefined` where it has not begun, as far as its journal knows. */
+export const record = Effect.fnUntraced(function* (
+  run: RunKey,
+  input: Schema.Json
+): Effect.fn.Return<Recording | undefined, Unavailable, RunJournal> {
+  const journal = yield* RunJournal
+  const beginning = yield* journal.beginning(run)
+  if (beginning === undefined) return undefined
+  const { actor, beganAt, seed } = beginning
+  const { key, workflow } = run
+  return { workflow, key, id: seed, actor, input, beganAt, operations: yield* journal.operations(run) }
+})
 
 /** What a replay came to. */
 export type Replayed =

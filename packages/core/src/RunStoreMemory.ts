@@ -7,7 +7,15 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { Actor } from "./Actor.ts"
 import type { Delivery } from "./Invocation.ts"
-import { type Operation, type RunJournal, type RunKey, signalName, type Standing, type Status } from "./RunJournal.ts"
+import {
+  type Beginning,
+  type Operation,
+  type RunJournal,
+  type RunKey,
+  signalName,
+  type Standing,
+  type Status
+} from "./RunJournal.ts"
 import {
   type Claim,
   LeaseLost,
@@ -34,6 +42,13 @@ interface Kept {
   readonly operations: Array<Operation>
 }
 
+/** What is recorded of a run that another journal holds. */
+interface Mirrored {
+  readonly operations: Map<number, Operation>
+  readonly beginning: Beginning | undefined
+  standing: Standing
+}
+
 interface Box {
   count: number
   readonly signals: Map<string, Signal>
@@ -50,7 +65,7 @@ export const make = (
   /** Those that have not ended, so that a claim does not look at all there ever were. */
   const alive = new Map<string, Kept>()
   const boxes = new Map<string, Box>()
-  const recorded = new Map<string, { readonly operations: Map<number, Operation>; standing: Standing }>()
+  const recorded = new Map<string, Mirrored>()
   const changed = Latch.makeUnsafe(false)
 
   const boxOf = (run: RunKey): Box => {
@@ -217,9 +232,16 @@ export const make = (
         const mirrored = [...(recorded.get(textOf(run))?.operations ?? [])]
         return runs.get(textOf(run))?.operations ?? mirrored.toSorted(([a], [b]) => a - b).map(([, each]) => each)
       }),
-    record: (run, offset, operations, standing) =>
+    beginning: (run) =>
       Effect.sync(() => {
-        const found = recorded.get(textOf(run)) ?? { operations: new Map<number, Operation>(), standing }
+        const found = runs.get(textOf(run))
+        if (found === undefined) return recorded.get(textOf(run))?.beginning
+        const { actor, id } = found.run
+        return found.beganAt === undefined ? undefined : { seed: id, beganAt: found.beganAt, actor }
+      }),
+    record: (run, { beginning, offset, operations, standing }) =>
+      Effect.sync(() => {
+        const found = recorded.get(textOf(run)) ?? { operations: new Map<number, Operation>(), beginning, standing }
         for (const [index, each] of operations.entries()) {
           if (!found.operations.has(offset + index)) found.operations.set(offset + index, each)
         }

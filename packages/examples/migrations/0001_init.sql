@@ -560,6 +560,93 @@ create policy "tenant_isolation" on "public"."channel_secrets" to "tenon_app"
   with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
 grant select, insert, update, delete on "public"."channel_secrets" to "tenon_app";
 
+-- New table forum_deliveries
+create table "public"."forum_deliveries" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "delivered" bigint not null default '0'::bigint,
+  "last_position" bigint not null default '0'::bigint,
+  constraint "forum_deliveries__pkey" primary key ("tenant_id", "id")
+);
+alter table "public"."forum_deliveries" enable row level security;
+alter table "public"."forum_deliveries" force row level security;
+create policy "tenant_isolation" on "public"."forum_deliveries" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."forum_deliveries" to "tenon_app";
+
+-- New table forum_participants
+create table "public"."forum_participants" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "kind" text collate "C" not null,
+  "name" text collate "C" not null,
+  constraint "forum_participants__pkey" primary key ("tenant_id", "id"),
+  constraint "forum_participants__kind__check" check ("kind" = any (array['HUMAN'::text, 'AGENT'::text]))
+);
+alter table "public"."forum_participants" enable row level security;
+alter table "public"."forum_participants" force row level security;
+create policy "tenant_isolation" on "public"."forum_participants" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."forum_participants" to "tenon_app";
+
+-- New table forum_threads
+create table "public"."forum_threads" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "title" text collate "C" not null,
+  "created_at" timestamp with time zone not null,
+  constraint "forum_threads__pkey" primary key ("tenant_id", "id")
+);
+alter table "public"."forum_threads" enable row level security;
+alter table "public"."forum_threads" force row level security;
+create policy "tenant_isolation" on "public"."forum_threads" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."forum_threads" to "tenon_app";
+
+-- New table forum_bindings
+create table "public"."forum_bindings" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "thread_id" text collate "C" not null,
+  "channel_id" text collate "C" not null,
+  constraint "forum_bindings__pkey" primary key ("tenant_id", "id"),
+  constraint "forum_bindings__thread_id__fk" foreign key ("tenant_id", "thread_id") references "public"."forum_threads" ("tenant_id", "id") on delete cascade deferrable initially immediate
+);
+create unique index "forum_bindings__thread_id__channel_id__key" on "public"."forum_bindings" ("tenant_id", "thread_id", "channel_id");
+alter table "public"."forum_bindings" enable row level security;
+alter table "public"."forum_bindings" force row level security;
+create policy "tenant_isolation" on "public"."forum_bindings" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."forum_bindings" to "tenon_app";
+
+-- New table forum_messages
+create table "public"."forum_messages" (
+  "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
+  "id" text collate "C" not null,
+  "thread_id" text collate "C" not null,
+  "participant_id" text collate "C" not null,
+  "idempotency_key" text collate "C" not null,
+  "content" jsonb not null,
+  "position" bigint not null,
+  "created_at" timestamp with time zone not null,
+  constraint "forum_messages__pkey" primary key ("tenant_id", "id"),
+  constraint "forum_messages__participant_id__fk" foreign key ("tenant_id", "participant_id") references "public"."forum_participants" ("tenant_id", "id") on delete no action deferrable initially immediate,
+  constraint "forum_messages__thread_id__fk" foreign key ("tenant_id", "thread_id") references "public"."forum_threads" ("tenant_id", "id") on delete cascade deferrable initially immediate
+);
+create index "forum_messages__participant_id__idx" on "public"."forum_messages" ("tenant_id", "participant_id");
+create unique index "forum_messages__thread_id__idempotency_key__key" on "public"."forum_messages" ("tenant_id", "thread_id", "idempotency_key");
+create unique index "forum_messages__thread_id__position__key" on "public"."forum_messages" ("tenant_id", "thread_id", "position");
+alter table "public"."forum_messages" enable row level security;
+alter table "public"."forum_messages" force row level security;
+create policy "tenant_isolation" on "public"."forum_messages" to "tenon_app"
+  using ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')))
+  with check ("tenant_id" = (select nullif(current_setting('app.tenant_id', true), '')));
+grant select, insert, update, delete on "public"."forum_messages" to "tenon_app";
+
 -- New table model_budgets
 create table "public"."model_budgets" (
   "tenant_id" text collate "C" not null default nullif(current_setting('app.tenant_id', true), ''),
@@ -850,6 +937,11 @@ insert into "tenon"."_schema_versions" ("resource", "version") values
   ('ChannelDelivery', 1),
   ('ChannelSecret', 1),
   ('Channel', 1),
+  ('ForumBinding', 1),
+  ('ForumDelivery', 1),
+  ('ForumMessage', 1),
+  ('ForumParticipant', 1),
+  ('ForumThread', 1),
   ('Message', 1),
   ('ModelBudget', 1),
   ('ModelUsage', 1),

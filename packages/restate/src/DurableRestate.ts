@@ -7,8 +7,9 @@ import type { ActionFailure } from "@tenon/core/Failure"
 import { NewId } from "@tenon/core/NewId"
 import * as RunBody from "@tenon/core/RunBody"
 import { callName, type Kind, type Operation, signalName } from "@tenon/core/RunJournal"
-import { newId, random, RunClock } from "@tenon/core/RunClock"
+import { newId, random, RunClock, seeded } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
+import { type Origin, seedFrom } from "@tenon/core/RunOrigin"
 import * as StepResult from "@tenon/core/StepResult"
 import * as Span from "@tenon/core/Span"
 import type { Implementation } from "@tenon/core/Workflow"
@@ -41,6 +42,10 @@ export interface Run {
   readonly mirror: RunMirror
   /** Called before a step with a bug pauses the run: Restate tells the run's handler nothing of that. */
   readonly pausing: (problem: unknown) => Promise<void>
+  /** What its time and what it draws follow from. */
+  readonly origin: Origin
+  /** What the ids of all that it sends and calls follow from. It outlives the loss of the run by Restate. */
+  readonly id: string
   /** What the run begins with instead of doing it, in the order in which it was handed out. */
   readonly forked: ReadonlyArray<Operation>
 }
@@ -49,11 +54,16 @@ export interface Run {
 export const attempt = (
   setting: Handler.Setting,
   implementation: Implementation,
-  { ctx, forked, input, key, mirror, pausing, verified }: Run
+  { ctx, forked, id, input, key, mirror, origin, pausing, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
-  const driver = new RunDriver<void, unknown>(forked)
-  const clock = new RunClock(claims.at, (until, millis) =>
+  let next = seeded(origin.seed)
+  const draw = () => next()
+  const driver = new RunDriver<void, unknown>(forked, (fork) => {
+    next = seeded(seedFrom(fork))
+    mirror.fork(fork)
+  })
+  const clock = new RunClock(origin.beganAt, (until, millis) =>
     told(
       "sleep",
       "",
@@ -62,24 +72,22 @@ export const attempt = (
       () => undefined
     )
   )
-  const draw = () => ctx.rand.random()
   const ended = ctx.request().attemptCompletedSignal
   const tracer = RunTracer.reporting(setting.context)
   const sendTrace = RunTracer.ofSends(claims.id, claims.trace)
   let performed: Array<string> = []
-  let sends = 0
 
   /** Does an operation, or takes it over, and tells of what came of it. */
   const told = <A, E>(
     kind: Kind,
     name: string,
-    operation: () => Effect.Effect<A, E>,
+    operation: (index: number) => Effect.Effect<A, E>,
     ending: (value: A) => { readonly at: number; readonly outcome: Schema.Json },
     restore: (operation: Operation) => A
   ): Effect.Effect<A, E> =>
     Effect.suspend(() => {
       const begun = mirror.begin(kind, name, Date.now())
-      const done = driver.isForked(begun) ? Effect.map(driver.forked(begun.index), restore) : operation()
+      const done = driver.isForked(begun) ? Effect.map(driver.forked(begun.index), restore) : operation(begun.index)
       return Effect.map(done, (value) => {
         const { at, outcome } = ending(value)
         mirror.end(begun, at, outcome)
@@ -119,9 +127,9 @@ export const attempt = (
     }
   }
 
-  /** What identifies the next thing that the run sends. */
-  const following = () => ({
-    id: SignedContext.follow(claims.id, sends++),
+  /** What identifies what an operation sends. */
+  const following = (index: number) => ({
+    id: SignedContext.follow(id, index),
     at: clock.currentTimeMillisUnsafe(),
     ...(sendTrace === undefined ? {} : { trace: sendTrace })
   })
@@ -161,12 +169,12 @@ export const attempt = (
           const begun = mirror.begin(kind, name, at)
           mirror.end(begun, at, null)
           if (driver.isForked(begun)) return
-          Handler.send(setting, ctx, claims.actor, delivery, following(), keyId)
+          Handler.send(setting, ctx, claims.actor, delivery, following(begun.index), keyId)
         }),
       call: (action, invocation) => {
-        const answered = () =>
+        const answered = (index: number) =>
           driver
-            .await(() => Handler.call(setting, ctx, invocation, following(), keyId), {
+            .await(() => Handler.call(setting, ctx, invocation, following(index), keyId), {
               refused: (terminal) => {
                 const failure = WireError.fromTerminal(terminal, action.errors)
                 return failure === undefined ? Effect.die(terminal) : Effect.fail(failure)
@@ -179,7 +187,7 @@ export const attempt = (
         return told(
           "call",
           callName(action),
-          () => Effect.map(answered(), (result) => answerOf(action, result)),
+          (index) => Effect.map(answered(index), (result) => answerOf(action, result)),
           now,
           restored
         ).pipe(Effect.flatMap((outcome) => RunBody.answer(action, outcome)))

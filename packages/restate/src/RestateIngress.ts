@@ -26,6 +26,8 @@ export interface RestateIngress {
     call: Call,
     options: { readonly oneWay: boolean; readonly idempotencyKey: string | undefined }
   ) => Effect.Effect<Answer, Unavailable>
+  /** Succeeds where the ingress takes calls; not asked again. */
+  readonly health: Effect.Effect<void, Unavailable>
   /** Whether a workflow's run was accepted and has not ended. */
   readonly isRunning: (run: { readonly service: string; readonly key: string }) => Effect.Effect<boolean, Unavailable>
 }
@@ -133,6 +135,11 @@ export const make = Effect.fnUntraced(function* (
     )
 
   return {
+    health: once({ method: "GET", path: `${prefix}/restate/health` }).pipe(
+      Effect.filterOrFail(({ status }) => status === 200),
+      Effect.mapError(() => new Unavailable({ what: "The durable runtime" })),
+      Effect.asVoid
+    ),
     isRunning: ({ key, service }) => {
       const path = `${prefix}/restate/workflow/${service}/${encodeURIComponent(key)}/output`
       return untilAnswered(once({ method: "GET", path }), { service, key }).pipe(

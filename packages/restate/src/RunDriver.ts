@@ -42,10 +42,13 @@ export class RunDriver<A, E> {
   readonly #taken: ReadonlyMap<number, Operation>
   readonly #left: Array<Operation>
   readonly #waiting = new Map<number, (operation: Operation) => void>()
+  readonly #onFork: (fork: Operation) => void
   #operations = 0
   #cancelled = false
 
-  constructor(taken: ReadonlyArray<Operation> = []) {
+  /** `onFork`: told where the run goes its own way that began as another one. */
+  constructor(taken: ReadonlyArray<Operation> = [], onFork: (fork: Operation) => void = () => {}) {
+    this.#onFork = onFork
     this.#taken = new Map(taken.map((each) => [each.index, each]))
     this.#left = [...taken]
     this.#mistaken.promise.catch(() => {})
@@ -104,6 +107,10 @@ export class RunDriver<A, E> {
     for (;;) {
       if (this.turns.exit !== undefined) return this.turns.exit
       const taken = this.#left.shift()
+      if (taken?.kind === "fork") {
+        this.#onFork(taken)
+        continue
+      }
       if (taken !== undefined) {
         const resume = this.#waiting.get(taken.index)
         this.#waiting.delete(taken.index)

@@ -5,7 +5,15 @@
  * What this process knows to be written it does not write again, however often a run is suspended.
  * The runs of a process write at the same moments, so that a journal can put what they write into one transaction.
  */
-import { isAlive, type Kind, type Operation, type RunJournal, type RunKey, type Standing } from "@tenon/core/RunJournal"
+import {
+  type Beginning,
+  isAlive,
+  type Kind,
+  type Operation,
+  type RunJournal,
+  type RunKey,
+  type Standing
+} from "@tenon/core/RunJournal"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -69,6 +77,8 @@ export class RunMirror {
   readonly #run: RunKey
   readonly #written: Written
   readonly #invocation: string
+  /** Until it is written. */
+  #beginning: Beginning | undefined
   #begun = 0
   /** What is not known to be written, and how many came before. */
   #operations: Array<Operation> = []
@@ -82,13 +92,14 @@ export class RunMirror {
 
   constructor(
     { context, journal }: Pick<Setting, "context" | "journal">,
-    run: RunKey,
+    { beginning, ...run }: RunKey & { readonly beginning: Beginning },
     written: Written,
     invocation: string
   ) {
     this.#journal = journal
     this.#context = context
     this.#run = run
+    this.#beginning = beginning
     this.#written = written
     this.#invocation = invocation
     this.#soon()
@@ -104,6 +115,12 @@ export class RunMirror {
     if (this.#journal === undefined) return
     // An operation that is handed out again began before this attempt did.
     this.#operations.push({ ...begun, startedAt: Math.min(begun.startedAt, endedAt), endedAt, outcome })
+    this.#soon()
+  }
+
+  /** Notes where the run went its own way that began as another one. */
+  fork(operation: Operation): void {
+    this.#operations.push(operation)
     this.#soon()
   }
 
@@ -129,7 +146,12 @@ export class RunMirror {
     const count = operations.length
     const record = Effect.suspend(() => {
       const known = Math.max(0, this.#written.of(this.#invocation) - this.#offset)
-      const written = journal.record(this.#run, this.#offset + known, operations.slice(known), standing)
+      const written = journal.record(this.#run, {
+        offset: this.#offset + known,
+        operations: operations.slice(known),
+        standing,
+        beginning: this.#beginning
+      })
       return Effect.map(written, () => this.#noteWritten(count, standing))
     })
     // In a turn of its own: what an earlier attempt writes in this moment is known to be written then, as far as may be.
@@ -143,6 +165,7 @@ export class RunMirror {
   }
 
   #noteWritten(count: number, standing: Standing): void {
+    this.#beginning = undefined
     if (isAlive(standing.status)) this.#written.note(this.#invocation, this.#offset, count)
     else this.#written.forget(this.#invocation)
     this.#pass(count)

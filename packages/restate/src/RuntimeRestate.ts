@@ -3,6 +3,7 @@ import type * as Action from "@tenon/core/Action"
 import { Executor } from "@tenon/core/Executor"
 import { type ActionFailure, Unavailable } from "@tenon/core/Failure"
 import type { Delivery, Executed, Invocation } from "@tenon/core/Invocation"
+import { ReadinessChecks } from "@tenon/core/ReadinessChecks"
 import type { RunKey } from "@tenon/core/RunJournal"
 import { Runtime } from "@tenon/core/Runtime"
 import * as Span from "@tenon/core/Span"
@@ -59,14 +60,18 @@ const unexpected = (what: string, status: number, message: string): Effect.Effec
       )
     : Effect.die(new Error(`Restate answered ${status} to ${what}: ${message}`))
 
-/** Runs durable actions and workflows on a Restate server. */
-export const layer = (options: Options): Layer.Layer<Runtime, never, Executor | HttpClient.HttpClient> =>
+/** Runs durable actions and workflows on a Restate server; a process whose server takes no calls is not ready. */
+export const layer = (
+  options: Options
+): Layer.Layer<Runtime, never, Executor | HttpClient.HttpClient | ReadinessChecks> =>
   Layer.effect(
     Runtime,
     Effect.gen(function* () {
       const { registry } = yield* Executor
       const client = yield* HttpClient.HttpClient
       const ingress = yield* RestateIngress.make(options.ingressUrl, options.keys, options.patience ?? "1 minute")
+      const checks = yield* ReadinessChecks
+      yield* checks.add("restate", ingress.health)
       const lifetime = Duration.toMillis(options.lifetime ?? "1 hour")
 
       /** Does something to the invocations of a run that have not ended, of which there is one at most. */
@@ -149,7 +154,7 @@ export const layer = (options: Options): Layer.Layer<Runtime, never, Executor | 
 export const layerConfig: Layer.Layer<
   Runtime,
   Config.ConfigError | ContextKeys.ContextKeysError,
-  Executor | HttpClient.HttpClient
+  Executor | HttpClient.HttpClient | ReadinessChecks
 > = Layer.unwrap(
   Effect.gen(function* () {
     const ingressUrl = yield* Setting.url("RESTATE_INGRESS_URL").pipe(Config.withDefault("http://localhost:8080"))

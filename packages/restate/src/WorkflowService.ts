@@ -5,7 +5,8 @@ import type { Actor } from "@tenon/core/Actor"
 import * as FollowUp from "@tenon/core/FollowUp"
 import type { Delivery } from "@tenon/core/Invocation"
 import * as RunBody from "@tenon/core/RunBody"
-import { forked, type Operation, signalName, type Status } from "@tenon/core/RunJournal"
+import { signalName, type Status } from "@tenon/core/RunJournal"
+import * as RunOrigin from "@tenon/core/RunOrigin"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -67,7 +68,10 @@ export const make = (
     const { tenantId } = verified.claims.actor
     // Nothing is handed out again: of an earlier run with this id, which Restate has lost, nothing need be there.
     if (Handler.isFirst(ctx)) written.forget(id)
-    const mirror = new RunMirror(setting, { tenantId, workflow: workflow.name, key }, written, id)
+    const { actor, at, id: seed } = verified.claims
+    const own = { seed, beganAt: at }
+    const mirrored = { tenantId, workflow: workflow.name, key, beginning: { ...own, actor } }
+    const mirror = new RunMirror(setting, mirrored, written, id)
     let paused: string | undefined
     const suspended = () => mirror.stand({ status: paused === undefined ? "waiting" : "paused", problem: paused })
     const pausing = async (problem: unknown) => {
@@ -76,8 +80,9 @@ export const make = (
       await follow(setting, verified.claims.actor, id, deliveries)
     }
     const attempt = async () => {
-      const begun = await forkedOf(ctx, verified.claims, key)
-      if (begun.length > 0 && verified.claims.fork?.key === key) retell(ctx, verified, { key, input: raw })
+      const begun = await forkedOf(ctx, verified.claims, key, own)
+      const isRevived = begun.forked.length > 0 && verified.claims.fork?.key === key
+      if (isRevived) retell(ctx, verified, { key, input: raw })
       return DurableRestate.attempt(setting, implementation, {
         ctx,
         verified,
@@ -85,7 +90,7 @@ export const make = (
         input: input.value,
         mirror,
         pausing,
-        forked: begun
+        ...begun
       })
     }
     attemptCompletedSignal.addEventListener("abort", suspended, { once: true })
@@ -119,17 +124,22 @@ export const make = (
   /** What the run begins with, read once. */
   const forkedOf = async (
     ctx: restate.WorkflowContext,
-    { actor, fork }: SignedContext.Claims,
-    key: string
-  ): Promise<ReadonlyArray<Operation>> => {
+    { actor, fork, id }: SignedContext.Claims,
+    key: string,
+    own: RunOrigin.Origin
+  ): Promise<Pick<DurableRestate.Run, "forked" | "id" | "origin">> => {
     const { context, journal } = setting
-    if (fork === undefined || journal === undefined) return []
+    const itself = { forked: [], origin: own, id }
+    if (fork === undefined || journal === undefined) return itself
     const other = { tenantId: actor.tenantId, workflow: workflow.name, key: fork.key }
     return ctx.run(
       "fork",
       async () => {
-        const operations = await Effect.runPromiseWith(context)(ForkSource.operations(journal, other, fork, key))
-        return [...forked(operations, fork, key, implementation.forkable)]
+        const source = await Effect.runPromiseWith(context)(ForkSource.read(journal, other, fork, key))
+        if (source === undefined) return itself
+        const forked = [...RunOrigin.forked(source, { fork, key, seed: id, forkable: implementation.forkable })]
+        const begins = fork.key === key ? source.origin : own
+        return { forked, origin: RunOrigin.originOf(forked, begins), id: begins.seed }
       },
       Attempt.retry
     )

@@ -9,7 +9,11 @@ export interface Options {
   readonly version: string
   readonly description?: string
   /** Brokers by name; no credentials. */
-  readonly servers?: { readonly [name: string]: { readonly host: string; readonly protocol: string } }
+  readonly servers?: {
+    readonly [name: string]: { readonly host: string; readonly protocol: string; readonly pathname?: string }
+  }
+  /** What a queue is called at the broker. Default: as in the registry. */
+  readonly address?: (queue: string) => string
 }
 
 const schemaFormat = "application/schema+json;version=draft-2020-12"
@@ -27,7 +31,7 @@ const byQueue = (activities: ReadonlyArray<Activity.Any>) =>
     .map(([queue, own]) => [queue, own.map(({ name }) => name)] as const)
 
 /** The document: a channel per queue, a message and an operation per activity. */
-export const make = (registry: Registry.Any, { servers, ...info }: Options): ActivitySchema.Json => {
+export const make = (registry: Registry.Any, { address, servers, ...info }: Options): ActivitySchema.Json => {
   const envelope = ActivitySchema.envelope()
   return {
     asyncapi: "3.0.0",
@@ -38,7 +42,7 @@ export const make = (registry: Registry.Any, { servers, ...info }: Options): Act
       byQueue(registry.activities).map(([queue, names]) => [
         queue,
         {
-          address: queue,
+          address: address?.(queue) ?? queue,
           messages: Object.fromEntries(names.map((name) => [name, { $ref: `#/components/messages/${name}` }]))
         }
       ])

@@ -117,10 +117,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         const task = { key, hop, activity, envelope, attempt: claim.claims }
         yield* reached("claimed", key)
         return yield* work({ delivery, task, held, claim, expires }).pipe(
-          Effect.tapError(({ _tag }) =>
-            _tag === "Fenced" || _tag === "Unavailable" ? giveBack(held, digest) : Effect.void
-          ),
-          Effect.onInterrupt(() => Effect.ignore(store.release(held, digest))),
+          Effect.tapError(({ _tag }) => {
+            if (_tag === "Fenced" || _tag === "Unavailable") return giveBack(held, digest)
+            // What is refused for want of a key, say, may come again once there is one.
+            return _tag === "Refused" ? letGo(held, digest) : Effect.void
+          }),
+          Effect.onInterrupt(() => letGo(held, digest)),
           TraceContext.inSpan(
             `${hop.activity} ${hop.phase}`,
             TraceContext.parentOf(envelope.headers.trace_context),
@@ -324,6 +326,10 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       })
     )
 }
+
+/** Gives a claim back at once, if the store answers. */
+const letGo = (held: Held, digest: string) =>
+  Effect.flatMap(HopStore, (store) => Effect.ignore(store.release(held, digest)))
 
 /**
  * Says of a step that it may have been done, where what came of it could not be stored: the store may have lost the claim

@@ -31,7 +31,10 @@ export const Reason = Schema.Literals([
   "expired",
   /** Another message for the same step was accepted before. */
   "forked",
-  /** The step was done so long ago that this is no redelivery of the broker's. */
+  /**
+   * The step was done more than a day ago (`redelivery`), or its slip has been purged. Sooner, it may be the broker that
+   * hands the message over again: then it is acknowledged, and nothing is executed.
+   */
   "replayed",
   /** Encrypted for someone else, or not what was encrypted. */
   "undecryptable"

@@ -2,6 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as DatabaseModel from "./DatabaseModel.ts"
+import type { Row, Statement } from "./TenantSqlConnection.ts"
 
 const Names = Schema.Array(Schema.String)
 const Text = Schema.String
@@ -148,12 +150,29 @@ const query = `select jsonb_build_object(
       select from pg_roles r where r.rolname in (select jsonb_array_elements_text($2::jsonb)) and has_function_privilege(r.oid, f.oid, 'execute'))`)}
 ) as catalogue`
 
-/** Reads the schemas as they are, and the named roles. */
+const statement = (schemas: ReadonlyArray<string>, roles: ReadonlyArray<string>): Statement => ({
+  sql: query,
+  params: [JSON.stringify(schemas), JSON.stringify(roles)],
+  prepare: false
+})
+
+/** Where a model's tables are, and its roles: what it must be held against. */
+export const placesOf = (model: DatabaseModel.Model) =>
+  [[...new Set([model.schema, DatabaseModel.frameworkSchema])], Object.values(model.roles)] as const
+
+/** Asks for what a model must be held against; the answer is for `fromRow`. */
+export const statementOf = (model: DatabaseModel.Model): Statement => statement(...placesOf(model))
+
+/** The one row that a statement answers with. */
+export const fromRow = (row: Row | undefined) => Effect.orDie(decode(row?.["catalogue"]))
+
+/** Reads the schemas as they are, and the named roles, as the owner. */
 export const read = Effect.fn("Catalogue.read")(function* (
   schemas: ReadonlyArray<string>,
   roles: ReadonlyArray<string>
 ) {
-  const sql = yield* SqlClient.SqlClient
-  const [row] = yield* sql.unsafe<{ catalogue: unknown }>(query, [JSON.stringify(schemas), JSON.stringify(roles)])
-  return yield* Effect.orDie(decode(row?.catalogue))
+  const client = yield* SqlClient.SqlClient
+  const { params, sql } = statement(schemas, roles)
+  const [row] = yield* client.unsafe<Row>(sql, params)
+  return yield* fromRow(row)
 })

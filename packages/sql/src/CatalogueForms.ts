@@ -7,6 +7,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type * as DatabaseModel from "./DatabaseModel.ts"
 import * as DdlRender from "./DdlRender.ts"
 import * as SqlName from "./SqlName.ts"
+import type { Row, Statement } from "./TenantSqlConnection.ts"
 
 /** Expressions in the catalogue's form. */
 export interface Forms {
@@ -17,23 +18,48 @@ export interface Forms {
 
 const setting = (name: string) => `NULLIF(current_setting('${name}'::text, true), ''::text)`
 
-/** Asks for the forms of everything in a model. */
-export const of = Effect.fnUntraced(function* (model: DatabaseModel.Model) {
-  const sql = yield* SqlClient.SqlClient
+/** What of a model only the server can say. */
+const unknownsOf = (model: DatabaseModel.Model) => {
   const columns = model.tables.flatMap((table) => table.columns)
-  const constants = [
-    ...new Set(
-      columns.flatMap((column) => (column.default?._tag === "Value" ? (DdlRender.defaultOf(column) ?? []) : []))
-    )
-  ]
-  const names = [...new Set(columns.map(({ name }) => name))]
-  const [row] = yield* sql.unsafe<{ constants: ReadonlyArray<string>; names: ReadonlyArray<string> }>(
-    `select to_json(array[${constants.map((each) => `(${each})::text`).join(", ")}]::text[]) as constants, ` +
+  return {
+    constants: [
+      ...new Set(
+        columns.flatMap((column) => (column.default?._tag === "Value" ? (DdlRender.defaultOf(column) ?? []) : []))
+      )
+    ],
+    names: [...new Set(columns.map(({ name }) => name))]
+  }
+}
+
+/** Asks for the forms of everything in a model; the answer is for `fromRow`. */
+export const statementOf = (model: DatabaseModel.Model): Statement => {
+  const { constants, names } = unknownsOf(model)
+  return {
+    sql:
+      `select to_json(array[${constants.map((each) => `(${each})::text`).join(", ")}]::text[]) as constants, ` +
       `(select coalesce(json_agg(quote_ident(n.name) order by n.at), '[]') from json_array_elements_text($1::json) with ordinality as n(name, at)) as names`,
-    [JSON.stringify(names)]
-  )
-  const texts = new Map(constants.map((each, index) => [each, row?.constants[index] ?? ""]))
-  const quoted = new Map(names.map((each, index) => [each, row?.names[index] ?? each]))
+    params: [JSON.stringify(names)],
+    prepare: false
+  }
+}
+
+/** Asks as the owner. */
+export const of = Effect.fnUntraced(function* (model: DatabaseModel.Model) {
+  const client = yield* SqlClient.SqlClient
+  const { params, sql } = statementOf(model)
+  const [row] = yield* client.unsafe<Row>(sql, params)
+  return fromRow(model, row)
+})
+
+const listed = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+
+/** The one row that the statement answers with. */
+export const fromRow = (model: DatabaseModel.Model, row: Row | undefined): Forms => {
+  const { constants, names } = unknownsOf(model)
+  const shown = listed(row?.["constants"])
+  const quotes = listed(row?.["names"])
+  const texts = new Map(constants.map((each, index) => [each, String(shown[index] ?? "")]))
+  const quoted = new Map(names.map((each, index) => [each, String(quotes[index] ?? each)]))
   const name = (column: string) => quoted.get(column) ?? column
   const forms: Forms = {
     default: (column) => {
@@ -55,4 +81,4 @@ export const of = Effect.fnUntraced(function* (model: DatabaseModel.Model) {
     }
   }
   return forms
-})
+}

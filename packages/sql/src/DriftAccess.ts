@@ -61,13 +61,22 @@ export const table = (
   wanted: DatabaseModel.Table,
   live: Catalogue.Relation,
   forms: Forms
+): ReadonlyArray<Finding> => [...holes(place, model, wanted, live, forms), ...missingGrants(place, model, wanted, live)]
+
+/** Those of them through which somebody could see or change too much. */
+export const holes = (
+  place: string,
+  model: DatabaseModel.Model,
+  wanted: DatabaseModel.Table,
+  live: Catalogue.Relation,
+  forms: Forms
 ): ReadonlyArray<Finding> => [
   ...(Object.values(model.roles).includes(live.owner)
     ? [{ place, problem: `${live.owner} owns it`, mend: `alter table ${SqlName.qualified(wanted)} owner to …` }]
     : []),
   ...rowSecurity(place, wanted, live),
   ...policies(place, model, wanted, live, forms),
-  ...grants(place, model, wanted, live)
+  ...furtherGrants(place, model, wanted, live)
 ]
 
 const rowSecurity = (place: string, wanted: DatabaseModel.Table, live: Catalogue.Relation): ReadonlyArray<Finding> => {
@@ -149,41 +158,53 @@ const policies = (
     }))
 ]
 
-const grants = (
+/** Each role, what it should be granted on a table, and what it is granted. */
+const grantsOf = (model: DatabaseModel.Model, wanted: DatabaseModel.Table, live: Catalogue.Relation) =>
+  [...Object.entries(model.roles), ["", everyone] as const].map(([role, name]) => ({
+    name,
+    who: name === everyone ? "public" : SqlName.quote(name),
+    should: wanted.grants.find((each) => each.role === role)?.privileges ?? [],
+    found: live.grants.filter((each) => each.role === name)
+  }))
+
+const missingGrants = (
   place: string,
   model: DatabaseModel.Model,
   wanted: DatabaseModel.Table,
   live: Catalogue.Relation
 ): ReadonlyArray<Finding> =>
-  [...Object.entries(model.roles), ["", everyone] as const].flatMap(([role, name]): ReadonlyArray<Finding> => {
-    const should = wanted.grants.find((each) => each.role === role)?.privileges ?? []
-    const found = live.grants.filter((each) => each.role === name)
-    const whole = found.filter(({ column }) => column === null).map(({ privilege }) => privilege)
-    const who = name === everyone ? "public" : SqlName.quote(name)
-    return [
-      ...should
-        .filter((each) => !whole.includes(each))
-        .map((each) => ({
-          place,
-          problem: `${name} may not ${each}`,
-          mend: `grant ${each} on ${SqlName.qualified(wanted)} to ${who}`
-        })),
-      ...found
-        .filter(({ privilege, column }) => column !== null || !(should as ReadonlyArray<string>).includes(privilege))
-        .map(({ privilege, column }) => ({
-          place,
-          problem: `${name} may ${privilege}${column === null ? "" : ` ${column}`} and should not`,
-          mend: `revoke ${privilege}${column === null ? "" : ` (${SqlName.quote(column)})`} on ${SqlName.qualified(wanted)} from ${who}`
-        })),
-      ...found
-        .filter(({ grantable }) => grantable)
-        .map(({ privilege }) => ({
-          place,
-          problem: `${name} may pass on ${privilege}`,
-          mend: `revoke grant option for ${privilege} on ${SqlName.qualified(wanted)} from ${who}`
-        }))
-    ]
-  })
+  grantsOf(model, wanted, live).flatMap(({ found, name, should, who }) =>
+    should
+      .filter((each) => !found.some(({ column, privilege }) => column === null && privilege === each))
+      .map((each) => ({
+        place,
+        problem: `${name} may not ${each}`,
+        mend: `grant ${each} on ${SqlName.qualified(wanted)} to ${who}`
+      }))
+  )
+
+const furtherGrants = (
+  place: string,
+  model: DatabaseModel.Model,
+  wanted: DatabaseModel.Table,
+  live: Catalogue.Relation
+): ReadonlyArray<Finding> =>
+  grantsOf(model, wanted, live).flatMap(({ found, name, should, who }) => [
+    ...found
+      .filter(({ privilege, column }) => column !== null || !(should as ReadonlyArray<string>).includes(privilege))
+      .map(({ privilege, column }) => ({
+        place,
+        problem: `${name} may ${privilege}${column === null ? "" : ` ${column}`} and should not`,
+        mend: `revoke ${privilege}${column === null ? "" : ` (${SqlName.quote(column)})`} on ${SqlName.qualified(wanted)} from ${who}`
+      })),
+    ...found
+      .filter(({ grantable }) => grantable)
+      .map(({ privilege }) => ({
+        place,
+        problem: `${name} may pass on ${privilege}`,
+        mend: `revoke grant option for ${privilege} on ${SqlName.qualified(wanted)} from ${who}`
+      }))
+  ])
 
 /** What is there beside the model: tables, views and functions through which one of the roles could see too much. */
 export const unknown = (model: DatabaseModel.Model, live: Catalogue.Catalogue): ReadonlyArray<Finding> => {

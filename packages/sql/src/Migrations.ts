@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Catalogue from "./Catalogue.ts"
 import * as CatalogueForms from "./CatalogueForms.ts"
-import * as DatabaseModel from "./DatabaseModel.ts"
+import type * as DatabaseModel from "./DatabaseModel.ts"
 import * as Ddl from "./Ddl.ts"
 import * as Drift from "./Drift.ts"
 import { DatabaseDiffers, MigrationRefused } from "./MigrationFailure.ts"
@@ -199,14 +199,14 @@ export const check = Effect.fn("Migrations.check")(function* (options: Wanted & 
   return findings
 })
 
-/** The differences between the declarations and the live catalogue, without files: for start-up, and after `ensure`. */
+/**
+ * The differences between the declarations and the live catalogue, without files: for tests, and after `ensure`. What a server looks
+ * at before it serves is the part of it that `IsolationCheck` finds.
+ */
 export const audit = (options: Wanted) => drift(Ddl.fromRegistry(options.registry, options))
 
 const drift = Effect.fnUntraced(function* (model: DatabaseModel.Model) {
-  const live = yield* Catalogue.read(
-    [...new Set([model.schema, DatabaseModel.frameworkSchema])],
-    Object.values(model.roles)
-  )
+  const live = yield* Catalogue.read(...Catalogue.placesOf(model))
   return Drift.compare(model, live, yield* CatalogueForms.of(model))
 })
 

@@ -1,6 +1,15 @@
 /** What runs have done, in `tenon.runs` and `tenon.run_journal`, under the tenant's own row security. */
 import { Unavailable } from "@tenon/core/Failure"
-import { type Kind, type Operation, RunJournal, type RunKey, type Standing, type Status } from "@tenon/core/RunJournal"
+import type { Actor } from "@tenon/core/Actor"
+import {
+  type Beginning,
+  type Kind,
+  type Operation,
+  RunJournal,
+  type RunKey,
+  type Standing,
+  type Status
+} from "@tenon/core/RunJournal"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
@@ -68,10 +77,20 @@ export const layer: Layer.Layer<RunJournal, never, TenantSql> = Layer.effect(
           ([rows = []]) => rows.map(standingOf)[0]
         ),
       operations: (run) => Effect.map(batch(run, select(run)), ([rows = []]) => rows.map(operationOf)),
+      beginning: (run) =>
+        Effect.map(
+          batch(run, { sql: `select id, actor, began_at from tenon.runs where ${where}`, params: keyOf(run) }),
+          ([rows = []]) => rows.flatMap(beginningOf)[0]
+        ),
       record: yield* RunRecorder.make(sql)
     })
   })
 )
+
+const beginningOf = (row: Row): ReadonlyArray<Beginning> =>
+  typeof row["id"] === "string" && row["began_at"] instanceof Date
+    ? [{ seed: row["id"], beganAt: row["began_at"].getTime(), actor: row["actor"] as Actor }]
+    : []
 
 const standingOf = (row: Row): Standing => ({
   status: row["status"] as Status,

@@ -3,17 +3,15 @@
  * together for a tenant is written together, in one transaction of two statements.
  */
 import { Unavailable } from "@tenon/core/Failure"
-import type { Operation, RunJournal, RunKey, Standing } from "@tenon/core/RunJournal"
+import type { Recorded, RunJournal, RunKey } from "@tenon/core/RunJournal"
 import * as Together from "@tenon/core/Together"
 import * as Effect from "effect/Effect"
+import * as SqlValue from "./SqlValue.ts"
 import type { Statement, TenantSql } from "./TenantSql.ts"
 
 /** What one `record` writes. */
-interface Recording {
+interface Recording extends Recorded {
   readonly run: RunKey
-  readonly offset: number
-  readonly operations: ReadonlyArray<Operation>
-  readonly standing: Standing
 }
 
 /** Records runs. */
@@ -27,14 +25,14 @@ export const make = (sql: TenantSql["Service"]): Effect.Effect<RunJournal["Servi
       write: (some: ReadonlyArray<Recording>, tenantId) =>
         Effect.map(sql.batch({ tenantId }, statementsOf(tenantId, some)), () => some.map(() => undefined))
     }),
-    (write) => (run, offset, operations, standing) =>
-      Effect.mapError(write({ run, offset, operations, standing }), () => new Unavailable({ what: "The database" }))
+    (write) => (run, recorded) =>
+      Effect.mapError(write({ ...recorded, run }), () => new Unavailable({ what: "The database" }))
   )
 
 const upsert =
-  "insert into tenon.runs as r (tenant_id, workflow, key, status, problem, mirrored, due_at) " +
-  "select $1, j.workflow, j.key, j.status, j.problem, true, 'infinity' " +
-  "from unnest($2::text[], $3::text[], $4::text[], $5::text[]) as j (workflow, key, status, problem) " +
+  "insert into tenon.runs as r (tenant_id, workflow, key, status, problem, id, began_at, actor, mirrored, due_at) " +
+  "select $1, j.*, true, 'infinity' from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], " +
+  "$7::timestamptz[], $8::jsonb[]) as j " +
   "on conflict (tenant_id, workflow, key) do update set status = excluded.status, problem = excluded.problem " +
   // What is said late does not undo an end, nor a suspended attempt a pause.
   "where r.mirrored and (excluded.status not in ('waiting', 'running') or r.status in ('waiting', 'running') " +
@@ -58,7 +56,10 @@ const statementsOf = (tenantId: string, some: ReadonlyArray<Recording>): Readonl
       some.map(({ run }) => run.workflow),
       some.map(({ run }) => run.key),
       some.map(({ standing }) => standing.status),
-      some.map(({ standing }) => standing.problem)
+      some.map(({ standing }) => standing.problem),
+      some.map(({ beginning }) => beginning?.seed),
+      some.map(({ beginning }) => beginning && new Date(beginning.beganAt)),
+      some.map(({ beginning }) => beginning && SqlValue.json(beginning.actor))
     ]
   }
   if (rows.length === 0) return [runs]

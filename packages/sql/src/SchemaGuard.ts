@@ -1,62 +1,118 @@
 /**
- * Refuses work on a resource whose version in the database is not the one this process was built for (E3): it would
- * write rows that the other release cannot read. The answer is looked up again every few seconds while something
- * differs, so a migration that another process runs is noticed without a restart.
+ * Stands before a store and lets nothing through to a database that is not what this process was built for.
+ *
+ * Isolation (T2): a process does not start on a database that does not keep tenants apart as declared. Versions (E3):
+ * work that touches a resource of another version is refused, since it would write rows that the other release cannot
+ * read. Until both were looked at, as while the database is down, everything is refused. Versions are looked at every
+ * few seconds, so a migration that another process runs is noticed without a restart, whichever of the two is ahead.
  */
-import { SchemaMismatch } from "@tenon/core/Failure"
+import { type ActionFailure, SchemaMismatch, Unavailable } from "@tenon/core/Failure"
+import type { Loads } from "@tenon/core/Load"
+import { ReadinessChecks } from "@tenon/core/ReadinessChecks"
 import type { Registry } from "@tenon/core/Registry"
 import type * as Resource from "@tenon/core/Resource"
 import { RowStore } from "@tenon/core/RowStore"
-import { UnitOfWork } from "@tenon/core/UnitOfWork"
+import { type Plan, UnitOfWork, type Work } from "@tenon/core/UnitOfWork"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import type * as Ddl from "./Ddl.ts"
+import * as IsolationCheck from "./IsolationCheck.ts"
 import { TenantSql } from "./TenantSql.ts"
 
-const again = "5 seconds"
+/** How long after a look the next one is: soon where something is refused. */
+const again = { served: "5 seconds", refused: "1 second" } as const
 
-/** The store behind a check of versions. It must be given the store it guards, and gives one in its place. */
+/** What the last look came to: why nothing is served at all, or which resources are not. */
+type Seen = Unavailable | ReadonlyMap<string, SchemaMismatch>
+
+/** The store behind the looks. It must be given the store it guards, and gives one in its place. */
 export const layer = (
-  registry: Registry
-): Layer.Layer<UnitOfWork | RowStore, never, UnitOfWork | RowStore | TenantSql> =>
+  registry: Registry,
+  options?: Ddl.Options
+): Layer.Layer<
+  UnitOfWork | RowStore,
+  IsolationCheck.IsolationBroken,
+  UnitOfWork | RowStore | TenantSql | ReadinessChecks
+> =>
   Layer.effectContext(
     Effect.gen(function* () {
-      const sql = yield* TenantSql
       const unitOfWork = yield* UnitOfWork
       const rows = yield* RowStore
-      const mismatches = new Map<string, SchemaMismatch>()
+      const checks = yield* ReadinessChecks
+      let isApart = false
+      let seen: Seen = new Unavailable({ what: "The database" })
+
+      const lookAtVersions = Effect.map(versions, (found) => {
+        const mismatches = mismatchesOf(registry, found)
+        const news = [...mismatches.values()].filter(
+          ({ actual, resource }) => seen instanceof Unavailable || seen.get(resource)?.actual !== actual
+        )
+        seen = mismatches
+        return news
+      }).pipe(
+        Effect.flatMap((news) => Effect.forEach(news, ({ message }) => Effect.logWarning(message), { discard: true }))
+      )
 
       const look = Effect.gen(function* () {
-        const [found = []] = yield* sql.batch({ tenantId: null }, [
-          { sql: "select resource, version::int as version from tenon._schema_versions", params: [] }
-        ])
-        const versions = new Map(found.map((row) => [String(row["resource"]), Number(row["version"])]))
-        mismatches.clear()
-        for (const { name, version } of registry.resources) {
-          const actual = versions.get(name) ?? 0
-          if (actual !== version)
-            mismatches.set(name, new SchemaMismatch({ resource: name, expected: version, actual }))
+        if (!isApart) {
+          const findings = yield* IsolationCheck.find(registry, options)
+          if (findings.length > 0) return yield* new IsolationCheck.IsolationBroken({ findings })
+          isApart = true
         }
-        for (const mismatch of mismatches.values()) yield* Effect.logWarning(mismatch.message)
-      }).pipe(Effect.catch((failure) => Effect.logWarning("The schema's versions cannot be read", failure.message)))
+        yield* lookAtVersions
+      })
+      const unasked = (failure: { readonly message: string }) =>
+        Effect.logWarning("The database cannot be asked for its schema", failure.message)
 
-      yield* look
-      yield* Effect.suspend(() => (mismatches.size === 0 ? Effect.void : look)).pipe(
-        Effect.delay(again),
+      yield* Effect.catchIf(look, (failure) => failure._tag !== "IsolationBroken", unasked)
+      yield* Effect.suspend(() => Effect.sleep(isEmpty(seen) ? again.served : again.refused)).pipe(
+        Effect.andThen(look),
+        Effect.catch((failure) =>
+          failure._tag === "IsolationBroken" ? Effect.logError(failure.message) : unasked(failure)
+        ),
         Effect.forever,
         Effect.forkScoped
+      )
+
+      const refusalOf = (resource: Resource.Any) => (seen instanceof Unavailable ? seen : seen.get(resource.name))
+      yield* checks.add(
+        "schema",
+        Effect.suspend(() => (seen instanceof Unavailable ? Effect.fail(seen) : Effect.void))
       )
 
       const guarded = <A, E, R>(
         resource: Resource.Any,
         effect: Effect.Effect<A, E, R>
-      ): Effect.Effect<A, E | SchemaMismatch, R> =>
-        Effect.suspend((): Effect.Effect<A, E | SchemaMismatch, R> => {
-          const mismatch = mismatches.get(resource.name)
-          return mismatch === undefined ? effect : Effect.fail(mismatch)
+      ): Effect.Effect<A, E | SchemaMismatch | Unavailable, R> =>
+        Effect.suspend((): Effect.Effect<A, E | SchemaMismatch | Unavailable, R> => {
+          const refusal = refusalOf(resource)
+          return refusal === undefined ? effect : Effect.fail(refusal)
         })
 
-      return Context.make(UnitOfWork, { run: (work) => guarded(work.self.resource, unitOfWork.run(work)) }).pipe(
+      /** Refuses what the action loads and saves besides its own row, before anything is saved. */
+      const watched = (work: Work): Work => ({
+        ...work,
+        loads: work.loads && ((self) => Result.flatMap(work.loads?.(self) ?? nothing, ofLoads)),
+        decide: (self, loaded) => Result.flatMap(work.decide(self, loaded), ofPlan)
+      })
+      const ofLoads = (loads: Loads) => allowed(loads, Object.values(loads))
+      const ofPlan = (plan: Plan) => allowed(plan, plan.changes)
+      const allowed = <A>(
+        value: A,
+        touched: ReadonlyArray<{ readonly resource: Resource.Any }>
+      ): Result.Result<A, ActionFailure> => {
+        for (const { resource } of touched) {
+          const refusal = refusalOf(resource)
+          if (refusal !== undefined) return Result.fail(refusal)
+        }
+        return Result.succeed(value)
+      }
+
+      return Context.make(UnitOfWork, {
+        run: (work) => guarded(work.self.resource, unitOfWork.run(isEmpty(seen) ? work : watched(work)))
+      }).pipe(
         Context.add(RowStore, {
           find: (actor, resource, key) => guarded(resource, rows.find(actor, resource, key)),
           findMany: (actor, resource, keys) => guarded(resource, rows.findMany(actor, resource, keys)),
@@ -66,5 +122,32 @@ export const layer = (
           remove: (actor, resource, key) => guarded(resource, rows.remove(actor, resource, key))
         })
       )
+    })
+  )
+
+const nothing: Result.Result<Loads, ActionFailure> = Result.succeed({})
+
+const isEmpty = (seen: Seen) => !(seen instanceof Unavailable) && seen.size === 0
+
+/** The versions in the database; none where it was never migrated. */
+const versions = Effect.gen(function* () {
+  const sql = yield* TenantSql
+  const [found = []] = yield* sql
+    .batch({ tenantId: null }, [
+      { sql: "select resource, version::int as version from tenon._schema_versions", params: [] }
+    ])
+    .pipe(
+      Effect.catchTag("Other", (failure) =>
+        ["42P01", "3F000"].includes(failure.sqlState) ? Effect.succeed([[]]) : Effect.fail(failure)
+      )
+    )
+  return new Map(found.map((row) => [String(row["resource"]), Number(row["version"])]))
+})
+
+const mismatchesOf = (registry: Registry, versions: ReadonlyMap<string, number>) =>
+  new Map(
+    registry.resources.flatMap(({ name, version: expected }) => {
+      const actual = versions.get(name) ?? 0
+      return actual === expected ? [] : [[name, new SchemaMismatch({ resource: name, expected, actual })] as const]
     })
   )

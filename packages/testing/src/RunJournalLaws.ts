@@ -1,6 +1,14 @@
 /** What a `RunJournal` owes to drivers that record runs whose own journal is elsewhere, and to whoever reads of them. */
 import type { Actor } from "@tenon/core/Actor"
-import { type Operation, RunJournal, type RunKey, type Standing, type Status } from "@tenon/core/RunJournal"
+import {
+  type Beginning,
+  type Operation,
+  type Recorded,
+  RunJournal,
+  type RunKey,
+  type Standing,
+  type Status
+} from "@tenon/core/RunJournal"
 import { RunStore } from "@tenon/core/RunStore"
 import { assert, layer as suiteOf } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -22,6 +30,16 @@ const operation = (index: number, outcome: Schema.Json = { value: `"${index}"\\ 
 
 const at = (status: Status, problem?: string): Standing => ({ status, problem })
 
+const actor: Actor = { id: "someone", tenantId: "law journals", kind: "user", roles: ["admin", "ünd"] }
+const beginning = { seed: "what it draws", beganAt: 1_700_000_000_000, actor }
+
+const told = (
+  offset: number,
+  operations: ReadonlyArray<Operation>,
+  standing: Standing,
+  began: Beginning | undefined = beginning
+): Recorded => ({ offset, operations, standing, beginning: began })
+
 /** Declares the tests of a journal. */
 export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | RunJournal, E>): void =>
   suiteOf(layer, { excludeTestServices: true, timeout: 60_000 })(`what ${name} records of runs`, (it) => {
@@ -30,8 +48,8 @@ export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | Ru
         const journal = yield* RunJournal
         const run = newRun()
         assert.isUndefined(yield* journal.standing(run))
-        yield* journal.record(run, 1, [operation(3), operation(2)], at("running"))
-        yield* journal.record(run, 0, [operation(0), operation(9, "of a later attempt")], at("failed", "no luck"))
+        yield* journal.record(run, told(1, [operation(3), operation(2)], at("running")))
+        yield* journal.record(run, told(0, [operation(0), operation(9, "of a later attempt")], at("failed", "no luck")))
         const found = yield* journal.operations(run)
         assert.deepStrictEqual(found, [operation(0), operation(3), operation(2)])
         assert.deepStrictEqual(yield* journal.standing(run), at("failed", "no luck"))
@@ -40,14 +58,27 @@ export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | Ru
       })
     )
 
+    it.effect("how a run began is known from the first telling on, and stays", () =>
+      Effect.gen(function* () {
+        const journal = yield* RunJournal
+        const run = newRun()
+        assert.isUndefined(yield* journal.beginning(run))
+        yield* journal.record(run, told(0, [operation(0)], at("running")))
+        yield* journal.record(run, told(1, [operation(1)], at("waiting"), { ...beginning, seed: "another" }))
+        yield* journal.record(run, { ...told(2, [], at("done")), beginning: undefined })
+        assert.deepStrictEqual(yield* journal.beginning(run), beginning)
+        assert.isUndefined(yield* journal.beginning({ ...run, tenantId: "law others" }))
+      })
+    )
+
     it.effect("many runs that record in one moment, and one run that does so often, lose nothing", () =>
       Effect.gen(function* () {
         const journal = yield* RunJournal
         const runs = Array.from({ length: 250 }, (_, index) => newRun(`law journals ${index % 2}`))
         const writes = runs.flatMap((run) => [
-          journal.record(run, 0, [operation(0)], at("running")),
-          journal.record(run, 1, [operation(1)], at("waiting")),
-          journal.record(run, 2, [operation(2)], at("done"))
+          journal.record(run, told(0, [operation(0)], at("running"))),
+          journal.record(run, told(1, [operation(1)], at("waiting"))),
+          journal.record(run, told(2, [operation(2)], at("done")))
         ])
         yield* Effect.all(writes, { concurrency: "unbounded", discard: true })
         for (const run of runs) {
@@ -63,16 +94,16 @@ export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | Ru
         const run = newRun()
         const status = Effect.map(journal.standing(run), (each) => each?.status)
         for (const end of ["done", "paused"] as const) {
-          yield* journal.record(run, 0, [], at(end))
-          yield* journal.record(run, 0, [], at("waiting"))
+          yield* journal.record(run, told(0, [], at(end)))
+          yield* journal.record(run, told(0, [], at("waiting")))
           assert.strictEqual(yield* status, end)
         }
         const other = newRun()
-        yield* journal.record(other, 0, [], at("failed"))
-        yield* journal.record(other, 0, [], at("running"))
+        yield* journal.record(other, told(0, [], at("failed")))
+        yield* journal.record(other, told(0, [], at("running")))
         assert.strictEqual((yield* journal.standing(other))?.status, "failed")
-        yield* journal.record(run, 0, [], at("running"))
-        yield* journal.record(run, 0, [], at("waiting"))
+        yield* journal.record(run, told(0, [], at("running")))
+        yield* journal.record(run, told(0, [], at("waiting")))
         assert.strictEqual(yield* status, "waiting")
       })
     )
@@ -86,7 +117,7 @@ export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | Ru
           runs,
           (run) => {
             const named = run === spoilt ? { ...operation(0), name: "not \0 storable" } : operation(0)
-            return Effect.exit(journal.record(run, 0, [named], at("done")))
+            return Effect.exit(journal.record(run, told(0, [named], at("done"))))
           },
           { concurrency: "unbounded" }
         )
@@ -102,8 +133,10 @@ export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | Ru
         const runs = [newRun(), newRun()]
         const [first, second] = runs
         if (first === undefined || second === undefined) return
-        const quick = Effect.timeoutOption(journal.record(first, 0, [operation(0)], at("done")), 0)
-        yield* Effect.all([quick, journal.record(second, 0, [operation(0)], at("done"))], { concurrency: "unbounded" })
+        const quick = Effect.timeoutOption(journal.record(first, told(0, [operation(0)], at("done"))), 0)
+        yield* Effect.all([quick, journal.record(second, told(0, [operation(0)], at("done")))], {
+          concurrency: "unbounded"
+        })
         assert.deepStrictEqual(yield* journal.operations(second), [operation(0)])
       })
     )
@@ -115,7 +148,7 @@ export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | Ru
         const run = newRun()
         const actor: Actor = Testing.actor({ tenantId: run.tenantId })
         yield* store.start({ ...run, id: run.key, actor, input: {}, delayMillis: 0, fork: undefined })
-        yield* journal.record(run, 0, [], at("failed", "as someone says"))
+        yield* journal.record(run, told(0, [], at("failed", "as someone says")))
         assert.strictEqual((yield* journal.standing(run))?.status, "waiting")
       })
     )

@@ -1,6 +1,7 @@
 /** The whole domain over a real PostgreSQL: a database of its own at the registry's schema, gone with the layer. */
 import * as Interpreter from "@tenon/core/Interpreter"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
+import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import type * as Registry from "@tenon/core/Registry"
 import * as EmbeddedPostgres from "@tenon/embedded/EmbeddedPostgres"
 import * as AdminSql from "@tenon/sql/AdminSql"
@@ -29,6 +30,7 @@ export const layerStore = (registry: Registry.Registry, options: ServerOptions =
       yield* Migrations.ensure({ registry, ...names }).pipe(Effect.provide(AdminSql.layer({ url })))
       return StoreSql.layer(registry, names).pipe(
         Layer.provideMerge(TenantSql.layer({ url, role: names.appRole })),
+        Layer.provideMerge(ReadinessChecks.layer),
         Layer.merge(Layer.succeed(Database, database))
       )
     })

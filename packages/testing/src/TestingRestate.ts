@@ -5,6 +5,7 @@ import * as Executor from "@tenon/core/Executor"
 import * as Interpreter from "@tenon/core/Interpreter"
 import * as MemoryStore from "@tenon/core/MemoryStore"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
+import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import type * as Registry from "@tenon/core/Registry"
 import * as Repository from "@tenon/core/Repository"
 import * as Workflow from "@tenon/core/Workflow"
@@ -45,7 +46,7 @@ export const layerRuntime = (options?: Partial<RestateEndpoint.Options>) =>
         ...options
       }).pipe(Layer.provideMerge(RuntimeRestate.layer({ ingressUrl, adminUrl, keys })))
     )
-  ).pipe(Layer.provide(FetchHttpClient.layer))
+  ).pipe(Layer.provide(FetchHttpClient.layer), Layer.provideMerge(ReadinessChecks.layer))
 
 /** As `Testing.layer`, on the Restate at hand instead of in memory. */
 export const layer = <R = RunEvents>(

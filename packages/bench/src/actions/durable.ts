@@ -9,6 +9,7 @@ import * as Executor from "@tenon/core/Executor"
 import * as Interpreter from "@tenon/core/Interpreter"
 import * as MemoryStore from "@tenon/core/MemoryStore"
 import * as Tenon from "@tenon/core/Tenon"
+import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import * as ContextKeys from "@tenon/restate/ContextKeys"
 import * as RuntimeRestate from "@tenon/restate/RuntimeRestate"
 import * as Effect from "effect/Effect"
@@ -37,7 +38,7 @@ const client = ({ contextKey, ingressUrl }: Options) =>
     Effect.map(ContextKeys.parse(Redacted.make(contextKey)), (keys) => RuntimeRestate.layer({ ingressUrl, keys }))
   ).pipe(
     (runtime) => Interpreter.layer.pipe(Layer.provide(runtime)),
-    Layer.provide([Executor.layer(registry), FetchHttpClient.layer]),
+    Layer.provide([Executor.layer(registry), FetchHttpClient.layer, ReadinessChecks.layer]),
     Layer.provide([MemoryStore.layer(registry), AuditLog.layerLog]),
     Layer.provideMerge(Layer.succeed(References.TracerEnabled, false))
   )

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto"
 import * as Executor from "@tenon/core/Executor"
 import { RunStore } from "@tenon/core/RunStore"
 import { Runtime } from "@tenon/core/Runtime"
+import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import * as RuntimeSql from "@tenon/sql/RuntimeSql"
 import * as StoreSql from "@tenon/sql/StoreSql"
 import * as TenantSql from "@tenon/sql/TenantSql"
@@ -53,7 +54,7 @@ export const ours = async (url: string): Promise<Side> => {
         stepWorkflows
       ]),
       Layer.provide(StoreSql.layer(registry)),
-      Layer.provide(TenantSql.layer({ url: Redacted.make(url), maxConnections: sessions })),
+      Layer.provide([TenantSql.layer({ url: Redacted.make(url), maxConnections: sessions }), ReadinessChecks.layer]),
       Layer.provideMerge(Layer.succeed(References.TracerEnabled, false))
     )
   )

@@ -7,6 +7,7 @@ import * as AuditLog from "@tenon/core/AuditLog"
 import * as Executor from "@tenon/core/Executor"
 import * as MemoryStore from "@tenon/core/MemoryStore"
 import { Runtime } from "@tenon/core/Runtime"
+import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import * as ContextKeys from "@tenon/restate/ContextKeys"
 import * as RuntimeRestate from "@tenon/restate/RuntimeRestate"
 import * as Effect from "effect/Effect"
@@ -26,7 +27,7 @@ const client = (ingressUrl: string, contextKey: string) =>
   Layer.unwrap(
     Effect.map(ContextKeys.parse(Redacted.make(contextKey)), (keys) => RuntimeRestate.layer({ ingressUrl, keys }))
   ).pipe(
-    Layer.provide([Executor.layer(registry), FetchHttpClient.layer]),
+    Layer.provide([Executor.layer(registry), FetchHttpClient.layer, ReadinessChecks.layer]),
     Layer.provide([MemoryStore.layer(registry), AuditLog.layerLog]),
     Layer.provideMerge(Layer.succeed(References.TracerEnabled, false))
   )

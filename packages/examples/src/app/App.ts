@@ -1,4 +1,4 @@
-/** The examples as one application: widgets and payments, and threads in which agents answer. */
+/** The examples as one application: widgets and payments, a forum's threads, and threads in which agents answer. */
 import * as Agents from "@tenon/agents/Agents"
 import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
 import * as ChannelLog from "@tenon/agents/ChannelLog"
@@ -12,17 +12,19 @@ import * as Assistant from "../agents/Assistant.ts"
 import { Payment, refund } from "../agents/Refund.ts"
 import * as Research from "../agents/Research.ts"
 import * as Weather from "../agents/Weather.ts"
+import * as Forum from "../thread/Registry.ts"
+import { reply } from "../thread/Reply.ts"
 import { Widget } from "../widget/Widget.ts"
 
 export const registry = Registry.make({
-  resources: [Widget, Payment, ...Agents.resources],
-  workflows: Agents.workflows
+  resources: [Widget, Payment, ...Forum.resources, ...Agents.resources],
+  workflows: [...Forum.workflows, ...Agents.workflows]
 })
 
 const agents = Agents.implement(Weather.weather, refund, Research.research, Research.researcher, Assistant.assistant)
 
 const adapters = ChannelAdapter.layer(ChannelLog.adapter, ChannelWebhook.adapter())
 
-export const workflows = Workflow.layer(agents, ...Channels.implement).pipe(
+export const workflows = Workflow.layer(agents, ...Channels.implement, reply).pipe(
   Layer.provide([Weather.layerFixed, Research.layerFixed, Assistant.layerModel, adapters, Repository.layer])
 )

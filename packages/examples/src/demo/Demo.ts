@@ -34,6 +34,7 @@ export const run = Effect.fn("Demo.run")(function* (
   const theirs = ApiClient.make(url, keys["globex"]?.["admin"] ?? "")
   yield* widgets(ours, check)
   const thread = yield* messages(ours, check)
+  yield* forum(ours, check)
   yield* otherTenant(ours, theirs, thread, check)
   const asked = yield* agentAsks(ours, check)
   const restarted = yield* crash(application, url, keys["acme"]?.["admin"] ?? "", check)
@@ -46,7 +47,9 @@ type CheckFunction = (name: string, ok: boolean, detail: string) => void
 const fieldOf = (answer: ApiClient.Answer, field: string): unknown =>
   Predicate.hasProperty(answer.body, field) ? answer.body[field] : undefined
 
-const itemsOf = (answer: ApiClient.Answer): ReadonlyArray<{ readonly [field: string]: unknown }> => {
+type Row = { readonly [field: string]: unknown }
+
+const itemsOf = (answer: ApiClient.Answer): ReadonlyArray<Row> => {
   const items = fieldOf(answer, "items")
   return Array.isArray(items) ? items : []
 }
@@ -100,22 +103,64 @@ const messages = Effect.fnUntraced(function* (client: ApiClient.ApiClient, check
   return thread
 })
 
+/** Whether two channels heard of `count` messages each, of every one once; told twice of one is as wrong as never. */
+export const heardOnce = (deliveries: ReadonlyArray<Row>, count: number) => {
+  const channels = [...Map.groupBy(deliveries, (row) => row["channelId"]).values()]
+  const wanted = JSON.stringify(Array.from({ length: count }, (_, index) => index + 1))
+  const heard = channels.map((rows) =>
+    rows
+      .filter((row) => row["status"] === "DELIVERED")
+      .map((row) => Number(row["position"]))
+      .toSorted((a, b) => a - b)
+  )
+  return {
+    ok: heard.length === 2 && heard.every((positions) => JSON.stringify(positions) === wanted),
+    detail: heard.map((positions) => `${positions.length} delivered`).join(", ")
+  }
+}
+
 /** Fan-out happens after the answer, so it is waited for. */
 const settled = (client: ApiClient.ApiClient, count: number) =>
   client.send("GET", "/api/v1/channel-deliveries?limit=500").pipe(
-    Effect.map((page) => {
-      const rows = itemsOf(page)
-      const channels = [...new Set(rows.map((row) => String(row["channelId"])))]
-      const heard = channels.map((channel) =>
-        rows
-          .filter((row) => row["channelId"] === channel && row["status"] === "DELIVERED")
-          .map((row) => row["position"])
-      )
-      const ok = heard.length === 2 && heard.every((positions) => new Set(positions).size === count)
-      return { ok, detail: heard.map((positions) => `${positions.length} delivered`).join(", ") }
-    }),
+    Effect.map((page) => heardOnce(itemsOf(page), count)),
     Effect.repeat({ schedule: Schedule.spaced("200 millis"), times: 150, until: ({ ok }) => ok })
   )
+
+const forumCount = 20
+
+/** What is sent after a message has the position that it was given, to one durable object per channel. */
+const forum = Effect.fnUntraced(function* (client: ApiClient.ApiClient, check: CheckFunction) {
+  const made = (path: string, body: { readonly [field: string]: string }) =>
+    Effect.map(client.send("POST", `/api/v1/${path}`, { body }), (answer) => String(fieldOf(answer, "id")))
+  const threadId = yield* made("forum-threads", { title: "demo" })
+  const machine = yield* made("forum-participants", { kind: "AGENT", name: "ticker" })
+  const ada = yield* made("forum-participants", { kind: "HUMAN", name: "Ada" })
+  const channels = ["forum-log", "forum-mail"]
+  for (const channelId of channels) yield* made("forum-bindings", { threadId, channelId })
+  const post = (participantId: string, idempotencyKey: string) =>
+    client.send("POST", `/api/v1/forum-threads/${threadId}/add-message`, {
+      body: { idempotencyKey, participantId, content: { type: "text", text: idempotencyKey } }
+    })
+  yield* Effect.all(
+    Array.from({ length: forumCount }, (_, index) => post(machine, `m${index}`)),
+    { concurrency: 10 }
+  )
+  const told = Effect.forEach(channels, (id) => client.send("GET", `/api/v1/forum-deliveries?id=${id}`)).pipe(
+    Effect.map((pages) =>
+      pages.flatMap(itemsOf).map(({ delivered, lastPosition }) => `${String(delivered)} up to ${String(lastPosition)}`)
+    )
+  )
+  const wanted = (count: number) => channels.map(() => `${count} up to ${count}`).join()
+  const heard = yield* until(told, (seen) => seen.join() === wanted(forumCount))
+  check("what is sent after a message knows its position", heard.join() === wanted(forumCount), heard.join(", "))
+  yield* post(ada, "hello")
+  const answered = yield* until(told, (seen) => seen.join() === wanted(forumCount + 2))
+  check(
+    "a person's message starts a run, which answers",
+    answered.join() === wanted(forumCount + 2),
+    answered.join(", ")
+  )
+})
 
 interface Asked {
   readonly thread: string

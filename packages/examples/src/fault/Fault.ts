@@ -14,6 +14,8 @@ import * as Ledger from "./Ledger.ts"
 export interface Result {
   readonly scenario: string
   readonly ok: boolean
+  /** Why it was left out on this machine, where it was. */
+  readonly skipped?: string
   readonly accepted: number
   readonly faults: number
   readonly problems: ReadonlyArray<string>

@@ -3,7 +3,9 @@ import * as Registry from "@tenon/core/Registry"
 import { Widget } from "../widget/Widget.ts"
 import { AgentRun, ChannelBinding, ChannelDelivery, Message, Participant, Thread } from "./Thread.ts"
 
-export const registry = Registry.make({
-  resources: [Widget, Thread, Participant, Message, ChannelBinding, ChannelDelivery],
-  workflows: [AgentRun]
-})
+export const resources = [Thread, Participant, Message, ChannelBinding, ChannelDelivery] as const
+
+export const workflows = [AgentRun] as const
+
+/** With the widget, for tests that need no agents. */
+export const registry = Registry.make({ resources: [Widget, ...resources], workflows })

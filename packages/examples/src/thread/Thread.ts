@@ -1,4 +1,7 @@
-/** A thread of messages: gapless positions, a natural key, and a fan-out to the channels that listen. */
+/**
+ * A thread of messages: gapless positions, a natural key, and a fan-out to the channels that listen. Outside they are
+ * called a forum's, since one application serves them beside the threads in which agents answer.
+ */
 import * as Field from "@tenon/core/Field"
 import * as Load from "@tenon/core/Load"
 import * as Outcome from "@tenon/core/Outcome"
@@ -9,7 +12,7 @@ import * as Schema from "effect/Schema"
 
 export const ParticipantKind = Schema.Literals(["HUMAN", "AGENT"])
 
-export const Participant = Resource.make("Participant", {
+export const Participant = Resource.make("ForumParticipant", {
   fields: { id: Field.Id, kind: ParticipantKind, name: Schema.NonEmptyString },
   actions: (on) => ({
     create: on.create({ input: { kind: ParticipantKind, name: Schema.NonEmptyString } })
@@ -17,7 +20,7 @@ export const Participant = Resource.make("Participant", {
 })
 
 /** A message. Its natural key makes a repeated `addMessage` harmless: the first one stands. */
-export const Message = Resource.make("Message", {
+export const Message = Resource.make("ForumMessage", {
   fields: {
     id: Field.Id,
     threadId: Schema.String,
@@ -30,23 +33,23 @@ export const Message = Resource.make("Message", {
   conflict: { on: ["threadId", "idempotencyKey"], do: "nothing" },
   identities: { position: ["threadId", "position"] },
   relations: {
-    thread: Relation.belongsTo("Thread", "threadId", { onRemove: "cascade" }),
+    thread: Relation.belongsTo("ForumThread", "threadId", { onRemove: "cascade" }),
     participant: Relation.belongsTo(Participant, "participantId")
   },
   actions: () => ({})
 })
 
 /** Says that a thread's messages go to a channel. */
-export const ChannelBinding = Resource.make("ChannelBinding", {
+export const ChannelBinding = Resource.make("ForumBinding", {
   fields: { id: Field.Id, threadId: Schema.String, channelId: Schema.String },
   conflict: { on: ["threadId", "channelId"], do: "nothing" },
-  relations: { thread: Relation.belongsTo("Thread", "threadId", { onRemove: "cascade" }) },
+  relations: { thread: Relation.belongsTo("ForumThread", "threadId", { onRemove: "cascade" }) },
   actions: (on) => ({ create: on.create({ input: { threadId: Schema.String, channelId: Schema.String } }) })
 })
 
 /** What one channel has been told, one row per channel: how many messages, and the last position. */
-export const ChannelDelivery = Resource.make("ChannelDelivery", {
-  table: "channel_deliveries",
+export const ChannelDelivery = Resource.make("ForumDelivery", {
+  table: "forum_deliveries",
   durable: true,
   fields: {
     id: Field.Id,
@@ -69,9 +72,9 @@ export const ChannelDelivery = Resource.make("ChannelDelivery", {
 })
 
 /** One run of an agent over a thread. */
-export const AgentRun = Workflow.make("AgentRun", { input: { threadId: Schema.String } })
+export const AgentRun = Workflow.make("ForumRun", { input: { threadId: Schema.String } })
 
-export const Thread = Resource.make("Thread", {
+export const Thread = Resource.make("ForumThread", {
   durable: true,
   fields: { id: Field.Id, title: Schema.NonEmptyString, createdAt: Field.CreatedAt },
   relations: { messages: Relation.hasMany(Message, "threadId") },
