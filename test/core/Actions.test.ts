@@ -51,6 +51,7 @@ const Item = Resource.make("Item", {
         if (self.stock < input.count) return Result.fail(new OutOfStock({ left: self.stock }))
         return on.save({ ...self, stock: self.stock - input.count }).pipe(
           Outcome.emit(Ordered, { itemId: self.id, count: input.count }),
+          Outcome.when(input.count === 7, Outcome.emit(Ordered, { itemId: self.id, count: 0 }, { delay: "1 minute" })),
           Outcome.map((saved) => saved.stock)
         )
       }
@@ -64,6 +65,13 @@ const Item = Resource.make("Item", {
       },
       ({ self }) => ({ ...self, stock: self.stock + 10 })
     ),
+    /** As many rows and events as 2 to the power of these. */
+    flood: on.action({ input: { rows: Schema.Int, events: Schema.Int }, touches: [Ordered] }, ({ input, self }) => {
+      const doubled = (outcome: Outcome.Outcome<void>, times: number): Outcome.Outcome<void> =>
+        times === 0 ? outcome : doubled(outcome.pipe(Outcome.also(outcome)), times - 1)
+      const told = Outcome.nothing.pipe(Outcome.emit(Ordered, { itemId: self.id, count: 1 }))
+      return doubled(on.remove("nothing"), input.rows).pipe(Outcome.also(doubled(told, input.events)))
+    }),
     sneak: on.action({}, () => Outcome.save(Other, { itemId: "x" }).pipe(Outcome.as(undefined))),
     others: on.read(
       { output: Schema.Int, load: ({ self }) => ({ count: Load.count(Other, { itemId: self.id }) }) },
@@ -123,11 +131,41 @@ it.layer(layer)("actions", (it) => {
     })
   )
 
+  it.effect("emit at once, or as much later as they say", () =>
+    Effect.gen(function* () {
+      const item = yield* Tenon.invoke(Item.actions.create, { name: "late" })
+      yield* Tenon.invoke(Item.actions.move, item.id, { to: "OPEN" })
+      yield* Tenon.invoke(Item.actions.restock, item.id)
+      yield* Tenon.invoke(Item.actions.order, item.id, { count: 7 })
+      const { events } = yield* MemoryStore
+      const delays = events.flatMap(({ delayMillis, payload }) =>
+        JSON.stringify(payload).includes(item.id) ? [delayMillis] : []
+      )
+      assert.deepStrictEqual(delays, [undefined, 60_000])
+    })
+  )
+
   it.effect("obey the state machine", () =>
     Effect.gen(function* () {
       const item = yield* Tenon.invoke(Item.actions.create, { name: "gear" })
       const failure = yield* Effect.flip(Tenon.invoke(Item.actions.move, item.id, { to: "CLOSED" }))
       assert.deepInclude(failure, { _tag: "InvalidTransition", from: "DRAFT", to: "CLOSED" })
+    })
+  )
+
+  it.effect("change and tell no more at once than one transaction should", () =>
+    Effect.gen(function* () {
+      const item = yield* Tenon.invoke(Item.actions.create, { name: "flood" })
+      const flood = (rows: number, events: number) => Tenon.invoke(Item.actions.flood, item.id, { rows, events })
+      yield* flood(13, 13)
+      for (const [rows, events, what] of [
+        [14, 0, "16384 rows"],
+        [0, 14, "16384 directives"]
+      ] as const) {
+        const failure = yield* Effect.flip(flood(rows, events))
+        assert.strictEqual(failure._tag, "InvalidOutcome")
+        assert.include(failure.message, `${what} in one outcome, where 10000 are the most`)
+      }
     })
   )
 

@@ -1,4 +1,5 @@
 import * as Action from "@tenon/core/Action"
+import * as Failure from "@tenon/core/Failure"
 import * as Field from "@tenon/core/Field"
 import * as Outcome from "@tenon/core/Outcome"
 import * as Registry from "@tenon/core/Registry"
@@ -65,6 +66,7 @@ describe("Registry", () => {
         at: Field.Position("nowhere")
       },
       transitions: { when: { A: ["C"] } },
+      initial: { when: ["D"] },
       relations: { gone: Relation.belongsTo("Gone", "id") },
       actions: (on) => ({
         Go: on.action({ touches: [Widget, Action.ref("ForumThread", "vanish"), lost] }, () => Outcome.nothing)
@@ -79,10 +81,49 @@ describe("Registry", () => {
       "is the tenant's own column",
       `"nowhere", which is no field`,
       `"C" is no value of the field`,
+      `broken.initial.when: "D" is no value of the field`,
       "the resource Gone, which is not in the registry",
       "the resource Widget, which is not in the registry",
       "sends to ForumThread.vanish, which is no action",
       "the workflow Lost, which is not in the registry"
+    ]) {
+      assert.isTrue(
+        problems.some((each) => each.includes(expected)),
+        `${expected}\n${problems.join("\n")}`
+      )
+    }
+  })
+
+  it("reports what no caller could tell apart or nobody could reach", () => {
+    class NotFound extends Schema.TaggedError<NotFound>()("NotFound", {}) {}
+    class Gone extends Schema.TaggedError<Gone>()("Gone", {}) {}
+    const Other = (() => {
+      class Gone extends Schema.TaggedError<Gone>()("Gone", {}) {}
+      return Gone
+    })()
+    const watched = Resource.make("Watched", {
+      fields: { id: Field.Id, status: Schema.Literals(["ON", "OFF"]) },
+      conflict: { on: [], do: "update" },
+      identities: { none: [] },
+      watch: { workflow: { name: "Lost" }, field: "status", until: ["OVER"] },
+      actions: (on) => ({
+        putOff: on.action({ errors: [NotFound, Failure.Forbidden] }, () => Outcome.nothing),
+        putOFF: on.action({ errors: [Gone, Other] }, () => Outcome.nothing),
+        events: on.read({ output: Schema.Int }, () => 1)
+      })
+    })
+    const blind = { ...watched, name: "Blind", table: "blind", watch: { ...watched.watch, field: "state" } }
+    const problems = problemsOf({ resources: [watched, blind as typeof watched] })
+    for (const expected of [
+      "Watched.conflict, ",
+      "Watched.identities.none",
+      "Watched.watch, Blind.watch: names the workflow Lost, which is not in the registry",
+      `Blind.watch: "state" is no field`,
+      `Watched.watch: "OVER" is no value of status`,
+      "Watched.actions.putOFF, Blind.actions.putOFF: has the same path as putOff",
+      "Watched.actions.events, Blind.actions.events: has the same path as what `watch` adds",
+      "Watched.actions.putOff, Blind.actions.putOff: declares an error with the framework's own tag NotFound",
+      "Watched.actions.putOFF, Blind.actions.putOFF: declares two errors tagged Gone"
     ]) {
       assert.isTrue(
         problems.some((each) => each.includes(expected)),

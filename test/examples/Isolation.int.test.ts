@@ -24,6 +24,6 @@ isolationProof("one of everything over PostgreSQL", {
   http: door
 })
 isolationProof("every rule of a store over PostgreSQL", {
-  registry: RepositoryLaws.registry,
-  layer: Testing.layerPostgres(RepositoryLaws.registry, { server })
+  registry: RepositoryLaws.isolated,
+  layer: Testing.layerPostgres(RepositoryLaws.isolated, { server })
 })

@@ -17,6 +17,6 @@ isolationProof("one of everything in memory", {
   http: door
 })
 isolationProof("every rule of a store in memory", {
-  registry: RepositoryLaws.registry,
-  layer: Testing.layer(RepositoryLaws.registry)
+  registry: RepositoryLaws.isolated,
+  layer: Testing.layer(RepositoryLaws.isolated)
 })

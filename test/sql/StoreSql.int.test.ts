@@ -143,6 +143,20 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
     })
   )
 
+  it.effect("an event is due with the commit, or as much later as its action says", () =>
+    Effect.gen(function* () {
+      yield* execute(Domain.Tally, "announce", "events", { millis: 60_000 })
+      const rows = yield* StoreDatabase.admin(
+        "select round(extract(epoch from due_at - created_at))::int as seconds from tenon.outbox " +
+          "where kind = 'event' and object = 'LawTally/events' order by id"
+      )
+      assert.deepStrictEqual(
+        rows.map(({ seconds }) => seconds),
+        [60, 0]
+      )
+    })
+  )
+
   it.effect("a lost counter starts from the rows there are", () =>
     Effect.gen(function* () {
       yield* execute(Domain.Topic, "create", "restored", { title: "t" })

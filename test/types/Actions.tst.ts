@@ -172,6 +172,8 @@ Resource.make("Wrong", { fields, identities: { byName: ["nam"] }, actions: noAct
 Resource.make("Wrong", { fields, indexes: [["nam"]], actions: noActions })
 // @ts-expect-error: the transitions name no field
 Resource.make("Wrong", { fields, transitions: { stat: { OPEN: ["CLOSED"] } }, actions: noActions })
+// @ts-expect-error: the initial states name no field
+Resource.make("Wrong", { fields, initial: { stat: ["OPEN"] }, actions: noActions })
 // @ts-expect-error: not an action
 Resource.make("Wrong", { fields, actions: () => ({ close: () => 1 }) })
 // @ts-expect-error: a default of another type

@@ -97,6 +97,8 @@ export const AgentRun = Resource.make("AgentRun", {
   indexes: [["threadId", "status"], ["parentRun"]],
   relations: { thread: Relation.belongsTo("Thread", "threadId", { onRemove: "cascade" }) },
   watch: { workflow: RunAgent, field: "status", until: RunStatus.literals.filter(isOver) },
+  // One is cancelled as soon as it is asked for where too many wait already.
+  initial: { status: ["QUEUED", "RUNNING", "CANCELLED"] },
   transitions: {
     status: {
       QUEUED: ["RUNNING", "CANCELLED"],

@@ -58,6 +58,7 @@ export const ChannelDelivery = Resource.make("ChannelDelivery", {
     ["channelId", "status"]
   ],
   relations: { binding: Relation.belongsTo("ChannelBinding", "bindingId", { onRemove: "cascade" }) },
+  initial: { status: ["PENDING"] },
   transitions: { status: { PENDING: ["DELIVERED", "DEAD", "DISCARDED"], DEAD: ["PENDING", "DISCARDED"] } },
   actions: (on) => ({
     redrive: on.action(

@@ -45,6 +45,7 @@ export const Question = Resource.make("Question", {
     thread: Relation.belongsTo("Thread", "threadId", { onRemove: "cascade" }),
     run: Relation.belongsTo(AgentRun, "runId", { onRemove: "cascade" })
   },
+  initial: { status: ["OPEN"] },
   transitions: { status: { OPEN: ["ANSWERED", "EXPIRED"] } },
   actions: (on) => ({
     answer: on.action(

@@ -36,7 +36,7 @@ import * as FreshToken from "./FreshToken.ts"
 import * as MeshBackend from "./MeshBackend.ts"
 import { retention } from "./RetentionConfig.ts"
 import * as SlipRoutes from "./SlipRoutes.ts"
-import type { TenonConfig } from "./TenonConfig.ts"
+import { programs, type TenonConfig } from "./TenonConfig.ts"
 import * as Tracing from "./Tracing.ts"
 
 /** The store of a registry, from `DATABASE_URL` and its like. */
@@ -130,13 +130,13 @@ const runtimeLayer = Layer.unwrap(
 
 /** The application: everything that serves, until its scope closes. */
 export const layer = (config: TenonConfig) => {
-  const { registry, title, workflows } = config
+  const { registry, title } = config
   return Layer.mergeAll(httpLayer(config), Layer.provide(OutboxRelay.layer, retentionLayer)).pipe(
     Layer.provideMerge(httpServerLayer),
     Layer.provideMerge(Interpreter.layer),
     Layer.provide(authLayer),
     Layer.provide(runtimeLayer),
-    Layer.provide([Executor.layer(registry), workflows, FetchHttpClient.layer]),
+    Layer.provide([Executor.layer(registry), programs(config), FetchHttpClient.layer]),
     Layer.provideMerge(Repository.layer),
     Layer.provideMerge(storeLayer(registry)),
     Layer.provideMerge(Tracing.layer(title))

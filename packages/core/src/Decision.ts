@@ -13,7 +13,6 @@ import {
   type ActionFailure,
   Forbidden,
   InvalidOutcome,
-  InvalidTransition,
   type Issue,
   NotFound,
   UnknownAction,
@@ -27,6 +26,7 @@ import * as Policy from "./Policy.ts"
 import type * as Registry from "./Registry.ts"
 import type * as Resource from "./Resource.ts"
 import * as RowCodec from "./RowCodec.ts"
+import * as Transitions from "./Transitions.ts"
 import * as Undeliverable from "./Undeliverable.ts"
 import type {
   Change,
@@ -138,7 +138,7 @@ export const work = (
       }
       const decided = decide(action, { self, input, loaded: loaded.success }, context)
       if (Result.isFailure(decided)) return Result.fail(decided.failure as ActionFailure)
-      return plan({ registry, found, context, self, encodedSelf }, decided.success)
+      return plan({ registry, found, context, encodedSelf }, decided.success)
     }
   })
 }
@@ -207,7 +207,6 @@ interface Setting {
   readonly registry: Registry.Registry
   readonly found: Found
   readonly context: Action.ActionContext
-  readonly self: object | undefined
   readonly encodedSelf: EncodedRow | undefined
 }
 
@@ -219,11 +218,18 @@ const plan = (setting: Setting, outcome: Outcome.Outcome<unknown>): Result.Resul
       `${resource.name}.${action.name} is a ${action.kind} and writes nothing; declare it with \`on.action\``
     )
   }
+  const excess = excessOf(outcome)
+  if (excess !== undefined) return Result.fail(new InvalidOutcome({ resource: resource.name, issues: [excess] }))
   const changes: Array<Change> = []
-  for (const change of outcome.rows) {
-    const encoded = encodeChange(setting, change)
+  // The row as it stands under its lock, change by change.
+  let stands = setting.encodedSelf
+  const inserted = insertedIn(setting, outcome)
+  for (const [index, each] of outcome.rows.entries()) {
+    const encoded = encodeChange(setting, each, index === inserted ? "insert" : stands)
     if (Result.isFailure(encoded)) return Result.fail(encoded.failure)
-    changes.push(encoded.success)
+    const change = encoded.success
+    changes.push(change)
+    stands = standingAfter(setting, change, stands)
   }
   return Result.succeed({
     changes,
@@ -239,8 +245,9 @@ const plan = (setting: Setting, outcome: Outcome.Outcome<unknown>): Result.Resul
 export const isRead = (action: Action.Any): boolean => action.kind === "read" || action.kind === "stream"
 
 const encodeChange = (
-  { context, found: { action, resource }, self }: Setting,
-  change: Outcome.RowChange
+  { context, found: { action, resource } }: Setting,
+  change: Outcome.RowChange,
+  stands: EncodedRow | "insert" | undefined
 ): Result.Result<Change, ActionFailure> => {
   if (change._tag === "Remove") return Result.succeed(change)
   const own = change.resource.name === resource.name
@@ -249,11 +256,48 @@ const encodeChange = (
   if (Result.isFailure(row)) {
     return Result.fail(new InvalidOutcome({ resource: change.resource.name, issues: row.failure }))
   }
-  const transition = own && self !== undefined ? checkTransitions(resource, self, row.success) : undefined
-  return transition === undefined
-    ? Result.succeed({ _tag: "Save", resource: change.resource, row: row.success })
-    : Result.fail(transition)
+  const save = { _tag: "Save", resource: change.resource, row: row.success } as const
+  if (stands === "insert") {
+    // Who names a version says that there is a row to replace.
+    if ((row.success[versionField(resource) ?? ""] ?? 0) !== 0) return Result.succeed(save)
+    const illegal = Transitions.refusalOf(resource, undefined, row.success)
+    return illegal === undefined ? Result.succeed({ ...save, mode: "insert" }) : Result.fail(illegal)
+  }
+  if (!own || stands === undefined || !isSameRow(resource, stands, row.success)) return Result.succeed(save)
+  const transition = Transitions.refusalOf(resource, stands, row.success)
+  return transition === undefined ? Result.succeed({ ...save, mode: "checked" }) : Result.fail(transition)
 }
+
+/** Which of an outcome's changes is the row that a create makes: the one that it answers with. */
+const insertedIn = ({ found: { action, resource } }: Setting, { row, rows }: Outcome.Outcome<unknown>): number => {
+  if (action.kind !== "create" || !resource.createsOnce) return -1
+  const isOwn = (change: Outcome.RowChange | undefined) =>
+    change?._tag === "Save" && change.resource.name === resource.name
+  return row !== undefined && isOwn(rows[row]) ? row : rows.findIndex(isOwn)
+}
+
+const excessOf = ({ directives, rows }: Outcome.Outcome<unknown>): Issue | undefined => {
+  const [count, what] = rows.length > directives.length ? [rows.length, "rows"] : [directives.length, "directives"]
+  return count <= Outcome.limit
+    ? undefined
+    : { path: "", message: `${count} ${what} in one outcome, where ${Outcome.limit} are the most; do it in parts` }
+}
+
+/** What is known of the action's own row after a change: nothing where the change may have been made to it by another key. */
+const standingAfter = (
+  { context, found: { resource } }: Setting,
+  change: Change,
+  stands: EncodedRow | undefined
+): EncodedRow | undefined => {
+  if (change.resource.name !== resource.name) return stands
+  if (change._tag === "Remove") return change.key === context.key ? undefined : stands
+  if (change.row[resource.key] === context.key) return change.row
+  return resource.conflict.on.join() === resource.key ? stands : undefined
+}
+
+/** Whether a row is saved in the place of the one that stands: the conflict rule could find another one, or keep it. */
+const isSameRow = ({ conflict, key }: Resource.Any, stands: EncodedRow, row: EncodedRow): boolean =>
+  conflict.do === "update" && [key, ...conflict.on].every((field) => stands[field] === row[field])
 
 /** What an outcome names must be declared: by `touches`, or as the resource itself. */
 const checkTouches = (action: Action.Any, outcome: Outcome.Outcome<unknown>): void => {
@@ -285,17 +329,6 @@ const allowedOf = (action: Action.Any): ReadonlySet<string> => {
 const touchName = (touchable: Action.Touchable): string =>
   touchable._tag === "Action" ? `Action ${touchable.resource}.${touchable.name}` : `${touchable._tag} ${touchable.name}`
 
-const checkTransitions = (resource: Resource.Any, self: object, row: EncodedRow): InvalidTransition | undefined => {
-  for (const [field, allowed] of Object.entries(resource.transitions)) {
-    const from = String((self as { readonly [field: string]: unknown })[field])
-    const to = String(row[field])
-    if (from !== to && !(allowed[from] ?? []).includes(to)) {
-      return new InvalidTransition({ resource: resource.name, field, from, to })
-    }
-  }
-  return undefined
-}
-
 const conclude = (
   { encodedSelf, found: { action, resource }, registry }: Setting,
   outcome: Outcome.Outcome<unknown>,
@@ -309,7 +342,7 @@ const conclude = (
   for (const directive of repeated ? [] : outcome.directives) {
     if (directive._tag === "Emit") {
       const { name, payload } = directive.event
-      const event = { name, payload: encodeJson(payload, directive.payload, name) }
+      const event = { name, payload: encodeJson(payload, directive.payload, name), ...delayed(directive) }
       issues.push(...Undeliverable.inEvent(event))
       events.push(event)
     } else {
@@ -427,10 +460,16 @@ export const deliveryOf = (
         key: directive.key,
         signal: directive.signal,
         ...(directive.id === undefined ? {} : { id: directive.id }),
-        payload: encodeJson(schema, directive.payload, `${directive.workflow.name}.${directive.signal}`)
+        payload: encodeJson(schema, directive.payload, `${directive.workflow.name}.${directive.signal}`),
+        ...delayed(directive)
       }
     }
   }
+}
+
+const delayed = ({ delay }: { readonly delay?: Duration.Input | undefined }): { readonly delayMillis?: number } => {
+  const delayMillis = millis(delay)
+  return delayMillis === 0 ? {} : { delayMillis }
 }
 
 const millis = (delay: Duration.Input | undefined) =>

@@ -158,9 +158,9 @@ const describePlan = (
   return Result.map(plan.conclude(standing), ({ events, executed }) => ({
     changes: plan.changes.map(describeChange),
     deliveries: executed.deliveries.map((each) => describeDelivery(registry, each)),
-    events: events.map(({ name, payload }) => {
-      const event = registry.events.find((each) => each.name === name)
-      return { name, payload: hidden(event?.payload, payload) }
+    events: events.map((event) => {
+      const declared = registry.events.find((each) => each.name === event.name)
+      return { ...event, payload: hidden(declared?.payload, event.payload) }
     })
   }))
 }

@@ -121,14 +121,16 @@ export class IdempotencyKeyReused extends Schema.TaggedError<IdempotencyKeyReuse
   }
 }
 
-/** The resource's state machine does not allow this change. */
+/** The resource's state machine does not allow this change; `from` is empty where the row would be new. */
 export class InvalidTransition extends Schema.TaggedError<InvalidTransition>()(
   "InvalidTransition",
   { resource: Schema.String, field: Schema.String, from: Schema.String, to: Schema.String },
   { httpStatus: 409, description: "The state machine does not allow this change." }
 ) {
   override get message() {
-    return `${this.resource}.${this.field} cannot go from ${this.from} to ${this.to}.`
+    return this.from === ""
+      ? `${this.resource}.${this.field} cannot begin as ${this.to}.`
+      : `${this.resource}.${this.field} cannot go from ${this.from} to ${this.to}.`
   }
 }
 

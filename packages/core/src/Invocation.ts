@@ -56,10 +56,14 @@ export const Delivery = Schema.Union([
     signal: Schema.String,
     /** Tells apart several signals of one name. */
     id: Schema.optionalKey(Schema.String),
-    payload: Schema.Json
+    payload: Schema.Json,
+    delayMillis: Schema.optionalKey(Schema.Int)
   })
 ])
 export type Delivery = typeof Delivery.Type
+
+/** How much later than at once a delivery is due, in milliseconds. */
+export const delayOf = ({ delayMillis = 0 }: Delivery): number => delayMillis
 
 /** What an execution came to: the JSON encoding of the action's output, and what is to be delivered after it. */
 export const Executed = Schema.Struct({

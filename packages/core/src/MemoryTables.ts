@@ -7,9 +7,11 @@ import * as ColumnValue from "./ColumnValue.ts"
 import type { Filter, Query, Scalar, Sort } from "./Query.ts"
 import type { BelongsTo } from "./Relation.ts"
 import type * as Resource from "./Resource.ts"
+import * as Transitions from "./Transitions.ts"
 import type { Change, EncodedRow, Standing } from "./UnitOfWork.ts"
 
 type Rows = ReadonlyMap<string, EncodedRow>
+type Save = Extract<Change, { readonly _tag: "Save" }>
 
 /** A copy of everything, cheap because rows are never changed in place. */
 export interface Snapshot {
@@ -81,9 +83,7 @@ export class Tables {
     const before = this.snapshot()
     for (const change of changes) {
       const applied =
-        change._tag === "Save"
-          ? this.#save(tenantId, change.resource, change.row)
-          : this.#remove(tenantId, change.resource, change.key)
+        change._tag === "Save" ? this.#save(tenantId, change) : this.#remove(tenantId, change.resource, change.key)
       if (Result.isFailure(applied)) {
         this.restore(before)
         return Result.fail(applied.failure)
@@ -97,9 +97,11 @@ export class Tables {
     return this.#rows.get(tableId(tenantId, resource)) ?? new Map()
   }
 
-  #save(tenantId: string, resource: Resource.Any, given: EncodedRow): Result.Result<Standing, ActionFailure> {
+  #save(tenantId: string, { mode, resource, row: given }: Save): Result.Result<Standing, ActionFailure> {
     const rows = this.#of(tenantId, resource)
     const complete = withAllFields(resource, given)
+    if (mode === "insert" && rows.has(keyOf(resource, complete)))
+      return Result.fail(new AlreadyExists({ resource: resource.name, fields: [resource.key] }))
     const conflicting = [...rows.values()].find((row) => agree(row, complete, resource.conflict.on))
     if (conflicting !== undefined && resource.conflict.do === "nothing")
       return Result.succeed({ row: conflicting, fresh: false })
@@ -110,6 +112,8 @@ export class Tables {
     }
     const row = this.#number(tenantId, resource, keeping(resource, complete, conflicting), conflicting)
     if (Result.isFailure(row)) return Result.fail(row.failure)
+    const illegal = Transitions.refusalOf(resource, conflicting, row.success)
+    if (illegal !== undefined) return Result.fail(illegal)
     const broken = this.#brokenReference(tenantId, resource, row.success)
     if (broken !== undefined) return Result.fail(broken)
     const rest = new Map(rows)

@@ -47,8 +47,14 @@ export type Directive =
       readonly signal: string
       readonly id?: string
       readonly payload: unknown
+      readonly delay?: Duration.Input
     }
-  | { readonly _tag: "Emit"; readonly event: DomainEvent.Any; readonly payload: unknown }
+  | {
+      readonly _tag: "Emit"
+      readonly event: DomainEvent.Any
+      readonly payload: unknown
+      readonly delay: Duration.Input | undefined
+    }
 
 const TypeId = "~tenon/Outcome"
 
@@ -75,6 +81,9 @@ interface Parts<A> {
 
 const make = <A>(parts: Parts<A>): Outcome<A> =>
   Object.assign(Object.create(PipeablePrototype), { [TypeId]: {}, ...parts })
+
+/** The most changes of rows, and the most directives, that one outcome may have: all of it is one transaction. */
+export const limit = 10_000
 
 /** Whether a value is an `Outcome`. */
 export const isOutcome = (value: unknown): value is Outcome<unknown> =>
@@ -237,9 +246,9 @@ export const signal = <W extends Workflow.Any, S extends keyof Workflow.SignalsO
     readonly signal: S
     readonly payload: Workflow.SignalsOf<W>[S]
     readonly id?: string
-  }
+  } & Delayed
 ) => direct({ _tag: "Signal", workflow, ...options })
 
-/** Records a domain event in the outbox, in the transaction that saves the rows. */
-export const emit = <E extends DomainEvent.Any>(event: E, payload: DomainEvent.PayloadOf<E>) =>
-  direct({ _tag: "Emit", event, payload })
+/** Records a domain event in the outbox, in the transaction that saves the rows; due at once, or after the delay. */
+export const emit = <E extends DomainEvent.Any>(event: E, payload: DomainEvent.PayloadOf<E>, options?: Delayed) =>
+  direct({ _tag: "Emit", event, payload, delay: options?.delay })

@@ -1,9 +1,12 @@
 /** The checks that a registry makes. Each gives problems with a place and a mend; none stops at the first. */
 import type * as Action from "./Action.ts"
-import type * as Column from "./Column.ts"
+import * as Column from "./Column.ts"
 import type * as DomainEvent from "./DomainEvent.ts"
+import * as ErrorBoundary from "./ErrorBoundary.ts"
+import * as Failure from "./Failure.ts"
 import type { BelongsTo } from "./Relation.ts"
 import type * as Resource from "./Resource.ts"
+import * as Transitions from "./Transitions.ts"
 import type * as Workflow from "./Workflow.ts"
 
 /** A mistake in how an application is put together. */
@@ -77,7 +80,12 @@ function* checkResource(resource: Resource.Any, parts: Parts): Generator<Problem
   yield* checkNames(resource)
   yield* checkFields(resource)
   yield* checkRelations(resource, parts)
-  for (const action of Object.values(resource.actions)) yield* checkAction(resource, action, parts)
+  yield* checkWatch(resource, parts)
+  yield* checkPaths(resource)
+  for (const action of Object.values(resource.actions)) {
+    yield* checkAction(resource, action, parts)
+    yield* checkErrors(resource, action)
+  }
 }
 
 const nameRule = /^[A-Z][A-Za-z0-9]*$/
@@ -154,6 +162,9 @@ function* checkFields(resource: Resource.Any): Generator<Problem> {
     }
   }
   for (const [place, fields] of fieldLists(resource)) {
+    if (fields.length === 0 && !place.endsWith(".transitions") && !place.endsWith(".initial")) {
+      yield { place, problem: "names no field", mend: "Name those that it is made of, or leave it out" }
+    }
     for (const field of fields) {
       if (!Object.hasOwn(resource.fields, field))
         yield {
@@ -163,14 +174,19 @@ function* checkFields(resource: Resource.Any): Generator<Problem> {
         }
     }
   }
-  for (const field of Object.keys(resource.transitions)) {
+  for (const field of Transitions.fieldsOf(resource)) {
     const literals = (resource.columns.find((column) => column.field === field)?.literals ?? []).map(String)
-    const states = Object.entries(resource.transitions[field] ?? {}).flatMap(([from, to]) => [from, ...to])
-    for (const state of new Set(states.filter((each) => !literals.includes(each)))) {
-      yield {
-        place: `${resource.name}.transitions.${field}`,
-        problem: `"${state}" is no value of the field`,
-        mend: `Use one of ${literals.join(", ")}`
+    const moves = Object.entries(resource.transitions[field] ?? {}).flatMap(([from, to]) => [from, ...to])
+    for (const [what, states] of [
+      ["transitions", moves],
+      ["initial", resource.initial[field] ?? []]
+    ] as const) {
+      for (const state of new Set(states.filter((each) => !literals.includes(each)))) {
+        yield {
+          place: `${resource.name}.${what}.${field}`,
+          problem: `"${state}" is no value of the field`,
+          mend: `Use one of ${literals.join(", ")}`
+        }
       }
     }
   }
@@ -182,7 +198,8 @@ const fieldLists = (resource: Resource.Any): ReadonlyArray<readonly [string, Rea
     ([name, fields]) => [`${resource.name}.identities.${name}`, fields] as const
   ),
   ...resource.indexes.map((fields, index) => [`${resource.name}.indexes[${index}]`, fields] as const),
-  [`${resource.name}.transitions`, Object.keys(resource.transitions)]
+  [`${resource.name}.transitions`, Object.keys(resource.transitions)],
+  [`${resource.name}.initial`, Object.keys(resource.initial)]
 ]
 
 function* checkRelations(resource: Resource.Any, { resources }: Parts): Generator<Problem> {
@@ -221,6 +238,63 @@ function* checkRelations(resource: Resource.Any, { resources }: Parts): Generato
         problem: "a resource of no tenant cannot belong to one of a tenant",
         mend: "Make it tenant-scoped"
       }
+    }
+  }
+}
+
+function* checkWatch({ columns, name, watch }: Resource.Any, { workflows }: Parts): Generator<Problem> {
+  if (watch === undefined) return
+  const place = `${name}.watch`
+  if (!workflows.some((each) => each.name === watch.workflow.name))
+    yield unknown(place, `the workflow ${watch.workflow.name}`, "workflows")
+  const column = columns.find(({ field }) => field === watch.field)
+  if (column === undefined) {
+    const fields = columns.map(({ field }) => field).join(", ")
+    yield { place, problem: `"${watch.field}" is no field`, mend: `Use one of ${fields}` }
+  }
+  const literals = column?.literals?.map(String)
+  for (const value of literals === undefined ? [] : watch.until.filter((each) => !literals.includes(each))) {
+    yield { place, problem: `"${value}" is no value of ${watch.field}`, mend: `Use one of ${literals?.join(", ")}` }
+  }
+}
+
+/** Doors write names in lower case with hyphens, so that two names may become one there. */
+function* checkPaths(resource: Resource.Any): Generator<Problem> {
+  const taken = new Map<string, string>()
+  if (resource.watch !== undefined) {
+    for (const each of ["events", "operations"]) taken.set(`read ${each}`, `what \`watch\` adds`)
+  }
+  for (const { kind, name } of Object.values(resource.actions)) {
+    const how = kind === "read" || kind === "stream" ? "read" : kind === "create" ? "create" : "write"
+    const path = `${how} ${Column.snakeCase(name)}`
+    const other = taken.get(path)
+    if (other !== undefined) {
+      yield {
+        place: `${resource.name}.actions.${name}`,
+        problem: `has the same path as ${other}`,
+        mend: "Rename one of them"
+      }
+    }
+    taken.set(path, name)
+  }
+}
+
+/** By its tag a caller tells which failure it got. */
+function* checkErrors(resource: Resource.Any, action: Action.Any): Generator<Problem> {
+  const place = `${resource.name}.actions.${action.name}`
+  const known = new Map<string, Action.ErrorClass>(Failure.classes.map((each) => [ErrorBoundary.tagOf(each), each]))
+  const own = new Set(known.keys())
+  for (const each of action.errors) {
+    const tag = ErrorBoundary.tagOf(each)
+    const other = known.get(tag)
+    known.set(tag, each)
+    if (other === undefined || other === each) continue
+    yield {
+      place,
+      problem: own.has(tag)
+        ? `declares an error with the framework's own tag ${tag}`
+        : `declares two errors tagged ${tag}`,
+      mend: own.has(tag) ? "Give it a tag of its own, or declare the framework's class" : "Give each its own tag"
     }
   }
 }

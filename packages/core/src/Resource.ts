@@ -22,6 +22,9 @@ export interface Conflict<Field extends string = string> {
 /** Allowed transitions of a status field: from each value to the listed ones. Staying is always allowed. */
 export type Transitions = { readonly [field: string]: { readonly [from: string]: ReadonlyArray<string> } }
 
+/** The states that a new row may begin in, by status field; any where a field is not named. */
+export type Initial = { readonly [field: string]: ReadonlyArray<string> }
+
 /** Says that a row stands for a run of a workflow, under the same key, and when there is nothing more to watch of it. */
 export interface Watch<Field extends string = string> {
   readonly workflow: { readonly name: string }
@@ -54,10 +57,13 @@ export interface Resource<out Name extends string, in out F extends Fields, out 
   readonly schema: Schema.Struct<F>
   readonly columns: ReadonlyArray<Column.Column>
   readonly conflict: Conflict
+  /** Whether a create is refused where there is a row with its key: so where no conflict rule is declared. */
+  readonly createsOnce: boolean
   readonly identities: { readonly [name: string]: ReadonlyArray<string> }
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
   readonly relations: { readonly [name: string]: Relation }
   readonly transitions: Transitions
+  readonly initial: Initial
   readonly watch: Watch | undefined
   readonly actions: A
 }
@@ -83,10 +89,13 @@ export interface Any extends Typed {
   readonly schema: Schema.Constraint & { readonly DecodingServices: never; readonly EncodingServices: never }
   readonly columns: ReadonlyArray<Column.Column>
   readonly conflict: Conflict
+  /** Whether a create is refused where there is a row with its key: so where no conflict rule is declared. */
+  readonly createsOnce: boolean
   readonly identities: { readonly [name: string]: ReadonlyArray<string> }
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
   readonly relations: { readonly [name: string]: Relation }
   readonly transitions: Transitions
+  readonly initial: Initial
   readonly watch: Watch | undefined
   readonly actions: Actions
 }
@@ -116,7 +125,7 @@ export interface Options<F extends Fields, A extends Actions> {
   readonly tenancyKey?: string
   /** Default `id`. */
   readonly key?: keyof F & string
-  /** Default: the key, update. */
+  /** Default: the key, update; and a create is refused (`AlreadyExists`) where there is a row with its key. */
   readonly conflict?: Conflict<keyof F & string>
   /** Unique keys by name, within a tenant. */
   readonly identities?: { readonly [name: string]: ReadonlyArray<keyof F & string> }
@@ -128,7 +137,10 @@ export interface Options<F extends Fields, A extends Actions> {
    * the field has one of the values. Default: they have none.
    */
   readonly watch?: Watch<keyof F & string>
+  /** Whoever saves a row, an action of another resource or `Repository.save` too, is held to these. */
   readonly transitions?: { readonly [K in keyof F & string]?: { readonly [from: string]: ReadonlyArray<string> } }
+  /** The states that a new row may begin in. Default: any. */
+  readonly initial?: { readonly [K in keyof F & string]?: ReadonlyArray<string> }
 }
 
 /** Declares a resource. */
@@ -151,10 +163,12 @@ export const make = <const Name extends string, const F extends Fields, A extend
     schema: Schema.Struct(options.fields),
     columns: Column.fromFields(options.fields),
     conflict: options.conflict ?? { on: [key], do: "update" },
+    createsOnce: options.conflict === undefined,
     identities: options.identities ?? {},
     indexes: options.indexes ?? [],
     relations: options.relations ?? {},
     transitions: (options.transitions ?? {}) as Transitions,
+    initial: (options.initial ?? {}) as Initial,
     watch: options.watch,
     actions: undefined as never
   }

@@ -15,13 +15,13 @@ import { isCrash } from "./Checkpoint.ts"
 import * as Decision from "./Decision.ts"
 import { Executor } from "./Executor.ts"
 import { type ActionFailure, Unavailable } from "./Failure.ts"
-import type { Delivery, Executed, Invocation } from "./Invocation.ts"
+import { type Delivery, delayOf, type Executed, type Invocation } from "./Invocation.ts"
 import * as RunBody from "./RunBody.ts"
 import * as RunEngine from "./RunEngine.ts"
 import * as RunJournal from "./RunJournal.ts"
 import * as RunStoreMemory from "./RunStoreMemory.ts"
 import { Runtime } from "./Runtime.ts"
-import { Workflows } from "./Workflow.ts"
+import { tellOfMissing, Workflows } from "./Workflow.ts"
 
 /** Runs durable actions and workflows in this process. */
 export const layerWith = (
@@ -31,6 +31,7 @@ export const layerWith = (
     Effect.gen(function* () {
       const executor = yield* Executor
       const workflows = yield* Workflows
+      yield* tellOfMissing(executor.registry.workflows, workflows)
       const scope = yield* Effect.scope
       const locks = new Map<string, Semaphore.Semaphore>()
       const answers = new Map<string, Exit.Exit<Executed, ActionFailure>>()
@@ -109,6 +110,12 @@ export const layerWith = (
         )
       }
 
+      const signalLater = (actor: Actor, signal: Extract<Delivery, { readonly _tag: "Signal" }>) => {
+        const now = Effect.orDie(engine.signal(actor, signal))
+        const delayMillis = delayOf(signal)
+        return delayMillis === 0 ? now : now.pipe(Effect.delay(delayMillis), Effect.forkIn(scope), Effect.asVoid)
+      }
+
       const deliver = (actor: Actor, delivery: Delivery, id: string): Effect.Effect<void> =>
         Effect.suspend(() => {
           const unique = JSON.stringify([actor.tenantId, id])
@@ -120,7 +127,7 @@ export const layerWith = (
             case "StartWorkflow":
               return Effect.orDie(engine.start(actor, delivery))
             case "Signal":
-              return Effect.orDie(engine.signal(actor, delivery))
+              return signalLater(actor, delivery)
           }
         })
 

@@ -20,13 +20,24 @@ export type EncodedRow = { readonly [field: string]: Schema.Json | undefined }
 
 /** A change to make. The store assigns versions and positions, and applies the resource's conflict rule. */
 export type Change =
-  | { readonly _tag: "Save"; readonly resource: Resource.Any; readonly row: EncodedRow }
+  | {
+      readonly _tag: "Save"
+      readonly resource: Resource.Any
+      readonly row: EncodedRow
+      /**
+       * `insert`: refused with `AlreadyExists` where there is a row with its key. `checked`: its states are allowed after those of the row that was read under its lock. Where absent, the store
+       * checks them against the row that stands.
+       */
+      readonly mode?: "insert" | "checked"
+    }
   | { readonly _tag: "Remove"; readonly resource: Resource.Any; readonly key: string }
 
 /** A domain event for the outbox, written in the same transaction. */
 export interface OutboxEvent {
   readonly name: string
   readonly payload: Schema.Json
+  /** How long after the commit it is due, in milliseconds; absent where that is at once. */
+  readonly delayMillis?: number
 }
 
 /** How an action ends: what the caller gets, and what follows. */

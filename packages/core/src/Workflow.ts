@@ -113,6 +113,21 @@ export const implement = <W extends Any, E, R>(
     })
   )
 
+/** The names of declared workflows for which there is no program here. */
+export const withoutProgram = (declared: ReadonlyArray<Any>, programs: Workflows["Service"]): ReadonlyArray<string> =>
+  declared.filter(({ name }) => !programs.has(name)).map(({ name }) => name)
+
+/** Says once, as a runtime starts, of which workflows it will not run anything: a run of theirs waits, and looks alive. */
+export const tellOfMissing = (declared: ReadonlyArray<Any>, programs: Workflows["Service"]): Effect.Effect<void> => {
+  const missing = withoutProgram(declared, programs)
+  return missing.length === 0
+    ? Effect.void
+    : Effect.logWarning(
+        `This process has no program for ${missing.join(", ")}: what is started of these waits until another process ` +
+          "runs it. Where none does, put `Workflow.implement` of each into `Workflow.layer`"
+      )
+}
+
 /** Provides the programs of all workflows. */
 export const layer = <I extends ReadonlyArray<Effect.Effect<Implementation, never, any>>>(
   ...implementations: I

@@ -9,6 +9,7 @@ import * as Query from "@tenon/core/Query"
 import type * as Registry from "@tenon/core/Registry"
 import type * as Resource from "@tenon/core/Resource"
 import { RunEventType } from "@tenon/core/RunEvents"
+import * as Transitions from "@tenon/core/Transitions"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as EventStream from "./EventStream.ts"
@@ -318,7 +319,7 @@ const failures = ({ action, operation, resource }: RestEndpoint.Endpoint): Reado
         Failure.AlreadyExists,
         Failure.BrokenReference,
         Failure.IdempotencyKeyReused,
-        ...(Object.keys(resource.transitions).length > 0 ? [Failure.InvalidTransition] : []),
+        ...(Transitions.fieldsOf(resource).length > 0 ? [Failure.InvalidTransition] : []),
         ...(Decision.versionField(resource) === undefined ? [] : [Failure.VersionConflict])
       ]),
   ...(action?.errors ?? [])

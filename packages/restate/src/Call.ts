@@ -1,6 +1,6 @@
 /** A call that is ready to be made, by a handler through its journal or by a door through the ingress. */
 import type { Actor } from "@tenon/core/Actor"
-import type { Delivery, Invocation } from "@tenon/core/Invocation"
+import { type Delivery, delayOf, type Invocation } from "@tenon/core/Invocation"
 import type * as Schema from "effect/Schema"
 import type { Claims } from "./SignedContext.ts"
 import * as Target from "./Target.ts"
@@ -39,7 +39,7 @@ export const ofInvocation = (invocation: Invocation, claims: Pick<Claims, "id" |
 /** The call that carries out a delivery. */
 export const ofDelivery = (actor: Actor, delivery: Delivery, claims: Pick<Claims, "id" | "at" | "trace">): Call => {
   const target = Target.ofDelivery(actor.tenantId, delivery)
-  const delayMillis = delivery._tag === "Signal" ? 0 : delivery.delayMillis
+  const delayMillis = delayOf(delivery)
   return {
     target,
     body: bodyOf(delivery._tag === "Signal" ? delivery.payload : delivery.input),

@@ -8,7 +8,7 @@ import * as restate from "@restatedev/restate-sdk"
 import { Executor } from "@tenon/core/Executor"
 import { RunJournal } from "@tenon/core/RunJournal"
 import { Runtime } from "@tenon/core/Runtime"
-import { Workflows } from "@tenon/core/Workflow"
+import { tellOfMissing, Workflows } from "@tenon/core/Workflow"
 import * as Setting from "@tenon/core/Setting"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -173,6 +173,7 @@ export const layer = (
     Effect.gen(function* () {
       const executor = yield* Executor
       const workflows = yield* Workflows
+      yield* tellOfMissing(executor.registry.workflows, workflows)
       const context = yield* Effect.context<HttpClient.HttpClient>()
       const setting: Handler.Setting = {
         keys: options.keys,

@@ -9,7 +9,7 @@
  */
 import { Actor } from "@tenon/core/Actor"
 import * as Failure from "@tenon/core/Failure"
-import { Delivery } from "@tenon/core/Invocation"
+import { Delivery, delayOf } from "@tenon/core/Invocation"
 import { Outbox, type OutboxEvent, type Pending, type Work } from "@tenon/core/UnitOfWork"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -35,20 +35,16 @@ export interface Added {
 export const delivery = (of: Delivery, trace: string | undefined): Added => ({
   kind: "delivery",
   object: `${of._tag === "Send" ? of.resource : of.workflow}/${of.key}`,
-  body: {
-    ...of,
-    ...(of._tag === "Signal" ? {} : { delayMillis: 0 }),
-    ...(trace === undefined ? {} : { trace })
-  },
-  delayMillis: of._tag === "Signal" ? 0 : of.delayMillis
+  body: { ...of, delayMillis: 0, ...(trace === undefined ? {} : { trace }) },
+  delayMillis: delayOf(of)
 })
 
 /** An event as a row; in order among those of the same object. */
-export const event = ({ self }: Work, { name, payload }: OutboxEvent): Added => ({
+export const event = ({ self }: Work, { delayMillis = 0, name, payload }: OutboxEvent): Added => ({
   kind: "event",
   object: `${self.resource.name}/${self.key}`,
   body: { name, payload },
-  delayMillis: 0
+  delayMillis
 })
 
 /** When a row of `r` is due. */

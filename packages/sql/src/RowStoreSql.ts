@@ -60,7 +60,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
         attempt: number
       ): Effect.Effect<EncodedRow, Failure.Failure> => {
         const changes: ReadonlyArray<Change> = [{ _tag: "Save", resource, row }]
-        const saving = tables.of(resource).saves.save(actor.tenantId, row, foresee)
+        const saving = tables.of(resource).saves.save(actor.tenantId, row, { foresee, mode: undefined })
         const conflict = () =>
           new Failure.VersionConflict({
             resource: resource.name,
@@ -75,16 +75,19 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
                 Math.random() * 5 * 2 ** attempt
               )
         )
-        const sent: Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Stale | Taken> =
+        const sent: Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Failure.InvalidTransition | Stale | Taken> =
           saving.foreseen === undefined
             ? sql.transaction(scopeOf(actor), (tx) =>
                 Effect.flatMap(
                   tx.run(saving.statements),
-                  (answers): Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Stale | Taken> => {
+                  (
+                    answers
+                  ): Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Failure.InvalidTransition | Stale | Taken> => {
                     const stands = saving.read(answers)
                     if (stands === "stale") return Effect.fail(new Stale())
                     if (stands === "taken") return Effect.fail(new Taken())
                     if (stands === "collided") return Effect.fail(collided)
+                    if (stands instanceof Failure.InvalidTransition) return Effect.fail(stands)
                     return Effect.as(tx.commit([]), stands.row)
                   }
                 )
@@ -94,6 +97,8 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
           switch (failure._tag) {
             case "Stale":
               return Effect.fail(conflict())
+            case "InvalidTransition":
+              return Effect.fail(failure)
             case "Taken":
               return Effect.fail(new Failure.AlreadyExists({ resource: resource.name, fields: [resource.key] }))
             case "SerializationFailure":

@@ -8,14 +8,14 @@ import { Checkpoint, isCrash } from "@tenon/core/Checkpoint"
 import { Executor } from "@tenon/core/Executor"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { type ActionFailure, Unavailable } from "@tenon/core/Failure"
-import type { Delivery, Executed, Invocation } from "@tenon/core/Invocation"
+import { type Delivery, delayOf, type Executed, type Invocation } from "@tenon/core/Invocation"
 import { NewId } from "@tenon/core/NewId"
 import * as RunEngine from "@tenon/core/RunEngine"
 import * as RunJournal from "@tenon/core/RunJournal"
 import { RunStore } from "@tenon/core/RunStore"
 import { Runtime } from "@tenon/core/Runtime"
 import * as Span from "@tenon/core/Span"
-import { Workflows } from "@tenon/core/Workflow"
+import { tellOfMissing, Workflows } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -51,6 +51,7 @@ export const layer = (
     Effect.gen(function* () {
       const executor = yield* Executor
       const workflows = yield* Workflows
+      yield* tellOfMissing(executor.registry.workflows, workflows)
       const store = yield* RunStore
       const journal = yield* RunJournal.RunJournal
       const sql = yield* TenantSql
@@ -109,11 +110,11 @@ export const layer = (
         deliver: (actor, delivery, id): Effect.Effect<void, ActionFailure> => {
           switch (delivery._tag) {
             case "Send":
-              return delivery.delayMillis > 0 ? accept(actor, delivery, id) : send(actor, delivery, `send:${id}`)
+              return delayOf(delivery) > 0 ? accept(actor, delivery, id) : send(actor, delivery, `send:${id}`)
             case "StartWorkflow":
               return engine.start(actor, delivery)
             case "Signal":
-              return engine.signal(actor, delivery)
+              return delayOf(delivery) > 0 ? accept(actor, delivery, id) : engine.signal(actor, delivery)
           }
         },
         isAlive: (run) => Effect.map(journal.standing(run), (standing) => RunJournal.isAlive(standing?.status)),

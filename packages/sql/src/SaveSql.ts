@@ -6,8 +6,10 @@
  * fail (division by zero, 22012) if it turns out otherwise; the commit can then go out in the same flight.
  */
 import type * as Column from "@tenon/core/Column"
+import type { InvalidTransition } from "@tenon/core/Failure"
 import type * as Resource from "@tenon/core/Resource"
-import type { EncodedRow, Standing } from "@tenon/core/UnitOfWork"
+import * as Transitions from "@tenon/core/Transitions"
+import type { Change, EncodedRow, Standing } from "@tenon/core/UnitOfWork"
 import { positionsOf } from "./MigrationPlan.ts"
 import * as RowSql from "./RowSql.ts"
 import { quote } from "./SqlName.ts"
@@ -23,15 +25,24 @@ export interface Saving {
   /**
    * What stands, by the rows that the statements gave. `stale`: not the expected version. `taken`: another row has the
    * key. `collided`: another transaction interfered in a way that only a new transaction can see; this one must be
-   * rolled back.
+   * rolled back. Or the state machine does not allow it.
    */
-  readonly read: (answers: ReadonlyArray<ReadonlyArray<Row>>) => Standing | "stale" | "taken" | "collided"
+  readonly read: (answers: ReadonlyArray<ReadonlyArray<Row>>) => Came
+}
+
+/** What came of a save. */
+export type Came = Standing | InvalidTransition | "stale" | "taken" | "collided"
+
+/** How a row is to be saved. */
+export interface How {
+  /** False reads back what stands, where it cannot be told for sure. */
+  readonly foresee: boolean
+  readonly mode: Extract<Change, { readonly _tag: "Save" }>["mode"]
 }
 
 /** Saves rows of one resource. */
 export interface SaveSql {
-  /** `foresee` false reads back what stands, where it cannot be told for sure. */
-  readonly save: (tenantId: string, row: EncodedRow, foresee: boolean) => Saving
+  readonly save: (tenantId: string, row: EncodedRow, how: How) => Saving
 }
 
 /** The SQLSTATE by which a foreseen save says that it was not as foreseen. */
@@ -138,52 +149,119 @@ const types: { readonly [kind in Column.ColumnKind]: string } = {
  * creation. A save that would give the key of one row the natural key of another is refused.
  */
 const replacing = (rows: RowSql.RowSql): SaveSql => {
-  const { decode, resource, selected } = rows
   const parts = partsOf(rows)
-  const { insert, next, set, target, unchanged, untaken, values, version } = parts
+  const checked = upserting(rows, parts, undefined)
+  const machine = machineOf(rows, parts.next + (parts.version === undefined ? 0 : 1))
+  const held = machine === undefined ? checked : upserting(rows, parts, machine)
+  const saves = { checked, insert: inserting(rows, parts), held }
+  return { save: (tenantId, row, how) => saves[how.mode ?? "held"](tenantId, row, how) }
+}
+
+/** A row whose key must be nobody's: PostgreSQL says so where it is somebody's. */
+const inserting = ({ resource }: RowSql.RowSql, { insert, params, values, version }: Parts): SaveSql["save"] => {
+  const sql = `${insert} values (${values}${version === undefined ? "" : ", 1"})`
+  return (tenantId, row) => {
+    const counts = version === undefined ? {} : { [version.field]: 1 }
+    const foreseen = { row: { ...complete(resource, row), ...counts }, fresh: true }
+    return { statements: [{ sql, params: params(tenantId, row) }], foreseen, expected: 0, read: () => foreseen }
+  }
+}
+
+const upserting = (rows: RowSql.RowSql, parts: Parts, machine: Machine | undefined): SaveSql["save"] => {
+  const { decode, resource, table } = rows
+  const { insert, natural, next, set, target, unchanged, untaken, values, version } = parts
   const counted = version === undefined ? "" : `t.${quote(version.name)}`
   const given = `$${next}::int8`
-  const upsert = (to: ReadonlyArray<string>, where: ReadonlyArray<string>) =>
-    `${insert} values (${values}${version === undefined ? "" : ", 1"}) ${target} do update set ` +
+  const inserted = `${values}${version === undefined ? "" : ", 1"}`
+  const upsert = (source: string, to: ReadonlyArray<string>, where: ReadonlyArray<string>) =>
+    `${insert} ${source} ${target} do update set ` +
     [...set, ...to].join(", ") +
     (where.length === 0 ? "" : ` where ${where.join(" and ")}`)
+  const asForeseen = [unchanged, machine?.allowed].filter((each) => each !== undefined).join(" and ")
   const foreseenly = upsert(
+    `values (${inserted})`,
     version === undefined ? [] : [`${quote(version.name)} = (${counted} + 1) / (${counted} = ${given})::int`],
-    unchanged === undefined ? [] : [`1 / (${unchanged})::int = 1`]
+    asForeseen === "" ? [] : [`1 / (${asForeseen})::int = 1`]
   )
   // A row that was inserted was not there to have the expected version.
   const stillThere = `${foreseenly} returning 1 / (${counted} > 1)::int as checked`
   const isCurrent = version === undefined ? [] : [`(${given} = 0 or ${counted} = ${given})`]
-  const readBack =
-    upsert(version === undefined ? [] : [`${quote(version.name)} = ${counted} + 1`], [
+  const readBack = (source: string) =>
+    upsert(source, version === undefined ? [] : [`${quote(version.name)} = ${counted} + 1`], [
       ...isCurrent,
-      ...(untaken === undefined ? [] : [untaken])
-    ]) + ` returning ${selected}`
+      ...(untaken === undefined ? [] : [untaken]),
+      ...(machine === undefined ? [] : [machine.allowed])
+    ]) + ` returning ${rows.selected}`
+  const anyhow = readBack(`values (${inserted})`)
+  // A state that no row begins in: saved only where there is a row already.
+  const inPlace = readBack(`select ${inserted} where exists (select from ${table} as t where ${natural} for key share)`)
   const taken = takenOf(rows)
-  return {
-    save: (tenantId, row, foresee) => {
-      const expected = version === undefined ? 0 : Number(row[version.field] ?? 0)
-      const params = [...parts.params(tenantId, row), ...(version === undefined ? [] : [expected])]
-      if (foresee) {
-        const counts = version === undefined ? {} : { [version.field]: expected + 1 }
-        const foreseen = { row: { ...complete(resource, row), ...counts }, fresh: true }
-        const sql = expected === 0 ? foreseenly : stillThere
-        return { statements: [{ sql, params }], foreseen, expected, read: () => foreseen }
-      }
-      return {
-        statements: [{ sql: readBack, params }, ...(untaken === undefined ? [] : [taken(tenantId, row)])],
-        foreseen: undefined,
-        expected,
-        read: ([saving, looking]) => {
-          const saved = saving?.[0]
-          if (saved === undefined) return looking?.[0] === undefined ? "stale" : "taken"
-          return version !== undefined && expected !== 0 && saved[version.field] === 1
-            ? "stale"
-            : { row: decode(saved), fresh: true }
+  const earlier = earlierOf(rows)
+  return (tenantId, row, { foresee }) => {
+    const expected = version === undefined ? 0 : Number(row[version.field] ?? 0)
+    const params = [
+      ...parts.params(tenantId, row),
+      ...(version === undefined ? [] : [expected]),
+      ...(machine?.params(row) ?? [])
+    ]
+    const mayInsert = machine === undefined || Transitions.mayInsert(resource, row)
+    if (foresee && mayInsert) {
+      const counts = version === undefined ? {} : { [version.field]: expected + 1 }
+      const foreseen = { row: { ...complete(resource, row), ...counts }, fresh: true }
+      const sql = expected === 0 ? foreseenly : stillThere
+      return { statements: [{ sql, params }], foreseen, expected, read: () => foreseen }
+    }
+    return {
+      statements: [
+        { sql: mayInsert ? anyhow : inPlace, params },
+        ...(untaken === undefined ? [] : [taken(tenantId, row)]),
+        ...(machine === undefined ? [] : [earlier(tenantId, row)])
+      ],
+      foreseen: undefined,
+      expected,
+      read: ([saving, ...looking]) => {
+        const saved = saving?.[0]
+        if (saved === undefined) {
+          if (untaken !== undefined && looking[0]?.[0] !== undefined) return "taken"
+          return machine === undefined ? "stale" : refusalOf(rows, version, expected, row, looking.at(-1)?.[0])
         }
+        return version !== undefined && expected !== 0 && saved[version.field] === 1
+          ? "stale"
+          : { row: decode(saved), fresh: true }
       }
     }
   }
+}
+
+/** A state machine as a condition on the row that stands. */
+interface Machine {
+  readonly allowed: string
+  /** For each of its fields, the states that it may come from. */
+  readonly params: (row: EncodedRow) => ReadonlyArray<ReadonlyArray<string>>
+}
+
+/** `undefined` where the resource has none. Its parameters come from the given number on. */
+const machineOf = ({ resource }: RowSql.RowSql, at: number): Machine | undefined => {
+  const fields = Transitions.fieldsOf(resource)
+  if (fields.length === 0) return undefined
+  const state = (field: string) => `coalesce(t.${quote(RowSql.columnOf(resource, field).name)}::text, '')`
+  return {
+    allowed: fields.map((field, index) => `${state(field)} = any($${at + index}::text[])`).join(" and "),
+    params: (row) => fields.map((field) => Transitions.sourcesOf(resource, field, Transitions.stateOf(row, field)))
+  }
+}
+
+/** Why nothing was saved, by the row that stands. */
+const refusalOf = (
+  { decode, resource }: RowSql.RowSql,
+  version: Column.Column | undefined,
+  expected: number,
+  row: EncodedRow,
+  found: Row | undefined
+): Came => {
+  const stands = found === undefined ? undefined : decode(found)
+  if (version !== undefined && expected !== 0 && stands?.[version.field] !== expected) return "stale"
+  return Transitions.refusalOf(resource, stands, row) ?? "collided"
 }
 
 /** Finds a row that has the given key and another natural key. */
@@ -206,39 +284,39 @@ const takenOf = ({ first, inTenant, resource, table, tenant }: RowSql.RowSql) =>
 
 /** `do nothing`: an earlier row stays. Looked up by a statement of its own, which sees what the insert waited for. */
 const keeping = (rows: RowSql.RowSql): SaveSql => {
-  const { decode, selected, table } = rows
+  const { decode, resource, selected } = rows
   const { insert, params, target, values, version } = partsOf(rows)
   const one = version === undefined ? "" : ", 1"
   const sql = `${insert} values (${values}${one}) ${target} do nothing returning ${selected}`
   const earlier = earlierOf(rows)
   return {
-    save: (tenantId, row) => ({
-      statements: [
-        { sql, params: params(tenantId, row) },
-        { sql: `select ${selected} from ${table} as t where ${earlier.where}`, params: earlier.params(tenantId, row) }
-      ],
-      foreseen: undefined,
-      expected: 0,
-      read: ([saving, looking]) => {
-        const saved = saving?.[0]
-        if (saved !== undefined) return { row: decode(saved), fresh: true }
-        const kept = looking?.[0]
-        return kept === undefined ? "collided" : { row: decode(kept), fresh: false }
+    save: (tenantId, row) => {
+      const mayInsert = Transitions.mayInsert(resource, row)
+      return {
+        statements: [...(mayInsert ? [{ sql, params: params(tenantId, row) }] : []), earlier(tenantId, row)],
+        foreseen: undefined,
+        expected: 0,
+        read: (answers) => {
+          const saved = mayInsert ? answers[0]?.[0] : undefined
+          if (saved !== undefined) return { row: decode(saved), fresh: true }
+          const kept = answers.at(-1)?.[0]
+          if (kept !== undefined) return { row: decode(kept), fresh: false }
+          return (mayInsert ? undefined : Transitions.refusalOf(resource, undefined, row)) ?? "collided"
+        }
       }
-    })
+    }
   }
 }
 
-/** The row that holds the natural key, with parameters of its own. */
-const earlierOf = ({ first, inTenant, resource, tenant }: RowSql.RowSql) => {
+/** Finds the row that holds the natural key. */
+const earlierOf = ({ first, inTenant, resource, selected, table, tenant }: RowSql.RowSql) => {
   const on = resource.conflict.on.map((field) => RowSql.columnOf(resource, field))
-  return {
-    where: inTenant + on.map(({ name }, index) => `t.${quote(name)} = $${first + index}`).join(" and "),
-    params: (tenantId: string, row: EncodedRow): ReadonlyArray<unknown> => [
-      ...tenant(tenantId),
-      ...on.map((column) => RowSql.param(column, row[column.field]))
-    ]
-  }
+  const where = inTenant + on.map(({ name }, index) => `t.${quote(name)} = $${first + index}`).join(" and ")
+  const sql = `select ${selected} from ${table} as t where ${where}`
+  return (tenantId: string, row: EncodedRow): Statement => ({
+    sql,
+    params: [...tenant(tenantId), ...on.map((column) => RowSql.param(column, row[column.field]))]
+  })
 }
 
 /**
@@ -263,53 +341,65 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
     `case when exists (select from ${counters} as c where ${ofTenant(first)}) then 0 else coalesce((` +
     `select max(t.${quote(position.name)}) from ${table} as t where ${inTenant}t.${quote(parent.name)} = $${first + 2}), 0) end) ` +
     `on conflict (${scoped ? "tenant_id, " : ""}resource, parent) do update set value = c.value`
-  const isNew = `not exists (select from ${table} as t where ${natural})`
-  const raised = `raised as (update ${counters} as c set value = c.value + 1 where ${ofTenant(next)} and ${isNew} returning c.value)`
+  const kept = resource.conflict.do === "nothing"
+  const expects = version !== undefined && !kept
+  const mayInsert = `$${next + 2}::bool`
+  const machine = kept ? undefined : machineOf(rows, next + 3 + (expects ? 1 : 0))
+  const exists = `exists (select from ${table} as t where ${natural})`
+  const raised = `raised as (update ${counters} as c set value = c.value + 1 where ${ofTenant(next)} and ${mayInsert} and not ${exists} returning c.value)`
   const counting =
     version === undefined ? [position] : resource.columns.filter((each) => each === version || each === position)
   const numbered = counting.map((each) => (each === version ? "1" : `raised.value`)).join(", ")
   const versionSet = version === undefined ? [] : [`${quote(version.name)} = t.${quote(version.name)} + 1`]
-  const kept = resource.conflict.do === "nothing"
   const conditions = [
-    ...(version === undefined ? [] : [`($${next + 2}::int8 = 0 or t.${quote(version.name)} = $${next + 2}::int8)`]),
+    ...(expects ? [`($${next + 3}::int8 = 0 or t.${quote(version.name)} = $${next + 3}::int8)`] : []),
     ...(untaken === undefined ? [] : [untaken])
   ]
   const taken = takenOf(rows)
-  const saved = kept
-    ? `saved as (${insert} select ${values}, ${numbered} from raised ${target} do nothing returning ${selected})`
-    : `saved as (${insert} select ${values}, ${numbered.replace("raised.value", "coalesce(raised.value, 0)")} ` +
-      `from (select) as one left join raised on true ` +
-      `${target} do update set ${[...set, ...versionSet].join(", ")}` +
-      (conditions.length === 0 ? "" : ` where ${conditions.join(" and ")}`) +
-      ` returning ${selected})`
-  const save =
+  const upserted = (where: ReadonlyArray<string>) =>
+    `saved as (${insert} select ${values}, ${numbered.replace("raised.value", "coalesce(raised.value, 0)")} ` +
+    `from (select) as one left join raised on true where ${mayInsert} or ${exists} ` +
+    `${target} do update set ${[...set, ...versionSet].join(", ")}` +
+    (where.length === 0 ? "" : ` where ${where.join(" and ")}`) +
+    ` returning ${selected})`
+  const save = (saved: string) =>
     `with ${raised}, ${saved} select saved.*, raised.value::float8 as "~raised" ` +
     `from (select) as one left join raised on true left join saved on true`
+  const keep = save(
+    `saved as (${insert} select ${values}, ${numbered} from raised ${target} do nothing returning ${selected})`
+  )
+  const add = save(`saved as (${insert} select ${values}, ${numbered} from raised returning ${selected})`)
+  const checked = save(upserted(conditions))
+  const held = machine === undefined ? checked : save(upserted([...conditions, machine.allowed]))
   const earlier = earlierOf(rows)
-  const lookUp = `select ${selected} from ${table} as t where ${earlier.where}`
   return {
-    save: (tenantId, row) => {
+    save: (tenantId, row, { mode }) => {
       const of = row[parent.field] ?? null
       const counter = [name, of === null ? "" : String(of)]
       const expected = version === undefined ? 0 : Number(row[version.field] ?? 0)
+      const adds = mode === "insert"
+      const holds = machine !== undefined && mode === undefined
+      const begins = mode !== undefined || Transitions.mayInsert(resource, row)
       return {
         statements: [
           { sql: lock, params: [...tenant(tenantId), ...counter, RowSql.param(parent, of)] },
           {
-            sql: save,
-            params: [...parts.params(tenantId, row), ...counter, ...(version === undefined || kept ? [] : [expected])]
+            sql: adds ? add : kept ? keep : holds ? held : checked,
+            params: [
+              ...parts.params(tenantId, row),
+              ...counter,
+              begins,
+              ...(expects && !adds ? [expected] : []),
+              ...(holds ? machine.params(row) : [])
+            ]
           },
-          ...(kept
-            ? [{ sql: lookUp, params: earlier.params(tenantId, row) }]
-            : untaken === undefined
-              ? []
-              : [taken(tenantId, row)])
+          ...(kept || untaken === undefined ? [] : [taken(tenantId, row)]),
+          ...(kept || holds ? [earlier(tenantId, row)] : [])
         ],
         foreseen: undefined,
         expected,
-        read: ([, saving, looking]) => {
+        read: ([, saving, ...looking]) => {
           const { "~raised": number = null, ...stands } = saving?.[0] ?? {}
-          const earlierRow = looking?.[0]
           const isSaved = (stands[resource.key] ?? null) !== null
           // Raised for nothing: the number would be lost. Or none was raised, and the row it was for is gone.
           if (number !== null && (!isSaved || stands[position.field] !== number)) return "collided"
@@ -318,8 +408,14 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
             const stale = version !== undefined && expected !== 0 && stands[version.field] === 1
             return stale ? "stale" : { row: decode(stands), fresh: true }
           }
-          if (!kept) return earlierRow === undefined ? "stale" : "taken"
-          return earlierRow === undefined ? "collided" : { row: decode(earlierRow), fresh: false }
+          const found = looking.at(-1)?.[0]
+          if (adds) return "taken"
+          if (!kept) {
+            if (untaken !== undefined && looking[0]?.[0] !== undefined) return "taken"
+            return holds ? refusalOf(rows, version, expected, row, found) : "stale"
+          }
+          if (found !== undefined) return { row: decode(found), fresh: false }
+          return (begins ? undefined : Transitions.refusalOf(resource, undefined, row)) ?? "collided"
         }
       }
     }

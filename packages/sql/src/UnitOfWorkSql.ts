@@ -193,7 +193,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
         const { tenantId } = work.actor
         const savings = plan.changes.map((change) =>
           change._tag === "Save"
-            ? tables.of(change.resource).saves.save(tenantId, change.row, foresee)
+            ? tables.of(change.resource).saves.save(tenantId, change.row, { foresee, mode: change.mode })
             : tables.of(change.resource).rows.remove(tenantId, change.key)
         )
         const foreseen: Array<Standing | undefined> = []
@@ -391,6 +391,7 @@ const standingOf = (
     const stands = "sql" in saving ? undefined : saving.read(answers.slice(at, at + count))
     at += count
     if (stands === "collided") return new Collided()
+    if (stands instanceof Failure.InvalidTransition) return new Refused(stands)
     const change = plan.changes[index]
     if (stands === "taken" && change !== undefined) {
       const { key, name } = change.resource

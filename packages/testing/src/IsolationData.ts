@@ -10,6 +10,7 @@ import type * as Relation from "@tenon/core/Relation"
 import type * as Resource from "@tenon/core/Resource"
 import * as RowCodec from "@tenon/core/RowCodec"
 import type { RowStore } from "@tenon/core/RowStore"
+import * as Transitions from "@tenon/core/Transitions"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
@@ -85,6 +86,10 @@ const storable = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [storable(key), storable(each)]))
 }
 
+/** The value of a field that is a state. */
+const literalOf = (resource: Resource.Any, field: string, state: string): Schema.Json =>
+  resource.columns.find((each) => each.field === field)?.literals?.find((each) => String(each) === state) ?? null
+
 /** What may hold a mark, tried in this order. */
 const shapes: ReadonlyArray<(mark: string) => Schema.Json> = [
   (mark) => mark,
@@ -134,6 +139,9 @@ export const make = ({ registry, seed, store }: Source): Data => {
       else if (column.kind === "integer") places[column.field] = count
       else if (column.kind === "bigint" || column.kind === "bigdecimal") places[column.field] = String(count)
     }
+    for (const [field, states] of Object.entries(resource.initial)) {
+      places[field] = literalOf(resource, field, states[count % states.length] ?? "")
+    }
     const marked = resource.columns.filter(
       ({ field, kind, literals }) =>
         field in places || field in given || kind === "json" || (kind === "text" && literals === undefined)
@@ -158,11 +166,32 @@ export const make = ({ registry, seed, store }: Source): Data => {
       [{}]
     )
 
+  /** Moves a new row some way along its states, so that there are rows in all of them. */
+  const moved = Effect.fnUntraced(function* (party: Party, resource: Resource.Any, row: EncodedRow) {
+    let stands = row
+    for (const field of Object.keys(resource.initial)) {
+      const seen = new Set([Transitions.stateOf(stands, field)])
+      for (let left = ++count % 4; left > 0; left--) {
+        const onward = resource.transitions[field]?.[Transitions.stateOf(stands, field)] ?? []
+        const options = onward.filter((each) => !seen.has(each))
+        const next = options[count % options.length]
+        if (next === undefined) break
+        seen.add(next)
+        const changed = { ...stands, [field]: literalOf(resource, field, next) }
+        stands = yield* store.save(party.actor, resource, changed)
+      }
+    }
+    return stands
+  })
+
   /** Saves a row that points where no other one points, where that is asked of it. */
   const saved: Data["saved"] = Effect.fnUntraced(function* (party, resource, given) {
     const [first = {}, ...others] = combinations(party, resource)
     const save = (places: EncodedRow) =>
-      Effect.flatMap(row(party, resource, { ...places, ...given }), (each) => store.save(party.actor, resource, each))
+      row(party, resource, { ...places, ...given }).pipe(
+        Effect.flatMap((each) => store.save(party.actor, resource, each)),
+        Effect.flatMap((each) => moved(party, resource, each))
+      )
     return yield* others.reduce(
       (before, places) =>
         Effect.catch(before, (failure) => (failure._tag === "AlreadyExists" ? save(places) : Effect.fail(failure))),

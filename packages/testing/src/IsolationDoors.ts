@@ -9,6 +9,7 @@ import * as Query from "@tenon/core/Query"
 import type * as Repository from "@tenon/core/Repository"
 import type * as Resource from "@tenon/core/Resource"
 import type { Runtime } from "@tenon/core/Runtime"
+import * as Transitions from "@tenon/core/Transitions"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -172,7 +173,10 @@ export const upserts = Effect.fnUntraced(function* (world: World, resource: Reso
     const where = attempt("store", what)
     const made = yield* standIns(fields)
     const given = Object.fromEntries(
-      fields.flatMap((field) => (theirs[field] === null ? [] : [[field, theirs[field]]]))
+      fields
+        // A new row begins in a state of its own.
+        .filter((field) => theirs[field] !== null && !Transitions.fieldsOf(resource).includes(field))
+        .map((field) => [field, theirs[field]])
     )
     const numbered = resource.columns.filter(({ field }) => Data.isNumbered(resource, field)).map(({ field }) => field)
     const row = {

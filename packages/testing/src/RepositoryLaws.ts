@@ -19,10 +19,11 @@ import * as Kept from "./RepositoryLawsKept.ts"
 import * as Once from "./RepositoryLawsOnce.ts"
 import * as Queries from "./RepositoryLawsQueries.ts"
 import * as Rows from "./RepositoryLawsRows.ts"
+import * as States from "./RepositoryLawsStates.ts"
 import * as Streams from "./RepositoryLawsStreams.ts"
 import * as Tenants from "./RepositoryLawsTenants.ts"
 
-export { registry } from "./RepositoryLawsDomain.ts"
+export { isolated, registry } from "./RepositoryLawsDomain.ts"
 
 /** Declares the laws for a store. They share its rows, so each uses keys of its own. */
 export const repositoryLaws = <E>(
@@ -38,7 +39,7 @@ export const repositoryLaws = <E>(
 
   describe(`the repository laws: ${name}`, () => {
     suite(services, { timeout, excludeTestServices: true })((it) => {
-      for (const { declare } of [Rows, Numbers, Once, Kept, Tenants, Queries, Streams]) declare(it)
+      for (const { declare } of [Rows, Numbers, Once, Kept, States, Tenants, Queries, Streams]) declare(it)
     })
   })
 }

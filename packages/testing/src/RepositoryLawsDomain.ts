@@ -129,6 +129,14 @@ export const Tally = Resource.make("LawTally", {
     tick: on.action({ self: "optional", output: Schema.Int }, ({ self }, context) =>
       on.save({ id: context.key, n: (self?.n ?? 0) + 1 }).pipe(Outcome.map(({ n }) => n))
     ),
+    announce: on.action(
+      { self: "optional", input: { millis: Schema.Int }, touches: [Happened] },
+      ({ input }, { key }) =>
+        Outcome.nothing.pipe(
+          Outcome.emit(Happened, { id: key }, { delay: input.millis }),
+          Outcome.emit(Happened, { id: key })
+        )
+    ),
     hear: on.action({ self: "optional", input: { text: Schema.String } }, ({ self }, context) =>
       on.save({ id: context.key, n: (self?.n ?? 0) + 1 }).pipe(Outcome.as(undefined))
     )
@@ -221,7 +229,20 @@ export const Seat = Resource.make("LawSeat", {
 /** Replaced by its key. */
 export const Badge = Resource.make("LawBadge", {
   fields: { id: Field.Id, text: Schema.String, since: Field.CreatedAt },
+  conflict: { on: ["id"], do: "update" },
   actions: (on) => ({ create: on.create({ input: { text: Schema.String } }) })
+})
+
+/** Numbered, counted, and made once per key. */
+export const Leaf = Resource.make("LawLeaf", {
+  fields: { id: Field.Id, page: Schema.String, number: Field.Position("page"), version: Field.Version },
+  actions: (on) => ({
+    create: on.create({ input: { page: Schema.String } }),
+    /** Makes one, beside another that may be there already. */
+    createBeside: on.create({ input: { page: Schema.String, other: Schema.String } }, ({ input: { other, page } }) =>
+      on.save({ id: other, page }).pipe(Outcome.andThen(on.save({ page })))
+    )
+  })
 })
 
 /** Stays with the first, and is not numbered. */
@@ -229,6 +250,92 @@ export const Claim = Resource.make("LawClaim", {
   fields: { id: Field.Id, thing: Schema.String, by: Schema.String },
   conflict: { on: ["thing"], do: "nothing" },
   actions: (on) => ({ create: on.create({ input: { thing: Schema.String, by: Schema.String } }) })
+})
+
+const states = {
+  status: Schema.NullOr(Schema.Literals(["NEW", "OPEN", "CLOSED"])).pipe(Field.withDefault("NEW" as const))
+}
+const machine = {
+  transitions: { status: { NEW: ["OPEN"], OPEN: ["CLOSED", "NEW"] } },
+  initial: { status: ["NEW"] }
+}
+const To = Schema.NullOr(Schema.Literals(["NEW", "OPEN", "CLOSED"]))
+
+/** Has states; its actions save rows of its own and others'. */
+export const Gate = Resource.make("LawGate", {
+  fields: { id: Field.Id, ...states },
+  ...machine,
+  actions: (on) => ({
+    create: on.create({ input: { status: To } }),
+    move: on.update({ input: { to: To } }, ({ self, input }) => ({ ...self, status: input.to })),
+    /** Moves itself again and again, and then other gates. */
+    moveAll: on.action(
+      { input: { own: Schema.Array(To), others: Schema.Array(Schema.String), to: To } },
+      ({ self, input }) =>
+        Outcome.nothing.pipe(
+          Outcome.forEach(input.own, (status) => Outcome.also(on.save({ ...self, status }))),
+          Outcome.forEach(input.others, (id) => Outcome.also(on.save({ id, status: input.to })))
+        )
+    )
+  })
+})
+
+/** Has states, is numbered and counted, and is replaced by its natural key. */
+export const Lock = Resource.make("LawLock", {
+  fields: {
+    id: Field.Id,
+    gate: Schema.String,
+    slot: Schema.String,
+    ...states,
+    number: Field.Position("gate"),
+    version: Field.Version
+  },
+  ...machine,
+  conflict: { on: ["gate", "slot"], do: "update" },
+  actions: () => ({})
+})
+
+/** Has states, is counted, and is replaced by its natural key. */
+export const Bolt = Resource.make("LawBolt", {
+  fields: { id: Field.Id, gate: Schema.String, ...states, version: Field.Version },
+  ...machine,
+  conflict: { on: ["gate"], do: "update" },
+  actions: () => ({})
+})
+
+/** Has states, and stays with the first. */
+export const Seal = Resource.make("LawSeal", {
+  fields: { id: Field.Id, gate: Schema.String, ...states },
+  ...machine,
+  conflict: { on: ["gate"], do: "nothing" },
+  actions: () => ({})
+})
+
+/** Saves rows with states that are not its own. */
+export const Guard = Resource.make("LawGuard", {
+  fields: { id: Field.Id },
+  actions: (on) => ({
+    put: on.action(
+      {
+        self: "optional",
+        input: { what: Schema.Literals(["gate", "lock", "bolt", "seal"]), id: Schema.String, to: To },
+        touches: [Gate, Lock, Bolt, Seal]
+      },
+      ({ input: { id, to: status, what } }) => {
+        const row = { id: `${what} ${id}`, gate: id, status }
+        switch (what) {
+          case "gate":
+            return Outcome.save(Gate, { id, status }).pipe(Outcome.as(undefined))
+          case "lock":
+            return Outcome.save(Lock, { ...row, slot: "s" }).pipe(Outcome.as(undefined))
+          case "bolt":
+            return Outcome.save(Bolt, row).pipe(Outcome.as(undefined))
+          case "seal":
+            return Outcome.save(Seal, row).pipe(Outcome.as(undefined))
+        }
+      }
+    )
+  })
 })
 
 /** Belongs to no tenant. */
@@ -242,8 +349,13 @@ export const Planet = Resource.make("LawPlanet", {
   })
 })
 
+const apart = [Sample, Account, Card, Tally, Topic, Post, Line, Lock, Seat, Leaf, Badge, Claim, Planet]
+
 /** What a store under the laws is made for. */
 export const registry: Registry.Registry = Registry.make({
-  resources: [Sample, Account, Card, Tally, Topic, Post, Line, Seat, Badge, Claim, Planet],
+  resources: [...apart, Gate, Bolt, Seal, Guard],
   events: [Happened]
 })
+
+/** Those of them that a proof of isolation needs: one for each way in which two tenants' rows could meet. */
+export const isolated: Registry.Registry = Registry.make({ resources: apart, events: [Happened] })

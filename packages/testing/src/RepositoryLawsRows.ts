@@ -21,7 +21,7 @@ import {
   sorted,
   together
 } from "./RepositoryLawsCalls.ts"
-import { Account, Badge, Card, Claim, Post, Sample, Seat, Topic } from "./RepositoryLawsDomain.ts"
+import { Account, Badge, Card, Claim, Leaf, Post, Sample, Seat, Topic } from "./RepositoryLawsDomain.ts"
 import type { It } from "./RepositoryLawsCalls.ts"
 import { samples } from "./RepositoryLawsSamples.ts"
 
@@ -102,6 +102,38 @@ export const declare = (it: It): void => {
       const anew = (yield* execute(Badge, "create", "b", { input: { text: "two" } })).result
       assert.deepStrictEqual(anew, { ...badge, text: "two" })
       assert.deepStrictEqual(yield* find(Badge, "b"), anew as EncodedRow)
+    })
+  )
+
+  it.effect("a create makes a row once per key, unless a conflict rule is declared", () =>
+    Effect.gen(function* () {
+      const taken = (resource: string) => ({ _tag: "AlreadyExists", resource, fields: ["id"] })
+      const create = (name: string, call: Call = {}) => execute(Account, "create", "made", { ...call, input: { name } })
+      const once = { receipt: "made once" }
+      const made = yield* create("made", once)
+      yield* execute(Account, "add", "made", { input: { amount: 5 } })
+      for (const name of ["made", "made anew"]) {
+        assert.deepStrictEqual(yield* failureOf(create(name)), taken("LawAccount"))
+        const other = create(name, { receipt: `made twice as ${name}` })
+        assert.deepStrictEqual(yield* failureOf(other), taken("LawAccount"))
+      }
+      assert.deepStrictEqual(yield* create("made", once), made)
+      assert.strictEqual(yield* result(Account, "get", "made"), 5)
+      // What has gone may be made again.
+      yield* execute(Account, "remove", "made")
+      assert.deepInclude(yield* result(Account, "create", "made", { input: { name: "made" } }), { version: 1 })
+      const together20 = yield* together(20, (index) => Effect.result(create(`made ${index}`)))
+      assert.isTrue(together20.every((each) => each._tag === "Failure"))
+
+      const leaf = (key: string, action = "create") =>
+        result(Leaf, action, key, { input: action === "create" ? { page: "p" } : { page: "p", other: "leaf-1" } })
+      assert.deepInclude(yield* leaf("leaf-1"), { number: 1, version: 1 })
+      assert.deepStrictEqual(yield* failureOf(leaf("leaf-1")), taken("LawLeaf"))
+      const many = yield* together(10, () => Effect.result(leaf("leaf-2")))
+      assert.strictEqual(many.filter((each) => each._tag === "Success").length, 1)
+      assert.deepInclude(yield* leaf("leaf-3", "createBeside"), { number: 3, version: 1 })
+      assert.deepInclude(yield* find(Leaf, "leaf-1"), { number: 1, version: 2 })
+      assert.deepStrictEqual(yield* failureOf(leaf("leaf-3", "createBeside")), taken("LawLeaf"))
     })
   )
 

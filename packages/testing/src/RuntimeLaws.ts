@@ -60,6 +60,11 @@ const Parent = Workflow.make("LawParent", {
 
 const Child = Workflow.make("LawChild", { input: { parent: Schema.String } })
 
+const Wait = Workflow.make("LawWait", {
+  input: { note: Schema.String },
+  signals: { go: Schema.String, end: Schema.String }
+})
+
 /** Its actions cannot be repeated: each would show in the balance. */
 const Account = Resource.make("LawAccount", {
   durable: true,
@@ -106,13 +111,24 @@ const Account = Resource.make("LawAccount", {
         Outcome.startWorkflow(Parent, { key: input.run, input: { account: self.id, note: input.note } })
       )
     ),
+    /** Says something late, and then something else at once. */
+    remind: on.action({ input: { run: Schema.String, note: Schema.String }, touches: [Wait] }, ({ input }) => {
+      const say = (signal: "go" | "end", payload: string, delay: number) =>
+        Outcome.signal(Wait, { key: input.run, signal, payload, delay })
+      return Outcome.nothing.pipe(
+        Outcome.startWorkflow(Wait, { key: input.run, input: { note: input.note } }),
+        say("go", "late", 800),
+        say("end", "the end", 400),
+        say("go", "soon", 0)
+      )
+    }),
     approve: on.action({ input: { run: Schema.String, word: Schema.String }, touches: [Run] }, ({ input }) =>
       Outcome.nothing.pipe(Outcome.signal(Run, { key: input.run, signal: "go", payload: input.word }))
     )
   })
 })
 
-const registry = Registry.make({ resources: [Account, Note], workflows: [Run, Parent, Child] })
+const registry = Registry.make({ resources: [Account, Note], workflows: [Run, Parent, Child, Wait] })
 
 class Flaky extends Schema.TaggedError<Flaky>()("LawFlaky", { left: Schema.Int }) {}
 
@@ -143,10 +159,20 @@ const child = Workflow.implement(
   })
 )
 
+const wait = Workflow.implement(
+  Wait,
+  Effect.fnUntraced(function* ({ note }) {
+    const durable = yield* Durable.Durable
+    const text = `${yield* durable.signal("end")}, ${yield* durable.signal("go")}`
+    yield* durable.send(Note.actions.write, note, { text })
+  })
+)
+
 /** Steps one after another, side by side, retried and raced; a sleep, a signal, and sends in between. */
 const runs = Workflow.layer(
   parent,
   child,
+  wait,
   Effect.suspend(() => {
     let draws = 0
     return Workflow.implement(
@@ -280,6 +306,7 @@ const programs: { readonly [name: string]: Program } = {
     yield* Tenon.invoke(Account.actions.later, "a", { to: "b", amount: 1, millis: 800 })
     yield* Tenon.invoke(Account.actions.pay, "a", { to: "b", amounts: [2] })
   }),
+  "a delayed signal comes after those that are not": Tenon.invoke(Account.actions.remind, "a", { run: "w", note: "n" }),
   "a caller's key is done once, and so is what follows": Effect.gen(function* () {
     const pay = Tenon.invoke(Account.actions.pay, "a", { to: "b", amounts: [7] }, { idempotencyKey: "k" })
     yield* pay
@@ -292,6 +319,12 @@ const programs: { readonly [name: string]: Program } = {
     yield* Tenon.invoke(Account.actions.approve, "b", { run: "r", word: "no" })
   }),
   "a workflow calls, starts and notifies": Tenon.invoke(Account.actions.raise, "a", { run: "r", note: "n" })
+}
+
+/** What some of them come to in the end, crash or none: it is in a row that was saved. */
+const ends: { readonly [name: string]: string } = {
+  "a delayed send comes after those that are not": `"history":[2,1]`,
+  "a delayed signal comes after those that are not": `"texts":["the end, soon"]`
 }
 
 /** What the laws are tried on. */
@@ -368,6 +401,7 @@ export const runtimeLaws = <E, E2 = never, S = never>(name: string, options: Opt
           Effect.gen(function* () {
             const undisturbed = yield* observe(program, undefined, 0)
             assert.isNotEmpty(undisturbed.passed)
+            assert.include(Object.values(undisturbed.trace).flat().join(), ends[law] ?? "")
             const ended = yield* Effect.forEach(
               undisturbed.passed,
               Effect.fnUntraced(function* (place) {
