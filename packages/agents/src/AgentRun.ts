@@ -5,6 +5,7 @@
  * Only actions of the thread write these rows, one at a time, so two of them never disagree about which run is active.
  */
 import * as Action from "@tenon/core/Action"
+import { Actor } from "@tenon/core/Actor"
 import * as Field from "@tenon/core/Field"
 import * as Outcome from "@tenon/core/Outcome"
 import * as Relation from "@tenon/core/Relation"
@@ -31,6 +32,9 @@ export const Parent = Schema.Struct({
   child: Schema.String,
   depth: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 })
+
+/** What an actor is besides its id and tenant. */
+export const RequestedAs = Schema.Struct({ kind: Actor.fields.kind, roles: Actor.fields.roles })
 
 /** How a run ended, as its thread and a parent that waits for it are told. */
 export const RunEnding = Schema.Struct({
@@ -88,13 +92,15 @@ export const AgentRun = Resource.make("AgentRun", {
     messageId: Schema.optionalKey(Schema.String),
     /** Who asked for it. */
     requestedBy: Schema.String,
+    /** As what they asked: a run that is lost goes on as theirs. */
+    requestedAs: Schema.optionalKey(RequestedAs).pipe(Field.sensitive),
     /** Why it failed or was cancelled. */
     problem: Schema.optionalKey(Schema.String),
     output: Schema.optionalKey(Schema.Json),
     createdAt: Field.CreatedAt,
     updatedAt: Field.UpdatedAt
   },
-  indexes: [["threadId", "status"], ["parentRun"]],
+  indexes: [["threadId", "status"], ["status", "updatedAt"], ["parentRun"]],
   relations: { thread: Relation.belongsTo("Thread", "threadId", { onRemove: "cascade" }) },
   watch: { workflow: RunAgent, field: "status", until: RunStatus.literals.filter(isOver) },
   transitions: {
@@ -163,6 +169,9 @@ interface Startable extends Schema.Struct.Type<typeof what> {
   readonly id: string
   readonly fork?: typeof Fork.Type
 }
+
+/** What is kept of who asks for a run. */
+export const requestedBy = ({ id, kind, roles }: Actor) => ({ requestedBy: id, requestedAs: { kind, roles } })
 
 /** Asks a run to stop. */
 export const signalStop = (key: string, reason: string) =>

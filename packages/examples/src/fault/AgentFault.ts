@@ -17,8 +17,6 @@ export type Runtime = "restate" | "postgres"
 interface Scenario {
   readonly name: string
   readonly runtime: Runtime
-  /** Whether runs may be lost, so that somebody has to say that they go on. */
-  readonly loses?: boolean
   readonly threads?: number
   /** How long a thread is quiet between messages, in milliseconds. */
   readonly pause?: number
@@ -56,7 +54,6 @@ export const scenarios: ReadonlyArray<Scenario> = [
   {
     name: "Restate's data is deleted under agents",
     runtime: "restate",
-    loses: true,
     strike: ({ restate }) => restate.kill.pipe(Effect.andThen(forget(restate)), Effect.andThen(restate.restart))
   },
   ...both({
@@ -94,7 +91,7 @@ export const run = Effect.fn("AgentFault.run")(function* (scenario: Scenario, op
   progress(`${name}: starting servers …`)
   const cluster = yield* Cluster.make({
     command: options.command,
-    environment: { ...options.environment, RUNTIME: runtime }
+    environment: { LOST_RUNS_EVERY: "5 seconds", ...options.environment, RUNTIME: runtime }
   })
   const { keys, url } = yield* cluster.application.start
   const where: AgentLedger.Where = { url, key: keys["acme"]?.["admin"] ?? "" }
@@ -110,7 +107,7 @@ export const run = Effect.fn("AgentFault.run")(function* (scenario: Scenario, op
   ledger.closing = true
   yield* Fiber.join(load).pipe(Effect.timeout("90 seconds"))
   progress(`  ${accepted()} messages and ${ledger.answered.size} answers accepted; waiting for the agents …`)
-  const problems = yield* settle(ledger, where, scenario.loses === true)
+  const problems = yield* settle(ledger, where)
   const ok = problems.length === 0
   progress(
     `  ${ok ? "ok: nothing lost, nothing stuck, no result changed" : `FAIL: ${problems.slice(0, 10).join("; ")}`}`
@@ -120,16 +117,11 @@ export const run = Effect.fn("AgentFault.run")(function* (scenario: Scenario, op
 }, Effect.scoped)
 
 /** Answers what is still asked until all is well, or nothing gets better. */
-const settle = Effect.fnUntraced(function* (
-  ledger: AgentLedger.AgentLedger,
-  where: AgentLedger.Where,
-  resume: boolean
-) {
+const settle = Effect.fnUntraced(function* (ledger: AgentLedger.AgentLedger, where: AgentLedger.Where) {
   let fewest = Infinity
   let problems: ReadonlyArray<string> = []
   // Longer than the leases of what a killed process had in hand.
   for (let idle = 0; idle < 75; idle++) {
-    if (resume && idle % 5 === 0) yield* AgentLedger.resumeAll(where)
     yield* AgentLedger.answerAll(ledger, where)
     yield* Effect.sleep("1 second")
     problems = yield* AgentAudit.audit(ledger, where)

@@ -116,16 +116,6 @@ export const asking = (where: Where) =>
     Effect.repeat({ schedule: Schedule.spaced("20 millis"), while: (open) => open.length === 0 })
   )
 
-/** Tells every run that is not over to go on, as an operator would after a loss. */
-export const resumeAll = Effect.fnUntraced(function* (where: Where) {
-  const runs = yield* all(where, "/api/v1/agent-runs?")
-  yield* Effect.forEach(
-    runs.filter(({ status }) => status === "RUNNING" || status === "WAITING"),
-    ({ id }) => send(where, "POST", `/api/v1/agent-runs/${String(id)}/resume`),
-    { concurrency: 8 }
-  )
-})
-
 /** All rows under a path. */
 export const all = Effect.fnUntraced(function* (where: Where, path: string) {
   const rows: Array<Row> = []
