@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import * as AgentAim from "./AgentAim.ts"
 import * as AgentAudit from "./AgentAudit.ts"
 import * as AgentLedger from "./AgentLedger.ts"
 import type { Result } from "./Fault.ts"
@@ -14,18 +15,26 @@ import { serving } from "./Serving.ts"
 /** What the application's workflows run on. */
 export type Runtime = "restate" | "postgres"
 
+/** What a strike needs to know of whom it hits. */
+interface Target {
+  readonly ledger: AgentLedger.AgentLedger
+  readonly where: AgentLedger.Where
+}
+
 interface Scenario {
   readonly name: string
   readonly runtime: Runtime
   readonly threads?: number
   /** How long a thread is quiet between messages, in milliseconds. */
   readonly pause?: number
-  readonly strike: (cluster: Cluster.Cluster, where: AgentLedger.Where) => Effect.Effect<void, unknown, Scope.Scope>
+  readonly strike: (cluster: Cluster.Cluster, at: Target) => Effect.Effect<void, unknown, Scope.Scope>
 }
 
-const killApplication: Scenario["strike"] = Effect.fnUntraced(function* ({ application }, where) {
-  yield* AgentLedger.asking(where)
+/** While one run is in a step, one asks and one sleeps. */
+const killApplication: Scenario["strike"] = Effect.fnUntraced(function* ({ application }, { ledger, where }) {
+  const { hit } = yield* AgentAim.aim(ledger, where)
   yield* application.kill
+  yield* hit
   where.url = (yield* application.start).url
 })
 
@@ -100,8 +109,13 @@ export const run = Effect.fn("AgentFault.run")(function* (scenario: Scenario, op
   const accepted = () => ledger.talks.reduce((sum, talk) => sum + talk.accepted.length, 0)
   for (let strike = 1; strike <= strikes; strike++) {
     yield* Effect.sleep("2 seconds")
-    yield* scenario.strike(cluster, where)
-    progress(`  strike ${strike} of ${strikes}, ${accepted()} messages and ${ledger.answered.size} answers so far`)
+    const before = ledger.struck.length
+    yield* scenario.strike(cluster, { ledger, where })
+    const struck = ledger.struck.slice(before).map(({ doing }) => doing)
+    const doing = struck.length === 0 ? "" : ` at runs ${struck.join(", ")}`
+    progress(
+      `  strike ${strike} of ${strikes}${doing}, ${accepted()} messages and ${ledger.answered.size} answers so far`
+    )
   }
   yield* Effect.sleep("2 seconds")
   ledger.closing = true
@@ -112,7 +126,15 @@ export const run = Effect.fn("AgentFault.run")(function* (scenario: Scenario, op
   progress(
     `  ${ok ? "ok: nothing lost, nothing stuck, no result changed" : `FAIL: ${problems.slice(0, 10).join("; ")}`}`
   )
-  const result: Result = { scenario: name, ok, accepted: accepted(), faults: strikes, problems: problems.slice(0, 10) }
+  const struck = ledger.struck.map(({ doing }) => doing)
+  const result: Result = {
+    scenario: name,
+    ok,
+    accepted: accepted(),
+    faults: strikes,
+    ...(struck.length === 0 ? {} : { struck }),
+    problems: problems.slice(0, 10)
+  }
   return result
 }, Effect.scoped)
 

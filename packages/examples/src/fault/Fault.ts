@@ -16,6 +16,8 @@ export interface Result {
   readonly ok: boolean
   readonly accepted: number
   readonly faults: number
+  /** What each fault hit, where it was aimed. */
+  readonly struck?: ReadonlyArray<string>
   readonly problems: ReadonlyArray<string>
 }
 
