@@ -9,6 +9,7 @@ import * as RunBody from "@tenon/core/RunBody"
 import { callName, type Kind, type Operation, signalName } from "@tenon/core/RunJournal"
 import { newId, random, RunClock } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
+import * as StepKey from "@tenon/core/StepKey"
 import * as StepResult from "@tenon/core/StepResult"
 import * as Span from "@tenon/core/Span"
 import type { Implementation } from "@tenon/core/Workflow"
@@ -52,6 +53,8 @@ export const attempt = (
   { ctx, forked, input, key, mirror, pausing, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
+  const { tenantId } = claims.actor
+  const workflow = implementation.workflow.name
   const driver = new RunDriver<void, unknown>(forked)
   const clock = new RunClock(claims.at, (until, millis) =>
     told(
@@ -73,13 +76,13 @@ export const attempt = (
   const told = <A, E>(
     kind: Kind,
     name: string,
-    operation: () => Effect.Effect<A, E>,
+    operation: (index: number) => Effect.Effect<A, E>,
     ending: (value: A) => { readonly at: number; readonly outcome: Schema.Json },
     restore: (operation: Operation) => A
   ): Effect.Effect<A, E> =>
     Effect.suspend(() => {
       const begun = mirror.begin(kind, name, Date.now())
-      const done = driver.isForked(begun) ? Effect.map(driver.forked(begun.index), restore) : operation()
+      const done = driver.isForked(begun) ? Effect.map(driver.forked(begun.index), restore) : operation(begun.index)
       return Effect.map(done, (value) => {
         const { at, outcome } = ending(value)
         mirror.end(begun, at, outcome)
@@ -132,9 +135,10 @@ export const attempt = (
       step: (name, effect, options) =>
         Effect.contextWith((context: Context.Context<Effect.Services<typeof effect>>) => {
           const interruption = new Attempt.Interruption(ended)
-          const run = () =>
+          const body = (index: number) => StepKey.within({ tenantId, workflow, key }, index, name, effect)
+          const run = (index: number) =>
             driver.await(
-              () => ctx.run(name, () => perform(name, effect, options, context, interruption), Attempt.retry),
+              () => ctx.run(name, () => perform(name, body(index), options, context, interruption), Attempt.retry),
               { interrupted: () => interruption.interrupt() }
             )
           const done = told(
