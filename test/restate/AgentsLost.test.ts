@@ -45,7 +45,7 @@ const delegating = Agent.make("delegating", (ctx) =>
   Effect.flatMap(Effect.orDie(ctx.child(napping, undefined)), (said) => ctx.writeMessage(said))
 )
 
-/** Which execution of its step is the first, and when its run goes on. */
+/** What each execution of the step is known by; the first takes long. */
 const entered: Array<string> = []
 const working = Agent.make("working", (ctx) =>
   Effect.gen(function* () {
@@ -55,7 +55,10 @@ const working = Agent.make("working", (ctx) =>
     )
     yield* ctx.step(
       "work",
-      Effect.suspend(() => (entered.push(ctx.run), entered.length === 1 ? Effect.sleep("1 hour") : Effect.void))
+      Effect.flatMap(
+        ctx.idempotencyKey,
+        (key) => (entered.push(key), entered.length === 1 ? Effect.sleep("1 hour") : Effect.void)
+      )
     )
     yield* ctx.writeMessage(`worked for ${ctx.actor.id}, ${ctx.actor.roles.join()}`)
   })
@@ -166,6 +169,7 @@ layer(looking, { timeout: 60_000, excludeTestServices: true })(
         yield* eventually(runs, ([run]) => run?.status === "DONE")
         assert.deepStrictEqual(yield* said, ["1", "worked for ada, editor"])
         assert.deepStrictEqual([done, entered.length], [["before"], 2])
+        assert.strictEqual(entered[0], entered[1])
       }).pipe(ada)
     )
 

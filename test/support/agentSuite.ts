@@ -76,6 +76,24 @@ const echo = Agent.make("echo", (ctx) =>
   })
 )
 
+/** By run, what each attempt of its steps was told to identify the step by. */
+const keys = new Map<string, Array<string>>()
+const keyed = Agent.make("keyed", (ctx) => {
+  const mine = keys.get(ctx.run) ?? []
+  keys.set(ctx.run, mine)
+  const pay = Effect.flatMap(ctx.idempotencyKey, (key) => {
+    mine.push(key)
+    // A bug in the first attempt has the body tried again.
+    return mine.length === 1 ? Effect.die(new Error("the connection broke off")) : Effect.succeed(key)
+  })
+  return Effect.gen(function* () {
+    yield* ctx.step("pay", pay)
+    yield* ctx.sleep("10 millis")
+    yield* ctx.step("pay", pay)
+    yield* ctx.step("charge", pay)
+  })
+})
+
 const workflows = Workflow.layer(
   Agents.implement(
     Weather.weather,
@@ -87,7 +105,8 @@ const workflows = Workflow.layer(
     echo,
     careful,
     delegating,
-    scribe
+    scribe,
+    keyed
   )
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
 
@@ -263,6 +282,20 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           const all = yield* runs
           assert.strictEqual(all.length, 4)
           yield* Tenon.invoke(AgentRun.actions.cancel, runId)
+        })
+      )
+
+      it.effect("a step is known by one key in all attempts, and by another than every other step and run", () =>
+        Effect.gen(function* () {
+          const { post, runs } = yield* conversation("keyed")
+          yield* post("1")
+          yield* post("2")
+          const rows = yield* eventually(runs, (rows) => rows.length === 2 && rows[1]?.status === "DONE")
+          const [one = [], other = []] = rows.map(({ id }) => keys.get(id))
+          assert.lengthOf(one, 4)
+          assert.strictEqual(one[0], one[1])
+          assert.strictEqual(new Set([...one, ...other]).size, 6)
+          for (const key of one) assert.match(key, /^[0-9a-f]{64}$/)
         })
       )
 

@@ -31,6 +31,11 @@ export interface AgentContext<out Input = undefined> {
   readonly input: Input
   /** Does something once and keeps what came of it, a typed failure included; see `Durable.step`. */
   readonly step: Durable.Durable["Service"]["step"]
+  /**
+   * Inside of a step's body: what identifies that step for good, for an API that must not do a thing twice. The same at
+   * every attempt, and another for each other step and run, a retry or fork of this one included.
+   */
+  readonly idempotencyKey: Effect.Effect<string>
   /** The last messages of the thread as they are now, the oldest first; 100 unless told otherwise. */
   readonly history: Effect.Effect<ReadonlyArray<Resource.Row<typeof Message>>>
   /** Posts to the thread as the agent. */

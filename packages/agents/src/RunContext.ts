@@ -2,6 +2,7 @@
 import type { Durable } from "@tenon/core/Durable"
 import { NewId } from "@tenon/core/NewId"
 import type { RunEvents } from "@tenon/core/RunEvents"
+import * as StepKey from "@tenon/core/StepKey"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -22,6 +23,12 @@ export interface About {
   readonly input: unknown
 }
 
+const idempotencyKey = Effect.flatMap(StepKey.idempotencyKey, (key) =>
+  key === undefined
+    ? Effect.die(new Error("ctx.idempotencyKey is a step's own: ask for it inside of the body of a step"))
+    : Effect.succeed(key)
+)
+
 /** The context of one attempt of a run. */
 export const make = (
   durable: Durable["Service"],
@@ -41,6 +48,7 @@ export const make = (
     actor: durable.actor,
     input,
     step: durable.step,
+    idempotencyKey,
     history: Effect.orDie(durable.call(Thread.actions.history, threadId, { last: 100 })),
     writeMessage: (content) => say(run, content),
     ask: (prompt, answer, options) => Ask.ask(run, prompt, answer, options?.expires),
