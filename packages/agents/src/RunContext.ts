@@ -14,6 +14,7 @@ import * as Ask from "./Ask.ts"
 import * as Child from "./Child.ts"
 import type { Run } from "./RunSetting.ts"
 import { say } from "./Say.ts"
+import * as Streamed from "./Streamed.ts"
 import { Thread } from "./Thread.ts"
 
 /** What a run is about. */
@@ -48,6 +49,7 @@ export const make = (
     actor: durable.actor,
     input,
     step: durable.step,
+    stream: (name, body, options) => Streamed.stream(run, name, body, options),
     idempotencyKey,
     history: Effect.orDie(durable.call(Thread.actions.history, threadId, { last: 100 })),
     writeMessage: (content) => say(run, content),
