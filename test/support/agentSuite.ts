@@ -5,7 +5,7 @@ import { AgentRun } from "@tenon/agents/AgentRun"
 import { Artifact } from "@tenon/agents/Artifact"
 import * as Content from "@tenon/agents/Content"
 import { Question } from "@tenon/agents/Question"
-import type { CurrentActor } from "@tenon/core/Actor"
+import { CurrentActor } from "@tenon/core/Actor"
 import { Interpreter } from "@tenon/core/Interpreter"
 import type * as Registry from "@tenon/core/Registry"
 import * as Repository from "@tenon/core/Repository"
@@ -14,6 +14,7 @@ import * as Workflow from "@tenon/core/Workflow"
 import { Payment, refund } from "@tenon/examples/agents/Refund"
 import * as Research from "@tenon/examples/agents/Research"
 import * as Weather from "@tenon/examples/agents/Weather"
+import { actor } from "@tenon/testing/Testing"
 import type * as Testing from "@tenon/testing/Testing"
 import { assert, describe, layer as suite } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -146,6 +147,67 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           yield* eventually(runs, (rows) => rows[0]?.status === "DONE")
           assert.strictEqual((yield* repository.get(Payment, payment.id)).status, "REFUNDED")
           assert.strictEqual((yield* said).at(-1), "Refunded 42.00.")
+        })
+      )
+
+      it.effect("the weather agent sends nothing where a person says no, and keeps who said so and when", () =>
+        Effect.gen(function* () {
+          const { messages, post, question, questions, runs, said } = yield* conversation("weather")
+          yield* post("1", "Graz")
+          const asked = yield* question
+          const { content } = (yield* messages).find((each) => each.content.type === "question") ?? {}
+          if (content?.type !== "question") return assert.fail("no question in the thread")
+          assert.strictEqual(content.questionId, asked.id)
+          assert.deepStrictEqual(content.schema, asked.schema)
+          assert.deepInclude(content.schema as object, {
+            type: "object",
+            properties: { send: { type: "boolean" } },
+            required: ["send"]
+          })
+          const answers = yield* Effect.all(
+            ["ada", "bob"].map((id) =>
+              Tenon.invoke(Question.actions.answer, asked.id, { answer: { send: false } }).pipe(
+                Effect.match({ onSuccess: () => id, onFailure: (refused) => refused }),
+                Effect.provideService(CurrentActor, actor({ id }))
+              )
+            ),
+            { concurrency: "unbounded" }
+          )
+          yield* eventually(runs, (rows) => rows[0]?.status === "DONE")
+          const [settled] = yield* questions
+          const winner = settled?.answeredBy
+          assert.include(["ada", "bob"], winner)
+          // The other one is told who was first.
+          assert.deepStrictEqual(
+            answers.map((each) =>
+              typeof each === "string" ? each : each._tag === "AlreadyAnswered" ? [each.answeredBy] : each._tag
+            ),
+            ["ada", "bob"].map((id) => (id === winner ? id : [winner]))
+          )
+          assert.isAtLeast(settled?.answeredAt?.epochMilliseconds ?? 0, asked.createdAt.epochMilliseconds)
+          assert.strictEqual((yield* said).at(-1), "Nothing was sent.")
+          assert.strictEqual((yield* said).filter((words) => words === "answer").length, 1)
+        })
+      )
+
+      it.effect("the refund agent gives nothing back where a person refuses, nor twice", () =>
+        Effect.gen(function* () {
+          const repository = yield* Repository.Repository
+          const payment = yield* Tenon.invoke(Payment.actions.create, { cents: 4200 })
+          const refused = yield* conversation("refund")
+          yield* refused.post("1", payment.id)
+          yield* Tenon.invoke(Question.actions.answer, (yield* refused.question).id, {
+            answer: { approve: false, note: "It was worn." }
+          })
+          yield* eventually(refused.runs, (rows) => rows[0]?.status === "DONE")
+          assert.strictEqual((yield* refused.said).at(-1), "Not refunded. It was worn.")
+          assert.strictEqual((yield* repository.get(Payment, payment.id)).status, "PAID")
+          yield* Tenon.invoke(Payment.actions.refund, payment.id)
+          const again = yield* conversation("refund")
+          yield* again.post("1", payment.id)
+          yield* Tenon.invoke(Question.actions.answer, (yield* again.question).id, { answer: { approve: true } })
+          yield* eventually(again.runs, (rows) => rows[0]?.status === "FAILED")
+          assert.strictEqual((yield* again.said).at(-1), `! The payment ${payment.id} has been refunded before.`)
         })
       )
 
