@@ -77,6 +77,13 @@ const echo = Agent.make("echo", (ctx) =>
   })
 )
 
+const reader = Agent.make("reader", (ctx) =>
+  Effect.gen(function* () {
+    const texts = (yield* ctx.history).flatMap(({ content }) => (content.type === "text" ? [content.text] : []))
+    if (texts.at(-1) === "ask") yield* ctx.ask("Well?", Schema.Boolean)
+    yield* ctx.writeMessage(`read ${texts.join(", ")}`)
+  })
+)
 /** By run, what each attempt of its steps was told to identify the step by. */
 const keys = new Map<string, Array<string>>()
 const keyed = Agent.make("keyed", (ctx) => {
@@ -107,7 +114,8 @@ const workflows = Workflow.layer(
     careful,
     delegating,
     scribe,
-    keyed
+    keyed,
+    reader
   )
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
 
@@ -358,6 +366,58 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           assert.strictEqual(one[0], one[1])
           assert.strictEqual(new Set([...one, ...other]).size, 6)
           for (const key of one) assert.match(key, /^[0-9a-f]{64}$/)
+        })
+      )
+
+      it.effect("a message is edited and answered anew, as if the first one had never been posted", () =>
+        Effect.gen(function* () {
+          const { messages, post, question, runs, said } = yield* conversation("reader")
+          const over = (count: number) =>
+            eventually(runs, (rows) => rows.length === count && rows.every(({ status }) => status === "DONE"))
+          yield* post("1", "a")
+          yield* over(1)
+          yield* post("2", "ask")
+          const asked = yield* question
+          const change = (run: string, words: string) =>
+            Tenon.invoke(AgentRun.actions.edit, run, { content: Content.text(words) })
+          assert.strictEqual((yield* Effect.flip(change(asked.runId, "too soon")))._tag, "RunGoesOn")
+          yield* Tenon.invoke(Question.actions.answer, asked.id, { answer: true })
+          yield* over(2)
+          const { runId } = yield* change(asked.runId, "b")
+          const [, , edited] = yield* over(3)
+          assert.strictEqual(edited?.id, runId)
+          yield* change(runId, "c")
+          yield* over(4)
+          // People still see all of it.
+          assert.deepStrictEqual(yield* said, [
+            "a",
+            "read a",
+            "ask",
+            "question",
+            "answer",
+            "read a, read a, ask",
+            "b",
+            "read a, read a, b",
+            "c",
+            "read a, read a, c"
+          ])
+          const [first, , second] = (yield* messages).filter(({ content }) => content.type === "text").slice(2)
+          assert.deepStrictEqual(second?.replaces, { message: first?.id, run: asked.runId })
+          assert.strictEqual(second?.participantId, first?.participantId)
+        })
+      )
+
+      it.effect("only a run that answers a message is answered anew with another one", () =>
+        Effect.gen(function* () {
+          const { post, question, runs } = yield* conversation("delegating")
+          yield* post("1")
+          const { runId } = yield* question
+          yield* Tenon.invoke(AgentRun.actions.cancel, runId.replace(/\.child1$/, ""))
+          yield* eventually(runs, (rows) => rows.length === 2 && rows.every(({ status }) => status === "CANCELLED"))
+          const refused = yield* Effect.flip(
+            Tenon.invoke(AgentRun.actions.edit, runId, { content: Content.text("Linz") })
+          )
+          assert.strictEqual(refused._tag, "NothingToEdit")
         })
       )
 

@@ -7,6 +7,7 @@
 import * as Action from "@tenon/core/Action"
 import { Actor } from "@tenon/core/Actor"
 import * as Field from "@tenon/core/Field"
+import * as Load from "@tenon/core/Load"
 import * as Outcome from "@tenon/core/Outcome"
 import * as Relation from "@tenon/core/Relation"
 import * as Resource from "@tenon/core/Resource"
@@ -14,7 +15,10 @@ import * as Workflow from "@tenon/core/Workflow"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { RunDone, RunGoesOn, RunOver } from "./AgentFailure.ts"
+import { NothingToEdit, NotYourName, RunDone, RunGoesOn, RunOver } from "./AgentFailure.ts"
+import { Posted } from "./Content.ts"
+import { Message } from "./Message.ts"
+import { mayPostAs } from "./Participant.ts"
 
 /** `WAITING` is for a person; `QUEUED` is for the thread's active run to end. */
 export const RunStatus = Schema.Literals(["QUEUED", "RUNNING", "WAITING", "DONE", "FAILED", "CANCELLED"])
@@ -71,9 +75,17 @@ const grace = "10 seconds"
 export const stopRun = Action.ref("Thread", "stopRun", { input: { runId: Schema.String, reason: Schema.String } })
 /** Starts a run again where its runtime has lost it, with its children and all that it was told. */
 export const reviveRun = Action.ref("Thread", "reviveRun", { input: { runId: Schema.String } })
-const rerun = Action.ref("Thread", "rerun", {
-  input: { runId: Schema.String, newRunId: Schema.String, operations: Schema.optionalKey(Schema.Int) }
-})
+/** What is said in the place of the message that a run answers, and by whom. */
+export const Edited = Schema.Struct({ participantId: Schema.String, content: Posted })
+
+/** A run that is done again: with its first operations, or for an edited message and from its beginning. */
+export const Rerun = {
+  runId: Schema.String,
+  newRunId: Schema.String,
+  operations: Schema.optionalKey(Schema.Int),
+  edited: Schema.optionalKey(Edited)
+}
+const rerun = Action.ref("Thread", "rerun", { input: Rerun })
 
 /** The id of the run that was asked for. */
 const NewRun = Schema.Struct({ runId: Schema.String })
@@ -147,7 +159,7 @@ export const AgentRun = Resource.make("AgentRun", {
         touches: () => [rerun]
       },
       ({ self }, context) =>
-        self.status === "DONE" ? Result.fail(new RunDone({ run: self.id })) : again(self, context.newId(), undefined)
+        self.status === "DONE" ? Result.fail(new RunDone({ run: self.id })) : again(self, context.newId(), {})
     ),
     fork: on.action(
       {
@@ -159,7 +171,26 @@ export const AgentRun = Resource.make("AgentRun", {
         errors: [RunGoesOn],
         touches: () => [rerun]
       },
-      ({ input, self }, context) => again(self, context.newId(), input.operations)
+      ({ input, self }, context) => again(self, context.newId(), input)
+    ),
+    edit: on.action(
+      {
+        description:
+          "Posts the message that a run has answered anew, with other content, and has that answered by a run of its own. " +
+          "Agents read neither the first message any more nor what the run said of it.",
+        input: { content: Posted },
+        output: NewRun,
+        errors: [RunGoesOn, NothingToEdit, NotYourName],
+        load: ({ self }) => ({ messages: Load.many(Message, { id: self.messageId ?? "" }, { limit: 1 }) }),
+        touches: () => [rerun]
+      },
+      ({ input: { content }, loaded: { messages }, self }, context) => {
+        const [message] = messages
+        if (message === undefined) return Result.fail(new NothingToEdit({ run: self.id }))
+        const { participantId } = message
+        if (!mayPostAs(participantId, context.actor.id)) return Result.fail(new NotYourName({ participantId }))
+        return again(self, context.newId(), { edited: { participantId, content } })
+      }
     )
   })
 })
@@ -215,12 +246,10 @@ const withOperations = (operations: number | undefined) => (operations === undef
 const again = (
   { id, status, threadId }: { readonly id: string; readonly threadId: string; readonly status: RunStatus },
   newRunId: string,
-  operations: number | undefined
+  how: { readonly operations?: number; readonly edited?: typeof Edited.Type }
 ) =>
   isOver(status)
     ? Result.succeed(
-        Outcome.succeed({ runId: newRunId }).pipe(
-          Outcome.send(rerun, threadId, { runId: id, newRunId, ...withOperations(operations) })
-        )
+        Outcome.succeed({ runId: newRunId }).pipe(Outcome.send(rerun, threadId, { runId: id, newRunId, ...how }))
       )
     : Result.fail(new RunGoesOn({ run: id, status }))

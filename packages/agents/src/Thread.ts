@@ -15,6 +15,7 @@ import {
   halt,
   isOver,
   requestedBy,
+  Rerun,
   revive,
   reviveRun,
   RunAgent,
@@ -26,6 +27,7 @@ import {
 import { ChannelBinding } from "./ChannelBinding.ts"
 import { ChannelDelivery } from "./ChannelDelivery.ts"
 import { Content, Posted } from "./Content.ts"
+import { asEdited } from "./Edit.ts"
 import { Message } from "./Message.ts"
 import { mayPostAs, ofPerson, Participant } from "./Participant.ts"
 import { Question, QuestionStatus } from "./Question.ts"
@@ -187,7 +189,8 @@ export const Thread = Resource.make("Thread", {
 
       history: on.read(
         {
-          description: "The last messages, the oldest first.",
+          description:
+            "The last messages, the oldest first, without those that were edited since and what was said of them.",
           input: {
             last: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxHistory })).pipe(Field.withDefault(100))
           },
@@ -196,7 +199,7 @@ export const Thread = Resource.make("Thread", {
           }),
           output: Schema.Array(Message.schema)
         },
-        ({ loaded }) => loaded.messages
+        ({ loaded }) => asEdited(loaded.messages)
       ),
 
       /** Posts what a run says. */
@@ -442,12 +445,17 @@ export const Thread = Resource.make("Thread", {
       rerun: on.action(
         {
           policy: internal,
-          input: { runId: Schema.String, newRunId: Schema.String, operations: Schema.optionalKey(Schema.Int) },
-          load: ({ self, input }) => ({ run: Load.one(AgentRun, input.runId), waiting: waitingIn(self.id) }),
-          touches: () => [AgentRun, RunAgent]
+          input: Rerun,
+          load: ({ self, input }) => ({
+            run: Load.one(AgentRun, input.runId),
+            waiting: waitingIn(self.id),
+            channels: channelsOf(self.id)
+          }),
+          touches: () => [...touchedByPost, AgentRun, RunAgent]
         },
-        ({ input: { newRunId, operations, runId }, loaded: { run, waiting }, self }, context) => {
-          const { agent, input, messageId } = run
+        ({ input: { edited, newRunId, operations, runId }, loaded: { channels, run, waiting }, self }, context) => {
+          const { agent, input } = run
+          const messageId = edited === undefined ? run.messageId : context.newId()
           const again: NewRun = {
             id: newRunId,
             threadId: self.id,
@@ -455,7 +463,9 @@ export const Thread = Resource.make("Thread", {
             ...(input === undefined ? {} : { input }),
             ...(messageId === undefined ? {} : { messageId }),
             status: "QUEUED",
-            fork: { run: runId, ...(operations === undefined ? {} : { operations }) },
+            ...(edited === undefined
+              ? { fork: { run: runId, ...(operations === undefined ? {} : { operations }) } }
+              : {}),
             ...requestedBy(context.actor)
           }
           const problem = `${maxWaiting} runs wait in this thread already.`
@@ -465,7 +475,15 @@ export const Thread = Resource.make("Thread", {
               : waiting.length < maxWaiting
                 ? Outcome.save(AgentRun, again)
                 : Outcome.save(AgentRun, { ...again, status: "CANCELLED", problem })
-          return begun.pipe(Outcome.as(undefined))
+          if (edited === undefined || messageId === undefined) return begun.pipe(Outcome.as(undefined))
+          const message = {
+            id: messageId,
+            threadId: self.id,
+            idempotencyKey: `edit/${newRunId}`,
+            replaces: { message: run.messageId ?? "", run: runId },
+            ...edited
+          }
+          return post(message, "HUMAN", channels).pipe(Outcome.also(begun), Outcome.as(undefined))
         }
       )
     }

@@ -781,6 +781,7 @@ create table "public"."messages" (
   "participant_id" text collate "C" not null,
   "idempotency_key" text collate "C" not null,
   "content" jsonb not null,
+  "replaces" jsonb,
   "position" bigint not null,
   "created_at" timestamp with time zone not null,
   constraint "messages__pkey" primary key ("tenant_id", "id"),
