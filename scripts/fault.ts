@@ -70,6 +70,7 @@ const programs = ["core", "sql", "restate"].map((directory) => `test/${directory
 const scenarios = [
   suite("generated workflows", programs, "a replay was handed something else, or a run did not end"),
   suite("threads whose runs come and go", ["test/agents/ThreadQueue"], "a thread's runs did not come to their end"),
+  suite("agents that crash at every point", ["test/agents/Crashes.int"], "a conversation came to another end"),
   suite("simulated slips", ["test/routing-slip/Simulation"], "a slip was lost or stuck, or an effect done twice"),
   suite(
     "workers killed at every point of a hop",

@@ -388,17 +388,32 @@ suite(world, { timeout: 60_000, excludeTestServices: true })("attacks on agents 
     })
   )
 
-  it.effect("runs that are not there, or do not stand so, are not cancelled, resumed, retried or forked", () =>
+  const words = { type: "text", text: "something else" }
+
+  it.effect("runs that are not there, or do not stand so, are not cancelled, resumed, retried, forked or edited", () =>
     Effect.gen(function* () {
       const { call } = yield* Api
       const { run, thread } = yield* asked
       const before = yield* everything
-      for (const path of ["cancel", "resume", "retry", "fork"])
+      for (const path of ["cancel", "resume", "retry", "fork", "edit"])
         for (const key of ["none", "01a1", "__proto__", "..%2F..", "x".repeat(300)]) {
-          const body = path === "fork" ? { operations: 1 } : {}
+          const body = path === "fork" ? { operations: 1 } : path === "edit" ? { content: words } : {}
           const { status, text } = yield* call("POST", `${api}/agent-runs/${key}/${path}`, { body })
           assert.include([400, 404], status, `${path} ${key}: ${text.slice(0, 300)}`)
         }
+      for (const content of [undefined, null, "x", { type: "question" }, { type: "text", text: "x".repeat(100_001) }])
+        refused(
+          yield* call("POST", `${api}/agent-runs/${run}/edit`, { body: { content } as never }),
+          400,
+          "InvalidInput",
+          "edit"
+        )
+      refused(
+        yield* call("POST", `${api}/agent-runs/${run}/edit`, { body: { content: words } }),
+        409,
+        "RunGoesOn",
+        "edit"
+      )
       for (const operations of [-1, "x", 1.5, null, 1e300, [], true])
         refused(
           yield* call("POST", `${api}/agent-runs/${run}/fork`, { body: { operations } }),
@@ -421,6 +436,10 @@ suite(world, { timeout: 60_000, excludeTestServices: true })("attacks on agents 
       const { runId } = yield* done("POST", `/agent-runs/${run}/fork`, { body: { operations: 1e9 } })
       yield* becomes(`/agent-runs?id=${runId}`, "WAITING")
       yield* done("POST", `/agent-runs/${runId}/cancel`)
+      yield* becomes(`/agent-runs?id=${runId}`, "CANCELLED")
+      const edited = yield* done("POST", `/agent-runs/${runId}/edit`, { body: { content: words } })
+      yield* becomes(`/agent-runs?id=${edited.runId}`, "WAITING")
+      yield* done("POST", `/agent-runs/${edited.runId}/cancel`)
     })
   )
 

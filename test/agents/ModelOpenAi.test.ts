@@ -150,9 +150,18 @@ suite(layer, { timeout: 60_000, excludeTestServices: true })("a model behind cha
     })
   )
 
-  it.effect("waits as long as it is told to when the server is busy", () =>
+  it.effect("waits as long as it is told to when the server is busy, and asks again under the same key", () =>
     Effect.gen(function* () {
+      const { asked } = yield* Chat
+      const before = asked.length
       assert.strictEqual((yield* exchange("busy")).last, "free again")
+      assert.strictEqual((yield* exchange("busy")).last, "free again")
+      const keys = asked.slice(before).map((each) => each.key)
+      // Twice for the first run, whose first request was refused, and once for the second.
+      assert.lengthOf(keys, 3)
+      assert.strictEqual(keys[0], keys[1])
+      assert.strictEqual(new Set(keys).size, 2)
+      for (const each of keys) assert.match(String(each), /^[0-9a-f]{64}$/)
     })
   )
 

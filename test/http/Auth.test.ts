@@ -207,7 +207,10 @@ it.effect("how a tenant stands is asked for beside requests, never too late, and
     let asked = 0
     let answer: Effect.Effect<Tenants.Status | undefined, Unavailable> = Effect.succeed("active")
     const tenants = new ActiveTenants(
-      { status: () => Effect.suspend(() => (asked++, Effect.delay(answer, "10 millis"))) },
+      {
+        status: () => Effect.suspend(() => (asked++, Effect.delay(answer, "10 millis"))),
+        atWork: () => Effect.succeed([])
+      },
       100,
       2
     )

@@ -2,9 +2,14 @@
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
 import { AgentRun } from "@tenon/agents/AgentRun"
+import * as LostRuns from "@tenon/agents/LostRuns"
 import { Question } from "@tenon/agents/Question"
+import { Thread } from "@tenon/agents/Thread"
+import { CurrentActor } from "@tenon/core/Actor"
+import { Runtime } from "@tenon/core/Runtime"
 import * as Tenon from "@tenon/core/Tenon"
 import * as Workflow from "@tenon/core/Workflow"
+import * as Testing from "@tenon/testing/Testing"
 import * as TestingPostgres from "@tenon/testing/TestingPostgres"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -40,7 +45,26 @@ const delegating = Agent.make("delegating", (ctx) =>
   Effect.flatMap(Effect.orDie(ctx.child(napping, undefined)), (said) => ctx.writeMessage(said))
 )
 
-const workflows = Workflow.layer(Agents.implement(forgetful, napping, delegating))
+/** What each execution of the step is known by; the first takes long. */
+const entered: Array<string> = []
+const working = Agent.make("working", (ctx) =>
+  Effect.gen(function* () {
+    yield* ctx.step(
+      "before",
+      Effect.sync(() => void done.push("before"))
+    )
+    yield* ctx.step(
+      "work",
+      Effect.flatMap(
+        ctx.idempotencyKey,
+        (key) => (entered.push(key), entered.length === 1 ? Effect.sleep("1 hour") : Effect.void)
+      )
+    )
+    yield* ctx.writeMessage(`worked for ${ctx.actor.id}, ${ctx.actor.roles.join()}`)
+  })
+)
+
+const workflows = Workflow.layer(Agents.implement(forgetful, napping, delegating, working))
 const world = TestingPostgres.layerRestate(registry, { workflows }).pipe(Layer.provideMerge(FetchHttpClient.layer))
 
 const ended = ["1", "begun", "question", "answer", "went on: true"]
@@ -107,3 +131,90 @@ layer(world, { timeout: 60_000, excludeTestServices: true })("agents that Restat
     })
   )
 })
+
+/** As many processes would, each for itself. */
+const looking = Layer.mergeAll(
+  LostRuns.layer({ every: "300 millis" }),
+  Layer.fresh(LostRuns.layer({ every: "310 millis" }))
+).pipe(Layer.provideMerge(Layer.fresh(world)))
+
+layer(looking, { timeout: 60_000, excludeTestServices: true })(
+  "agents that Restate has forgotten, with nobody by",
+  (it) => {
+    const ada = Effect.provideService(CurrentActor, Testing.actor({ id: "ada", roles: ["editor"] }))
+
+    it.effect("a run that was asleep ends, with its child, and so do those that wait behind it", () =>
+      Effect.gen(function* () {
+        const { post, runs, said } = yield* conversation("delegating")
+        yield* post("1")
+        yield* post("2")
+        yield* eventually(runs, (rows) => rows.filter(({ status }) => status === "RUNNING").length === 2)
+        yield* forget
+        yield* eventually(runs, (rows) => rows.filter(({ status }) => status === "DONE").length === 4)
+        assert.deepStrictEqual(yield* said, ["1", "2", "slept", "slept"])
+      })
+    )
+
+    it.effect("a run that was in a step takes it again, and none before it, as whoever asked for it", () =>
+      Effect.gen(function* () {
+        done.length = 0
+        const { post, runs, said } = yield* conversation("working")
+        yield* post("1")
+        yield* eventually(
+          Effect.sync(() => entered.length),
+          (count) => count === 1
+        )
+        yield* Effect.sleep("300 millis")
+        yield* forget
+        yield* eventually(runs, ([run]) => run?.status === "DONE")
+        assert.deepStrictEqual(yield* said, ["1", "worked for ada, editor"])
+        assert.deepStrictEqual([done, entered.length], [["before"], 2])
+        assert.strictEqual(entered[0], entered[1])
+      }).pipe(ada)
+    )
+
+    it.effect("a run that asks waits again, and hears the answer", () =>
+      Effect.gen(function* () {
+        done.length = 0
+        const { post, question, runs, said, thread } = yield* conversation("forgetful")
+        yield* post("1")
+        const asked = yield* question
+        yield* Effect.sleep("300 millis")
+        yield* forget
+        const runtime = yield* Runtime
+        const run = { tenantId: Testing.actor().tenantId, workflow: "RunAgent", key: asked.runId }
+        yield* eventually(runtime.isAlive(run), (isAlive) => isAlive)
+        yield* Tenon.invoke(Question.actions.answer, asked.id, { answer: { go: true } })
+        yield* eventually(runs, ([each]) => each?.status === "DONE")
+        assert.deepStrictEqual(yield* said, ended)
+        assert.deepStrictEqual(done.toSorted(), ["one", "three", "two"])
+        assert.strictEqual((yield* Tenon.invoke(Thread.actions.history, thread.id, { last: 100 })).length, ended.length)
+      })
+    )
+
+    it.effect("a run that begins or goes on takes no notice of being revived", () =>
+      Effect.gen(function* () {
+        done.length = 0
+        const { post, question, runs, said } = yield* conversation("forgetful")
+        yield* post("1")
+        const [run] = yield* runs
+        const revive = Tenon.invoke(AgentRun.actions.resume, run?.id ?? "")
+        yield* Effect.all(
+          Array.from({ length: 8 }, () => Effect.andThen(revive, LostRuns.look(0))),
+          { concurrency: "unbounded" }
+        )
+        const asked = yield* question
+        yield* Effect.all(
+          Array.from({ length: 4 }, () => revive),
+          { concurrency: "unbounded" }
+        )
+        assert.strictEqual(yield* LostRuns.look(0), 0)
+        yield* Tenon.invoke(Question.actions.answer, asked.id, { answer: { go: true } })
+        yield* eventually(runs, ([each]) => each?.status === "DONE")
+        yield* Effect.sleep("300 millis")
+        assert.deepStrictEqual(yield* said, ended)
+        assert.deepStrictEqual(done.toSorted(), ["one", "three", "two"])
+      })
+    )
+  }
+)

@@ -426,4 +426,23 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
       }).pipe(Effect.provide(ApiKeysSql.layer(names)))
     })
   )
+
+  it.effect("tenants that have work are found one after the other, whether they are entered or not", () =>
+    Effect.gen(function* () {
+      const tenants = yield* Tenants
+      const owners = ["at-work-1", "at-work-2", "at-work-3"]
+      for (const tenantId of owners)
+        for (const topic of ["one", "two"])
+          yield* execute(Domain.Topic, "create", topic, { title: "t" }, { by: actor({ tenantId }), receipt: topic })
+      yield* StoreDatabase.admin(
+        "insert into tenon.runs (tenant_id, workflow, key) values ('at-work-4', 'W', '1'), ('at-work-2', 'W', '1')"
+      )
+      assert.deepStrictEqual(yield* tenants.atWork("at-work", 3), owners)
+      assert.deepStrictEqual(yield* tenants.atWork("at-work-1", 2), ["at-work-2", "at-work-3"])
+      assert.strictEqual((yield* tenants.atWork("at-work-3", 1))[0], "at-work-4")
+      assert.deepStrictEqual(yield* tenants.atWork("zzz", 10), [])
+      const all = yield* tenants.atWork("", 1000)
+      assert.deepStrictEqual(all, [...new Set(all)].toSorted())
+    })
+  )
 })

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 /** What was asked. */
 export interface Asked {
   readonly authorization: string | undefined
+  readonly key: string | string[] | undefined
   readonly path: string
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly body: any
@@ -101,7 +102,12 @@ export const start = Effect.gen(function* () {
   }
   const server = createServer((request, response) => {
     void bodyOf(request).then((body) => {
-      asked.push({ authorization: request.headers.authorization, path: request.url ?? "", body })
+      asked.push({
+        authorization: request.headers.authorization,
+        key: request.headers["idempotency-key"],
+        path: request.url ?? "",
+        body
+      })
       // oxlint-disable-next-line typescript/no-explicit-any
       const user = body.messages.findLast((each: any) => each.role === "user")
       answer(String(user?.content), body, response)

@@ -5,7 +5,7 @@ import { AgentRun } from "@tenon/agents/AgentRun"
 import { Artifact } from "@tenon/agents/Artifact"
 import * as Content from "@tenon/agents/Content"
 import { Question } from "@tenon/agents/Question"
-import type { CurrentActor } from "@tenon/core/Actor"
+import { CurrentActor } from "@tenon/core/Actor"
 import { Interpreter } from "@tenon/core/Interpreter"
 import type * as Registry from "@tenon/core/Registry"
 import * as Repository from "@tenon/core/Repository"
@@ -14,6 +14,7 @@ import * as Workflow from "@tenon/core/Workflow"
 import { Payment, refund } from "@tenon/examples/agents/Refund"
 import * as Research from "@tenon/examples/agents/Research"
 import * as Weather from "@tenon/examples/agents/Weather"
+import { actor } from "@tenon/testing/Testing"
 import type * as Testing from "@tenon/testing/Testing"
 import { assert, describe, layer as suite } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -87,6 +88,31 @@ const echo = Agent.make("echo", (ctx) =>
   })
 )
 
+const reader = Agent.make("reader", (ctx) =>
+  Effect.gen(function* () {
+    const texts = (yield* ctx.history).flatMap(({ content }) => (content.type === "text" ? [content.text] : []))
+    if (texts.at(-1) === "ask") yield* ctx.ask("Well?", Schema.Boolean)
+    yield* ctx.writeMessage(`read ${texts.join(", ")}`)
+  })
+)
+/** By run, what each attempt of its steps was told to identify the step by. */
+const keys = new Map<string, Array<string>>()
+const keyed = Agent.make("keyed", (ctx) => {
+  const mine = keys.get(ctx.run) ?? []
+  keys.set(ctx.run, mine)
+  const pay = Effect.flatMap(ctx.idempotencyKey, (key) => {
+    mine.push(key)
+    // A bug in the first attempt has the body tried again.
+    return mine.length === 1 ? Effect.die(new Error("the connection broke off")) : Effect.succeed(key)
+  })
+  return Effect.gen(function* () {
+    yield* ctx.step("pay", pay)
+    yield* ctx.sleep("10 millis")
+    yield* ctx.step("pay", pay)
+    yield* ctx.step("charge", pay)
+  })
+})
+
 const workflows = Workflow.layer(
   Agents.implement(
     Weather.weather,
@@ -99,7 +125,9 @@ const workflows = Workflow.layer(
     careful,
     delegating,
     drawing,
-    scribe
+    scribe,
+    keyed,
+    reader
   )
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
 
@@ -139,6 +167,67 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           yield* eventually(runs, (rows) => rows[0]?.status === "DONE")
           assert.strictEqual((yield* repository.get(Payment, payment.id)).status, "REFUNDED")
           assert.strictEqual((yield* said).at(-1), "Refunded 42.00.")
+        })
+      )
+
+      it.effect("the weather agent sends nothing where a person says no, and keeps who said so and when", () =>
+        Effect.gen(function* () {
+          const { messages, post, question, questions, runs, said } = yield* conversation("weather")
+          yield* post("1", "Graz")
+          const asked = yield* question
+          const { content } = (yield* messages).find((each) => each.content.type === "question") ?? {}
+          if (content?.type !== "question") return assert.fail("no question in the thread")
+          assert.strictEqual(content.questionId, asked.id)
+          assert.deepStrictEqual(content.schema, asked.schema)
+          assert.deepInclude(content.schema as object, {
+            type: "object",
+            properties: { send: { type: "boolean" } },
+            required: ["send"]
+          })
+          const answers = yield* Effect.all(
+            ["ada", "bob"].map((id) =>
+              Tenon.invoke(Question.actions.answer, asked.id, { answer: { send: false } }).pipe(
+                Effect.match({ onSuccess: () => id, onFailure: (refused) => refused }),
+                Effect.provideService(CurrentActor, actor({ id }))
+              )
+            ),
+            { concurrency: "unbounded" }
+          )
+          yield* eventually(runs, (rows) => rows[0]?.status === "DONE")
+          const [settled] = yield* questions
+          const winner = settled?.answeredBy
+          assert.include(["ada", "bob"], winner)
+          // The other one is told who was first.
+          assert.deepStrictEqual(
+            answers.map((each) =>
+              typeof each === "string" ? each : each._tag === "AlreadyAnswered" ? [each.answeredBy] : each._tag
+            ),
+            ["ada", "bob"].map((id) => (id === winner ? id : [winner]))
+          )
+          assert.isAtLeast(settled?.answeredAt?.epochMilliseconds ?? 0, asked.createdAt.epochMilliseconds)
+          assert.strictEqual((yield* said).at(-1), "Nothing was sent.")
+          assert.strictEqual((yield* said).filter((words) => words === "answer").length, 1)
+        })
+      )
+
+      it.effect("the refund agent gives nothing back where a person refuses, nor twice", () =>
+        Effect.gen(function* () {
+          const repository = yield* Repository.Repository
+          const payment = yield* Tenon.invoke(Payment.actions.create, { cents: 4200 })
+          const refused = yield* conversation("refund")
+          yield* refused.post("1", payment.id)
+          yield* Tenon.invoke(Question.actions.answer, (yield* refused.question).id, {
+            answer: { approve: false, note: "It was worn." }
+          })
+          yield* eventually(refused.runs, (rows) => rows[0]?.status === "DONE")
+          assert.strictEqual((yield* refused.said).at(-1), "Not refunded. It was worn.")
+          assert.strictEqual((yield* repository.get(Payment, payment.id)).status, "PAID")
+          yield* Tenon.invoke(Payment.actions.refund, payment.id)
+          const again = yield* conversation("refund")
+          yield* again.post("1", payment.id)
+          yield* Tenon.invoke(Question.actions.answer, (yield* again.question).id, { answer: { approve: true } })
+          yield* eventually(again.runs, (rows) => rows[0]?.status === "FAILED")
+          assert.strictEqual((yield* again.said).at(-1), `! The payment ${payment.id} has been refunded before.`)
         })
       )
 
@@ -306,6 +395,72 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           const all = yield* runs
           assert.strictEqual(all.length, 4)
           yield* Tenon.invoke(AgentRun.actions.cancel, runId)
+        })
+      )
+
+      it.effect("a step is known by one key in all attempts, and by another than every other step and run", () =>
+        Effect.gen(function* () {
+          const { post, runs } = yield* conversation("keyed")
+          yield* post("1")
+          yield* post("2")
+          const rows = yield* eventually(runs, (rows) => rows.length === 2 && rows[1]?.status === "DONE")
+          const [one = [], other = []] = rows.map(({ id }) => keys.get(id))
+          assert.lengthOf(one, 4)
+          assert.strictEqual(one[0], one[1])
+          assert.strictEqual(new Set([...one, ...other]).size, 6)
+          for (const key of one) assert.match(key, /^[0-9a-f]{64}$/)
+        })
+      )
+
+      it.effect("a message is edited and answered anew, as if the first one had never been posted", () =>
+        Effect.gen(function* () {
+          const { messages, post, question, runs, said } = yield* conversation("reader")
+          const over = (count: number) =>
+            eventually(runs, (rows) => rows.length === count && rows.every(({ status }) => status === "DONE"))
+          yield* post("1", "a")
+          yield* over(1)
+          yield* post("2", "ask")
+          const asked = yield* question
+          const change = (run: string, words: string) =>
+            Tenon.invoke(AgentRun.actions.edit, run, { content: Content.text(words) })
+          assert.strictEqual((yield* Effect.flip(change(asked.runId, "too soon")))._tag, "RunGoesOn")
+          yield* Tenon.invoke(Question.actions.answer, asked.id, { answer: true })
+          yield* over(2)
+          const { runId } = yield* change(asked.runId, "b")
+          const [, , edited] = yield* over(3)
+          assert.strictEqual(edited?.id, runId)
+          yield* change(runId, "c")
+          yield* over(4)
+          // People still see all of it.
+          assert.deepStrictEqual(yield* said, [
+            "a",
+            "read a",
+            "ask",
+            "question",
+            "answer",
+            "read a, read a, ask",
+            "b",
+            "read a, read a, b",
+            "c",
+            "read a, read a, c"
+          ])
+          const [first, , second] = (yield* messages).filter(({ content }) => content.type === "text").slice(2)
+          assert.deepStrictEqual(second?.replaces, { message: first?.id, run: asked.runId })
+          assert.strictEqual(second?.participantId, first?.participantId)
+        })
+      )
+
+      it.effect("only a run that answers a message is answered anew with another one", () =>
+        Effect.gen(function* () {
+          const { post, question, runs } = yield* conversation("delegating")
+          yield* post("1")
+          const { runId } = yield* question
+          yield* Tenon.invoke(AgentRun.actions.cancel, runId.replace(/\.child1$/, ""))
+          yield* eventually(runs, (rows) => rows.length === 2 && rows.every(({ status }) => status === "CANCELLED"))
+          const refused = yield* Effect.flip(
+            Tenon.invoke(AgentRun.actions.edit, runId, { content: Content.text("Linz") })
+          )
+          assert.strictEqual(refused._tag, "NothingToEdit")
         })
       )
 

@@ -96,6 +96,29 @@ const keeper = Agent.make("keeper", (ctx) =>
   })
 )
 
+const begun = new Set<string>()
+/** Says words of its own, and stumbles over the first. */
+const narrator = Agent.make("narrator", (ctx) =>
+  Effect.gen(function* () {
+    const told = yield* ctx.stream("tell", (emit) =>
+      Effect.gen(function* () {
+        if (begun.has(ctx.run)) {
+          yield* emit("whole ")
+          yield* emit("story")
+          return "whole story"
+        }
+        begun.add(ctx.run)
+        yield* emit("half ")
+        return yield* Effect.die(new Error("lost the thread"))
+      })
+    )
+    yield* ctx.writeMessage(told)
+    return yield* ctx.stream("add", (emit) => Effect.andThen(emit("and"), Effect.fail("nothing")), {
+      failure: Schema.String
+    })
+  })
+)
+
 const asked: Array<string> = []
 const shown = (asked: ModelScripted.Asked) => JSON.stringify(asked.results)
 
@@ -150,7 +173,7 @@ const script: ModelScripted.Script = (about) => {
   }
 }
 
-const workflows = Workflow.layer(Agents.implement(Assistant.assistant, talker, plain, keeper)).pipe(
+const workflows = Workflow.layer(Agents.implement(Assistant.assistant, talker, plain, keeper, narrator)).pipe(
   Layer.provide([
     ModelScripted.layer(script),
     dice,
@@ -294,6 +317,30 @@ export const models = (name: string, infrastructure: Watched) => {
             types.filter((type) => type !== "status" && type !== "message"),
             ["step", "half ", "truncate", "whole answer", "step"]
           )
+        })
+      )
+
+      it.effect("a program shows words of its own, and takes them back where its step is begun again", () =>
+        Effect.gen(function* () {
+          const { run } = yield* exchange("narrator", "go")
+          assert.strictEqual(run?.problem, "nothing")
+          const events = yield* eventsOf(run?.id ?? "")
+          assert.deepStrictEqual(
+            events
+              .filter(({ type }) => type !== "status" && type !== "message")
+              .map(({ data, type }) => [data["step"], type === "token" ? data["text"] : (data["state"] ?? type)]),
+            [
+              ["stream1", "begun"],
+              ["stream1", "half "],
+              ["stream1", "truncate"],
+              ["stream1", "whole story"],
+              ["stream1", "ended"],
+              ["stream2", "begun"],
+              ["stream2", "and"],
+              ["stream2", "failed"]
+            ]
+          )
+          assert.strictEqual(events.find(({ data }) => data["step"] === "stream2")?.data["name"], "add")
         })
       )
 

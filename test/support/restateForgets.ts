@@ -4,10 +4,14 @@ import * as TestingRestate from "@tenon/testing/TestingRestate"
 import * as Effect from "effect/Effect"
 import { eventually } from "./agentDomain.ts"
 
-/** Kills and purges every invocation that Restate knows of. */
+/** Kills and purges every invocation that Restate knows of; what is sent to it meanwhile is not looked at. */
 export const forget = Effect.gen(function* () {
   const { adminUrl } = yield* TestingRestate.TestRestate
-  const known = RestateAdmin.query(adminUrl, "select id, status from sys_invocation")
+  const all = RestateAdmin.query(adminUrl, "select id, status, created_at from sys_invocation")
+  // A run that is started again has the id that it had before.
+  const nameOf = (row: { readonly [column: string]: unknown }) => `${String(row["id"])} ${String(row["created_at"])}`
+  const names = new Set((yield* all).map(nameOf))
+  const known = Effect.map(all, (rows) => rows.filter((row) => names.has(nameOf(row))))
   for (const { id, status } of yield* known)
     if (status !== "completed") yield* Effect.ignore(RestateAdmin.kill(adminUrl, String(id)))
   yield* eventually(known, (rows) => rows.every(({ status }) => status === "completed"))

@@ -14,6 +14,7 @@ import type { AskExpired, ChildFailed } from "./AgentFailure.ts"
 import type * as Artifact from "./Artifact.ts"
 import type * as Content from "./Content.ts"
 import type { Message } from "./Message.ts"
+import type { Emit } from "./Streamed.ts"
 
 /** How long a question stands; without `expires`, as long as the run. */
 export interface AskOptions {
@@ -31,6 +32,20 @@ export interface AgentContext<out Input = undefined> {
   readonly input: Input
   /** Does something once and keeps what came of it, a typed failure included; see `Durable.step`. */
   readonly step: Durable.Durable["Service"]["step"]
+  /**
+   * A step whose words are seen as they come, by whoever watches the run's events. They are shown and not kept: give the
+   * whole as the step's value, or as a message. When a crash has cut the body off, its words are taken back and come anew.
+   */
+  readonly stream: <A, E, R>(
+    name: string,
+    body: (emit: Emit) => Effect.Effect<A, E, R>,
+    options?: Durable.StepOptions<A, E>
+  ) => Effect.Effect<A, E, R>
+  /**
+   * Inside of a step's body: what identifies that step for good, for an API that must not do a thing twice. The same at
+   * every attempt, and another for each other step and run, a retry or fork of this one included.
+   */
+  readonly idempotencyKey: Effect.Effect<string>
   /** The last messages of the thread as they are now, the oldest first; 100 unless told otherwise. */
   readonly history: Effect.Effect<ReadonlyArray<Resource.Row<typeof Message>>>
   /** Posts to the thread as the agent. */

@@ -78,6 +78,17 @@ export class RunDone extends Schema.TaggedError<RunDone>()(
   }
 }
 
+/** The run answers no message that could be edited: another agent asked for it. */
+export class NothingToEdit extends Schema.TaggedError<NothingToEdit>()(
+  "NothingToEdit",
+  { run: Schema.String },
+  { httpStatus: 409, description: "The run answers no message." }
+) {
+  override get message() {
+    return `The run ${this.run} answers no message that could be edited. Edit the one that its parent answers.`
+  }
+}
+
 /** An agent runs others, which run others, and so on: further down than they may. */
 export class TooDeep extends Schema.TaggedError<TooDeep>()(
   "TooDeep",

@@ -5,7 +5,9 @@
  * Only actions of the thread write these rows, one at a time, so two of them never disagree about which run is active.
  */
 import * as Action from "@tenon/core/Action"
+import { Actor } from "@tenon/core/Actor"
 import * as Field from "@tenon/core/Field"
+import * as Load from "@tenon/core/Load"
 import * as Outcome from "@tenon/core/Outcome"
 import * as Relation from "@tenon/core/Relation"
 import * as Resource from "@tenon/core/Resource"
@@ -13,7 +15,10 @@ import * as Workflow from "@tenon/core/Workflow"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { RunDone, RunGoesOn, RunOver } from "./AgentFailure.ts"
+import { NothingToEdit, NotYourName, RunDone, RunGoesOn, RunOver } from "./AgentFailure.ts"
+import { Posted } from "./Content.ts"
+import { Message } from "./Message.ts"
+import { mayPostAs } from "./Participant.ts"
 
 /** `WAITING` is for a person; `QUEUED` is for the thread's active run to end. */
 export const RunStatus = Schema.Literals(["QUEUED", "RUNNING", "WAITING", "DONE", "FAILED", "CANCELLED"])
@@ -31,6 +36,9 @@ export const Parent = Schema.Struct({
   child: Schema.String,
   depth: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 })
+
+/** What an actor is besides its id and tenant. */
+export const RequestedAs = Schema.Struct({ kind: Actor.fields.kind, roles: Actor.fields.roles })
 
 /** How a run ended, as its thread and a parent that waits for it are told. */
 export const RunEnding = Schema.Struct({
@@ -67,9 +75,17 @@ const grace = "10 seconds"
 export const stopRun = Action.ref("Thread", "stopRun", { input: { runId: Schema.String, reason: Schema.String } })
 /** Starts a run again where its runtime has lost it, with its children and all that it was told. */
 export const reviveRun = Action.ref("Thread", "reviveRun", { input: { runId: Schema.String } })
-const rerun = Action.ref("Thread", "rerun", {
-  input: { runId: Schema.String, newRunId: Schema.String, operations: Schema.optionalKey(Schema.Int) }
-})
+/** What is said in the place of the message that a run answers, and by whom. */
+export const Edited = Schema.Struct({ participantId: Schema.String, content: Posted })
+
+/** A run that is done again: with its first operations, or for an edited message and from its beginning. */
+export const Rerun = {
+  runId: Schema.String,
+  newRunId: Schema.String,
+  operations: Schema.optionalKey(Schema.Int),
+  edited: Schema.optionalKey(Edited)
+}
+const rerun = Action.ref("Thread", "rerun", { input: Rerun })
 
 /** The id of the run that was asked for. */
 const NewRun = Schema.Struct({ runId: Schema.String })
@@ -88,13 +104,15 @@ export const AgentRun = Resource.make("AgentRun", {
     messageId: Schema.optionalKey(Schema.String),
     /** Who asked for it. */
     requestedBy: Schema.String,
+    /** As what they asked: a run that is lost goes on as theirs. */
+    requestedAs: Schema.optionalKey(RequestedAs).pipe(Field.sensitive),
     /** Why it failed or was cancelled. */
     problem: Schema.optionalKey(Schema.String),
     output: Schema.optionalKey(Schema.Json),
     createdAt: Field.CreatedAt,
     updatedAt: Field.UpdatedAt
   },
-  indexes: [["threadId", "status"], ["parentRun"]],
+  indexes: [["threadId", "status"], ["status", "updatedAt"], ["parentRun"]],
   relations: { thread: Relation.belongsTo("Thread", "threadId", { onRemove: "cascade" }) },
   watch: { workflow: RunAgent, field: "status", until: RunStatus.literals.filter(isOver) },
   // One is cancelled as soon as it is asked for where too many wait already.
@@ -143,7 +161,7 @@ export const AgentRun = Resource.make("AgentRun", {
         touches: () => [rerun]
       },
       ({ self }, context) =>
-        self.status === "DONE" ? Result.fail(new RunDone({ run: self.id })) : again(self, context.newId(), undefined)
+        self.status === "DONE" ? Result.fail(new RunDone({ run: self.id })) : again(self, context.newId(), {})
     ),
     fork: on.action(
       {
@@ -155,7 +173,26 @@ export const AgentRun = Resource.make("AgentRun", {
         errors: [RunGoesOn],
         touches: () => [rerun]
       },
-      ({ input, self }, context) => again(self, context.newId(), input.operations)
+      ({ input, self }, context) => again(self, context.newId(), input)
+    ),
+    edit: on.action(
+      {
+        description:
+          "Posts the message that a run has answered anew, with other content, and has that answered by a run of its own. " +
+          "Agents read neither the first message any more nor what the run said of it.",
+        input: { content: Posted },
+        output: NewRun,
+        errors: [RunGoesOn, NothingToEdit, NotYourName],
+        load: ({ self }) => ({ messages: Load.many(Message, { id: self.messageId ?? "" }, { limit: 1 }) }),
+        touches: () => [rerun]
+      },
+      ({ input: { content }, loaded: { messages }, self }, context) => {
+        const [message] = messages
+        if (message === undefined) return Result.fail(new NothingToEdit({ run: self.id }))
+        const { participantId } = message
+        if (!mayPostAs(participantId, context.actor.id)) return Result.fail(new NotYourName({ participantId }))
+        return again(self, context.newId(), { edited: { participantId, content } })
+      }
     )
   })
 })
@@ -165,6 +202,9 @@ interface Startable extends Schema.Struct.Type<typeof what> {
   readonly id: string
   readonly fork?: typeof Fork.Type
 }
+
+/** What is kept of who asks for a run. */
+export const requestedBy = ({ id, kind, roles }: Actor) => ({ requestedBy: id, requestedAs: { kind, roles } })
 
 /** Asks a run to stop. */
 export const signalStop = (key: string, reason: string) =>
@@ -208,12 +248,10 @@ const withOperations = (operations: number | undefined) => (operations === undef
 const again = (
   { id, status, threadId }: { readonly id: string; readonly threadId: string; readonly status: RunStatus },
   newRunId: string,
-  operations: number | undefined
+  how: { readonly operations?: number; readonly edited?: typeof Edited.Type }
 ) =>
   isOver(status)
     ? Result.succeed(
-        Outcome.succeed({ runId: newRunId }).pipe(
-          Outcome.send(rerun, threadId, { runId: id, newRunId, ...withOperations(operations) })
-        )
+        Outcome.succeed({ runId: newRunId }).pipe(Outcome.send(rerun, threadId, { runId: id, newRunId, ...how }))
       )
     : Result.fail(new RunGoesOn({ run: id, status }))

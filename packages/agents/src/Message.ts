@@ -6,6 +6,8 @@ import * as Schema from "effect/Schema"
 import { Content } from "./Content.ts"
 import { Participant } from "./Participant.ts"
 
+export const Replaced = Schema.Struct({ message: Schema.String, run: Schema.String })
+
 /** A message. Its natural key makes a repeated post harmless: the first one stands. */
 export const Message = Resource.make("Message", {
   fields: {
@@ -14,6 +16,8 @@ export const Message = Resource.make("Message", {
     participantId: Schema.String,
     idempotencyKey: Schema.String,
     content: Content,
+    /** The message that it stands in for, and the run that had answered that. */
+    replaces: Schema.optionalKey(Replaced),
     position: Field.Position("threadId"),
     createdAt: Field.CreatedAt
   },

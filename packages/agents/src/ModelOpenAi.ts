@@ -2,6 +2,8 @@
  * A language model behind an OpenAI-compatible chat completions endpoint: hosted ones and those that run beside the
  * application speak it. The key is sent to that endpoint and goes nowhere else.
  */
+import * as Fingerprint from "@tenon/core/Fingerprint"
+import * as StepKey from "@tenon/core/StepKey"
 import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import { toCodecOpenAI } from "effect/ai/OpenAiStructuredOutput"
@@ -92,6 +94,7 @@ const sender = (client: HttpClient.HttpClient, { apiKey, model, url }: Options) 
     const body = yield* Effect.fromResult(ModelOpenAiRequest.make(model, asked, toCodecOpenAI, stream))
     const request = HttpClientRequest.post(target).pipe(
       HttpClientRequest.bodyJsonUnsafe(body),
+      HttpClientRequest.setHeaders(yield* idempotent(body)),
       apiKey === undefined ? (same) => same : HttpClientRequest.bearerToken(Redacted.value(apiKey))
     )
     const response = yield* client.execute(request).pipe(
@@ -103,6 +106,17 @@ const sender = (client: HttpClient.HttpClient, { apiKey, model, url }: Options) 
     return response.status === 200 ? response : yield* refusal(response)
   })
 }
+
+/**
+ * The same for a request that a crash or a lost answer has made again, and another for each that differs, even within a
+ * step. Outside of one there is nothing to tell a repetition from a second question by.
+ */
+const idempotent = (body: object) =>
+  Effect.flatMap(StepKey.idempotencyKey, (key) =>
+    key === undefined
+      ? Effect.succeed({})
+      : Effect.map(Fingerprint.of([key, JSON.stringify(body)]), (once) => ({ "idempotency-key": once }))
+  )
 
 /** What a status means. The words of the answer are left out, since some repeat the key. */
 const refusal = (response: HttpClientResponse): Effect.Effect<never, AiError.AiErrorReason> => {

@@ -2,6 +2,7 @@
 import type { Durable } from "@tenon/core/Durable"
 import { NewId } from "@tenon/core/NewId"
 import type { RunEvents } from "@tenon/core/RunEvents"
+import * as StepKey from "@tenon/core/StepKey"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -13,6 +14,7 @@ import * as Ask from "./Ask.ts"
 import * as Child from "./Child.ts"
 import type { Run } from "./RunSetting.ts"
 import { say } from "./Say.ts"
+import * as Streamed from "./Streamed.ts"
 import { Thread } from "./Thread.ts"
 
 /** What a run is about. */
@@ -21,6 +23,12 @@ export interface About {
   readonly threadId: string
   readonly input: unknown
 }
+
+const idempotencyKey = Effect.flatMap(StepKey.idempotencyKey, (key) =>
+  key === undefined
+    ? Effect.die(new Error("ctx.idempotencyKey is a step's own: ask for it inside of the body of a step"))
+    : Effect.succeed(key)
+)
 
 /** The context of one attempt of a run. */
 export const make = (
@@ -41,6 +49,8 @@ export const make = (
     actor: durable.actor,
     input,
     step: durable.step,
+    stream: (name, body, options) => Streamed.stream(run, name, body, options),
+    idempotencyKey,
     history: Effect.orDie(durable.call(Thread.actions.history, threadId, { last: 100 })),
     writeMessage: (content) => say(run, content),
     ask: (prompt, answer, options) => Ask.ask(run, prompt, answer, options?.expires),

@@ -14,6 +14,8 @@ import {
   AgentRun,
   halt,
   isOver,
+  requestedBy,
+  Rerun,
   revive,
   reviveRun,
   RunAgent,
@@ -22,13 +24,15 @@ import {
   start,
   stopRun
 } from "./AgentRun.ts"
-import { ChannelBinding, deliverTo, passes } from "./ChannelBinding.ts"
+import { ChannelBinding } from "./ChannelBinding.ts"
 import { ChannelDelivery } from "./ChannelDelivery.ts"
 import { Content, Posted } from "./Content.ts"
+import { asEdited } from "./Edit.ts"
 import { Message } from "./Message.ts"
-import { mayPostAs, ofAgent, ofPerson, Participant } from "./Participant.ts"
+import { mayPostAs, ofPerson, Participant } from "./Participant.ts"
 import { Question, QuestionStatus } from "./Question.ts"
 import { admit, maxWaiting, QueuePolicy } from "./RunQueue.ts"
+import { answerKey, channelsOf, post, postAs, saidKey, touchedByPost, withKey } from "./ThreadPost.ts"
 
 type Run = Resource.Row<typeof AgentRun>
 type NewRun = Omit<Run, "turn" | "createdAt" | "updatedAt">
@@ -54,40 +58,7 @@ const maxDepth = 16
 /** For the run's own program, which calls without a door. */
 const internal = Policy.nobody
 
-const withKey = (threadId: string, idempotencyKey: string) =>
-  Load.many(Message, { threadId, idempotencyKey }, { limit: 1 })
-const channelsOf = (threadId: string) => Load.many(ChannelBinding, { threadId })
 const waitingIn = (threadId: string) => Load.many(AgentRun, { threadId, status: "QUEUED" }, { limit: maxWaiting + 1 })
-
-/** The idempotency key of what a run says. */
-const saidKey = ({ key, runId }: { readonly runId: string; readonly key: string }) => `${runId}/${key}`
-
-const answerKey = (questionId: string) => `answer/${questionId}`
-
-/** Saves a message and, for every channel that it goes to, a delivery that waits. */
-const post = (
-  draft: Resource.Draft<typeof Message>,
-  from: Resource.Row<typeof Participant>["kind"],
-  channels: ReadonlyArray<Resource.Row<typeof ChannelBinding>>
-): Outcome.Outcome<Resource.Row<typeof Message>> =>
-  Outcome.save(Message, draft).pipe(
-    Outcome.forEach(
-      channels.filter(({ filter }) => passes(filter, draft.content.type, from)),
-      (binding) => deliverTo(binding, draft.idempotencyKey)
-    )
-  )
-
-/** The same as an agent, which becomes a participant of the tenant with its first words. */
-const postAs = (
-  agent: string,
-  draft: Omit<Resource.Draft<typeof Message>, "participantId">,
-  channels: ReadonlyArray<Resource.Row<typeof ChannelBinding>>
-) =>
-  Outcome.save(Participant, ofAgent(agent)).pipe(
-    Outcome.andThen(post({ ...draft, participantId: ofAgent(agent).id }, "AGENT", channels))
-  )
-
-const touchedByPost = [Message, Participant, ChannelDelivery, ChannelBinding.actions.wake]
 
 const refuseOver = (run: Run) => Result.fail(new RunOver({ run: run.id, status: run.status }))
 
@@ -198,7 +169,7 @@ export const Thread = Resource.make("Thread", {
             agent: self.agent,
             status: "QUEUED",
             messageId,
-            requestedBy: context.actor.id
+            ...requestedBy(context.actor)
           }
           const { interrupt, run: when } = admitted.success
           if (when === "now") return posted.pipe(Outcome.also(activate(self, run)))
@@ -218,7 +189,8 @@ export const Thread = Resource.make("Thread", {
 
       history: on.read(
         {
-          description: "The last messages, the oldest first.",
+          description:
+            "The last messages, the oldest first, without those that were edited since and what was said of them.",
           input: {
             last: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxHistory })).pipe(Field.withDefault(100))
           },
@@ -227,7 +199,7 @@ export const Thread = Resource.make("Thread", {
           }),
           output: Schema.Array(Message.schema)
         },
-        ({ loaded }) => loaded.messages
+        ({ loaded }) => asEdited(loaded.messages)
       ),
 
       /** Posts what a run says. */
@@ -375,7 +347,8 @@ export const Thread = Resource.make("Thread", {
             parent: { run: runId, child: childId, depth },
             parentRun: runId,
             status: "RUNNING",
-            requestedBy: run.requestedBy
+            requestedBy: run.requestedBy,
+            ...(run.requestedAs === undefined ? {} : { requestedAs: run.requestedAs })
           }
           return Outcome.save(AgentRun, started).pipe(start(started), Outcome.as(undefined))
         }
@@ -472,12 +445,17 @@ export const Thread = Resource.make("Thread", {
       rerun: on.action(
         {
           policy: internal,
-          input: { runId: Schema.String, newRunId: Schema.String, operations: Schema.optionalKey(Schema.Int) },
-          load: ({ self, input }) => ({ run: Load.one(AgentRun, input.runId), waiting: waitingIn(self.id) }),
-          touches: () => [AgentRun, RunAgent]
+          input: Rerun,
+          load: ({ self, input }) => ({
+            run: Load.one(AgentRun, input.runId),
+            waiting: waitingIn(self.id),
+            channels: channelsOf(self.id)
+          }),
+          touches: () => [...touchedByPost, AgentRun, RunAgent]
         },
-        ({ input: { newRunId, operations, runId }, loaded: { run, waiting }, self }, context) => {
-          const { agent, input, messageId } = run
+        ({ input: { edited, newRunId, operations, runId }, loaded: { channels, run, waiting }, self }, context) => {
+          const { agent, input } = run
+          const messageId = edited === undefined ? run.messageId : context.newId()
           const again: NewRun = {
             id: newRunId,
             threadId: self.id,
@@ -485,8 +463,10 @@ export const Thread = Resource.make("Thread", {
             ...(input === undefined ? {} : { input }),
             ...(messageId === undefined ? {} : { messageId }),
             status: "QUEUED",
-            fork: { run: runId, ...(operations === undefined ? {} : { operations }) },
-            requestedBy: context.actor.id
+            ...(edited === undefined
+              ? { fork: { run: runId, ...(operations === undefined ? {} : { operations }) } }
+              : {}),
+            ...requestedBy(context.actor)
           }
           const problem = `${maxWaiting} runs wait in this thread already.`
           const begun =
@@ -495,7 +475,15 @@ export const Thread = Resource.make("Thread", {
               : waiting.length < maxWaiting
                 ? Outcome.save(AgentRun, again)
                 : Outcome.save(AgentRun, { ...again, status: "CANCELLED", problem })
-          return begun.pipe(Outcome.as(undefined))
+          if (edited === undefined || messageId === undefined) return begun.pipe(Outcome.as(undefined))
+          const message = {
+            id: messageId,
+            threadId: self.id,
+            idempotencyKey: `edit/${newRunId}`,
+            replaces: { message: run.messageId ?? "", run: runId },
+            ...edited
+          }
+          return post(message, "HUMAN", channels).pipe(Outcome.also(begun), Outcome.as(undefined))
         }
       )
     }

@@ -187,6 +187,19 @@ const fork = Command.make(
   Command.withExamples([{ command: "tenon agent fork 01a1 --operations 3", description: "Take over the first three" }])
 )
 
+const edit = Command.make(
+  "edit",
+  { run, words: Argument.String("text").pipe(Argument.withDescription("What to say in the place of it")) },
+  Effect.fn(function* ({ run, words }) {
+    const content = { type: "text", text: words }
+    const answered = yield* ApiRequest.row("POST", `${runPath(run)}/edit`, { content })
+    yield* print(answered, `answered by ${text(answered["runId"])}`)
+  })
+).pipe(
+  Command.withDescription("Say something else than the message that a run has answered, and have that answered"),
+  Command.withExamples([{ command: 'tenon agent edit 01a1 "Linz"', description: "Ask of Linz instead" }])
+)
+
 export const agent = Command.make("agent").pipe(
   Command.withDescription("Talk to agents, and look after their runs"),
   Command.withSubcommands([
@@ -200,6 +213,7 @@ export const agent = Command.make("agent").pipe(
     act("resume", "Start a run again where its runtime has lost it", "asked to go on"),
     act("retry", "Run one that failed or was cancelled again, taking over what succeeded", "goes on as"),
     fork,
+    edit,
     steps,
     record,
     replay

@@ -4,6 +4,8 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { AgentRun } from "@tenon/agents/AgentRun"
+import * as LostRuns from "@tenon/agents/LostRuns"
 import * as Executor from "@tenon/core/Executor"
 import * as Interpreter from "@tenon/core/Interpreter"
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
@@ -102,6 +104,13 @@ class LeaseTooShort extends Schema.TaggedError<LeaseTooShort>()("LeaseTooShort",
   }
 }
 
+/** Each look reads all active runs. */
+class TooOften extends Schema.TaggedError<TooOften>()("TooOften", {}) {
+  override get message() {
+    return "LOST_RUNS_EVERY must be a second at least."
+  }
+}
+
 const onPostgres = Layer.unwrap(
   Effect.gen(function* () {
     const lease = yield* Config.Duration("RUNTIME_LEASE").pipe(Config.withDefault(Duration.seconds(30)))
@@ -119,19 +128,32 @@ type RuntimeLayer = Layer.Layer<
   Layer.Services<typeof onRestate | typeof onPostgres>
 >
 
+const runtimeConfig = Config.Literals(["restate", "postgres"], "RUNTIME").pipe(Config.withDefault("restate"))
+
 /** Where durable actions and workflows run, as `RUNTIME` says: `restate`, or `postgres` for a host without Restate. */
 const runtimeLayer = Layer.unwrap(
-  Effect.gen(function* () {
-    const runtime = yield* Config.Literals(["restate", "postgres"], "RUNTIME").pipe(Config.withDefault("restate"))
-    const layer: RuntimeLayer = runtime === "restate" ? onRestate : onPostgres
-    return layer
-  })
+  Effect.map(runtimeConfig, (runtime): RuntimeLayer => (runtime === "restate" ? onRestate : onPostgres))
 )
+
+/** Restate can lose runs of agents; PostgreSQL has them beside their rows. */
+const lostRunsLayer = (registry: Registry.Registry) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const every = yield* Config.Duration("LOST_RUNS_EVERY").pipe(Config.withDefault(Duration.seconds(30)))
+      if (Duration.isLessThan(every, Duration.seconds(1))) return yield* new TooOften()
+      const looks = (yield* runtimeConfig) === "restate" && registry.resource(AgentRun.name) !== undefined
+      return looks ? LostRuns.layer({ every }) : Layer.empty
+    })
+  )
 
 /** The application: everything that serves, until its scope closes. */
 export const layer = (config: TenonConfig) => {
   const { registry, title } = config
-  return Layer.mergeAll(httpLayer(config), Layer.provide(OutboxRelay.layer, retentionLayer)).pipe(
+  return Layer.mergeAll(
+    httpLayer(config),
+    Layer.provide(OutboxRelay.layer, retentionLayer),
+    lostRunsLayer(registry)
+  ).pipe(
     Layer.provideMerge(httpServerLayer),
     Layer.provideMerge(Interpreter.layer),
     Layer.provide(authLayer),

@@ -21,7 +21,7 @@ import { cursorAfter } from "./Query.ts"
 import type * as Registry from "./Registry.ts"
 import { Receipts } from "./Receipts.ts"
 import { RowStore } from "./RowStore.ts"
-import { Tenants } from "./Tenants.ts"
+import { following, Tenants } from "./Tenants.ts"
 import type { RunEvents } from "./RunEvents.ts"
 import * as RunEventsMemory from "./RunEventsMemory.ts"
 import {
@@ -134,7 +134,10 @@ const rowsLayer = (registry: Registry.Registry) =>
             Effect.clockWith((clock) => Effect.fromResult(runAtomically(work, clock.currentTimeMillisUnsafe())))
         }),
         // None is entered, so that none is kept out.
-        Context.add(Tenants, { status: () => Effect.undefined }),
+        Context.add(Tenants, {
+          status: () => Effect.undefined,
+          atWork: (after, limit) => Effect.sync(() => following(tables.tenants(), after, limit))
+        }),
         Context.add(Receipts, {
           purge: (age, limit) =>
             Effect.clockWith((clock) =>

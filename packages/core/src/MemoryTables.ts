@@ -38,6 +38,11 @@ export class Tables {
     this.#positions = new Map(snapshot.positions)
   }
 
+  /** Whoever has or had rows. */
+  tenants(): ReadonlyArray<string> {
+    return [...this.#rows.keys()].flatMap((id) => (JSON.parse(id) as ReadonlyArray<string | null>)[0] ?? [])
+  }
+
   find(tenantId: string, resource: Resource.Any, key: string): EncodedRow | undefined {
     return this.#of(tenantId, resource).get(key)
   }

@@ -29,6 +29,7 @@ import * as RunOperations from "./RunOperations.ts"
 import * as RunOrigin from "./RunOrigin.ts"
 import type { ClaimedRun, Mail, Write } from "./RunStore.ts"
 import { foreign, RunTurns } from "./RunTurns.ts"
+import * as StepKey from "./StepKey.ts"
 import * as StepResult from "./StepResult.ts"
 import type { Implementation } from "./Workflow.ts"
 
@@ -258,10 +259,10 @@ class Attempt<E> {
     options: StepOptions<A, F> | undefined
   ): Effect.Effect<A, F, R> {
     return Effect.contextWith((context: Context.Context<R>) => {
-      const body = RunBody.step(name, this.#tenantId, effect, options).pipe(Effect.provideContext(outside(context)))
-      return this.#wait("step", name, { body: () => body }, (outcome) =>
-        StepResult.decode(outcome as StepResult.Ending, options)
-      )
+      const around = Effect.provideContext(outside(context))
+      const body = (index: number) =>
+        around(RunBody.step(name, this.#tenantId, StepKey.within(this.#world.run.claim, index, name, effect), options))
+      return this.#wait("step", name, { body }, (outcome) => StepResult.decode(outcome as StepResult.Ending, options))
     })
   }
 

@@ -20,9 +20,24 @@ export class Tenants extends Context.Service<
   {
     /** `undefined` for a tenant that is not entered. */
     readonly status: (tenantId: string) => Effect.Effect<Status | undefined, ActionFailure>
+    /**
+     * The next tenants after one, in order, of which there is work: a receipt that is still kept, or a run; entered or
+     * not. For whoever looks after the work of all of them.
+     */
+    readonly atWork: (after: string, limit: number) => Effect.Effect<ReadonlyArray<string>, ActionFailure>
   }
 >()("@tenon/core/Tenants") {}
 
 /** Tenants in a map, which may change. */
 export const layerOf = (statuses: ReadonlyMap<string, Status>): Layer.Layer<Tenants> =>
-  Layer.succeed(Tenants, { status: (tenantId) => Effect.sync(() => statuses.get(tenantId)) })
+  Layer.succeed(Tenants, {
+    status: (tenantId) => Effect.sync(() => statuses.get(tenantId)),
+    atWork: (after, limit) => Effect.sync(() => following([...statuses.keys()], after, limit))
+  })
+
+/** So many of these, each once, that come after one in the order of their names. */
+export const following = (tenants: Iterable<string>, after: string, limit: number): ReadonlyArray<string> =>
+  [...new Set(tenants)]
+    .filter((tenant) => tenant > after)
+    .toSorted()
+    .slice(0, limit)

@@ -760,6 +760,7 @@ create table "public"."agent_runs" (
   "fork" jsonb,
   "message_id" text collate "C",
   "requested_by" text collate "C" not null,
+  "requested_as" jsonb,
   "problem" text collate "C",
   "output" jsonb,
   "created_at" timestamp with time zone not null,
@@ -769,6 +770,7 @@ create table "public"."agent_runs" (
   constraint "agent_runs__thread_id__fk" foreign key ("tenant_id", "thread_id") references "public"."threads" ("tenant_id", "id") on delete cascade deferrable initially immediate
 );
 create index "agent_runs__parent_run__idx" on "public"."agent_runs" ("tenant_id", "parent_run");
+create index "agent_runs__status__updated_at__idx" on "public"."agent_runs" ("tenant_id", "status", "updated_at");
 create index "agent_runs__thread_id__idx" on "public"."agent_runs" ("tenant_id", "thread_id");
 create index "agent_runs__thread_id__status__idx" on "public"."agent_runs" ("tenant_id", "thread_id", "status");
 alter table "public"."agent_runs" enable row level security;
@@ -866,6 +868,7 @@ create table "public"."messages" (
   "participant_id" text collate "C" not null,
   "idempotency_key" text collate "C" not null,
   "content" jsonb not null,
+  "replaces" jsonb,
   "position" bigint not null,
   "created_at" timestamp with time zone not null,
   constraint "messages__pkey" primary key ("tenant_id", "id"),

@@ -10,6 +10,7 @@ import { callName, type Kind, type Operation, signalName } from "@tenon/core/Run
 import { newId, random, RunClock, seeded } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
 import { type Origin, seedFrom } from "@tenon/core/RunOrigin"
+import * as StepKey from "@tenon/core/StepKey"
 import * as StepResult from "@tenon/core/StepResult"
 import * as Span from "@tenon/core/Span"
 import type { Implementation } from "@tenon/core/Workflow"
@@ -57,6 +58,8 @@ export const attempt = (
   { ctx, forked, id, input, key, mirror, origin, pausing, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
+  const { tenantId } = claims.actor
+  const workflow = implementation.workflow.name
   let next = seeded(origin.seed)
   const draw = () => next()
   const driver = new RunDriver<void, unknown>(forked, (fork) => {
@@ -140,9 +143,10 @@ export const attempt = (
       step: (name, effect, options) =>
         Effect.contextWith((context: Context.Context<Effect.Services<typeof effect>>) => {
           const interruption = new Attempt.Interruption(ended)
-          const run = () =>
+          const body = (index: number) => StepKey.within({ tenantId, workflow, key }, index, name, effect)
+          const run = (index: number) =>
             driver.await(
-              () => ctx.run(name, () => perform(name, effect, options, context, interruption), Attempt.retry),
+              () => ctx.run(name, () => perform(name, body(index), options, context, interruption), Attempt.retry),
               { interrupted: () => interruption.interrupt() }
             )
           const done = told(

@@ -49,7 +49,7 @@ export const layer = (
         OutboxSql.layer(options),
         ReceiptsSql.layer(options),
         AuditLogSql.layer,
-        TenantsSql.layer,
+        TenantsSql.layer(options),
         RunEventsSql.layer,
         RunStoreSql.layer(options),
         RunJournalSql.layer

@@ -1,6 +1,7 @@
 /** Holds the rows that a fault run left behind against what was accepted meanwhile. */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import { missed } from "./AgentAim.ts"
 import { type AgentLedger, all, type Row, type Talk, type Where } from "./AgentLedger.ts"
 
 /** What is there. */
@@ -21,8 +22,11 @@ export const audit = Effect.fn("AgentAudit.audit")(function* (ledger: AgentLedge
     marks: yield* all(where, "/api/v1/marks?"),
     threads: yield* all(where, "/api/v1/threads?")
   }
-  const problems = ledger.talks.flatMap((talk) => [...ofMessages(talk, rows), ...ofRuns(talk, rows)])
-  problems.push(...ofQuestions(ledger, rows), ...ofSteps(rows))
+  const problems = [...ledger.talks, ...ledger.aimed].flatMap((talk) => [
+    ...ofMessages(talk, rows),
+    ...ofRuns(talk, rows)
+  ])
+  problems.push(...ofQuestions(ledger, rows), ...ofSteps(rows), ...missed(ledger.struck, rows))
   return problems
 })
 

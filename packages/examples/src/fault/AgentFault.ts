@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import * as AgentAim from "./AgentAim.ts"
 import * as AgentAudit from "./AgentAudit.ts"
 import * as AgentLedger from "./AgentLedger.ts"
 import type { Result } from "./Fault.ts"
@@ -14,20 +15,26 @@ import { serving } from "./Serving.ts"
 /** What the application's workflows run on. */
 export type Runtime = "restate" | "postgres"
 
+/** What a strike needs to know of whom it hits. */
+interface Target {
+  readonly ledger: AgentLedger.AgentLedger
+  readonly where: AgentLedger.Where
+}
+
 interface Scenario {
   readonly name: string
   readonly runtime: Runtime
-  /** Whether runs may be lost, so that somebody has to say that they go on. */
-  readonly loses?: boolean
   readonly threads?: number
   /** How long a thread is quiet between messages, in milliseconds. */
   readonly pause?: number
-  readonly strike: (cluster: Cluster.Cluster, where: AgentLedger.Where) => Effect.Effect<void, unknown, Scope.Scope>
+  readonly strike: (cluster: Cluster.Cluster, at: Target) => Effect.Effect<void, unknown, Scope.Scope>
 }
 
-const killApplication: Scenario["strike"] = Effect.fnUntraced(function* ({ application }, where) {
-  yield* AgentLedger.asking(where)
+/** While one run is in a step, one asks and one sleeps. */
+const killApplication: Scenario["strike"] = Effect.fnUntraced(function* ({ application }, { ledger, where }) {
+  const { hit } = yield* AgentAim.aim(ledger, where)
   yield* application.kill
+  yield* hit
   where.url = (yield* application.start).url
 })
 
@@ -56,7 +63,6 @@ export const scenarios: ReadonlyArray<Scenario> = [
   {
     name: "Restate's data is deleted under agents",
     runtime: "restate",
-    loses: true,
     strike: ({ restate }) => restate.kill.pipe(Effect.andThen(forget(restate)), Effect.andThen(restate.restart))
   },
   ...both({
@@ -94,7 +100,7 @@ export const run = Effect.fn("AgentFault.run")(function* (scenario: Scenario, op
   progress(`${name}: starting servers …`)
   const cluster = yield* Cluster.make({
     command: options.command,
-    environment: { ...options.environment, RUNTIME: runtime }
+    environment: { LOST_RUNS_EVERY: "5 seconds", ...options.environment, RUNTIME: runtime }
   })
   const { keys, url } = yield* cluster.application.start
   const where: AgentLedger.Where = { url, key: keys["acme"]?.["admin"] ?? "" }
@@ -103,33 +109,41 @@ export const run = Effect.fn("AgentFault.run")(function* (scenario: Scenario, op
   const accepted = () => ledger.talks.reduce((sum, talk) => sum + talk.accepted.length, 0)
   for (let strike = 1; strike <= strikes; strike++) {
     yield* Effect.sleep("2 seconds")
-    yield* scenario.strike(cluster, where)
-    progress(`  strike ${strike} of ${strikes}, ${accepted()} messages and ${ledger.answered.size} answers so far`)
+    const before = ledger.struck.length
+    yield* scenario.strike(cluster, { ledger, where })
+    const struck = ledger.struck.slice(before).map(({ doing }) => doing)
+    const doing = struck.length === 0 ? "" : ` at runs ${struck.join(", ")}`
+    progress(
+      `  strike ${strike} of ${strikes}${doing}, ${accepted()} messages and ${ledger.answered.size} answers so far`
+    )
   }
   yield* Effect.sleep("2 seconds")
   ledger.closing = true
   yield* Fiber.join(load).pipe(Effect.timeout("90 seconds"))
   progress(`  ${accepted()} messages and ${ledger.answered.size} answers accepted; waiting for the agents …`)
-  const problems = yield* settle(ledger, where, scenario.loses === true)
+  const problems = yield* settle(ledger, where)
   const ok = problems.length === 0
   progress(
     `  ${ok ? "ok: nothing lost, nothing stuck, no result changed" : `FAIL: ${problems.slice(0, 10).join("; ")}`}`
   )
-  const result: Result = { scenario: name, ok, accepted: accepted(), faults: strikes, problems: problems.slice(0, 10) }
+  const struck = ledger.struck.map(({ doing }) => doing)
+  const result: Result = {
+    scenario: name,
+    ok,
+    accepted: accepted(),
+    faults: strikes,
+    ...(struck.length === 0 ? {} : { struck }),
+    problems: problems.slice(0, 10)
+  }
   return result
 }, Effect.scoped)
 
 /** Answers what is still asked until all is well, or nothing gets better. */
-const settle = Effect.fnUntraced(function* (
-  ledger: AgentLedger.AgentLedger,
-  where: AgentLedger.Where,
-  resume: boolean
-) {
+const settle = Effect.fnUntraced(function* (ledger: AgentLedger.AgentLedger, where: AgentLedger.Where) {
   let fewest = Infinity
   let problems: ReadonlyArray<string> = []
   // Longer than the leases of what a killed process had in hand.
   for (let idle = 0; idle < 75; idle++) {
-    if (resume && idle % 5 === 0) yield* AgentLedger.resumeAll(where)
     yield* AgentLedger.answerAll(ledger, where)
     yield* Effect.sleep("1 second")
     problems = yield* AgentAudit.audit(ledger, where)

@@ -23,12 +23,25 @@ export interface Talk {
   readonly accepted: Array<string>
 }
 
+/** What the process that was killed was doing with a run. */
+export interface Struck {
+  readonly doing: string
+  readonly run: string
+  /** The time of this machine, which the application shares. */
+  readonly at: number
+}
+
 /** All that a fault run knows by itself. */
 export interface AgentLedger {
   readonly talks: ReadonlyArray<Talk>
   readonly participantId: string
   /** The answer that was accepted, by question. */
   readonly answered: Map<string, string>
+  /** Threads in which a process was killed at a place of one's choice, and what it was doing. */
+  readonly aimed: Array<Talk>
+  readonly struck: Array<Struck>
+  /** Threads whose questions wait meanwhile. */
+  readonly spared: Set<string>
   closing: boolean
 }
 
@@ -58,20 +71,31 @@ const made = (where: Where, path: string, body: unknown) =>
       : Effect.die(new Refused({ message: `POST ${path}: ${status} ${JSON.stringify(row)}` }))
   )
 
+/** Makes a thread in which an agent answers. */
+export const openThread = (where: Where, agent: string, policy: Talk["policy"]) =>
+  Effect.map(made(where, "/api/v1/threads", { title: "fault", agent, policy }), (id): Talk => ({
+    id,
+    policy,
+    accepted: []
+  }))
+
 /** Makes the threads, every other one with a policy that interrupts. */
 export const open = Effect.fn("AgentLedger.open")(function* (where: Where, threads: number) {
   const participantId = yield* made(where, "/api/v1/participants", { kind: "HUMAN", name: "load" })
   const talks = yield* Effect.forEach(
     Array.from({ length: threads }, (_, index) => (index % 2 === 0 ? "enqueue" : "interrupt")),
-    (policy) =>
-      Effect.map(made(where, "/api/v1/threads", { title: "fault", agent: "worker", policy }), (id): Talk => ({
-        id,
-        policy,
-        accepted: []
-      })),
+    (policy) => openThread(where, "worker", policy),
     { concurrency: 8 }
   )
-  const ledger: AgentLedger = { talks, participantId, answered: new Map(), closing: false }
+  const ledger: AgentLedger = {
+    talks,
+    participantId,
+    answered: new Map(),
+    aimed: [],
+    struck: [],
+    spared: new Set(),
+    closing: false
+  }
   return ledger
 })
 
@@ -84,20 +108,24 @@ export const load = Effect.fn("AgentLedger.load")(function* (ledger: AgentLedger
 const post = Effect.fnUntraced(function* (ledger: AgentLedger, talk: Talk, where: Where, pause: number) {
   yield* Effect.sleep(Math.random() * pause)
   for (let turn = 0; !ledger.closing; turn++) {
-    const name = `m${turn}`
-    const message = { idempotencyKey: name, participantId: ledger.participantId, content: { type: "text", text: name } }
-    const { body, status } = yield* send(where, "POST", `/api/v1/threads/${talk.id}/add-message`, message)
-    if (status !== 200) return yield* Effect.die(new Refused({ message: `${name}: ${status} ${JSON.stringify(body)}` }))
-    talk.accepted.push(name)
+    yield* postTo(ledger, talk, where, `m${turn}`)
     yield* Effect.sleep(pause * (0.5 + Math.random()))
   }
+})
+
+/** Posts a message, whose text is its idempotency key too. */
+export const postTo = Effect.fnUntraced(function* (ledger: AgentLedger, talk: Talk, where: Where, text: string) {
+  const message = { idempotencyKey: text, participantId: ledger.participantId, content: { type: "text", text } }
+  const { body, status } = yield* send(where, "POST", `/api/v1/threads/${talk.id}/add-message`, message)
+  if (status !== 200) return yield* Effect.die(new Refused({ message: `${text}: ${status} ${JSON.stringify(body)}` }))
+  talk.accepted.push(text)
 })
 
 /** Answers every open question once; one that was closed meanwhile is let be. */
 export const answerAll = Effect.fnUntraced(function* (ledger: AgentLedger, where: Where) {
   const open = yield* all(where, "/api/v1/questions?status=OPEN&")
   yield* Effect.forEach(
-    open,
+    open.filter(({ threadId }) => !ledger.spared.has(String(threadId))),
     ({ id }) => {
       const question = String(id)
       const answer = `to ${question}`
@@ -108,22 +136,6 @@ export const answerAll = Effect.fnUntraced(function* (ledger: AgentLedger, where
     { concurrency: 8 }
   )
   yield* Effect.sleep("250 millis")
-})
-
-/** Waits until a run asks. */
-export const asking = (where: Where) =>
-  all(where, "/api/v1/questions?status=OPEN&").pipe(
-    Effect.repeat({ schedule: Schedule.spaced("20 millis"), while: (open) => open.length === 0 })
-  )
-
-/** Tells every run that is not over to go on, as an operator would after a loss. */
-export const resumeAll = Effect.fnUntraced(function* (where: Where) {
-  const runs = yield* all(where, "/api/v1/agent-runs?")
-  yield* Effect.forEach(
-    runs.filter(({ status }) => status === "RUNNING" || status === "WAITING"),
-    ({ id }) => send(where, "POST", `/api/v1/agent-runs/${String(id)}/resume`),
-    { concurrency: 8 }
-  )
 })
 
 /** All rows under a path. */

@@ -18,6 +18,8 @@ export interface Result {
   readonly skipped?: string
   readonly accepted: number
   readonly faults: number
+  /** What each fault hit, where it was aimed. */
+  readonly struck?: ReadonlyArray<string>
   readonly problems: ReadonlyArray<string>
 }
 

@@ -71,8 +71,27 @@ const worker = Agent.make(
   })
 )
 
+/** Where a run can be told to dwell, by the message that it answers. */
+export const dwells = ["in a step", "asking", "asleep"] as const
+export type Dwell = (typeof dwells)[number]
+
+/** Stays where it is told to for long enough to be struck there. */
+const dweller = Agent.make(
+  "dweller",
+  Effect.fn("dweller")(function* (ctx) {
+    const told = (yield* ctx.history).findLast(({ content }) => content.type === "text")?.content
+    const where = told?.type === "text" ? told.text : ""
+    const kept = [yield* mark(ctx, "first", [], 30)]
+    if (where === "in a step") kept.push(yield* mark(ctx, "dwelt", kept, 3000))
+    if (where === "asking") yield* ctx.ask("Go on?", Schema.String, { expires: "1 hour" })
+    if (where === "asleep") yield* ctx.sleep("3 seconds")
+    kept.push(yield* mark(ctx, "last", [...kept], 30))
+    yield* ctx.writeMessage(Content.data({ run: ctx.run, answer: where, kept }))
+  })
+)
+
 /** The resources and workflows of the application that is broken. */
 export const registry = Registry.make({ resources: [...Agents.resources, Mark], workflows: Agents.workflows })
 
 /** What its workflows do. */
-export const workflows = Workflow.layer(Agents.implement(worker, helper)).pipe(Layer.provide(Repository.layer))
+export const workflows = Workflow.layer(Agents.implement(worker, helper, dweller)).pipe(Layer.provide(Repository.layer))
