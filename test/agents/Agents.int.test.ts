@@ -3,4 +3,3 @@ import { agents } from "../support/agentSuite.ts"
 import { server } from "../support/ScratchDatabase.ts"
 
 agents("over PostgreSQL", (registry, options) => Testing.layerPostgres(registry, { ...options, server }))
-agents("over PostgreSQL and Restate", (registry, options) => Testing.layerRestate(registry, { ...options, server }))

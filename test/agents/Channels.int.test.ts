@@ -3,4 +3,3 @@ import { channels } from "../support/channelSuite.ts"
 import { server } from "../support/ScratchDatabase.ts"
 
 channels("over PostgreSQL", (registry, options) => Testing.layerPostgres(registry, { ...options, server }))
-channels("over PostgreSQL and Restate", (registry, options) => Testing.layerRestate(registry, { ...options, server }))

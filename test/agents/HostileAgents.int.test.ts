@@ -3,6 +3,3 @@ import { hostileAgents } from "../support/hostileAgentSuite.ts"
 import { server } from "../support/ScratchDatabase.ts"
 
 hostileAgents("over PostgreSQL", (registry, options) => Testing.layerPostgres(registry, { ...options, server }))
-hostileAgents("over PostgreSQL and Restate", (registry, options) =>
-  Testing.layerRestate(registry, { ...options, server })
-)

@@ -3,4 +3,3 @@ import { examples } from "../support/exampleSuite.ts"
 import { server } from "../support/ScratchDatabase.ts"
 
 examples("over PostgreSQL", (registry, options) => Testing.layerPostgres(registry, { ...options, server }))
-examples("over PostgreSQL and Restate", (registry, options) => Testing.layerRestate(registry, { ...options, server }))

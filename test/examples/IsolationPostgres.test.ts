@@ -1,0 +1,10 @@
+import { isolationProof } from "@tenon/testing/IsolationProof"
+import * as Testing from "@tenon/testing/Testing"
+import * as HttpDomain from "../support/HttpDomain.ts"
+import * as App from "../support/idleApp.ts"
+
+isolationProof("the examples over PostgreSQL", {
+  registry: App.registry,
+  layer: HttpDomain.layerOver(Testing.layerPostgres(App.registry, { workflows: App.workflows })),
+  http: HttpDomain.door
+})
