@@ -95,6 +95,9 @@ export const look = Effect.fn("LostRuns.look")(function* (
   }
 })
 
+/** Where there is so much to look at that it takes long, looking takes this share of the time at most. */
+const share = 1 / 10
+
 /** Looks again and again for as long as it is provided. */
 export const layer = ({ every = "30 seconds" }: Options = {}): Layer.Layer<
   never,
@@ -105,8 +108,12 @@ export const layer = ({ every = "30 seconds" }: Options = {}): Layer.Layer<
     look(every).pipe(
       Effect.catch(({ message }) => Effect.logWarning("Lost runs could not be looked for", message)),
       Effect.catchDefect((defect) => Effect.logError("Lost runs could not be looked for", defect)),
-      Effect.delay(every),
+      Effect.timed,
+      Effect.flatMap(([took]) =>
+        Effect.sleep(Duration.max(Duration.fromInputUnsafe(every), Duration.times(took, 1 / share - 1)))
+      ),
       Effect.forever,
+      Effect.delay(every),
       Effect.forkScoped
     )
   )
