@@ -61,7 +61,7 @@ it.layer(served, { excludeTestServices: true, timeout: "60 seconds" })("tenon ag
   )
 
   it.effect(
-    "does what its guide shows: posts, asks, answers, shows, steps, forks, cancels and retries",
+    "does what its guide shows: posts, asks, answers, shows, steps, forks, cancels, retries and edits",
     () =>
       Effect.gen(function* () {
         const [, thread = ""] = /^thread (\S+), message 1\n$/.exec(yield* agent(...shown("post"))) ?? []
@@ -103,6 +103,9 @@ it.layer(served, { excludeTestServices: true, timeout: "60 seconds" })("tenon ag
         const source = yield* asked("steps", run)
         assert.deepStrictEqual(taken.slice(0, 3), source.slice(0, 3), "with their times")
         assert.notStrictEqual(taken[3].startedAt, source[3].startedAt)
+        const [, edited = ""] = /^answered by (\S+)\n$/.exec(yield* agent(...shown("edit", { RUN: run }))) ?? []
+        // The fork waits in the same thread.
+        yield* stands("QUEUED", edited, thread)
         assert.match(yield* agent(...shown("runs")), /^ID +AGENT +STATUS +THREADID +CREATEDAT +PROBLEM\n$/)
         const used = block
           .split("\n")
@@ -117,7 +120,8 @@ it.layer(served, { excludeTestServices: true, timeout: "60 seconds" })("tenon ag
           "steps",
           "cancel",
           "retry",
-          "fork"
+          "fork",
+          "edit"
         ])
       }),
     60_000

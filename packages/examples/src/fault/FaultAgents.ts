@@ -2,6 +2,8 @@
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
 import type { AgentContext } from "@tenon/agents/AgentContext"
+import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
+import * as Channels from "@tenon/agents/Channels"
 import * as Content from "@tenon/agents/Content"
 import { CurrentActor } from "@tenon/core/Actor"
 import * as Field from "@tenon/core/Field"
@@ -94,4 +96,6 @@ const dweller = Agent.make(
 export const registry = Registry.make({ resources: [...Agents.resources, Mark], workflows: Agents.workflows })
 
 /** What its workflows do. */
-export const workflows = Workflow.layer(Agents.implement(worker, helper, dweller)).pipe(Layer.provide(Repository.layer))
+export const workflows = Workflow.layer(Agents.implement(worker, helper, dweller), ...Channels.implement).pipe(
+  Layer.provide([ChannelAdapter.layer(), Repository.layer])
+)
