@@ -5,7 +5,6 @@
 import * as Field from "@tenon/core/Field"
 import * as Load from "@tenon/core/Load"
 import * as Outcome from "@tenon/core/Outcome"
-import * as Policy from "@tenon/core/Policy"
 import * as Relation from "@tenon/core/Relation"
 import * as Resource from "@tenon/core/Resource"
 import * as Workflow from "@tenon/core/Workflow"
@@ -59,12 +58,7 @@ export const ChannelDelivery = Resource.make("ForumDelivery", {
   },
   actions: (on) => ({
     deliver: on.action(
-      {
-        // It is what a message sends, and no door's.
-        policy: Policy.nobody,
-        self: "optional",
-        input: { threadId: Schema.String, position: Schema.Int, content: Schema.Json }
-      },
+      { self: "optional", input: { threadId: Schema.String, position: Schema.Int, content: Schema.Json } },
       ({ self, input }, context) =>
         on
           .save({
