@@ -1,24 +1,11 @@
 /** The message brokers of the machine, where it has any: real servers that the tests use under names of their own. */
 import * as Amqp from "amqplib"
-import * as Net from "node:net"
 import { createClient } from "redis"
+
+export { listens } from "./listens.ts"
 
 export const redisUrl = process.env["REDIS_URL"] ?? "redis://127.0.0.1:6379"
 export const rabbitUrl = process.env["RABBITMQ_URL"] ?? "amqp://guest:guest@127.0.0.1:5672"
-
-/** Whether something listens where a URL points. */
-export const listens = (url: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const { hostname, port, protocol } = new URL(url)
-    const socket = Net.connect(Number(port || (protocol === "redis:" ? 6379 : 5672)), hostname)
-    const done = (answer: boolean) => {
-      socket.destroy()
-      resolve(answer)
-    }
-    socket.setTimeout(1_000, () => done(false))
-    socket.once("connect", () => done(true))
-    socket.once("error", () => done(false))
-  })
 
 /** Deletes what tests left on Redis. */
 export const deleteStreams = async (queues: ReadonlyArray<string>, prefix = "tenon:"): Promise<void> => {

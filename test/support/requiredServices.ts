@@ -6,7 +6,7 @@
  * without the setting every skip is allowed.
  */
 import { isHere } from "@tenon/testing/BrokerServer"
-import { connect } from "node:net"
+import { listens } from "./listens.ts"
 
 /** Where each is looked for, and how the names of the tests that need it tell. */
 const services = {
@@ -29,25 +29,11 @@ const services = {
 
 export type Service = keyof typeof services
 const names = Object.keys(services) as ReadonlyArray<Service>
-const ports: { readonly [protocol: string]: number } = { "redis:": 6379, "amqp:": 5672 }
-
-const answers = (address: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const { hostname, port, protocol } = new URL(address)
-    const socket = connect(Number(port || (ports[protocol] ?? 5432)), hostname)
-    const done = (answer: boolean) => {
-      socket.destroy()
-      resolve(answer)
-    }
-    socket.setTimeout(1_000, () => done(false))
-    socket.once("connect", () => done(true))
-    socket.once("error", () => done(false))
-  })
 
 const isThere = async (service: Service, environment: NodeJS.ProcessEnv): Promise<boolean> => {
   if (service === "postgres" && environment["TENON_TEST_NO_MACHINE"] === "1") return false
   const { url } = services[service]
-  return url === undefined ? isHere("Redis") : answers(url(environment))
+  return url === undefined ? isHere("Redis") : listens(url(environment))
 }
 
 /** Those that the environment requires; `undefined` where it says nothing of them. */
