@@ -35,6 +35,8 @@ export interface Options {
   /** Rows of the caller's that may be changed, by the path of their collection. Without, a row is asked for that is not there. */
   readonly rows?: { readonly [collection: string]: string }
   readonly foreign?: Foreign
+  /** Paths whose actions make the row where there is none (`self: "optional"`), so that any key will do. */
+  readonly makesRow?: ReadonlyArray<string>
 }
 
 const Described = Schema.Record(Schema.String, Schema.Unknown)
@@ -141,7 +143,9 @@ const request = (
 
 const collectionOf = ({ path }: Target) => path.slice(0, path.indexOf("/{id}"))
 /** Whether there is something that a sound request could be about. */
-const hasRow = (target: Target, { rows }: Options) => !hasId(target) || rows?.[collectionOf(target)] !== undefined
+const hasRow = (target: Target, options: Options) =>
+  !hasId(target) || makesRow(target, options) || options.rows?.[collectionOf(target)] !== undefined
+const makesRow = ({ path }: Target, options: Options) => options.makesRow?.includes(path) === true
 const hasId = ({ path }: Target) => path.includes("{id}")
 
 const withoutToken = (target: Target, options: Options) =>
@@ -154,7 +158,10 @@ const withoutToken = (target: Target, options: Options) =>
 const withId = (target: Target, options: Options) =>
   hasId(target)
     ? [...Hostile.texts.flatMap(encoded), ...Hostile.rawSegments, ...(options.foreign?.ids ?? []).flatMap(encoded)].map(
-        (id) => request(options, target, `the id ${id}`, true, { path: target.path.replace("{id}", () => id) })
+        (id) =>
+          request(options, target, `the id ${id}`, !makesRow(target, options), {
+            path: target.path.replace("{id}", () => id)
+          })
       )
     : []
 

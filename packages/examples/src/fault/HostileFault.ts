@@ -4,6 +4,7 @@
  * gets a typed problem or does what it says, and the ledger of the good load is as if nothing had happened.
  */
 import * as ContextKeys from "@tenon/restate/ContextKeys"
+import * as RestEndpoint from "@tenon/http/RestEndpoint"
 import * as SignedContext from "@tenon/restate/SignedContext"
 import * as ApiClient from "@tenon/testing/ApiClient"
 import * as Cluster from "@tenon/testing/Cluster"
@@ -12,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
+import * as App from "../app/App.ts"
 import type { Options, Result } from "./Fault.ts"
 import * as Ledger from "./Ledger.ts"
 
@@ -59,12 +61,21 @@ const attack = Effect.fn("HostileFault.run")(function* (options: Options) {
   return result
 })
 
+/** Here a key that no row has is a new one. */
+const makesRow = RestEndpoint.all(App.registry).flatMap(({ action, path }) =>
+  action?.self === "optional" ? [path] : []
+)
+
 /** Those of another tenant, which knows ids of the good one's; and with the good one's own token, what must be refused. */
 const requests = Effect.fnUntraced(function* (url: string, good: string, other: string, ledger: Ledger.Ledger) {
   const { body: document } = yield* ApiClient.make(url, good).send("GET", "/openapi.json")
   const ids = [ledger.threadId, ledger.participantId]
-  const theirs = HostileRequests.of(document, { token: other, foreign: { ids, idempotencyKeys: ["widget:w0-0"] } })
-  const own = HostileRequests.of(document, { token: good }).filter(({ refused }) => refused)
+  const theirs = HostileRequests.of(document, {
+    token: other,
+    foreign: { ids, idempotencyKeys: ["widget:w0-0"] },
+    makesRow
+  })
+  const own = HostileRequests.of(document, { token: good, makesRow }).filter(({ refused }) => refused)
   return [...theirs, ...own, ...HostileRequests.large(own)]
 })
 
