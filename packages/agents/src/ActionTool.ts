@@ -2,8 +2,8 @@
  * Actions of resources as tools of a language model: called under the run's tenant and actor, judged by the policy as
  * any caller from outside, and told no more than that actor is shown. What removes something asks a person first.
  */
-import type * as Action from "@tenon/core/Action"
-import * as Decision from "@tenon/core/Decision"
+import * as Action from "@tenon/core/Action"
+import * as ActionJson from "@tenon/core/ActionJson"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import * as Field from "@tenon/core/Field"
 import * as Sensitive from "@tenon/core/Sensitive"
@@ -70,7 +70,7 @@ export const make = (action: Action.Any, options: Options = {}): ActionTool => {
     dependencies: [CurrentRun]
   })
     .annotate(DurableToolkit.Stepwise, true)
-    .annotate(Tool.Readonly, Decision.isRead(action))
+    .annotate(Tool.Readonly, Action.isRead(action))
     .annotate(Tool.Destructive, action.kind === "destroy")
   return Object.assign(tool, { action, options }) as ActionTool
 }
@@ -109,7 +109,7 @@ const refused = (error: string, message: string, detail?: Schema.Json): typeof A
 const handle = Effect.fnUntraced(function* (tool: ActionTool, { input = {}, key: given }: Call) {
   const { action } = tool
   const run = yield* CurrentRun
-  const json = Decision.encodeJson(action.input, input, action)
+  const json = ActionJson.encode(action.input, input, action)
   yield* Effect.mapError(
     Effect.fromResult(
       Storable.checkRequest({ resource: action.resource, action: action.name, key: given, input: json })
@@ -119,7 +119,7 @@ const handle = Effect.fnUntraced(function* (tool: ActionTool, { input = {}, key:
   if (tool.options.confirm ?? action.kind === "destroy") yield* confirmed(run, tool, given, json)
   const key = given ?? (yield* run.newId)
   const output = yield* Effect.mapError(run.call(action, key, input, { origin: "door" }), asRefusal(action))
-  const shown = Decision.encodeJson(action.output, output, action)
+  const shown = ActionJson.encode(action.output, output, action)
   return Sensitive.hider(action.output, run.actor.roles)?.(shown) ?? shown
 })
 

@@ -274,3 +274,6 @@ export const ref = <const I extends Fields = {}>(
     throw new Error(`${resource}.${name} is a reference; perform the action itself`)
   }
 })
+
+/** Whether an action writes nothing. */
+export const isRead = (action: Any): boolean => action.kind === "read" || action.kind === "stream"

@@ -3,12 +3,14 @@
  * machine, and encodes what comes out. Pure throughout; the store performs it.
  */
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import type * as Action from "./Action.ts"
+import type * as Schema from "effect/Schema"
+import * as Action from "./Action.ts"
 import * as ActionInput from "./ActionInput.ts"
+import * as ActionJson from "./ActionJson.ts"
+import * as DecidedChanges from "./DecidedChanges.ts"
+import * as DirectiveDelivery from "./DirectiveDelivery.ts"
 import {
   type ActionFailure,
   Forbidden,
@@ -24,21 +26,11 @@ import type { Generate } from "./NewId.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Policy from "./Policy.ts"
 import type * as Registry from "./Registry.ts"
-import type * as Resource from "./Resource.ts"
+import * as Resource from "./Resource.ts"
 import * as RowCodec from "./RowCodec.ts"
-import * as Transitions from "./Transitions.ts"
+import * as Touches from "./Touches.ts"
 import * as Undeliverable from "./Undeliverable.ts"
-import type {
-  Change,
-  Conclusion,
-  EncodedRow,
-  LoadAnswer,
-  OutboxEvent,
-  Plan,
-  Standing,
-  Work,
-  ReceiptKey
-} from "./UnitOfWork.ts"
+import type { Conclusion, EncodedRow, LoadAnswer, OutboxEvent, Plan, Standing, Work, ReceiptKey } from "./UnitOfWork.ts"
 
 /** An action with the resource it belongs to. */
 export interface Found {
@@ -95,7 +87,7 @@ export const work = (
     newId: () => surroundings.newId(surroundings.now)
   }
   const codec = RowCodec.of(resource)
-  const writes = !isRead(action)
+  const writes = !Action.isRead(action)
   const receipt = receiptOf(invocation, surroundings.receiptKey)
   const load = loadsOf(action, source)
   const decodeSelf = (self: EncodedRow | undefined) => (self === undefined ? undefined : codec.decode(self))
@@ -104,7 +96,7 @@ export const work = (
       return Result.fail(new NotFound({ resource: resource.name, key: invocation.key }))
     }
     const expected = invocation.expectedVersion
-    return expected !== undefined && self?.[versionField(resource) ?? ""] !== expected
+    return expected !== undefined && self?.[Resource.versionField(resource) ?? ""] !== expected
       ? Result.fail(new VersionConflict({ resource: resource.name, key: invocation.key, expected }))
       : Result.succeed(undefined)
   }
@@ -138,7 +130,7 @@ export const work = (
       }
       const decided = decide(action, { self, input, loaded: loaded.success }, context)
       if (Result.isFailure(decided)) return Result.fail(decided.failure as ActionFailure)
-      return plan({ registry, found, context, encodedSelf }, decided.success)
+      return plan({ registry, resource, action, context, self: encodedSelf }, decided.success)
     }
   })
 }
@@ -181,10 +173,6 @@ const receiptOf = (invocation: Invocation, receiptKey: string | undefined): Rece
   return receiptKey === undefined ? undefined : { key: receiptKey, fingerprint, given: undefined }
 }
 
-/** The field that counts a resource's saves, where it has one. */
-export const versionField = (resource: Resource.Any): string | undefined =>
-  resource.columns.find((column) => column.default?._tag === "Version")?.field
-
 const decodeLoaded = (
   loads: { readonly [name: string]: Load<unknown> },
   answers: { readonly [name: string]: LoadAnswer }
@@ -203,134 +191,30 @@ const decodeLoaded = (
 
 const isRows = (answer: LoadAnswer): answer is ReadonlyArray<EncodedRow> => Array.isArray(answer)
 
-interface Setting {
+interface Setting extends DecidedChanges.Setting {
   readonly registry: Registry.Registry
-  readonly found: Found
-  readonly context: Action.ActionContext
-  readonly encodedSelf: EncodedRow | undefined
 }
 
 const plan = (setting: Setting, outcome: Outcome.Outcome<unknown>): Result.Result<Plan, ActionFailure> => {
-  const { action, resource } = setting.found
-  checkTouches(action, outcome)
-  if (isRead(action) && outcome.rows.length + outcome.directives.length > 0) {
+  const { action, resource } = setting
+  Touches.check(action, outcome)
+  if (Action.isRead(action) && outcome.rows.length + outcome.directives.length > 0) {
     throw new Error(
       `${resource.name}.${action.name} is a ${action.kind} and writes nothing; declare it with \`on.action\``
     )
   }
-  const excess = excessOf(outcome)
-  if (excess !== undefined) return Result.fail(new InvalidOutcome({ resource: resource.name, issues: [excess] }))
-  const changes: Array<Change> = []
-  // The row as it stands under its lock, change by change.
-  let stands = setting.encodedSelf
-  const inserted = insertedIn(setting, outcome)
-  for (const [index, each] of outcome.rows.entries()) {
-    const encoded = encodeChange(setting, each, index === inserted ? "insert" : stands)
-    if (Result.isFailure(encoded)) return Result.fail(encoded.failure)
-    const change = encoded.success
-    changes.push(change)
-    stands = standingAfter(setting, change, stands)
-  }
-  return Result.succeed({
+  return Result.map(DecidedChanges.of(setting, outcome), (changes) => ({
     changes,
     fixed:
       outcome.fixed &&
       outcome.directives.every((each) => each._tag !== "Send" || each.fixed) &&
       outcome.rows.every((change) => change._tag === "Remove" || change.resource.conflict.do === "update"),
     conclude: (standing) => conclude(setting, outcome, standing)
-  })
+  }))
 }
-
-/** Whether an action writes nothing. */
-export const isRead = (action: Action.Any): boolean => action.kind === "read" || action.kind === "stream"
-
-const encodeChange = (
-  { context, found: { action, resource } }: Setting,
-  change: Outcome.RowChange,
-  stands: EncodedRow | "insert" | undefined
-): Result.Result<Change, ActionFailure> => {
-  if (change._tag === "Remove") return Result.succeed(change)
-  const own = change.resource.name === resource.name
-  const key = own && action.kind === "create" ? context.key : undefined
-  const row = RowCodec.of(change.resource).encodeDraft(change.draft, context, key)
-  if (Result.isFailure(row)) {
-    return Result.fail(new InvalidOutcome({ resource: change.resource.name, issues: row.failure }))
-  }
-  const save = { _tag: "Save", resource: change.resource, row: row.success } as const
-  if (stands === "insert") {
-    // Who names a version says that there is a row to replace.
-    if ((row.success[versionField(resource) ?? ""] ?? 0) !== 0) return Result.succeed(save)
-    const illegal = Transitions.refusalOf(resource, undefined, row.success)
-    return illegal === undefined ? Result.succeed({ ...save, mode: "insert" }) : Result.fail(illegal)
-  }
-  if (!own || stands === undefined || !isSameRow(resource, stands, row.success)) return Result.succeed(save)
-  const transition = Transitions.refusalOf(resource, stands, row.success)
-  return transition === undefined ? Result.succeed({ ...save, mode: "checked" }) : Result.fail(transition)
-}
-
-/** Which of an outcome's changes is the row that a create makes: the one that it answers with. */
-const insertedIn = ({ found: { action, resource } }: Setting, { row, rows }: Outcome.Outcome<unknown>): number => {
-  if (action.kind !== "create" || !resource.createsOnce) return -1
-  const isOwn = (change: Outcome.RowChange | undefined) =>
-    change?._tag === "Save" && change.resource.name === resource.name
-  return row !== undefined && isOwn(rows[row]) ? row : rows.findIndex(isOwn)
-}
-
-const excessOf = ({ directives, rows }: Outcome.Outcome<unknown>): Issue | undefined => {
-  const [count, what] = rows.length > directives.length ? [rows.length, "rows"] : [directives.length, "directives"]
-  return count <= Outcome.limit
-    ? undefined
-    : { path: "", message: `${count} ${what} in one outcome, where ${Outcome.limit} are the most; do it in parts` }
-}
-
-/** What is known of the action's own row after a change: nothing where the change may have been made to it by another key. */
-const standingAfter = (
-  { context, found: { resource } }: Setting,
-  change: Change,
-  stands: EncodedRow | undefined
-): EncodedRow | undefined => {
-  if (change.resource.name !== resource.name) return stands
-  if (change._tag === "Remove") return change.key === context.key ? undefined : stands
-  if (change.row[resource.key] === context.key) return change.row
-  return resource.conflict.on.join() === resource.key ? stands : undefined
-}
-
-/** Whether a row is saved in the place of the one that stands: the conflict rule could find another one, or keep it. */
-const isSameRow = ({ conflict, key }: Resource.Any, stands: EncodedRow, row: EncodedRow): boolean =>
-  conflict.do === "update" && [key, ...conflict.on].every((field) => stands[field] === row[field])
-
-/** What an outcome names must be declared: by `touches`, or as the resource itself. */
-const checkTouches = (action: Action.Any, outcome: Outcome.Outcome<unknown>): void => {
-  const allowed = allowedOf(action)
-  const named = [
-    ...outcome.rows.map((change) => `Resource ${change.resource.name}`),
-    ...outcome.directives.map((each) =>
-      touchName(each._tag === "Send" ? each.action : each._tag === "Emit" ? each.event : each.workflow)
-    )
-  ]
-  const missing = named.find((each) => !allowed.has(each))
-  if (missing !== undefined) {
-    throw new Error(
-      `${action.resource}.${action.name} touches the ${missing}, which it does not declare; add it to \`touches\``
-    )
-  }
-}
-
-const allowances = new WeakMap<Action.Any, ReadonlySet<string>>()
-
-const allowedOf = (action: Action.Any): ReadonlySet<string> => {
-  const found = allowances.get(action)
-  if (found !== undefined) return found
-  const fresh = new Set([...action.touches().map(touchName), `Resource ${action.resource}`])
-  allowances.set(action, fresh)
-  return fresh
-}
-
-const touchName = (touchable: Action.Touchable): string =>
-  touchable._tag === "Action" ? `Action ${touchable.resource}.${touchable.name}` : `${touchable._tag} ${touchable.name}`
 
 const conclude = (
-  { encodedSelf, found: { action, resource }, registry }: Setting,
+  { action, registry, resource, self }: Setting,
   outcome: Outcome.Outcome<unknown>,
   standing: ReadonlyArray<Standing | undefined>
 ): Result.Result<Conclusion, InvalidOutcome> => {
@@ -342,23 +226,27 @@ const conclude = (
   for (const directive of repeated ? [] : outcome.directives) {
     if (directive._tag === "Emit") {
       const { name, payload } = directive.event
-      const event = { name, payload: encodeJson(payload, directive.payload, name), ...delayed(directive) }
+      const event = {
+        name,
+        payload: ActionJson.encode(payload, directive.payload, name),
+        ...DirectiveDelivery.delayed(directive)
+      }
       issues.push(...Undeliverable.inEvent(event))
       events.push(event)
     } else {
-      const delivery = toDelivery(registry, directive, saved)
+      const delivery = DirectiveDelivery.of(registry, directive, saved)
       issues.push(...Undeliverable.inDelivery(delivery))
       deliveries.push(delivery)
     }
   }
-  const field = versionField(resource)
+  const field = Resource.versionField(resource)
   const own = outcome.rows.findIndex((change) => change.resource.name === resource.name)
-  const version = field === undefined ? undefined : (own >= 0 ? standing[own]?.row : encodedSelf)?.[field]
-  const output = action.kind === "stream" ? arrayOf(action.output) : action.output
+  const version = field === undefined ? undefined : (own >= 0 ? standing[own]?.row : self)?.[field]
+  const output = ActionJson.outputOf(action)
   const kept = encodeKept(outcome, output, standing)
-  const result = kept ?? encodeJson(output, outcome.result(saved), action)
+  const result = kept ?? ActionJson.encode(output, outcome.result(saved), action)
   // A write's result is kept in its receipt; a row as such has been accepted by the store already.
-  if (kept === undefined && !isRead(action)) issues.push(...Undeliverable.inResult(result))
+  if (kept === undefined && !Action.isRead(action)) issues.push(...Undeliverable.inResult(result))
   if (issues.length > 0) return Result.fail(new InvalidOutcome({ resource: resource.name, issues }))
   return Result.succeed({
     executed: { result, ...(typeof version === "number" ? { version } : {}), deliveries },
@@ -392,112 +280,5 @@ const encodeKept = (
   const codec = RowCodec.of(resource)
   return resource.schema === output
     ? (codec.present(kept) as Schema.Json)
-    : encodeJson(output, codec.decode(kept), resource.name)
-}
-
-const arrays = new WeakMap<Schema.Constraint, Schema.Codec<unknown, unknown>>()
-
-const arrayOf = (schema: Schema.Codec<unknown, unknown>): Schema.Codec<unknown, unknown> => {
-  const found = arrays.get(schema) ?? Schema.Array(schema)
-  arrays.set(schema, found)
-  return found
-}
-
-const toDelivery = (
-  registry: Registry.Registry,
-  directive: Exclude<Outcome.Directive, { readonly _tag: "Emit" }>,
-  saved: Outcome.Saved
-): Delivery => {
-  switch (directive._tag) {
-    case "Send": {
-      const { name, resource } = directive.action
-      const target = registry.action(resource, name)
-      if (target === undefined)
-        throw new Error(`A send to ${resource}.${name}, which is not in the registry; add it there`)
-      return deliveryOf({ ...directive, action: target, input: () => directive.input(saved) })
-    }
-    case "StartWorkflow":
-    case "Signal":
-      return deliveryOf(directive)
-  }
-}
-
-/** A directive that looks at no saved row, ready to be delivered. `Send` is one whose action is what it is sent to. */
-export const deliveryOf = (
-  directive:
-    | Extract<Outcome.Directive, { readonly _tag: "StartWorkflow" | "Signal" }>
-    | Omit<Extract<Outcome.Directive, { readonly _tag: "Send" }>, "fixed">
-): Delivery => {
-  switch (directive._tag) {
-    case "Send": {
-      const { name, resource } = directive.action
-      return {
-        _tag: "Send",
-        resource,
-        action: name,
-        key: directive.key,
-        input: encodeJson(directive.action.input, directive.input([]), `${resource}.${name}`),
-        delayMillis: millis(directive.delay)
-      }
-    }
-    case "StartWorkflow": {
-      const { name, input } = directive.workflow
-      return {
-        _tag: "StartWorkflow",
-        workflow: name,
-        key: directive.key,
-        input: encodeJson(input, directive.input, name),
-        delayMillis: millis(directive.delay),
-        ...(directive.fork === undefined ? {} : { fork: directive.fork })
-      }
-    }
-    case "Signal": {
-      const schema = directive.workflow.signals[directive.signal]
-      if (schema === undefined) throw new Error(`${directive.workflow.name} has no signal ${directive.signal}`)
-      return {
-        _tag: "Signal",
-        workflow: directive.workflow.name,
-        key: directive.key,
-        signal: directive.signal,
-        ...(directive.id === undefined ? {} : { id: directive.id }),
-        payload: encodeJson(schema, directive.payload, `${directive.workflow.name}.${directive.signal}`),
-        ...delayed(directive)
-      }
-    }
-  }
-}
-
-const delayed = ({ delay }: { readonly delay?: Duration.Input | undefined }): { readonly delayMillis?: number } => {
-  const delayMillis = millis(delay)
-  return delayMillis === 0 ? {} : { delayMillis }
-}
-
-const millis = (delay: Duration.Input | undefined) =>
-  delay === undefined ? 0 : Math.max(0, Math.round(Duration.toMillis(delay)))
-
-/** An action's answer, from its JSON encoding. */
-export const decodeResult = <T extends Action.Any>(action: T, result: Schema.Json): Effect.Effect<Action.OutputOf<T>> =>
-  Effect.orDie(
-    Schema.decodeUnknownEffect(Schema.toCodecJson(action.kind === "stream" ? arrayOf(action.output) : action.output))(
-      result
-    )
-  )
-
-const encoders = new WeakMap<Schema.Constraint, (value: unknown) => Result.Result<unknown, Schema.SchemaError>>()
-
-/** The JSON encoding of a value that the program itself made; one that does not fit its schema is a defect. */
-export const encodeJson = (
-  schema: Schema.Codec<unknown, unknown>,
-  value: unknown,
-  what: string | Action.Any
-): Schema.Json => {
-  let encode = encoders.get(schema)
-  if (encode === undefined) {
-    encode = Schema.encodeUnknownResult(Schema.toCodecJson(schema), { errors: "all" })
-    encoders.set(schema, encode)
-  }
-  const encoded = encode(value)
-  if (Result.isSuccess(encoded)) return (encoded.success ?? null) as Schema.Json
-  const place = typeof what === "string" ? what : `${what.resource}.${what.name}`
-  throw new Error(`${place} was given a value that does not fit its schema: ${encoded.failure.message}`)
+    : ActionJson.encode(output, codec.decode(kept), resource.name)
 }

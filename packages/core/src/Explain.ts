@@ -6,7 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import type * as Action from "./Action.ts"
+import * as Action from "./Action.ts"
 import { CurrentActor } from "./Actor.ts"
 import * as Decision from "./Decision.ts"
 import * as ErrorBoundary from "./ErrorBoundary.ts"
@@ -59,7 +59,7 @@ export const analyse = (registry: Registry.Registry): ReadonlyArray<Analysis> =>
 const analyseAction = (registry: Registry.Registry, action: Action.Any): Analysis => ({
   action: `${action.resource}.${action.name}`,
   kind: action.kind,
-  exclusive: !Decision.isRead(action),
+  exclusive: !Action.isRead(action),
   durable: registry.resource(action.resource)?.durable ?? false,
   policy: Policy.describe(action.policy),
   failures: action.errors.map(ErrorBoundary.tagOf),

@@ -1,7 +1,7 @@
 /** What follows where something befell a run that its program cannot tell of: others are told in its place. */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Decision from "./Decision.ts"
+import * as DirectiveDelivery from "./DirectiveDelivery.ts"
 import type { Delivery } from "./Invocation.ts"
 import type { Outcome } from "./Outcome.ts"
 import * as Undeliverable from "./Undeliverable.ts"
@@ -33,6 +33,6 @@ const deliveries = (
   const input = Schema.decodeUnknownOption(Schema.toCodecJson(schema))(run.input)
   if (Option.isNone(input)) return []
   return follow({ key: run.key, input: input.value }).directives.flatMap((directive) =>
-    directive._tag === "Emit" ? [] : [Undeliverable.refuse(Decision.deliveryOf(directive))]
+    directive._tag === "Emit" ? [] : [Undeliverable.refuse(DirectiveDelivery.ofReady(directive))]
   )
 }

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type * as Action from "./Action.ts"
+import * as Action from "./Action.ts"
 import { type Actor, CurrentActor } from "./Actor.ts"
 import { AuditLog } from "./AuditLog.ts"
 import * as ActionInput from "./ActionInput.ts"
@@ -74,7 +74,7 @@ export const layer: Layer.Layer<Interpreter, never, Executor | RowStore | Runtim
 
     const perform = Effect.fnUntraced(function* (request: Request) {
       const { actor, found, invocation } = yield* check(request)
-      const onRuntime = found.resource.durable && !Decision.isRead(found.action)
+      const onRuntime = found.resource.durable && !Action.isRead(found.action)
       // What runs here decodes its input anyway; what runs elsewhere is refused before it goes there.
       if (onRuntime) yield* Effect.fromResult(ActionInput.decoder(found.action)(invocation.input))
       const executed = yield* onRuntime ? runtime.invoke(invocation) : execute(invocation)

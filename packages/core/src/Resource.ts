@@ -184,3 +184,7 @@ export const extend = <Name extends string, F extends Fields, A extends Actions,
   const extended = { ...resource }
   return Object.assign(extended, { actions: { ...resource.actions, ...bind(extended, actions(builder(extended))) } })
 }
+
+/** The field that counts a resource's saves, where it has one. */
+export const versionField = (resource: Any): string | undefined =>
+  resource.columns.find((column) => column.default?._tag === "Version")?.field

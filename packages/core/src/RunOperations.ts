@@ -4,7 +4,8 @@ import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type * as Action from "./Action.ts"
 import type { Actor } from "./Actor.ts"
-import * as Decision from "./Decision.ts"
+import * as DirectiveDelivery from "./DirectiveDelivery.ts"
+import * as ActionJson from "./ActionJson.ts"
 import { Durable } from "./Durable.ts"
 import type { ActionFailure } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
@@ -41,7 +42,7 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
     signal: operations.signal,
     send: (action, to, input, options) =>
       Effect.suspend(() =>
-        deliver(Decision.deliveryOf({ _tag: "Send", action, key: to, input: () => input, delay: options?.delay }))
+        deliver(DirectiveDelivery.ofReady({ _tag: "Send", action, key: to, input: () => input, delay: options?.delay }))
       ),
     call: ((action: Action.Any, to: string, input: unknown, options) =>
       Effect.suspend(() =>
@@ -50,17 +51,17 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
             resource: action.resource,
             action: action.name,
             key: to,
-            input: Decision.encodeJson(action.input, input, action),
+            input: ActionJson.encode(action.input, input, action),
             actor,
             origin: options?.origin ?? "internal"
           }),
-          (result) => Decision.decodeResult(action, result)
+          (result) => ActionJson.decodeResult(action, result)
         )
       )) as Durable["Service"]["call"],
     start: (workflow, to, input, options) =>
       Effect.suspend(() =>
         deliver(
-          Decision.deliveryOf({
+          DirectiveDelivery.ofReady({
             _tag: "StartWorkflow",
             workflow,
             key: to,
@@ -73,7 +74,7 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
     notify: (workflow, to, signal, payload, id) =>
       Effect.suspend(() =>
         deliver(
-          Decision.deliveryOf({
+          DirectiveDelivery.ofReady({
             _tag: "Signal",
             workflow,
             key: to,

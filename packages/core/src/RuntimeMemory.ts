@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
 import type { Actor } from "./Actor.ts"
 import { isCrash } from "./Checkpoint.ts"
-import * as Decision from "./Decision.ts"
+import * as Action from "./Action.ts"
 import { Executor } from "./Executor.ts"
 import { type ActionFailure, Unavailable } from "./Failure.ts"
 import { type Delivery, delayOf, type Executed, type Invocation } from "./Invocation.ts"
@@ -92,7 +92,7 @@ export const layerWith = (
       const runObject = (id: string, invocation: Invocation): Effect.Effect<Executed, ActionFailure> => {
         const action = executor.registry.action(invocation.resource, invocation.action)
         const attempt = untilDone(handle(id, invocation))
-        return action !== undefined && Decision.isRead(action)
+        return action !== undefined && Action.isRead(action)
           ? attempt
           : lockOf(invocation.actor.tenantId, invocation.resource, invocation.key).withPermits(1)(attempt)
       }

@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type * as Action from "./Action.ts"
 import type { CurrentActor } from "./Actor.ts"
-import * as Decision from "./Decision.ts"
+import * as ActionJson from "./ActionJson.ts"
 import type * as Failure from "./Failure.ts"
 import { Interpreter } from "./Interpreter.ts"
 
@@ -63,7 +63,7 @@ export const stream = <A extends Streaming>(
         resource: action.resource,
         action: action.name,
         key,
-        input: Decision.encodeJson(action.input, input ?? {}, `${action.resource}.${action.name}`),
+        input: ActionJson.encode(action.input, input ?? {}, `${action.resource}.${action.name}`),
         reveal: true
       })
     })
@@ -85,11 +85,11 @@ const call = Effect.fnUntraced(function* (
     resource: action.resource,
     action: action.name,
     key,
-    input: Decision.encodeJson(action.input, input, `${action.resource}.${action.name}`),
+    input: ActionJson.encode(action.input, input, `${action.resource}.${action.name}`),
     reveal: true,
     ...options
   })
-  return yield* Decision.decodeResult(action, executed.result)
+  return yield* ActionJson.decodeResult(action, executed.result)
 }) as (
   ...args: Parameters<(a: Action.Any, k: string | undefined, i: unknown, o: CallOptions) => void>
 ) => Answer<Action.Any>

@@ -1,13 +1,12 @@
 /** The OpenAPI 3.1 description of everything that the door derives from a registry. */
-import type * as Action from "@tenon/core/Action"
+import * as Action from "@tenon/core/Action"
 import * as ActionInput from "@tenon/core/ActionInput"
-import * as Decision from "@tenon/core/Decision"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import * as Failure from "@tenon/core/Failure"
 import type * as Policy from "@tenon/core/Policy"
 import * as Query from "@tenon/core/Query"
 import type * as Registry from "@tenon/core/Registry"
-import type * as Resource from "@tenon/core/Resource"
+import * as Resource from "@tenon/core/Resource"
 import { RunEventType } from "@tenon/core/RunEvents"
 import * as Transitions from "@tenon/core/Transitions"
 import * as Result from "effect/Result"
@@ -118,7 +117,7 @@ const operation = (endpoint: RestEndpoint.Endpoint, schemas: Schemas, problems: 
     summary: `${Problem.title(name)} ${Problem.kebab(resource.name).replace(/-/g, " ")}`,
     description: describe(endpoint),
     parameters: parameters(endpoint, schemas),
-    ...(action === undefined || Decision.isRead(action) ? {} : body(action, schemas)),
+    ...(action === undefined || Action.isRead(action) ? {} : body(action, schemas)),
     responses: { ...success(endpoint, schemas), ...problems.responses(failures(endpoint)) }
   }
 }
@@ -168,8 +167,8 @@ const parameters = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Readonly
       { name: "Last-Event-ID", in: "header", description: "The last event that the caller has.", schema: text }
     ]
   if (endpoint.operation === "operations") return key
-  const versioned = Decision.versionField(resource) !== undefined
-  if (action === undefined || Decision.isRead(action))
+  const versioned = Resource.versionField(resource) !== undefined
+  if (action === undefined || Action.isRead(action))
     return [
       ...key,
       ...(action === undefined ? [] : queryParameters(action, schemas)),
@@ -253,7 +252,7 @@ const json = (schema: JsonSchema, schemas: Schemas): Json => ({
 
 const success = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Json => {
   const { action, operation, resource } = endpoint
-  const etag = Decision.versionField(resource) === undefined ? {} : { ETag: { schema: text } }
+  const etag = Resource.versionField(resource) === undefined ? {} : { ETag: { schema: text } }
   const notModified = "ETag" in etag ? { 304: { description: "The caller has this version." } } : {}
   if (operation === "list") return { 200: page(resource, schemas) }
   if (operation === "watch")
@@ -309,7 +308,7 @@ const failures = ({ action, operation, resource }: RestEndpoint.Endpoint): Reado
   Failure.Unavailable,
   HttpFailure.Timeout,
   ...(operation === "list" ? [] : [Failure.NotFound]),
-  ...(action === undefined || Decision.isRead(action)
+  ...(action === undefined || Action.isRead(action)
     ? []
     : [
         HttpFailure.MalformedBody,
@@ -320,7 +319,7 @@ const failures = ({ action, operation, resource }: RestEndpoint.Endpoint): Reado
         Failure.BrokenReference,
         Failure.IdempotencyKeyReused,
         ...(Transitions.fieldsOf(resource).length > 0 ? [Failure.InvalidTransition] : []),
-        ...(Decision.versionField(resource) === undefined ? [] : [Failure.VersionConflict])
+        ...(Resource.versionField(resource) === undefined ? [] : [Failure.VersionConflict])
       ]),
   ...(action?.errors ?? [])
 ]

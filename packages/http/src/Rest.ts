@@ -1,13 +1,12 @@
 /** Serves the derived routes: each reads its request, calls the interpreter, and lays out the answer. */
-import type * as Action from "@tenon/core/Action"
+import * as Action from "@tenon/core/Action"
 import { CurrentActor } from "@tenon/core/Actor"
-import * as Decision from "@tenon/core/Decision"
 import { type ActionFailure, InvalidInput } from "@tenon/core/Failure"
 import * as Field from "@tenon/core/Field"
 import type { Interpreter } from "@tenon/core/Interpreter"
 import type { Executed, Request } from "@tenon/core/Invocation"
 import type * as Query from "@tenon/core/Query"
-import type * as Resource from "@tenon/core/Resource"
+import * as Resource from "@tenon/core/Resource"
 import type { RunEvents } from "@tenon/core/RunEvents"
 import type { RunJournal } from "@tenon/core/RunJournal"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
@@ -57,7 +56,7 @@ const handlerOf = (options: Options, endpoint: RestEndpoint.Endpoint): Handler =
   if (operation === "operations") return operations(options, resource)
   if (action === undefined) return operation === "list" ? list(options, resource) : find(options, resource)
   if (action.kind === "stream") return stream(options, resource, action)
-  return Decision.isRead(action) ? read(options, resource, action) : write(options, endpoint, action)
+  return Action.isRead(action) ? read(options, resource, action) : write(options, endpoint, action)
 }
 
 const isKey = Schema.is(Field.Identifier)
@@ -96,7 +95,7 @@ const nextLink = (exchange: Exchange, { next }: Query.Page<EncodedRow>): Reply.E
 }
 
 const find = ({ interpreter }: Options, resource: Resource.Any): Handler => {
-  const versionField = Decision.versionField(resource)
+  const versionField = Resource.versionField(resource)
   return (exchange) => {
     const key = keyOf(exchange)
     if (Result.isFailure(key)) return Effect.fail(key.failure)

@@ -4,7 +4,7 @@
  * which a plain service, where a retry may be overtaken, does not promise.
  */
 import * as restate from "@restatedev/restate-sdk"
-import * as Decision from "@tenon/core/Decision"
+import * as Action from "@tenon/core/Action"
 import type * as Resource from "@tenon/core/Resource"
 import * as ActionHandler from "./ActionHandler.ts"
 import type { Setting } from "./Handler.ts"
@@ -25,7 +25,7 @@ export const make = (setting: Setting, resource: Resource.Any, options: ServiceO
       Object.values(resource.actions).map((action) => {
         const registered = ActionHandler.options(action)
         const handler = ActionHandler.make(setting, action)
-        return [action.name, Decision.isRead(action) ? shared(registered, handler) : exclusive(registered, handler)]
+        return [action.name, Action.isRead(action) ? shared(registered, handler) : exclusive(registered, handler)]
       })
     )
   })
