@@ -20,6 +20,8 @@ import { conversation, eventually, registry } from "../support/agentDomain.ts"
 import { forget } from "../support/restateForgets.ts"
 
 const done: Array<string> = []
+/** On whose behalf the last run went on after its question. */
+const rightsOf: Array<string> = []
 
 const forgetful = Agent.make(
   "forgetful",
@@ -31,8 +33,10 @@ const forgetful = Agent.make(
       )
     yield* Effect.all([step("one"), step("two")], { concurrency: "unbounded" })
     yield* ctx.writeMessage("begun")
+    rightsOf.length = 0
     const { go } = yield* ctx.ask("Go on?", Schema.Struct({ go: Schema.Boolean }))
     yield* step("three")
+    rightsOf.push(ctx.actor.id)
     yield* ctx.writeMessage(`went on: ${go}`)
   })
 )
@@ -118,16 +122,19 @@ layer(world, { timeout: 60_000, excludeTestServices: true })("agents that Restat
     })
   )
 
-  it.effect("so does an operator", () =>
+  it.effect("so does an operator, and it goes on as whoever asked for it", () =>
     Effect.gen(function* () {
       const { question, runs, said } = yield* asked
       const [run] = yield* runs
-      yield* Tenon.invoke(AgentRun.actions.resume, run?.id ?? "")
+      yield* Tenon.invoke(AgentRun.actions.resume, run?.id ?? "").pipe(
+        Effect.provideService(CurrentActor, Testing.actor({ id: "operator", roles: ["admin"] }))
+      )
       yield* Effect.sleep("200 millis")
       yield* answer(question)
       yield* eventually(runs, ([each]) => each?.status === "DONE")
       assert.deepStrictEqual(yield* said, ended)
       assert.deepStrictEqual(done.toSorted(), ["one", "three", "two"])
+      assert.deepStrictEqual(rightsOf, [Testing.actor().id])
     })
   )
 })

@@ -1,7 +1,7 @@
 /** The agents' own tests. They know nothing of what they run on: the layer is their only argument. */
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
-import { AgentRun } from "@tenon/agents/AgentRun"
+import { AgentRun, isOver } from "@tenon/agents/AgentRun"
 import { Artifact } from "@tenon/agents/Artifact"
 import * as Content from "@tenon/agents/Content"
 import { Question } from "@tenon/agents/Question"
@@ -95,6 +95,13 @@ const reader = Agent.make("reader", (ctx) =>
     yield* ctx.writeMessage(`read ${texts.join(", ")}`)
   })
 )
+const whose = Agent.make("whose", (ctx) =>
+  Effect.gen(function* () {
+    const last = (yield* ctx.history).findLast(({ content }) => content.type === "text")?.content
+    if (last?.type === "text" && last.text === "ask") yield* ctx.ask("Well?", Schema.Boolean)
+    yield* ctx.writeMessage(`for ${ctx.actor.id}, ${ctx.actor.roles.join()}`)
+  })
+)
 /** By run, what each attempt of its steps was told to identify the step by. */
 const keys = new Map<string, Array<string>>()
 const keyed = Agent.make("keyed", (ctx) => {
@@ -127,7 +134,8 @@ const workflows = Workflow.layer(
     drawing,
     scribe,
     keyed,
-    reader
+    reader,
+    whose
   )
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
 
@@ -491,6 +499,27 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           const { post, runs } = yield* conversation("echo")
           yield* Effect.forEach(["1", "2", "3", "4"], (key) => post(key), { concurrency: "unbounded" })
           yield* eventually(runs, (rows) => rows.length === 4 && rows.every(({ status }) => status === "DONE"))
+        })
+      )
+
+      it.effect("a run that waited has the rights of whoever asked for it, whoever ends the one before", () =>
+        Effect.gen(function* () {
+          const as = (id: string, ...roles: ReadonlyArray<string>) =>
+            Effect.provideService(CurrentActor, actor({ id, roles }))
+          const { post, question, runs, said } = yield* conversation("whose")
+          yield* as("ada", "admin")(post("1", "ask"))
+          const { id } = yield* question
+          yield* as("bob", "editor")(post("2"))
+          yield* as("carol", "admin")(Tenon.invoke(Question.actions.answer, id, { answer: true }))
+          yield* eventually(runs, (rows) => rows.every(({ status }) => status === "DONE"))
+          yield* as("carol", "editor")(post("3", "ask"))
+          yield* question
+          yield* as("bob", "admin")(post("4"))
+          const active = (yield* runs).find(({ status }) => status === "WAITING")
+          yield* as("ada", "admin")(Tenon.invoke(AgentRun.actions.cancel, active?.id ?? ""))
+          yield* eventually(runs, (rows) => rows.length === 4 && rows.every(({ status }) => isOver(status)))
+          const spoken = (yield* said).filter((words) => words.startsWith("for"))
+          assert.deepStrictEqual(spoken, ["for ada, admin", "for bob, editor", "for bob, admin"])
         })
       )
 

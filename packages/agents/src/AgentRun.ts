@@ -5,7 +5,7 @@
  * Only actions of the thread write these rows, one at a time, so two of them never disagree about which run is active.
  */
 import * as Action from "@tenon/core/Action"
-import { Actor } from "@tenon/core/Actor"
+import { Actor, type Principal } from "@tenon/core/Actor"
 import * as Field from "@tenon/core/Field"
 import * as Load from "@tenon/core/Load"
 import * as Outcome from "@tenon/core/Outcome"
@@ -200,6 +200,8 @@ export const AgentRun = Resource.make("AgentRun", {
 /** What there is to know of a run that is to start. */
 interface Startable extends Schema.Struct.Type<typeof what> {
   readonly id: string
+  readonly requestedBy: string
+  readonly requestedAs?: typeof RequestedAs.Type
   readonly fork?: typeof Fork.Type
 }
 
@@ -216,13 +218,24 @@ export const halt =
   <A>(outcome: Outcome.Outcome<A>) =>
     outcome.pipe(signalStop(id, reason), Outcome.send(stopRun, threadId, { runId: id, reason }, { delay: grace }))
 
-/** Starts a run's workflow. */
+/** On whose behalf a run is done, whoever it is that sets it going: it does nothing under the rights of another. */
+export const principalOf = ({
+  requestedAs,
+  requestedBy
+}: Pick<Startable, "requestedBy" | "requestedAs">): Principal => ({
+  id: requestedBy,
+  // What they asked as was not kept at first: such a run has the rights of nobody.
+  ...(requestedAs ?? { kind: "user", roles: [] })
+})
+
+/** Starts a run's workflow, as whoever asked for the run. */
 export const start = (run: Startable) => {
   const { fork } = run
   const other = fork === undefined ? undefined : { key: fork.run, ...withOperations(fork.operations) }
   return Outcome.startWorkflow(RunAgent, {
     key: run.id,
     input: inputOf(run),
+    as: principalOf(run),
     ...(other === undefined ? {} : { fork: other })
   })
 }
@@ -232,7 +245,7 @@ export const start = (run: Startable) => {
  * a run that is alive stays as it is.
  */
 export const revive = (run: Startable) =>
-  Outcome.startWorkflow(RunAgent, { key: run.id, input: inputOf(run), fork: { key: run.id } })
+  Outcome.startWorkflow(RunAgent, { key: run.id, input: inputOf(run), as: principalOf(run), fork: { key: run.id } })
 
 /** What its workflow is started with. */
 export const inputOf = ({ agent, input, parent, threadId }: Startable): Workflow.InputOf<typeof RunAgent> => ({

@@ -18,7 +18,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { AgentRun, reviveRun, RunAgent } from "./AgentRun.ts"
+import { AgentRun, principalOf, reviveRun, RunAgent } from "./AgentRun.ts"
 
 type Run = Resource.Row<typeof AgentRun>
 
@@ -35,23 +35,23 @@ const page = 100
 const concurrency = 4
 
 /** Goes on with it as whoever asked for it. */
-const goOn = Effect.fnUntraced(function* ({ id, requestedAs, requestedBy, threadId }: Run, tenantId: string) {
+const goOn = Effect.fnUntraced(function* (run: Run, tenantId: string) {
   const runtime = yield* Runtime
   const once = (yield* NewId)(yield* Clock.currentTimeMillis)
   yield* runtime.deliver(
-    { id: requestedBy, tenantId, ...(requestedAs ?? { kind: "user", roles: [] }) },
+    { ...principalOf(run), tenantId },
     {
       _tag: "Send",
       resource: reviveRun.resource,
       action: reviveRun.name,
-      key: threadId,
-      input: { runId: id },
+      key: run.threadId,
+      input: { runId: run.id },
       delayMillis: 0
     },
     `lost-${once}`
   )
   yield* Effect.logWarning("A run that its runtime has lost goes on").pipe(
-    Effect.annotateLogs({ run: id, tenant: tenantId })
+    Effect.annotateLogs({ run: run.id, tenant: tenantId })
   )
 })
 

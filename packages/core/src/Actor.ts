@@ -12,6 +12,10 @@ export const Actor = Schema.Struct({
 
 export interface Actor extends Schema.Struct.Type<typeof Actor.fields> {}
 
+/** Somebody in a tenant that goes without saying. */
+export const Principal = Schema.Struct({ id: Actor.fields.id, kind: Actor.fields.kind, roles: Actor.fields.roles })
+export interface Principal extends Schema.Struct.Type<typeof Principal.fields> {}
+
 /** The actor of the request at hand. Doors provide it from a verified token; tests give one. */
 export class CurrentActor extends Context.Service<CurrentActor, Actor>()("@tenon/core/CurrentActor") {}
 

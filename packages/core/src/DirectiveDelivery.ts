@@ -51,7 +51,8 @@ export const ofReady = (
         key: directive.key,
         input: ActionJson.encode(input, directive.input, name),
         delayMillis: millis(directive.delay),
-        ...(directive.fork === undefined ? {} : { fork: directive.fork })
+        ...(directive.fork === undefined ? {} : { fork: directive.fork }),
+        ...(directive.as === undefined ? {} : { as: directive.as })
       }
     }
     case "Signal": {

@@ -1,6 +1,6 @@
 /** A call of an action, as JSON: what a door hands to the interpreter and what a runtime carries, signed, to a handler. */
 import * as Schema from "effect/Schema"
-import { Actor } from "./Actor.ts"
+import { Actor, Principal } from "./Actor.ts"
 import { Fork } from "./RunJournal.ts"
 
 /** What a door asks for. `input` is the JSON encoding of the action's input. */
@@ -48,7 +48,9 @@ export const Delivery = Schema.Union([
     key: Schema.String,
     input: Schema.Json,
     delayMillis: Schema.Int,
-    fork: Schema.optionalKey(Fork)
+    fork: Schema.optionalKey(Fork),
+    /** Whose run it is, where not the deliverer's. */
+    as: Schema.optionalKey(Principal)
   }),
   Schema.TaggedStruct("Signal", {
     workflow: Schema.String,
@@ -61,6 +63,12 @@ export const Delivery = Schema.Union([
   })
 ])
 export type Delivery = typeof Delivery.Type
+
+/** On whose behalf what is delivered is done: the deliverer's, but for a run that is started for somebody else. */
+export const actorOf = (deliverer: Actor, delivery: Delivery): Actor =>
+  delivery._tag === "StartWorkflow" && delivery.as !== undefined
+    ? { ...delivery.as, tenantId: deliverer.tenantId }
+    : deliverer
 
 /** How much later than at once a delivery is due, in milliseconds. */
 export const delayOf = ({ delayMillis = 0 }: Delivery): number => delayMillis

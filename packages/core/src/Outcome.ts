@@ -4,6 +4,7 @@
  * Nothing here performs anything. The interpreter saves the rows in one tenant transaction and a `Runtime` delivers
  * the directives, in order, after it.
  */
+import type { Principal } from "./Actor.ts"
 import type * as Duration from "effect/Duration"
 import { type Pipeable, Prototype as PipeablePrototype } from "effect/Pipeable"
 import type * as Action from "./Action.ts"
@@ -39,6 +40,7 @@ export type Directive =
       readonly input: unknown
       readonly delay: Duration.Input | undefined
       readonly fork: Fork | undefined
+      readonly as: Principal | undefined
     }
   | {
       readonly _tag: "Signal"
@@ -235,8 +237,10 @@ export const startWorkflow = <W extends Workflow.Any>(
     readonly input: Workflow.InputOf<W>
     /** A run whose first operations this one takes over. */
     readonly fork?: Fork
+    /** On whose behalf, within the tenant. Default: the actor's whose action this is. */
+    readonly as?: Principal
   } & Delayed
-) => direct({ _tag: "StartWorkflow", workflow, delay: undefined, fork: undefined, ...options })
+) => direct({ _tag: "StartWorkflow", workflow, delay: undefined, fork: undefined, as: undefined, ...options })
 
 /** Sends a signal to a workflow's run once the rows are committed. `id` tells apart several signals of one name. */
 export const signal = <W extends Workflow.Any, S extends keyof Workflow.SignalsOf<W> & string>(

@@ -18,7 +18,7 @@ import type { Actor } from "./Actor.ts"
 import { isCrash } from "./Checkpoint.ts"
 import * as ErrorBoundary from "./ErrorBoundary.ts"
 import type { ActionFailure, Unavailable } from "./Failure.ts"
-import type { Delivery, Invocation } from "./Invocation.ts"
+import { actorOf, type Delivery, type Invocation } from "./Invocation.ts"
 import * as FollowUp from "./FollowUp.ts"
 import { NewId } from "./NewId.ts"
 import * as RunAttempt from "./RunAttempt.ts"
@@ -264,7 +264,9 @@ export const make = Effect.fnUntraced(function* (
   const poke = (run: RunKey) => Effect.sync(() => active.get(textOf(run))?.mailed.openUnsafe())
 
   return {
-    start: Effect.fnUntraced(function* (actor: Actor, { delayMillis, fork, input, key, workflow }: Starting) {
+    start: Effect.fnUntraced(function* (deliverer: Actor, starting: Starting) {
+      const { delayMillis, fork, input, key, workflow } = starting
+      const actor = actorOf(deliverer, starting)
       if (!workflows.has(workflow)) {
         return yield* Effect.die(new Error(`No program for the workflow ${workflow}; add it to Workflow.layer`))
       }

@@ -67,7 +67,8 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
             key: to,
             input,
             delay: options?.delay,
-            fork: undefined
+            fork: undefined,
+            as: undefined
           })
         )
       ),

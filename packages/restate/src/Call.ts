@@ -1,6 +1,6 @@
 /** A call that is ready to be made, by a handler through its journal or by a door through the ingress. */
 import type { Actor } from "@tenon/core/Actor"
-import { type Delivery, delayOf, type Invocation } from "@tenon/core/Invocation"
+import { actorOf, type Delivery, delayOf, type Invocation } from "@tenon/core/Invocation"
 import type * as Schema from "effect/Schema"
 import type { Claims } from "./SignedContext.ts"
 import * as Target from "./Target.ts"
@@ -47,7 +47,7 @@ export const ofDelivery = (actor: Actor, delivery: Delivery, claims: Pick<Claims
     claims: {
       ...claims,
       at: claims.at + delayMillis,
-      actor,
+      actor: actorOf(actor, delivery),
       origin: "internal",
       ...(delivery._tag === "Signal" && delivery.id !== undefined ? { signal: delivery.id } : {}),
       ...(delivery._tag === "StartWorkflow" && delivery.fork !== undefined ? { fork: delivery.fork } : {})
