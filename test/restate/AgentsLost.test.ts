@@ -6,9 +6,11 @@ import * as LostRuns from "@tenon/agents/LostRuns"
 import { Question } from "@tenon/agents/Question"
 import { Thread } from "@tenon/agents/Thread"
 import { CurrentActor } from "@tenon/core/Actor"
+import { Checkpoint } from "@tenon/core/Checkpoint"
 import { Runtime } from "@tenon/core/Runtime"
 import * as Tenon from "@tenon/core/Tenon"
 import * as Workflow from "@tenon/core/Workflow"
+import { Payment, refund } from "@tenon/examples/agents/Refund"
 import * as Testing from "@tenon/testing/Testing"
 import * as TestingPostgres from "@tenon/testing/TestingPostgres"
 import { assert, layer } from "@effect/vitest"
@@ -68,8 +70,22 @@ const working = Agent.make("working", (ctx) =>
   })
 )
 
-const workflows = Workflow.layer(Agents.implement(forgetful, napping, delegating, working))
-const world = TestingPostgres.layerRestate(registry, { workflows }).pipe(Layer.provideMerge(FetchHttpClient.layer))
+/** Holds the handler of a refund between its commit and Restate's journal, for as long as it is there. */
+let holding = false
+const held: Array<string> = []
+const hold = Layer.succeed(Checkpoint, (point, what) =>
+  Effect.suspend(() => {
+    if (!holding || point !== "executed" || what !== "Payment.refund") return Effect.void
+    held.push(what)
+    return held.length === 1 ? Effect.never : Effect.void
+  })
+)
+
+const workflows = Workflow.layer(Agents.implement(forgetful, napping, delegating, working, refund))
+const world = TestingPostgres.layerRestate(registry, { workflows }).pipe(
+  Layer.provideMerge(FetchHttpClient.layer),
+  Layer.provideMerge(hold)
+)
 
 const ended = ["1", "begun", "question", "answer", "went on: true"]
 
@@ -197,6 +213,24 @@ layer(looking, { timeout: 60_000, excludeTestServices: true })(
         assert.deepStrictEqual(done.toSorted(), ["one", "three", "two"])
         assert.strictEqual((yield* Tenon.invoke(Thread.actions.history, thread.id, { last: 100 })).length, ended.length)
       })
+    )
+
+    it.effect("a call that was committed when Restate lost it is answered by its receipt, and not done again", () =>
+      Effect.gen(function* () {
+        holding = true
+        const payment = yield* Tenon.invoke(Payment.actions.create, { cents: 1200 })
+        const { post, question, runs, said } = yield* conversation("refund")
+        yield* post("1", payment.id)
+        yield* Tenon.invoke(Question.actions.answer, (yield* question).id, { answer: { approve: true } })
+        yield* eventually(
+          Effect.sync(() => held.length),
+          (count) => count === 1
+        )
+        yield* forget
+        yield* eventually(runs, ([each]) => each?.status === "DONE")
+        assert.deepStrictEqual(yield* said, [payment.id, "question", "answer", "Refunded 12.00."])
+        assert.isAbove(held.length, 1, "the call was not made again")
+      }).pipe(Effect.ensuring(Effect.sync(() => (holding = false))))
     )
 
     it.effect("a run that begins or goes on takes no notice of being revived", () =>
