@@ -2,7 +2,7 @@
 import * as Amqp from "amqplib"
 import { createClient } from "redis"
 
-export { listens } from "./listens.ts"
+export { listens } from "@tenon/embedded/Listens"
 
 export const redisUrl = process.env["REDIS_URL"] ?? "redis://127.0.0.1:6379"
 export const rabbitUrl = process.env["RABBITMQ_URL"] ?? "amqp://guest:guest@127.0.0.1:5672"

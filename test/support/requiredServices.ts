@@ -6,7 +6,7 @@
  * without the setting every skip is allowed.
  */
 import { isHere } from "@tenon/testing/BrokerServer"
-import { listens } from "./listens.ts"
+import { listens } from "@tenon/embedded/Listens"
 
 /** Where each is looked for, and how the names of the tests that need it tell. */
 const services = {

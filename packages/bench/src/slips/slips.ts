@@ -9,8 +9,8 @@
  */
 import { spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import * as Net from "node:net"
 import * as CoreRegistry from "@tenon/core/Registry"
+import { listens } from "@tenon/embedded/Listens"
 import { Transactions } from "@tenon/messaging/Transactions"
 import * as TransportMemory from "@tenon/messaging/TransportMemory"
 import * as TransportRabbitMq from "@tenon/messaging/TransportRabbitMq"
@@ -62,20 +62,6 @@ const inMemory = HopStoreMemory.layer
 const unsigned = Security.layerUnsigned
 const oursQueue = (activity: string) => `${run_}.ours.${activity}`
 const peerQueue = (activity: string) => `${run_}.peer.${activity}`
-
-/** Whether something listens where a URL points. */
-const listens = (url: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const { hostname, port, protocol } = new URL(url)
-    const socket = Net.connect(Number(port || (protocol === "redis:" ? 6379 : 5672)), hostname)
-    const done = (answer: boolean) => {
-      socket.destroy()
-      resolve(answer)
-    }
-    socket.setTimeout(1_000, () => done(false))
-    socket.once("connect", () => done(true))
-    socket.once("error", () => done(false))
-  })
 
 interface Pair {
   readonly ours: Side

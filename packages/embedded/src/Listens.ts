@@ -1,3 +1,4 @@
+/** Whether a server is there to be used, before one is started or a test is skipped. */
 import { connect } from "node:net"
 
 const ports: { readonly [protocol: string]: number } = {
