@@ -72,10 +72,11 @@ const workflows = Workflow.layer(
 )
 
 /** The whole application as `tenon dev` composes it, exporting to an address; and a caller of it. */
-const application = Effect.fnUntraced(function* (endpoint: string) {
+const application = Effect.fnUntraced(function* (endpoint: string, runtime: "restate" | "postgres" = "restate") {
   const { environment } = yield* Servers
   const env = {
     ...environment,
+    RUNTIME: runtime,
     RESTATE_ENDPOINT_PORT: String(yield* FreePort.one),
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
     OTEL_BSP_SCHEDULE_DELAY: "50"
@@ -107,6 +108,7 @@ const application = Effect.fnUntraced(function* (endpoint: string) {
 })
 
 const traceId = "0af7651916cd43dd8448eb211c80319c"
+const traceOnPostgres = "1bf7651916cd43dd8448eb211c80319d"
 const traceparent = `00-${traceId}-b7ad6b7169203331-01`
 
 it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it) => {
@@ -210,6 +212,53 @@ it.layer(servers, { timeout: 90_000, excludeTestServices: true })("traces", (it)
           ({ name, attributes }) => attributes["http.response.status_code"] === 400 && name.endsWith("widgets")
         )
         assert.strictEqual(refused.length, 2)
+      }),
+    60_000
+  )
+
+  it.effect(
+    "one on PostgreSQL alone, too: from the caller's span to each step of a run and what it sends",
+    () =>
+      Effect.gen(function* () {
+        begun = 0
+        const collector = yield* OtlpCollector.make()
+        const { call } = yield* application(collector.url, "postgres")
+        const post = (path: string, body: unknown, headers = {}) => call("POST", `/api/v1/${path}`, body, headers)
+        const thread = yield* post("forum-threads", { title: "the title" })
+        const ada = yield* post("forum-participants", { kind: "HUMAN", name: "Ada Lovelace" })
+        const message = { idempotencyKey: "on-postgres", participantId: ada.body.id, content: "a private matter" }
+        const own = { traceparent: `00-${traceOnPostgres}-b7ad6b7169203331-01` }
+        yield* post(`forum-threads/${thread.body.id}/add-message`, message, own)
+
+        const mine = () => collector.spans.filter((span) => span.traceId === traceOnPostgres)
+        const named = (name: string) => mine().filter((span) => span.name === name)
+        yield* Effect.sync(() => named("run ForumRun").length + named("ForumDelivery.deliver").length).pipe(
+          Effect.delay(50),
+          Effect.repeat({ until: (count) => count === 2, times: 200 })
+        )
+        const one = (name: string): OtlpCollector.Span => {
+          assert.strictEqual(named(name).length, 1, `${name}: ${mine().map((span) => span.name)}`)
+          return named(name)[0] as OtlpCollector.Span
+        }
+        const parents = (names: ReadonlyArray<string>) =>
+          names.map((name) => mine().find(({ spanId }) => spanId === one(name).parentSpanId)?.name)
+        assert.deepStrictEqual(parents(["run ForumRun", "thinking", "step read", "ForumDelivery.deliver"]), [
+          "ForumThread.addMessage",
+          "run ForumRun",
+          "thinking",
+          "run ForumRun"
+        ])
+        // The first one failed, and was tried again.
+        assert.deepStrictEqual(
+          named("step write").map(({ parentSpanId, status }) => [parentSpanId, status]),
+          [2, 1].map((status) => [one("run ForumRun").spanId, status])
+        )
+        const ids = new Set(mine().map(({ spanId }) => spanId))
+        assert.strictEqual(ids.size, mine().length)
+        for (const span of mine()) {
+          assert.isTrue(span.name.startsWith("POST ") || ids.has(span.parentSpanId ?? ""), span.name)
+        }
+        assert.notInclude(collector.received(), "private")
       }),
     60_000
   )

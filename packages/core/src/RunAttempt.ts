@@ -17,6 +17,7 @@ import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import type * as Action from "./Action.ts"
 import { Durable, type StepOptions } from "./Durable.ts"
 import type { ActionFailure } from "./Failure.ts"
@@ -27,8 +28,10 @@ import { newId, random, RunClock, seeded } from "./RunClock.ts"
 import { callName, type Kind, type Operation, signalName } from "./RunJournal.ts"
 import * as RunOperations from "./RunOperations.ts"
 import * as RunOrigin from "./RunOrigin.ts"
+import * as RunTracer from "./RunTracer.ts"
 import type { ClaimedRun, Mail, Write } from "./RunStore.ts"
 import { foreign, RunTurns } from "./RunTurns.ts"
+import * as Span from "./Span.ts"
 import * as StepKey from "./StepKey.ts"
 import * as StepResult from "./StepResult.ts"
 import type { Implementation } from "./Workflow.ts"
@@ -109,8 +112,11 @@ const bodyGrace = "1 second"
 /** A timer of the platform ends at once where it is set for longer than 25 days. */
 const longestTimer = 24 * 60 * 60 * 1000
 
-/** The context of a step's body: the world's scheduler, clock and chance again. */
-const outside = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId) as <R>(
+/** The context of a step's body: the world's scheduler, clock, chance and tracer again. */
+const outside = <R>(context: Context.Context<R>, tracer: Tracer.Tracer | undefined): Context.Context<R> =>
+  tracer === undefined ? omitted(context) : Context.add(omitted(context), Tracer.Tracer, tracer)
+
+const omitted = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId, Tracer.Tracer) as <R>(
   context: Context.Context<R>
 ) => Context.Context<R>
 
@@ -124,6 +130,10 @@ class Attempt<E> {
   readonly #turns: RunTurns<void, unknown>
   readonly #clock: RunClock
   readonly #durable: Durable["Service"]
+  /** Where spans are reported. */
+  readonly #tracer: Tracer.Tracer | undefined
+  /** What the run's sends and calls go on from. */
+  readonly #trace: string | undefined
   /** By index, what the journal says was begun there. */
   readonly #known: ReadonlyMap<number, Operation>
   readonly #parked = new Map<number, Parked>()
@@ -132,6 +142,8 @@ class Attempt<E> {
   #arrived: Array<Operation> = []
   #sent: Array<{ readonly operation: Operation; readonly id: string; readonly delivery: Delivery }> = []
   #begun = 0
+  /** How much of the journal is still to be handed out. */
+  #toReplay: number
   #draw: () => number
   #written: number
   #cancelled: boolean
@@ -153,6 +165,9 @@ class Attempt<E> {
     )
     this.#known = new Map(world.operations.map((each) => [each.index, each]))
     this.#written = world.operations.length
+    this.#toReplay = world.operations.length
+    this.#tracer = RunTracer.reporting(context)
+    this.#trace = RunTracer.ofSends(world.run.id, world.run.trace)
     this.#cancelled = world.operations.some(({ kind }) => kind === "cancel")
     const { actor, claim } = world.run
     this.#durable = RunOperations.durable(
@@ -187,22 +202,25 @@ class Attempt<E> {
       const input = yield* Effect.orDie(
         Schema.decodeUnknownEffect(Schema.toCodecJson(implementation.workflow.input))(run.input)
       )
-      this.#turns.begin(this.#inside(), implementation.run(input))
+      this.#turns.begin(this.#inside(), RunTracer.run(run.claim, run.trace, implementation.run(input)))
       this.#replay()
       if (this.#defect !== undefined) return yield* Effect.die(this.#defect.defect)
     })
   }
 
-  /** The program's context: everything of the attempt's, but with time, chance and turns of its own. */
+  /** The program's context: everything of the attempt's, but with time, chance, spans and turns of its own. */
   #inside(): Context.Context<Durable> {
     const draw = () => this.#draw()
-    return this.#context.pipe(
+    const own = this.#context.pipe(
       Context.add(Scheduler.Scheduler, this.#turns.scheduler),
       Context.add(Clock.Clock, this.#clock),
       Context.add(Random.Random, random(draw)),
       Context.add(NewId, newId(draw)),
       Context.add(Durable, this.#durable)
     )
+    if (this.#tracer === undefined) return own
+    const tracer = RunTracer.make(this.#tracer, this.#world.run.id, () => this.#toReplay > 0)
+    return Context.add(own, Tracer.Tracer, tracer)
   }
 
   get #tenantId(): string {
@@ -259,21 +277,26 @@ class Attempt<E> {
     options: StepOptions<A, F> | undefined
   ): Effect.Effect<A, F, R> {
     return Effect.contextWith((context: Context.Context<R>) => {
-      const around = Effect.provideContext(outside(context))
+      const around = Effect.provideContext(outside(context, this.#tracer))
+      const { claim } = this.#world.run
       const body = (index: number) =>
-        around(RunBody.step(name, this.#tenantId, StepKey.within(this.#world.run.claim, index, name, effect), options))
+        around(RunBody.step(name, claim, StepKey.within(claim, index, name, effect), options))
       return this.#wait("step", name, { body }, (outcome) => StepResult.decode(outcome as StepResult.Ending, options))
     })
   }
 
   #call(action: Action.Any, invocation: Invocation): Effect.Effect<Schema.Json, ActionFailure> {
     const name = callName(action)
+    const { perform, run } = this.#world
     return this.#wait(
       "call",
       name,
       {
         body: (index) =>
-          RunBody.call(name, this.#tenantId, action, this.#world.perform(invocation, `${this.#world.run.id}/${index}`))
+          Span.resume(
+            this.#trace,
+            RunBody.call(name, this.#tenantId, action, perform(invocation, `${run.id}/${index}`))
+          )
       },
       (outcome) => RunBody.answer(action, outcome)
     )
@@ -295,6 +318,7 @@ class Attempt<E> {
     for (const operation of this.#world.operations) {
       // What differs first is what is told: the rest follows from it.
       if (this.#defect !== undefined) return
+      this.#toReplay--
       this.#handOut(operation)
     }
   }
@@ -426,7 +450,7 @@ class Attempt<E> {
       this.#arrived = []
       this.#changed.closeUnsafe()
       const operations = [...sent.map(({ operation }) => operation), ...arrived]
-      yield* this.#world.write(this.#written, { operations, deliveries: sent })
+      yield* this.#world.write(this.#written, { operations, deliveries: sent, trace: this.#trace })
       this.#written += operations.length
       for (const operation of arrived) {
         if (operation.kind === "step" || operation.kind === "call")
@@ -468,7 +492,8 @@ class Attempt<E> {
       offset: this.#written,
       begun: this.#begun,
       operations: this.#sent.map(({ operation }) => operation),
-      deliveries: this.#sent
+      deliveries: this.#sent,
+      trace: this.#trace
     }
   }
 }

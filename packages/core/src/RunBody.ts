@@ -9,6 +9,8 @@ import { Checkpoint, isCrash, type Point } from "./Checkpoint.ts"
 import type { StepOptions } from "./Durable.ts"
 import * as ErrorBoundary from "./ErrorBoundary.ts"
 import type { ActionFailure } from "./Failure.ts"
+import type { RunKey } from "./RunJournal.ts"
+import * as RunTracer from "./RunTracer.ts"
 import * as Storable from "./Storable.ts"
 import * as StepResult from "./StepResult.ts"
 
@@ -72,11 +74,15 @@ export const wordsOf = (defect: unknown): string => {
 /** The body of a step, to what is kept of it. */
 export const step = <A, E, R>(
   name: string,
-  tenantId: string,
+  { tenantId, workflow }: Pick<RunKey, "tenantId" | "workflow">,
   effect: Effect.Effect<A, E, R>,
   options: StepOptions<A, E> | undefined
 ): Effect.Effect<Schema.Json, never, R> =>
-  untilAnswered(name, tenantId, StepResult.encoded(name, effect, options)) as Effect.Effect<Schema.Json, never, R>
+  untilAnswered(
+    name,
+    tenantId,
+    RunTracer.step(workflow, name, StepResult.encoded(name, effect, options))
+  ) as Effect.Effect<Schema.Json, never, R>
 
 /** The body of a call: the action's answer, or the failure that it ended with. */
 export const call = (

@@ -26,6 +26,7 @@ import * as RunBody from "./RunBody.ts"
 import type { Operation, RunJournal, RunKey } from "./RunJournal.ts"
 import * as RunOrigin from "./RunOrigin.ts"
 import { type Claim, type ClaimedRun, type Held, type LeaseLost, type Next, type RunStore, textOf } from "./RunStore.ts"
+import * as Span from "./Span.ts"
 import type { Implementation, Workflows } from "./Workflow.ts"
 
 /** How an engine works. */
@@ -136,7 +137,12 @@ export const make = Effect.fnUntraced(function* (
     const { claim } = run
     const finish = (next: Next, offset = 0, rest: Partial<RunAttempt.Ended> = {}) =>
       patiently(
-        store.write(claim, offset, { operations: rest.operations ?? [], deliveries: rest.deliveries ?? [], next })
+        store.write(claim, offset, {
+          operations: rest.operations ?? [],
+          deliveries: rest.deliveries ?? [],
+          trace: rest.trace,
+          next
+        })
       )
     const broken = (cause: Cause.Cause<unknown>) =>
       Effect.flatMap(afterDefect(run, Cause.squash(cause)), (next) =>
@@ -271,7 +277,8 @@ export const make = Effect.fnUntraced(function* (
         return yield* Effect.die(new Error(`No program for the workflow ${workflow}; add it to Workflow.layer`))
       }
       const id = (yield* NewId)(yield* Clock.currentTimeMillis)
-      yield* store.start({ tenantId: actor.tenantId, workflow, key, id, actor, input, delayMillis, fork })
+      const trace = yield* Span.current
+      yield* store.start({ tenantId: actor.tenantId, workflow, key, id, actor, input, delayMillis, fork, trace })
     }),
     signal: ({ tenantId }, { id, key, payload, signal, workflow }) => {
       const run = { tenantId, workflow, key }

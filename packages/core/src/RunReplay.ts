@@ -66,7 +66,8 @@ export const check = (implementation: Implementation, recording: Recording): Eff
         input,
         beganAt,
         failures: 0,
-        fork: undefined
+        fork: undefined,
+        trace: undefined
       },
       operations,
       mail: { count: 0, signals: [], cancelled: false },

@@ -23,6 +23,8 @@ export interface NewRun extends RunKey {
   readonly input: Schema.Json
   readonly delayMillis: number
   readonly fork: Fork | undefined
+  /** The span that it was started in, as `traceparent`. */
+  readonly trace: string | undefined
 }
 
 /** The right to write for a run. */
@@ -42,6 +44,7 @@ export interface ClaimedRun {
   readonly failures: number
   /** What it begins with, while its journal is empty. */
   readonly fork: Fork | undefined
+  readonly trace: string | undefined
 }
 
 /** A signal that came for a run. */
@@ -80,6 +83,8 @@ export interface Write {
   readonly operations: ReadonlyArray<Operation>
   /** Accepted with the write, each once for its id. */
   readonly deliveries: ReadonlyArray<{ readonly id: string; readonly delivery: Delivery }>
+  /** The span that the deliveries go on from, as `traceparent`. */
+  readonly trace?: string | undefined
   readonly next: Next
 }
 

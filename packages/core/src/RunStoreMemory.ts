@@ -26,6 +26,7 @@ import {
   textOf,
   type Write
 } from "./RunStore.ts"
+import * as Span from "./Span.ts"
 
 interface Kept {
   readonly run: NewRun
@@ -191,9 +192,9 @@ export const make = (
           kept.token++
           kept.dueAt = now + leaseMillis
           kept.beganAt ??= now
-          const { actor, fork, id, input, key, tenantId, workflow } = kept.run
+          const { actor, fork, id, input, key, tenantId, trace, workflow } = kept.run
           const claim = { tenantId, workflow, key, token: kept.token }
-          return { claim, id, actor, input, beganAt: kept.beganAt, failures: kept.failures, fork }
+          return { claim, id, actor, input, beganAt: kept.beganAt, failures: kept.failures, fork, trace }
         })
         const later = Math.min(...mine.map(({ dueAt }) => dueAt).filter((dueAt) => dueAt > now))
         return { runs: claimed, nextMillis: later < Infinity ? later - now : undefined }
@@ -210,9 +211,12 @@ export const make = (
         }
         kept.last = write
         apply(kept, write, now)
-        return Effect.forEach(write.deliveries, ({ delivery, id }) => deliver(kept.run.actor, delivery, id), {
-          discard: true
-        })
+        return Span.resume(
+          write.trace,
+          Effect.forEach(write.deliveries, ({ delivery, id }) => deliver(kept.run.actor, delivery, id), {
+            discard: true
+          })
+        )
       }),
     look: (claims) => hold(claims),
     renew: hold,

@@ -178,6 +178,7 @@ create table "tenon"."runs" (
   "cancelled" boolean not null default false,
   "mirrored" boolean not null default false,
   "fork" text collate "C",
+  "trace" text collate "C",
   "created_at" timestamp with time zone not null default now(),
   constraint "runs__pkey" primary key ("tenant_id", "workflow", "key"),
   constraint "runs__status__check" check ("status" = any (array['waiting'::text, 'running'::text, 'paused'::text, 'done'::text, 'failed'::text, 'cancelled'::text]))

@@ -10,9 +10,9 @@ import { callName, type Kind, type Operation, signalName } from "@tenon/core/Run
 import { newId, random, RunClock, seeded } from "@tenon/core/RunClock"
 import * as RunOperations from "@tenon/core/RunOperations"
 import { type Origin, seedFrom } from "@tenon/core/RunOrigin"
+import * as RunTracer from "@tenon/core/RunTracer"
 import * as StepKey from "@tenon/core/StepKey"
 import * as StepResult from "@tenon/core/StepResult"
-import * as Span from "@tenon/core/Span"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -27,7 +27,6 @@ import type * as ActionHandler from "./ActionHandler.ts"
 import * as Attempt from "./Attempt.ts"
 import * as Handler from "./Handler.ts"
 import { RunDriver } from "./RunDriver.ts"
-import * as RunTracer from "./RunTracer.ts"
 import * as SignedContext from "./SignedContext.ts"
 import type { RunMirror } from "./RunMirror.ts"
 import * as WireError from "./WireError.ts"
@@ -111,10 +110,7 @@ export const attempt = (
     context: Context.Context<R>,
     interruption: Attempt.Interruption
   ): Promise<StepResult.StepResult> => {
-    const plain = Span.within(
-      () => ({ name: `step ${name}`, attributes: { "tenon.workflow": implementation.workflow.name } }),
-      StepResult.encoded(name, effect, options)
-    )
+    const plain = RunTracer.step(workflow, name, StepResult.encoded(name, effect, options))
     const watched = setting.reached === undefined ? plain : RunBody.watched(name, claims.actor.tenantId, plain)
     try {
       const settled = await Attempt.settle(outside(context, tracer), watched, interruption)
@@ -214,14 +210,7 @@ export const attempt = (
             RunTracer.make(tracer, claims.id, () => !Handler.isFirst(ctx))
           )
   )
-  const program = Span.within(
-    () => ({
-      name: `run ${implementation.workflow.name}`,
-      kind: "server",
-      attributes: { "tenon.workflow": implementation.workflow.name, "tenon.tenant": claims.actor.tenantId }
-    }),
-    implementation.run(input)
-  )
+  const program = RunTracer.run({ tenantId, workflow }, claims.trace, implementation.run(input))
   const between = () => {
     const { reached } = setting
     if (reached === undefined || performed.length === 0) return undefined
@@ -229,7 +218,7 @@ export const attempt = (
     performed = []
     return Promise.all(names.map((name) => reached("journaled", name, claims.actor.tenantId))).then(() => {})
   }
-  return driver.run(context, Span.resume(claims.trace, program), between)
+  return driver.run(context, program, between)
 }
 
 /** A call's answer, as it is kept. */

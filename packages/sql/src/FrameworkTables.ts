@@ -161,6 +161,8 @@ export const tables: ReadonlyArray<Table> = [
       required("cancelled", "boolean", value(false)),
       required("mirrored", "boolean", value(false)),
       optional("fork", "text"),
+      // The span that it was started in.
+      optional("trace", "text"),
       createdAt
     ],
     key: ["workflow", "key"],

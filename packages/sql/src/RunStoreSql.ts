@@ -52,7 +52,7 @@ with due as materialized (
 update tenon.runs as r set status = 'running', token = r.token + 1, began_at = coalesce(r.began_at, $4),
   due_at = ${now} + make_interval(secs => $3 / 1000.0)
 from due as d where r.tenant_id = d.tenant_id and r.workflow = d.workflow and r.key = d.key
-returning r.tenant_id, r.workflow, r.key, r.token::int, r.id, r.actor, r.input, r.began_at, r.failures::int, r.fork`
+returning r.tenant_id, r.workflow, r.key, r.token::int, r.id, r.actor, r.input, r.began_at, r.failures::int, r.fork, r.trace`
 
 const nextDue = `
 select (extract(epoch from due_at - ${now}) * 1000)::double precision as millis from tenon.runs
@@ -60,15 +60,16 @@ where due_at > ${now} and due_at < 'infinity' and workflow = any($1) and not mir
 
 const startOf = (run: NewRun): Statement => ({
   sql:
-    "insert into tenon.runs (tenant_id, workflow, key, id, actor, input, due_at, fork) values " +
-    `($1, $2, $3, $4, $5, $6, ${now} + make_interval(secs => $7 / 1000.0), $8) on conflict do nothing returning 1`,
+    "insert into tenon.runs (tenant_id, workflow, key, id, actor, input, due_at, fork, trace) values " +
+    `($1, $2, $3, $4, $5, $6, ${now} + make_interval(secs => $7 / 1000.0), $8, $9) on conflict do nothing returning 1`,
   params: [
     ...keyOf(run),
     run.id,
     SqlValue.json(run.actor),
     JSON.stringify(run.input),
     run.delayMillis,
-    run.fork === undefined ? null : JSON.stringify(run.fork)
+    run.fork === undefined ? null : JSON.stringify(run.fork),
+    run.trace ?? null
   ]
 })
 
@@ -133,7 +134,7 @@ const change = (next: Next): { readonly sql: string; readonly params: ReadonlyAr
 const printable = (text: string): string => text.replaceAll("\0", "\uFFFD").toWellFormed().slice(0, 2000)
 
 /** One statement: all of a write, or nothing where the claim no longer holds. */
-const writeOf = (claim: Claim, offset: number, { deliveries, next, operations }: Write): Statement => {
+const writeOf = (claim: Claim, offset: number, { deliveries, next, operations, trace }: Write): Statement => {
   const { params, sql } = change(next)
   const parts = [`held as materialized (${sql})`]
   const all = [...keyOf(claim), claim.token, ...params]
@@ -150,7 +151,7 @@ const writeOf = (claim: Claim, offset: number, { deliveries, next, operations }:
   }
   if (deliveries.length > 0) {
     const at = first()
-    const rows = deliveries.map(({ delivery }) => OutboxSql.delivery(delivery, undefined))
+    const rows = deliveries.map(({ delivery }) => OutboxSql.delivery(delivery, trace))
     parts.push(
       `sent as (insert into tenon.outbox (tenant_id, kind, object, actor, body, due_at) ` +
         `select $1, 'delivery', r.object, held.actor, r.body, ${OutboxSql.dueAt} ` +
@@ -318,7 +319,8 @@ const claimedOf = (row: Row): ClaimedRun => ({
   input: JSON.parse(String(row["input"])) as Schema.Json,
   beganAt: row["began_at"] instanceof Date ? row["began_at"].getTime() : 0,
   failures: Number(row["failures"]),
-  fork: row["fork"] === null ? undefined : (JSON.parse(String(row["fork"])) as Fork)
+  fork: row["fork"] === null ? undefined : (JSON.parse(String(row["fork"])) as Fork),
+  trace: row["trace"] === null ? undefined : String(row["trace"])
 })
 
 /** The count first: a signal that comes in between is then read again, and not missed. */

@@ -147,7 +147,7 @@ export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | Ru
         const store = yield* RunStore
         const run = newRun()
         const actor: Actor = Testing.actor({ tenantId: run.tenantId })
-        yield* store.start({ ...run, id: run.key, actor, input: {}, delayMillis: 0, fork: undefined })
+        yield* store.start({ ...run, id: run.key, actor, input: {}, delayMillis: 0, fork: undefined, trace: undefined })
         yield* journal.record(run, told(0, [], at("failed", "as someone says")))
         assert.strictEqual((yield* journal.standing(run))?.status, "waiting")
       })

@@ -2,15 +2,23 @@
  * Spans of a workflow's program, which starts again from its beginning at every attempt: each has the same id every time
  * and is reported once, by the attempt in which it ended first.
  */
-import * as NodeCrypto from "node:crypto"
-import * as Span from "@tenon/core/Span"
 import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
+import { seeded } from "./RunClock.ts"
+import * as Span from "./Span.ts"
 
-const hex = (seed: string, index: number, length: number): string =>
-  NodeCrypto.hash("sha256", `${seed}#${index}`, "hex").slice(0, length)
+/** As many hexadecimal digits as there are in `length`, a multiple of eight; the same for the same seed and index. */
+const hex = (seed: string, index: number, length: number): string => {
+  const next = seeded(`${seed}#${index}`)
+  const word = () =>
+    Math.floor(next() * 2 ** 32)
+      .toString(16)
+      .padStart(8, "0")
+  return Array.from({ length: length / 8 }, word).join("")
+}
 
 /** The tracer that reports spans, where there is one. */
 export const reporting = (context: Context.Context<never>): Tracer.Tracer | undefined => {
@@ -20,7 +28,7 @@ export const reporting = (context: Context.Context<never>): Tracer.Tracer | unde
 
 /**
  * What a run's sends go on from (`traceparent`): the run's own span, which is the first it makes. It is known from the
- * run's context alone, whoever records spans, because a replay must sign the same.
+ * run's identity alone, whoever records spans, because a replay must sign the same.
  */
 export const ofSends = (id: string, trace: string | undefined): string | undefined => {
   const parent = Span.parse(trace)
@@ -51,3 +59,25 @@ export const make = (tracer: Tracer.Tracer, id: string, isReplay: () => boolean)
     }
   })
 }
+
+/** A program in the span of its run, which is part of the trace that the run was started in. */
+export const run = <A, E, R>(
+  { tenantId, workflow }: { readonly tenantId: string; readonly workflow: string },
+  trace: string | undefined,
+  program: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Span.resume(
+    trace,
+    Span.within(
+      () => ({
+        name: `run ${workflow}`,
+        kind: "server",
+        attributes: { "tenon.workflow": workflow, "tenon.tenant": tenantId }
+      }),
+      program
+    )
+  )
+
+/** The body of a step in a span of its own, one for each time it is tried. */
+export const step = <A, E, R>(workflow: string, name: string, body: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Span.within(() => ({ name: `step ${name}`, attributes: { "tenon.workflow": workflow } }), body)
