@@ -337,3 +337,29 @@ it.live(
     }).pipe(Effect.provide(server.pipe(Layer.merge(FetchHttpClient.layer)))),
   60_000
 )
+
+it.live(
+  "an endpoint that ends lets a step end that is under way, and waits for no run that only waits",
+  () =>
+    Effect.gen(function* () {
+      world.seen = []
+      const seen = (word: string) =>
+        Effect.map(
+          Effect.sync(() => world.seen),
+          (all) => all.includes(word)
+        )
+      const ending = yield* Effect.gen(function* () {
+        yield* start("patient", "wait")
+        yield* until("waiting", seen("patient first"), (has) => has)
+        yield* start("busy", "slow")
+        yield* until("begun", seen("busy begun"), (has) => has)
+        return Date.now()
+      }).pipe(Effect.provide(TestingRestate.layer(registry, Workflow.layer(job), { drain: "20 seconds" })))
+      assert.isTrue(yield* seen("busy done"))
+      assert.isBelow(Date.now() - ending, 10_000)
+    }).pipe(
+      // Left to itself, the server would keep a stream open for each run that waits.
+      Effect.provide(TestingRestate.layerServer().pipe(Layer.merge(FetchHttpClient.layer)))
+    ),
+  60_000
+)

@@ -7,12 +7,13 @@ import * as restate from "@restatedev/restate-sdk"
 import { isCrash } from "@tenon/core/Checkpoint"
 import * as RunBody from "@tenon/core/RunBody"
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { CurrentWorking } from "./Working.ts"
 
 /**
  * What Restate does with a step that threw: again after 50 ms, 100 ms and so on up to 10 s, for ever. A limit would
@@ -60,6 +61,20 @@ export class Interruption {
  * injected; a defect is tried a few times here and then pauses the invocation, with its message for the operator.
  */
 export const settle = async <A, E, R>(
+  context: Context.Context<R>,
+  effect: Effect.Effect<A, E, R>,
+  interruption: Interruption
+): Promise<Result.Result<A, E>> => {
+  const working = Context.get(context, CurrentWorking)
+  working?.begin()
+  try {
+    return await settled(context, effect, interruption)
+  } finally {
+    working?.end()
+  }
+}
+
+const settled = async <A, E, R>(
   context: Context.Context<R>,
   effect: Effect.Effect<A, E, R>,
   interruption: Interruption

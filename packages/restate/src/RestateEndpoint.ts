@@ -23,6 +23,7 @@ import * as ContextKeys from "./ContextKeys.ts"
 import * as Handler from "./Handler.ts"
 import * as RestateAdmin from "./RestateAdmin.ts"
 import type { ServiceOptions } from "./ServiceOptions.ts"
+import { CurrentWorking, Working } from "./Working.ts"
 import * as VirtualObject from "./VirtualObject.ts"
 import * as WorkflowService from "./WorkflowService.ts"
 
@@ -81,12 +82,16 @@ const listen = (server: NodeHttp2.Http2Server, host: string, port: number) =>
     server.listen(port, host, () => resume(Effect.succeed((server.address() as NodeNet.AddressInfo).port)))
   })
 
-/** Serves for as long as the scope; then lets what is in progress end, for a while. */
+/** How long what has just ended may take to be told to Restate. */
+const farewell = "100 millis"
+
+/** Serves for as long as the scope; then lets what it is at work on end, for a while. */
 const serve = Effect.fnUntraced(function* (
   services: ReadonlyArray<VirtualObject.Definition>,
   options: Options,
   host: string,
-  log: restate.LoggerTransport
+  log: restate.LoggerTransport,
+  working: Working
 ): Effect.fn.Return<number, RestateEndpointError, Scope.Scope> {
   const server = NodeHttp2.createServer(
     restate.createEndpointHandler({
@@ -105,6 +110,7 @@ const serve = Effect.fnUntraced(function* (
       server.close(() => resume(Effect.void))
       for (const session of sessions) session.close()
     }).pipe(
+      Effect.raceFirst(Effect.delay(working.quiet, farewell).pipe(Effect.andThen(Effect.sleep(farewell)))),
       Effect.timeoutOption(options.drain ?? "10 seconds"),
       Effect.andThen(
         Effect.sync(() => {
@@ -174,7 +180,8 @@ export const layer = (
       const executor = yield* Executor
       const workflows = yield* Workflows
       yield* tellOfMissing(executor.registry.workflows, workflows)
-      const context = yield* Effect.context<HttpClient.HttpClient>()
+      const working = new Working()
+      const context = Context.add(yield* Effect.context<HttpClient.HttpClient>(), CurrentWorking, working)
       const setting: Handler.Setting = {
         keys: options.keys,
         executor,
@@ -196,7 +203,7 @@ export const layer = (
         yield* Effect.logWarning("The endpoint for Restate checks no identity key; let nothing but Restate reach it")
       }
       const host = options.host ?? "127.0.0.1"
-      const port = yield* serve(services, options, host, logTo(context))
+      const port = yield* serve(services, options, host, logTo(context), working)
       const url = options.advertisedUrl ?? `http://${host.includes(":") ? `[${host}]` : host}:${port}`
       const register =
         options.adminUrl === undefined ? Effect.void : yield* keepRegistered(options.adminUrl, url, options)

@@ -1,0 +1,29 @@
+/**
+ * What this process is at work on for Restate: bodies of steps and actions, and not runs that only wait. A server that
+ * stops lets those end; whatever waits goes on elsewhere, or here once it is back.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+
+/** Counts bodies that have begun and not ended. */
+export class Working {
+  #count = 0
+
+  begin(): void {
+    this.#count++
+  }
+
+  end(): void {
+    this.#count--
+  }
+
+  /** Done when no body is under way. */
+  readonly quiet: Effect.Effect<void> = Effect.suspend(() =>
+    this.#count === 0 ? Effect.void : Effect.delay(this.quiet, "20 millis")
+  )
+}
+
+/** That of the server whose handler is at work. */
+export const CurrentWorking = Context.Reference<Working | undefined>("@tenon/restate/Working", {
+  defaultValue: () => undefined
+})
