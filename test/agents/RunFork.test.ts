@@ -2,45 +2,105 @@ import * as RunFork from "@tenon/agents/RunFork"
 import type { Operation } from "@tenon/core/RunJournal"
 import { assert, describe, it } from "@effect/vitest"
 
-const journal = (...operations: ReadonlyArray<readonly [Operation["kind"], string, Operation["outcome"]?]>) =>
+type Told = readonly [kind: Operation["kind"], name: string, outcome?: Operation["outcome"]]
+
+const journal = (...operations: ReadonlyArray<Told>) =>
   operations.map(([kind, name, outcome = null], index): Operation => {
     return { index, kind, name, startedAt: 0, endedAt: 0, outcome }
   })
+const forkable = (operations: ReadonlyArray<Told>, wanted?: number, lost = false) =>
+  RunFork.forkable(journal(...operations), lost, wanted)
 
-const begun = [
-  ["step", "first"],
-  ["call", "Thread.startChild", { refused: { tag: "TooDeep" } }],
-  ["call", "Thread.say", { result: null }],
-  ["call", "Thread.startChild", { result: null }],
-  ["step", "last", { failure: "no luck" }]
-] as const
+const step = (name: string): Told => ["step", name, { value: 1 }]
+const failing = (name: string): Told => ["step", name, { failure: "no luck" }]
+const say: Told = ["call", "Thread.say", { value: null }]
+const asked = (n: number): Told => ["call", "Thread.ask", { value: { questionId: `run.question${n}`, status: "OPEN" } }]
+const answered = (n: number): Told => ["signal", `answer/run.question${n}`, "yes"]
+const closed = (n: number, more = {}): Told => [
+  "call",
+  "Question.close",
+  { value: { questionId: `run.question${n}`, ...more } }
+]
+const dropped = (n: number): Told => ["send", "Question.close", { to: `run.question${n}` }]
+const started = (n: number): Told => ["call", "Thread.startChild", { value: { childId: `run.child${n}` } }]
+const ended = (n: number, status: string): Told => ["signal", `child/run.child${n}`, { status }]
+const reserved = (n: number): Told => ["call", "ModelBudget.reserve", { value: { usageId: `run.model${n}` } }]
+const settled = (n: number): Told => ["call", "ModelBudget.settle", { value: { usageId: `run.model${n}` } }]
+const stopped: Told = ["signal", "stop", { reason: "cancelled" }]
+const endedBy = (failedBy?: number | "model"): Told => [
+  "call",
+  "Thread.endRun",
+  { value: failedBy === undefined ? {} : { failedBy } }
+]
 
 describe("what a fork takes over", () => {
-  it("goes on past a child that was refused, up to one that has not ended", () => {
-    assert.strictEqual(RunFork.forkable(journal(...begun), false, undefined), 3)
-    assert.strictEqual(RunFork.forkable(journal(...begun), true, undefined), 5)
+  it("ends before the run does; all of a run that is lost", () => {
+    assert.strictEqual(forkable([step("first"), say, endedBy()]), 2)
+    assert.strictEqual(forkable([step("first"), say, endedBy()], undefined, true), 2)
+    assert.strictEqual(forkable([step("first"), stopped]), 1)
+    assert.strictEqual(forkable([asked(1), failing("last")], undefined, true), 2)
   })
 
-  it("ends before the run does, or before the last that failed", () => {
-    const ended = journal(["step", "first"], ["call", "Thread.say"], ["call", "Thread.endRun"])
-    assert.strictEqual(RunFork.forkable(ended, false, undefined), 2)
-    assert.strictEqual(RunFork.forkable(ended, true, undefined), 2)
-    assert.strictEqual(RunFork.forkable(journal(["step", "first"], ["signal", "stop"]), false, undefined), 1)
-    const child = ["signal", "child/run.child2"] as const
-    assert.strictEqual(RunFork.forkable(journal(...begun.slice(0, 4), child, ...begun.slice(4)), false, undefined), 5)
+  it("ends before the operation that the run failed by", () => {
+    assert.strictEqual(forkable([step("first"), failing("last"), say, endedBy()]), 1)
+    assert.strictEqual(forkable([failing("first"), say, failing("last"), endedBy(0)]), 2)
+    // Whatever was done to clean up after it.
+    assert.strictEqual(forkable([step("first"), failing("last"), step("clean up"), endedBy(0)]), 1)
+    assert.strictEqual(forkable([failing("last"), failing("clean up"), endedBy(1)]), 0)
   })
 
-  it("is what was asked for, failures with it, but for the end and what still waits", () => {
-    const failing = journal(
-      ["step", "first"],
-      ["step", "second", { failure: "no luck" }],
-      ["step", "third"],
-      ["signal", "stop"]
+  it("holds what was done after a failure that the program has dealt with", () => {
+    assert.strictEqual(forkable([failing("first"), step("charge"), endedBy()]), 2)
+    assert.strictEqual(forkable([failing("first"), step("charge"), failing("last"), endedBy(0)]), 2)
+    assert.strictEqual(forkable([failing("first"), step("charge"), stopped]), 2)
+    assert.strictEqual(forkable([failing("first"), ["call", "Payment.refund", { value: {} }], endedBy()]), 2)
+  })
+
+  it("is what was asked for, failures with it, but for the end", () => {
+    const run = [step("first"), failing("second"), step("third"), stopped]
+    assert.deepStrictEqual(
+      [2, 4, -1].map((wanted) => forkable(run, wanted)),
+      [2, 3, 0]
     )
-    assert.strictEqual(RunFork.forkable(failing, false, undefined), 1)
-    assert.strictEqual(RunFork.forkable(failing, false, 2), 2)
-    assert.strictEqual(RunFork.forkable(failing, false, 4), 3)
-    assert.strictEqual(RunFork.forkable(failing, false, -1), 0)
-    assert.strictEqual(RunFork.forkable(journal(...begun), false, 5), 3)
+  })
+
+  it("never ends in the middle of a question", () => {
+    assert.strictEqual(forkable([step("first"), asked(1), stopped]), 1)
+    assert.strictEqual(forkable([asked(1), answered(1), asked(2), stopped]), 2)
+    assert.strictEqual(forkable([asked(1), asked(2), answered(2), dropped(1), step("last"), stopped]), 5)
+    // Both anew: the first was answered where the second was open.
+    assert.strictEqual(forkable([step("first"), asked(1), asked(2), answered(1), stopped]), 1)
+    assert.strictEqual(forkable([asked(1), step("meanwhile"), answered(1)], 2), 0)
+    assert.strictEqual(forkable([asked(1), ["sleep", ""], closed(1, { answered: {} }), step("next")], 2), 0)
+    // A fork of a fork holds the ids of the first run.
+    assert.strictEqual(forkable([asked(1), ["signal", "answer/other.question1", "yes"], step("last")]), 3)
+  })
+
+  it("asks anew what nobody answered in time, and where that was dealt with, not", () => {
+    const expired = [step("first"), asked(1), ["sleep", ""] as const, closed(1)]
+    assert.strictEqual(forkable([...expired, endedBy(0)]), 1)
+    assert.strictEqual(forkable([...expired, step("charge"), asked(2), stopped]), 5)
+  })
+
+  it("goes on past a child that was refused, up to one that has not ended", () => {
+    const refused: Told = ["call", "Thread.startChild", { refused: { tag: "TooDeep" } }]
+    assert.strictEqual(forkable([step("first"), refused, step("next"), started(1), stopped]), 3)
+    assert.strictEqual(forkable([started(1), ended(1, "DONE"), step("next"), stopped]), 3)
+    assert.strictEqual(forkable([started(1), started(2), ended(1, "DONE"), stopped]), 0)
+    assert.strictEqual(forkable([started(1), ["notify", "RunAgent.stop", { to: "run.child1" }], step("next")]), 3)
+  })
+
+  it("runs a child anew that did not finish", () => {
+    assert.strictEqual(forkable([step("first"), started(1), ended(1, "FAILED"), endedBy(0)]), 1)
+  })
+
+  it("calls a model anew with all that is paid for with it", () => {
+    const first = [reserved(1), ["step", "model1", { value: {} }] as const, settled(1)]
+    const second = [reserved(2), failing("model2"), settled(2)]
+    assert.strictEqual(forkable([...first, ...second, endedBy()]), 3)
+    assert.strictEqual(forkable([...first, ...second], 2), 0)
+    // What it said was of no use.
+    assert.strictEqual(forkable([...first, ...first, say, endedBy("model")]), 3)
+    assert.strictEqual(forkable([reserved(1), ["send", "ModelBudget.settle", { to: "models" }], step("next")]), 3)
   })
 })

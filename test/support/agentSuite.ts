@@ -21,6 +21,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { conversation, eventually, registry } from "./agentDomain.ts"
+import * as Rerun from "./rerunSuite.ts"
 
 /** What the agents run on. */
 export type Infrastructure = (
@@ -135,7 +136,8 @@ const workflows = Workflow.layer(
     scribe,
     keyed,
     reader,
-    whose
+    whose,
+    ...Rerun.agents
   )
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
 
@@ -143,6 +145,8 @@ const workflows = Workflow.layer(
 export const agents = (name: string, infrastructure: Infrastructure) => {
   describe(`agents ${name}`, () => {
     suite(infrastructure(registry, { workflows }), { timeout: 60_000, excludeTestServices: true })((it) => {
+      Rerun.rerun(it)
+
       it.effect("the weather agent looks up, asks, and goes on with the answer", () =>
         Effect.gen(function* () {
           const { post, question, runs, said } = yield* conversation("weather")

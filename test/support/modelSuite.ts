@@ -58,6 +58,8 @@ const Sides = Tool.make("rollOf", {
 })
 const DiceTools = Toolkit.make(Dice, Sides)
 let rolled = 0
+/** Whether a model that may be ill is. */
+let isIll = true
 const dice = DiceTools.toLayer({
   roll: () => Effect.sync(() => ++rolled),
   rollOf: ({ sides }) => (sides === 13 ? Effect.die("no such die") : Effect.sync(() => (++rolled, sides)))
@@ -144,6 +146,11 @@ const script: ModelScripted.Script = (about) => {
       return repeated === 0
         ? { text: ["half "], failure: new AiError.InternalProviderError({ description: "down" }) }
         : ModelScripted.say(["whole ", "answer"])
+    case "ill":
+      if (isIll) throw new Error("the adapter is out of order")
+      return ModelScripted.say("well again")
+    case "mute":
+      return ModelScripted.say(isIll ? "" : "well again")
     case "refuse":
       return { text: "no", finish: "content-filter" }
     case "rubbish":
@@ -386,6 +393,26 @@ export const models = (name: string, infrastructure: Watched) => {
           assert.include(nul.last, '"error":"InvalidInput"')
         })
       )
+
+      for (const [words, first] of [
+        ["ill", "FAILED"],
+        ["mute", "DONE"]
+      ] as const)
+        it.effect(`a run that failed with its ${words} model calls it anew, in its own name and at its own cost`, () =>
+          Effect.gen(function* () {
+            isIll = true
+            const { post, runs, said } = yield* conversation("assistant")
+            yield* post("1", words)
+            const [failed] = yield* eventually(runs, ([each]) => each?.status === "FAILED")
+            isIll = false
+            const { runId } = yield* Tenon.invoke(AgentRun.actions.retry, failed?.id ?? "")
+            yield* eventually(runs, (rows) => rows.find(({ id }) => id === runId)?.status === "DONE")
+            assert.strictEqual((yield* said).at(-1), "well again")
+            const usage = (yield* (yield* Repository.Repository).list(ModelUsage, { limit: "500" })).items
+            const of = (run: string) => usage.flatMap((each) => (each.run === run ? [each.status] : []))
+            assert.deepStrictEqual([of(failed?.id ?? ""), of(runId)], [[first], ["DONE"]])
+          })
+        )
 
       it.effect("usage is recorded once per call, with its cost", () =>
         Effect.gen(function* () {

@@ -12,11 +12,12 @@ import * as Schema from "effect/Schema"
 import type * as Agent from "./Agent.ts"
 import * as AgentJson from "./AgentJson.ts"
 import { CurrentRun } from "./AgentContext.ts"
-import { RunAgent, type RunEnding } from "./AgentRun.ts"
+import { type FailedBy, RunAgent, type RunEnding } from "./AgentRun.ts"
 import * as Content from "./Content.ts"
 import * as DurableModel from "./DurableModel.ts"
 import * as ModelFailure from "./ModelFailure.ts"
 import * as RunContext from "./RunContext.ts"
+import { Failures } from "./Failures.ts"
 import { forkable } from "./RunFork.ts"
 import { Thread } from "./Thread.ts"
 
@@ -66,7 +67,7 @@ const run = Effect.fnUntraced(function* (
     })
   yield* tell("RUNNING", false)
   const agent = agents.get(name)
-  const ending: RunEnding =
+  const ending: RunEnding & typeof FailedBy.Type =
     agent === undefined
       ? { status: "FAILED", problem: `There is no agent named ${JSON.stringify(name)}.` }
       : yield* attempt(agent, threadId, input)
@@ -79,10 +80,15 @@ const run = Effect.fnUntraced(function* (
 })
 
 const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string, input: Schema.Json | undefined) {
-  const durable = yield* Durable
+  const failures = new Failures()
+  const durable = failures.of(yield* Durable)
   const decoded = yield* Effect.exit(AgentJson.decode(agent.input, input))
   if (Exit.isFailure(decoded)) return failed("Its input does not fit.")
-  const context = RunContext.make(durable, yield* RunEvents, { agent: agent.name, threadId, input: decoded.value })
+  const context = RunContext.make(durable, yield* RunEvents, failures, {
+    agent: agent.name,
+    threadId,
+    input: decoded.value
+  })
   const stopped = Effect.flatMap(durable.signal("stop"), (payload) =>
     Effect.fail(new Stopped(decodeStop(payload).reason))
   )
@@ -97,13 +103,15 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
   const problem = Cause.squash(exit.cause)
   if (problem instanceof Stopped) return { status: "CANCELLED", problem: problem.reason } satisfies RunEnding
   if (Cause.hasInterruptsOnly(exit.cause)) return { status: "CANCELLED", problem: "interrupted" } satisfies RunEnding
+  const failedBy = failures.countedBack(problem) ?? (ModelFailure.isOfModel(problem) ? ("model" as const) : undefined)
+  const from = failedBy === undefined ? {} : { failedBy }
   if (Cause.hasDies(exit.cause)) {
     yield* Effect.logError("An agent has a bug", Cause.pretty(exit.cause)).pipe(
       Effect.annotateLogs({ agent: agent.name, run: durable.key })
     )
-    return failed(bug)
+    return { ...failed(bug), ...from }
   }
-  return failed(wordsFor(problem))
+  return { ...failed(wordsFor(problem)), ...from }
 })
 
 const wordsFor = (problem: unknown): string => {

@@ -27,7 +27,7 @@ export type RunStatus = typeof RunStatus.Type
 /** Whether nothing more happens in a run with this status. */
 export const isOver = (status: RunStatus): boolean => status === "DONE" || status === "FAILED" || status === "CANCELLED"
 
-/** Another run whose first operations this one takes over; without a number, all before the last that failed. */
+/** Another run whose first operations this one takes over; without a number, all before the one that it failed by. */
 export const Fork = Schema.Struct({ run: Schema.String, operations: Schema.optionalKey(Schema.Int) })
 
 /** The run that waits for this one's result; `depth` is how many runs are above this one. */
@@ -47,6 +47,14 @@ export const RunEnding = Schema.Struct({
   output: Schema.optionalKey(Schema.Json)
 })
 export type RunEnding = typeof RunEnding.Type
+
+/**
+ * Which of the failures that a run was handed it has ended by, counted from the last, or what its model said last; absent
+ * where it was neither.
+ */
+export const FailedBy = Schema.Struct({
+  failedBy: Schema.optionalKey(Schema.Union([Schema.Int, Schema.Literal("model")]))
+})
 
 const what = {
   threadId: Schema.String,
@@ -100,7 +108,7 @@ export const AgentRun = Resource.make("AgentRun", {
     /** Its place among the thread's runs: those that wait begin in this order. */
     turn: Field.Position("threadId"),
     fork: Schema.optionalKey(Fork),
-    /** The message that it answers. */
+    /** The message that it answers, for itself or for its parent. */
     messageId: Schema.optionalKey(Schema.String),
     /** Who asked for it. */
     requestedBy: Schema.String,
@@ -155,7 +163,7 @@ export const AgentRun = Resource.make("AgentRun", {
     retry: on.action(
       {
         description:
-          "Runs a run that failed or was cancelled again, in a run of its own that takes over every step which succeeded.",
+          "Runs a run that failed or was cancelled again, in a run of its own that takes over what it did before the operation that it failed by.",
         output: NewRun,
         errors: [RunGoesOn, RunDone],
         touches: () => [rerun]
@@ -188,7 +196,7 @@ export const AgentRun = Resource.make("AgentRun", {
       },
       ({ input: { content }, loaded: { messages }, self }, context) => {
         const [message] = messages
-        if (message === undefined) return Result.fail(new NothingToEdit({ run: self.id }))
+        if (message === undefined || self.parent !== undefined) return Result.fail(new NothingToEdit({ run: self.id }))
         const { participantId } = message
         if (!mayPostAs(participantId, context.actor.id)) return Result.fail(new NotYourName({ participantId }))
         return again(self, context.newId(), { edited: { participantId, content } })

@@ -32,7 +32,7 @@ export const ask = <A, I>(
   })
 
 const answerTo = Effect.fnUntraced(function* (
-  { durable, nextKey, threadId }: Run,
+  { durable, failures, nextKey, threadId }: Run,
   question: { readonly prompt: string; readonly schema: Schema.Json; readonly expiresAt: DateTime.Utc | undefined }
 ) {
   const questionId = nextKey("question")
@@ -63,5 +63,7 @@ const answerTo = Effect.fnUntraced(function* (
   )
   const settledWith = signalled ?? (yield* inRow)
   yield* durable.send(Thread.actions.goOn, threadId, { runId: durable.key })
-  return settledWith === undefined ? yield* new AskExpired({ question: questionId }) : settledWith.answer
+  return settledWith === undefined
+    ? yield* failures.noting(Effect.fail(new AskExpired({ question: questionId })))
+    : settledWith.answer
 })

@@ -13,7 +13,7 @@ const decodeEnding = Schema.decodeUnknownExit(RunEnding)
 
 /** Starts the child and waits for it. The child is stopped where this is interrupted. */
 export const run = <I, A, E, R>(
-  { durable, nextKey, threadId }: Run,
+  { durable, failures, nextKey, threadId }: Run,
   agent: Agent<I, A, E, R>,
   input: I
 ): Effect.Effect<A, ChildFailed> =>
@@ -41,8 +41,8 @@ export const run = <I, A, E, R>(
       )
     )
     const ending = decodeEnding(ended)
-    if (Exit.isFailure(ending)) return yield* failed("It ended in a way that cannot be read.")
+    if (Exit.isFailure(ending)) return yield* failures.noting(failed("It ended in a way that cannot be read."))
     const { output, problem, status } = ending.value
-    if (status !== "DONE") return yield* failed(problem ?? status)
+    if (status !== "DONE") return yield* failures.noting(failed(problem ?? status))
     return yield* Effect.orDie(AgentJson.decode(agent.output, output)) as Effect.Effect<A>
   })

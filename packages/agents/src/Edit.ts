@@ -1,19 +1,23 @@
-/** A message that was edited stands in for the first one: agents read neither that one nor what a run said of it. */
+/**
+ * A message that was edited stands in for the first one, and for earlier edits of that: agents read neither those nor what
+ * any run has said in answer to them.
+ */
 import type * as Resource from "@tenon/core/Resource"
 import type { Message } from "./Message.ts"
 
 type Row = Resource.Row<typeof Message>
 
-/** Whether a message comes from a run, from a question of its or from one of its children. */
-const comesFrom = ({ idempotencyKey }: Row, run: string): boolean =>
-  ["", "question/", "answer/"].some((before) =>
-    [".", "/"].some((next) => idempotencyKey.startsWith(before + run + next))
-  )
-
-/** What is left of a thread's messages. */
+/** What is left of a thread's messages, which are in their order. */
 export const asEdited = (messages: ReadonlyArray<Row>): ReadonlyArray<Row> => {
-  const edits = messages.flatMap(({ replaces }) => replaces ?? [])
-  return edits.length === 0
-    ? messages
-    : messages.filter((each) => !edits.some(({ message, run }) => each.id === message || comesFrom(each, run)))
+  const edited = new Map(
+    messages.flatMap(({ id, replaces }) => (replaces === undefined ? [] : [[id, replaces.message]]))
+  )
+  if (edited.size === 0) return messages
+  const firstOf = (id: string): string => {
+    const before = edited.get(id)
+    return before === undefined ? id : firstOf(before)
+  }
+  const standing = new Map([...edited.keys()].map((id) => [firstOf(id), id]))
+  const isReplaced = (id: string | undefined) => id !== undefined && (standing.get(firstOf(id)) ?? id) !== id
+  return messages.filter(({ answers, id }) => !isReplaced(id) && !isReplaced(answers))
 }

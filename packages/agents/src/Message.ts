@@ -16,6 +16,8 @@ export const Message = Resource.make("Message", {
     participantId: Schema.String,
     idempotencyKey: Schema.String,
     content: Content,
+    /** The message that the run answers which says this. */
+    answers: Schema.optionalKey(Schema.String),
     /** The message that it stands in for, and the run that had answered that. */
     replaces: Schema.optionalKey(Replaced),
     position: Field.Position("threadId"),

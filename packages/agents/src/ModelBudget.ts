@@ -33,6 +33,9 @@ const lostAfter = 60 * 60 * 1000
 /** How many calls of a tenant may be under way at once where it has a limit. */
 const maxOpen = 1000
 
+/** Which call was paid for: a run that is run again goes by it. */
+const Settled = Schema.Struct({ usageId: Schema.String })
+
 export const ModelBudget = Resource.make("ModelBudget", {
   fields: {
     /** Always `models`. */
@@ -92,6 +95,7 @@ export const ModelBudget = Resource.make("ModelBudget", {
           policy: Policy.nobody,
           self: "optional",
           input: { usageId: Schema.String, run: Schema.String, tokens: count, cost: count },
+          output: Settled,
           errors: [BudgetExceeded],
           load: () => ({ open: Load.many(ModelUsage, { status: "OPEN" }, { limit: maxOpen }) }),
           touches: [ModelUsage]
@@ -116,7 +120,7 @@ export const ModelBudget = Resource.make("ModelBudget", {
             Outcome.forEach(loaded.open.filter(isLost), (lost) =>
               Outcome.also(Outcome.save(ModelUsage, { ...lost, status: "LOST" }))
             ),
-            Outcome.as(undefined)
+            Outcome.as({ usageId })
           )
         }
       ),
@@ -134,17 +138,18 @@ export const ModelBudget = Resource.make("ModelBudget", {
             outputTokens: count,
             cost: count
           },
+          output: Settled,
           load: ({ input }) => ({ usage: Load.one(ModelUsage, input.usageId) }),
           touches: [ModelUsage]
         },
         ({ input, loaded: { usage }, self }, { key, now }) => {
-          if (usage.status === "DONE" || usage.status === "FAILED") return Outcome.nothing
-          const { usageId: _, ...taken } = input
+          const { usageId, ...taken } = input
+          if (usage.status === "DONE" || usage.status === "FAILED") return Outcome.succeed({ usageId })
           const budget = current(self, key, now)
           const tokens = budget.tokens + taken.inputTokens + taken.outputTokens
           return on
             .save({ ...budget, tokens, cost: budget.cost + taken.cost })
-            .pipe(Outcome.also(Outcome.save(ModelUsage, { ...usage, ...taken })), Outcome.as(undefined))
+            .pipe(Outcome.also(Outcome.save(ModelUsage, { ...usage, ...taken })), Outcome.as({ usageId }))
         }
       )
     }

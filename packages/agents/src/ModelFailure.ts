@@ -92,3 +92,9 @@ export const describe = ({ reason }: AiError.AiError): ModelFailed => {
   const problem = reason.message.replaceAll(/\s+/g, " ").slice(0, 300)
   return new ModelFailed({ reason: reason._tag, problem: /[.!?]$/.test(problem) ? problem : `${problem}.` })
 }
+
+/** Whether a program failed by what its model said, or by its saying nothing. */
+export const isOfModel = (problem: unknown): boolean => {
+  const failure = AiError.isAiError(problem) ? fromAi(problem) : problem
+  return [ModelFailed, ModelRefused, ToolCallsInvalid, TooManyRounds].some((each) => failure instanceof each)
+}

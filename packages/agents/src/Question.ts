@@ -80,17 +80,18 @@ export const Question = Resource.make("Question", {
       {
         policy: Policy.nobody,
         output: Schema.Struct({
+          questionId: Schema.String,
           answered: Schema.optionalKey(Schema.Struct({ answer: Schema.Json, answeredBy: Schema.String }))
         }),
         touches: () => [goOn]
       },
       ({ self }) => {
-        const { answer = null, answeredBy = "someone" } = self
-        if (self.status === "ANSWERED") return Outcome.succeed({ answered: { answer, answeredBy } })
-        if (self.status === "EXPIRED") return Outcome.succeed({})
+        const { answer = null, answeredBy = "someone", id: questionId } = self
+        if (self.status === "ANSWERED") return Outcome.succeed({ questionId, answered: { answer, answeredBy } })
+        if (self.status === "EXPIRED") return Outcome.succeed({ questionId })
         return on
           .save({ ...self, status: "EXPIRED" })
-          .pipe(Outcome.send(goOn, self.threadId, { runId: self.runId }), Outcome.as({}))
+          .pipe(Outcome.send(goOn, self.threadId, { runId: self.runId }), Outcome.as({ questionId }))
       }
     )
   })

@@ -12,6 +12,7 @@ import * as AgentMemory from "./AgentMemory.ts"
 import * as Artifact from "./Artifact.ts"
 import * as Ask from "./Ask.ts"
 import * as Child from "./Child.ts"
+import type { Failures } from "./Failures.ts"
 import type { Run } from "./RunSetting.ts"
 import { say } from "./Say.ts"
 import * as Streamed from "./Streamed.ts"
@@ -34,6 +35,7 @@ const idempotencyKey = Effect.flatMap(StepKey.idempotencyKey, (key) =>
 export const make = (
   durable: Durable["Service"],
   events: RunEvents["Service"],
+  failures: Failures,
   { agent, input, threadId }: About
 ): AgentContext<unknown> => {
   const made = new Map<string, number>()
@@ -42,7 +44,7 @@ export const make = (
     made.set(kind, count)
     return `${durable.key}.${kind}${count}`
   }
-  const run: Run = { agent, durable, events, threadId, nextKey }
+  const run: Run = { agent, durable, events, failures, threadId, nextKey }
   return {
     run: durable.key,
     thread: threadId,

@@ -1,62 +1,146 @@
-/** Which of a run's recorded operations another run of the agent can begin with. */
-import { callName, type Forkable, type Operation } from "@tenon/core/RunJournal"
+/**
+ * Which of a run's recorded operations another run of the agent can begin with.
+ *
+ * A run cannot go on from the middle of an exchange with others - a question, a child, a call of a model - as those know
+ * the run that began it, under that run's key: what is cut there is cut before the exchange, which is then begun anew. And
+ * a run that failed is run again from the operation that it failed by; what has succeeded since is never done twice.
+ */
+import { callName, type Forkable, type Operation, signalName } from "@tenon/core/RunJournal"
 import * as Predicate from "effect/Predicate"
+import { AgentMemory } from "./AgentMemory.ts"
 import type { RunAgent } from "./AgentRun.ts"
+import { Artifact } from "./Artifact.ts"
+import { ModelBudget } from "./ModelBudget.ts"
 import { Question } from "./Question.ts"
 import { Thread } from "./Thread.ts"
 
 const stop: keyof typeof RunAgent.signals = "stop"
+const names = {
+  ask: callName(Thread.actions.ask),
+  close: callName(Question.actions.close),
+  startChild: callName(Thread.actions.startChild),
+  reserve: callName(ModelBudget.actions.reserve),
+  settle: callName(ModelBudget.actions.settle),
+  endRun: callName(Thread.actions.endRun)
+}
 
 /** With these a run comes to its end: that it was stopped, and that the thread was told. */
 const ends = ({ kind, name }: Operation): boolean =>
-  (kind === "signal" && name === stop) || (kind === "call" && name === callName(Thread.actions.endRun))
+  (kind === "signal" && name === stop) || (kind === "call" && name === names.endRun)
 
-/** Whether a step or a call came to a failure, as the journal keeps it. */
-const failed = ({ outcome }: Operation): boolean =>
-  Predicate.hasProperty(outcome, "failure") ||
-  Predicate.hasProperty(outcome, "framework") ||
-  Predicate.hasProperty(outcome, "refused")
+/** A member of what a call answered. */
+const answered = ({ kind, outcome }: Operation, member: string): unknown =>
+  kind === "call" && Predicate.hasProperty(outcome, "value") && Predicate.hasProperty(outcome.value, member)
+    ? outcome.value[member]
+    : undefined
 
-/** What a run asks others for, the signal that answers it, and what it does where it no longer waits for one. */
-const waits = [
-  {
-    asks: callName(Thread.actions.ask),
-    key: "question",
-    ends: ({ name }: Operation) => name === callName(Question.actions.close)
-  },
-  { asks: callName(Thread.actions.startChild), key: "child", ends: ({ kind }: Operation) => kind === "notify" }
-]
+/** To whom something was sent. */
+const recipient = ({ kind, outcome }: Operation): unknown =>
+  (kind === "send" || kind === "notify") && Predicate.hasProperty(outcome, "to") ? outcome.to : undefined
 
-const isAnswerTo =
-  (key: string) =>
-  ({ kind, name }: Operation): boolean =>
-    kind === "signal" && name.endsWith(key)
+/** What a signal is told apart by. */
+const signalled = ({ kind, name }: Operation, signal: keyof typeof RunAgent.signals): string | undefined =>
+  kind === "signal" && name.startsWith(signalName(signal, "")) ? name.slice(signal.length + 1) : undefined
 
-/**
- * Where the first question stands that nobody has settled, or the first child that has not ended; what was refused is settled. A run that took it over
- * would wait for what was never asked in its name. The nth that is asked is the nth in the order of the indexes.
- */
-const firstOpen = (operations: ReadonlyArray<Operation>): number => {
-  const open = waits.flatMap(({ asks, ends, key }) => {
-    const unanswered = operations
-      .filter(({ kind, name }) => kind === "call" && name === asks)
-      .toSorted((one, other) => one.index - other.index)
-      .filter((each, at) => !failed(each) && !operations.some(isAnswerTo(`.${key}${at + 1}`)))
-    return unanswered.length > operations.filter(ends).length ? unanswered : []
-  })
-  return operations.findIndex((each) => open.includes(each))
+/** A run that took operations over has ids of its own, alike but for the run's key, which all that they name begins with. */
+const own = (id: unknown): string | undefined =>
+  typeof id === "string" ? id.slice(id.lastIndexOf(".") + 1) : undefined
+
+/** The exchange that an operation begins. */
+const opened = (operation: Operation): string | undefined =>
+  own(
+    operation.name === names.ask
+      ? answered(operation, "questionId")
+      : operation.name === names.startChild
+        ? answered(operation, "childId")
+        : operation.name === names.reserve
+          ? answered(operation, "usageId")
+          : undefined
+  )
+
+/** The exchange that an operation ends. */
+const closed = (operation: Operation): string | undefined => {
+  const { kind, name } = operation
+  const answer = signalled(operation, "answer") ?? signalled(operation, "child")
+  if (answer !== undefined) return own(answer)
+  if (name === names.close) return own(answered(operation, "questionId") ?? recipient(operation))
+  if (name === names.settle) return own(answered(operation, "usageId"))
+  return kind === "notify" ? own(recipient(operation)) : undefined
+}
+
+/** From where to where exchanges go on, as places in the journal; without an end where nobody has ended one. */
+const exchanges = (operations: ReadonlyArray<Operation>): ReadonlyArray<readonly [from: number, to: number]> => {
+  const open = new Map<string, number>()
+  const spans: Array<readonly [number, number]> = []
+  for (const [at, operation] of operations.entries()) {
+    const begun = opened(operation)
+    if (begun !== undefined) open.set(begun, at)
+    const ended = closed(operation) ?? firstSettled(operation, open)
+    const from = ended === undefined ? undefined : open.get(ended)
+    if (ended === undefined || from === undefined) continue
+    spans.push([from, at])
+    open.delete(ended)
+  }
+  return [...spans, ...[...open.values()].map((from) => [from, Infinity] as const)]
+}
+
+/** A call of a model that was interrupted is settled one way, which does not say which one it was. */
+const firstSettled = ({ kind, name }: Operation, open: ReadonlyMap<string, number>): string | undefined =>
+  kind === "send" && name === names.settle ? [...open.keys()].find((each) => each.startsWith("model")) : undefined
+
+/** As many of the first operations as are in the middle of nothing, `length` at most. */
+const whole = (operations: ReadonlyArray<Operation>, length: number): number => {
+  const cut = exchanges(operations).flatMap(([from, to]) => (from < length && to >= length ? [from] : []))
+  return cut.length === 0 ? length : whole(operations, Math.min(...cut))
+}
+
+/** Whether an operation came to a failure that the program was told of. */
+const failed = (operation: Operation): boolean => {
+  const { outcome } = operation
+  if (["failure", "framework", "refused"].some((each) => Predicate.hasProperty(outcome, each))) return true
+  if (signalled(operation, "child") !== undefined) return statusOf(outcome) !== "DONE"
+  // Nobody had answered when the time was over.
+  return operation.kind === "call" && operation.name === names.close && answered(operation, "answered") === undefined
+}
+
+/** A call of a model, as `DurableModel` names it. */
+const isModelStep = ({ kind, name }: Operation): boolean => kind === "step" && /^model[0-9]+$/.test(name)
+
+const statusOf = (outcome: unknown): unknown => (Predicate.hasProperty(outcome, "status") ? outcome.status : undefined)
+
+/** What the framework's own resources are told is told once for each run, or once more to no harm. */
+const repeatable = [Thread, Question, ModelBudget, AgentMemory, Artifact]
+
+/** Whether something was done that must not be done again: a step, an action, a child's work, a person's answer. */
+const isWork = (operation: Operation): boolean => {
+  if (failed(operation)) return false
+  const { kind, name } = operation
+  if (kind === "call") return !repeatable.some((each) => name.startsWith(`${each.name}.`))
+  return kind === "step" || (kind === "signal" && name !== stop)
 }
 
 /**
- * All before its end, or as many of them as are wanted; where it is run again, all before the last that failed. Never one
- * that still waits.
+ * Where the operation stands that a run failed by. The run may have said which of its failures that was, counted from the
+ * last; one that it has dealt with is not it. Otherwise it is the last, unless something was done after that.
+ */
+const failedAt = (operations: ReadonlyArray<Operation>, end: Operation | undefined): number | undefined => {
+  if (end?.kind === "signal") return undefined
+  const failures = operations.flatMap((each, at) => (failed(each) ? [at] : []))
+  const back = end === undefined ? undefined : answered(end, "failedBy")
+  if (typeof back === "number") return failures.at(-1 - back)
+  if (back === "model") return operations.findLastIndex(isModelStep)
+  const last = failures.at(-1)
+  return last === undefined || operations.slice(last).some(isWork) ? undefined : last
+}
+
+/**
+ * All before its end, or as many of them as are wanted; where it is run again, all before the one that it failed by. Never
+ * one in the middle of an exchange.
  */
 export const forkable: Forkable = (operations, lost, wanted) => {
   const end = operations.findIndex(ends)
-  const length = end === -1 ? operations.length : end
-  if (lost) return length
-  const last = operations.slice(0, length).findLastIndex(failed)
-  const taken = Math.max(0, Math.min(length, wanted ?? (last === -1 ? length : last)))
-  const open = firstOpen(operations.slice(0, taken))
-  return open === -1 ? taken : open
+  const before = end === -1 ? operations : operations.slice(0, end)
+  if (lost) return before.length
+  const length = wanted ?? failedAt(before, operations[end]) ?? before.length
+  return whole(before, Math.max(0, Math.min(before.length, length)))
 }

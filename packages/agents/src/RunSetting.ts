@@ -6,12 +6,14 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { RunOver } from "./AgentFailure.ts"
+import type { Failures } from "./Failures.ts"
 
 /** The run at hand. */
 export interface Run {
   readonly agent: string
   readonly durable: Durable["Service"]
   readonly events: RunEvents["Service"]
+  readonly failures: Failures
   readonly threadId: string
   /** A key for the next thing of a kind that the run makes. */
   readonly nextKey: (kind: string) => string

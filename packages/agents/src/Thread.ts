@@ -19,6 +19,7 @@ import {
   revive,
   reviveRun,
   RunAgent,
+  FailedBy,
   RunEnding,
   signalStop,
   start,
@@ -32,13 +33,18 @@ import { Message } from "./Message.ts"
 import { mayPostAs, ofPerson, Participant } from "./Participant.ts"
 import { Question, QuestionStatus } from "./Question.ts"
 import { admit, maxWaiting, QueuePolicy } from "./RunQueue.ts"
-import { answerKey, channelsOf, post, postAs, saidKey, touchedByPost, withKey } from "./ThreadPost.ts"
+import { answersOf, channelsOf, keys, post, postAs, reserved, touchedByPost, withKey } from "./ThreadPost.ts"
 
 type Run = Resource.Row<typeof AgentRun>
 type NewRun = Omit<Run, "turn" | "createdAt" | "updatedAt">
 
-/** As long as an index takes beside the thread's id. */
-const MessageKey = Schema.NonEmptyString.check(Schema.isMaxLength(300))
+/** As long as an index takes beside the thread's id, and none of the framework's own. */
+const MessageKey = Schema.NonEmptyString.check(
+  Schema.isMaxLength(300),
+  Schema.makeFilter((key) => !key.startsWith(reserved), {
+    message: `Keys that begin with ${reserved} are the framework's own; give it another`
+  })
+)
 
 const Title = Schema.NonEmptyString.check(Schema.isMaxLength(500))
 
@@ -71,8 +77,11 @@ const tellParent = ({ output, parent, problem, status }: Run) => {
 }
 
 /** What an asking run is told of its question. */
-const standing = ({ expiresAt, status }: Pick<Resource.Row<typeof Question>, "status" | "expiresAt">) =>
-  expiresAt === undefined ? { status } : { status, expiresAt }
+const standing = ({ expiresAt, id, status }: Pick<Resource.Row<typeof Question>, "id" | "status" | "expiresAt">) => ({
+  questionId: id,
+  status,
+  ...(expiresAt === undefined ? {} : { expiresAt })
+})
 
 const openOf = (threadId: string, runId: string) =>
   Load.many(Question, { threadId, runId, status: "OPEN" }, { limit: 100 })
@@ -80,6 +89,16 @@ const openOf = (threadId: string, runId: string) =>
 /** Nobody waits for the answers to an ended run's questions. */
 const closeAll = (open: ReadonlyArray<Resource.Row<typeof Question>>) =>
   Outcome.forEach(open, ({ id }) => Outcome.send(Question.actions.close, id, {}))
+
+const childrenOf = (threadId: string, runId: string) =>
+  Load.many(AgentRun, { threadId, parentRun: runId }, { limit: maxTold, last: "turn" })
+
+/** Nobody waits for what an ended run's children come to: it may have had no time to stop them. */
+const stopAll = (children: ReadonlyArray<Run>) =>
+  Outcome.forEach(
+    children.filter(({ status }) => !isOver(status)),
+    (child) => halt(child, "its parent has ended")
+  )
 
 export const Thread = Resource.make("Thread", {
   durable: true,
@@ -99,6 +118,7 @@ export const Thread = Resource.make("Thread", {
     interface Around {
       readonly waiting: ReadonlyArray<Run>
       readonly open: ReadonlyArray<Resource.Row<typeof Question>>
+      readonly children: ReadonlyArray<Run>
     }
 
     interface Self {
@@ -117,8 +137,8 @@ export const Thread = Resource.make("Thread", {
         .pipe(Outcome.also(Outcome.save(AgentRun, { ...run, status: "RUNNING" })), start(run))
 
     /** Saves how a run stands at its end, tells who waits for it, and starts the run that has waited longest. */
-    const end = (self: Self, run: Run, { open, waiting }: Around) => {
-      const ended = Outcome.save(AgentRun, run).pipe(tellParent(run), closeAll(open))
+    const end = (self: Self, run: Run, { children, open, waiting }: Around) => {
+      const ended = Outcome.save(AgentRun, run).pipe(tellParent(run), closeAll(open), stopAll(children))
       if (self.activeRun !== run.id) return ended
       const [next] = waiting.filter(({ id }) => id !== run.id).toSorted((a, b) => a.turn - b.turn)
       if (next !== undefined) return ended.pipe(Outcome.also(activate(self, next)))
@@ -210,7 +230,7 @@ export const Thread = Resource.make("Thread", {
           errors: [RunOver],
           load: ({ self, input }) => ({
             run: Load.one(AgentRun, input.runId),
-            earlier: withKey(self.id, saidKey(input)),
+            earlier: withKey(self.id, keys.said(input)),
             channels: channelsOf(self.id)
           }),
           output: Message.schema,
@@ -220,9 +240,10 @@ export const Thread = Resource.make("Thread", {
           if (isOver(run.status)) return refuseOver(run)
           // A run that its runtime has lost says again what it said.
           const [said] = earlier
-          return said === undefined
-            ? postAs(run.agent, { threadId: self.id, idempotencyKey: saidKey(input), content: input.content }, channels)
-            : Outcome.succeed(said)
+          if (said !== undefined) return Outcome.succeed(said)
+          const { content } = input
+          const words = { threadId: self.id, idempotencyKey: keys.said(input), content, ...answersOf(run) }
+          return postAs(run.agent, words, channels)
         }
       ),
 
@@ -243,7 +264,11 @@ export const Thread = Resource.make("Thread", {
             question: Load.optional(Question, input.questionId),
             channels: channelsOf(self.id)
           }),
-          output: Schema.Struct({ status: QuestionStatus, expiresAt: Question.schema.fields.expiresAt }),
+          output: Schema.Struct({
+            questionId: Schema.String,
+            status: QuestionStatus,
+            expiresAt: Question.schema.fields.expiresAt
+          }),
           touches: [...touchedByPost, AgentRun, Question]
         },
         ({ input, loaded: { channels, question, run }, self }) => {
@@ -257,13 +282,14 @@ export const Thread = Resource.make("Thread", {
                 run.agent,
                 {
                   threadId: self.id,
-                  idempotencyKey: `question/${questionId}`,
-                  content: { type: "question", questionId, ...asked }
+                  idempotencyKey: keys.question(questionId),
+                  content: { type: "question", questionId, ...asked },
+                  ...answersOf(run)
                 },
                 channels
               )
             ),
-            Outcome.as(standing({ ...asked, status: "OPEN" as const }))
+            Outcome.as(standing({ ...asked, id: questionId, status: "OPEN" as const }))
           )
         }
       ),
@@ -274,12 +300,13 @@ export const Thread = Resource.make("Thread", {
           policy: internal,
           input: { questionId: Schema.String, runId: Schema.String, answeredBy: Schema.String, answer: Schema.Json },
           load: ({ self, input }) => ({
-            earlier: withKey(self.id, answerKey(input.questionId)),
+            run: Load.one(AgentRun, input.runId),
+            earlier: withKey(self.id, keys.answer(input.questionId)),
             channels: channelsOf(self.id)
           }),
           touches: [...touchedByPost, RunAgent]
         },
-        ({ input: { answer, answeredBy, questionId, runId }, loaded: { channels, earlier }, self }) => {
+        ({ input: { answer, answeredBy, questionId, runId }, loaded: { channels, earlier, run }, self }) => {
           const tell = Outcome.signal(RunAgent, { key: runId, signal: "answer", id: questionId, payload: answer })
           // The question has it sent here, and a run that learns of the answer first shows it by itself.
           if (earlier.length > 0) return Outcome.nothing.pipe(tell)
@@ -290,8 +317,9 @@ export const Thread = Resource.make("Thread", {
                 {
                   threadId: self.id,
                   participantId: person.id,
-                  idempotencyKey: answerKey(questionId),
-                  content: { type: "answer", questionId, answer }
+                  idempotencyKey: keys.answer(questionId),
+                  content: { type: "answer", questionId, answer },
+                  ...answersOf(run)
                 },
                 "HUMAN",
                 channels
@@ -332,11 +360,14 @@ export const Thread = Resource.make("Thread", {
             run: Load.one(AgentRun, input.runId),
             child: Load.optional(AgentRun, input.childId)
           }),
+          output: Schema.Struct({ childId: Schema.String }),
           touches: [AgentRun, RunAgent]
         },
         ({ input: { agent, childId, input, runId }, loaded: { child, run }, self }) => {
           if (isOver(run.status)) return refuseOver(run)
-          if (child !== undefined) return Outcome.nothing.pipe(isOver(child.status) ? tellParent(child) : revive(child))
+          if (child !== undefined) {
+            return Outcome.succeed({ childId }).pipe(isOver(child.status) ? tellParent(child) : revive(child))
+          }
           const depth = 1 + (run.parent?.depth ?? 0)
           if (depth > maxDepth) return Result.fail(new TooDeep({ depth, limit: maxDepth }))
           const started: NewRun = {
@@ -347,10 +378,11 @@ export const Thread = Resource.make("Thread", {
             parent: { run: runId, child: childId, depth },
             parentRun: runId,
             status: "RUNNING",
+            ...(run.messageId === undefined ? {} : { messageId: run.messageId }),
             requestedBy: run.requestedBy,
             ...(run.requestedAs === undefined ? {} : { requestedAs: run.requestedAs })
           }
-          return Outcome.save(AgentRun, started).pipe(start(started), Outcome.as(undefined))
+          return Outcome.save(AgentRun, started).pipe(start(started), Outcome.as({ childId }))
         }
       ),
 
@@ -369,11 +401,7 @@ export const Thread = Resource.make("Thread", {
               { threadId: self.id, runId: input.runId, status: "ANSWERED" },
               { limit: maxTold, last: "createdAt" }
             ),
-            children: Load.many(
-              AgentRun,
-              { threadId: self.id, parentRun: input.runId },
-              { limit: maxTold, last: "turn" }
-            )
+            children: childrenOf(self.id, input.runId)
           }),
           touches: () => [RunAgent, reviveRun]
         },
@@ -395,27 +423,30 @@ export const Thread = Resource.make("Thread", {
       endRun: on.action(
         {
           policy: internal,
-          input: { runId: Schema.String, ...RunEnding.fields },
+          input: { runId: Schema.String, ...FailedBy.fields, ...RunEnding.fields },
           load: ({ self, input }) => ({
             run: Load.one(AgentRun, input.runId),
             waiting: waitingIn(self.id),
             open: openOf(self.id, input.runId),
+            children: childrenOf(self.id, input.runId),
             channels: channelsOf(self.id)
           }),
-          touches: () => [...touchedByPost, AgentRun, RunAgent, Question.actions.close]
+          output: FailedBy,
+          touches: () => [...touchedByPost, AgentRun, RunAgent, Question.actions.close, stopRun]
         },
-        ({ input: { runId, ...outcome }, loaded: { channels, run, ...around }, self }) => {
-          if (isOver(run.status)) return Outcome.nothing
+        ({ input: { failedBy, runId, ...outcome }, loaded: { channels, run, ...around }, self }) => {
+          const from = failedBy === undefined ? {} : { failedBy }
+          if (isOver(run.status)) return Outcome.succeed(from)
           const { problem = "unknown", status } = outcome
           const content = { type: "failure" as const, run: runId, message: problem }
           const failure = postAs(
             run.agent,
-            { threadId: self.id, idempotencyKey: `${runId}/failure`, content },
+            { threadId: self.id, idempotencyKey: keys.failure(runId), content, ...answersOf(run) },
             channels
           )
           return end(self, { ...run, ...outcome }, around).pipe(
             Outcome.when(status === "FAILED", Outcome.also(failure)),
-            Outcome.as(undefined)
+            Outcome.as(from)
           )
         }
       ),
@@ -428,9 +459,10 @@ export const Thread = Resource.make("Thread", {
           load: ({ self, input }) => ({
             run: Load.one(AgentRun, input.runId),
             waiting: waitingIn(self.id),
-            open: openOf(self.id, input.runId)
+            open: openOf(self.id, input.runId),
+            children: childrenOf(self.id, input.runId)
           }),
-          touches: () => [AgentRun, RunAgent, Question.actions.close]
+          touches: () => [AgentRun, RunAgent, Question.actions.close, stopRun]
         },
         ({ input: { reason }, loaded: { run, ...around }, self }) =>
           isOver(run.status)
@@ -479,7 +511,7 @@ export const Thread = Resource.make("Thread", {
           const message = {
             id: messageId,
             threadId: self.id,
-            idempotencyKey: `edit/${newRunId}`,
+            idempotencyKey: keys.edit(newRunId),
             replaces: { message: run.messageId ?? "", run: runId },
             ...edited
           }

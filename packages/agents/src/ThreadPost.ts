@@ -12,10 +12,21 @@ export const withKey = (threadId: string, idempotencyKey: string) =>
   Load.many(Message, { threadId, idempotencyKey }, { limit: 1 })
 export const channelsOf = (threadId: string) => Load.many(ChannelBinding, { threadId })
 
-/** The idempotency key of what a run says. */
-export const saidKey = ({ key, runId }: { readonly runId: string; readonly key: string }) => `${runId}/${key}`
+/** Whoever posts with a key that begins so could post in the place of a run. */
+export const reserved = "tenon/"
 
-export const answerKey = (questionId: string) => `answer/${questionId}`
+/** Idempotency keys of what the framework posts. */
+export const keys = {
+  said: ({ key, runId }: { readonly runId: string; readonly key: string }) => `${reserved}said/${runId}/${key}`,
+  question: (questionId: string) => `${reserved}question/${questionId}`,
+  answer: (questionId: string) => `${reserved}answer/${questionId}`,
+  failure: (runId: string) => `${reserved}failure/${runId}`,
+  edit: (newRunId: string) => `${reserved}edit/${newRunId}`
+}
+
+/** What a message that belongs to a run says of the message that the run answers. */
+export const answersOf = ({ messageId }: { readonly messageId?: string }) =>
+  messageId === undefined ? {} : { answers: messageId }
 
 /** Saves a message and, for every channel that it goes to, a delivery that waits. */
 export const post = (

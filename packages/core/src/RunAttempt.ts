@@ -308,7 +308,8 @@ class Attempt<E> {
       const index = this.#begin(kind, name)
       if (this.#known.has(index)) return
       const at = this.#clock.currentTimeMillisUnsafe()
-      const operation = { index, kind, name, startedAt: at, endedAt: at, outcome: null }
+      const outcome = RunOperations.outcomeOf(delivery)
+      const operation = { index, kind, name, startedAt: at, endedAt: at, outcome }
       this.#sent.push({ operation, id: `${this.#world.run.id}/${index}`, delivery })
     })
   }

@@ -37,7 +37,7 @@ export const Operation = Schema.Struct({
   /** Milliseconds since 1970. */
   startedAt: Schema.Number,
   endedAt: Schema.Number,
-  /** What came of it: a step's or call's ending, a signal's payload; null otherwise. */
+  /** What came of it: a step's or call's ending, a signal's payload, to whom something was sent; else null. */
   outcome: Schema.Json
 })
 export interface Operation extends Schema.Struct.Type<typeof Operation.fields> {}

@@ -88,6 +88,9 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
   })
 }
 
+/** What the journal keeps of a delivery: to whom it went. */
+export const outcomeOf = ({ key }: Delivery): Schema.Json => ({ to: key })
+
 /** How the journal names a delivery. */
 export const nameOf = (delivery: Delivery): readonly [Kind, string] => {
   switch (delivery._tag) {

@@ -167,7 +167,7 @@ export const attempt = (
           const [kind, name] = RunOperations.nameOf(delivery)
           const at = Date.now()
           const begun = mirror.begin(kind, name, at)
-          mirror.end(begun, at, null)
+          mirror.end(begun, at, RunOperations.outcomeOf(delivery))
           if (driver.isForked(begun)) return
           Handler.send(setting, ctx, claims.actor, delivery, following(begun.index), keyId)
         }),
