@@ -3,12 +3,16 @@
  * its requests. What the reader sees on the way is asked for here; a block that nothing here takes up fails.
  */
 import * as FreePort from "@tenon/embedded/FreePort"
+import * as TestDatabase from "@tenon/testing/TestDatabase"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { type ChildProcess, execFile, spawn } from "node:child_process"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
 import { delimiter, dirname, join, resolve } from "node:path"
+import { postgres } from "../support/services.ts"
+import * as TenonProcess from "../support/TenonProcess.ts"
 
 const root = resolve(import.meta.dirname, "../..")
 /** As deep as `apps/tickets`, so that the same relative paths lead to the checkout. */
@@ -111,9 +115,10 @@ const answers = (url: string): Promise<boolean> =>
 
 /** Where `tenon dev` keeps what it has started, for as long as it runs. */
 const published = join(directory, ".tenon", "dev", "environment.json")
+const readPublished = (): { readonly [name: string]: string } => JSON.parse(readFileSync(published, "utf8"))
 const started = (): ReadonlyArray<string> => {
-  const settings = JSON.parse(readFileSync(published, "utf8"))
-  return ["TENON_URL", "DATABASE_URL", "RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL"].map((name) => settings[name])
+  const settings = readPublished()
+  return ["TENON_URL", "DATABASE_URL", "RESTATE_INGRESS_URL", "RESTATE_ADMIN_URL"].map((name) => settings[name] ?? "")
 }
 
 const tenon = join(root, "packages/cli/src/main.ts")
@@ -142,10 +147,36 @@ describe("the guide for host apps", { timeout: 120_000 }, () => {
         "src/App.ts",
         "tenon.config.ts",
         "test/Ticket.test.ts",
-        "src/main.ts"
+        "src/main.ts",
+        "src/key.ts"
       ]
     )
-    assert.lengthOf(commands, 6)
+    assert.lengthOf(commands, 8)
+  })
+
+  it("has `tenon dev` refuse a database that was set up from other declarations, and say what to do", async () => {
+    const ran = await Effect.runPromise(
+      Effect.gen(function* () {
+        const { url } = yield* TestDatabase.make(Redacted.make(yield* Effect.promise(postgres)))
+        const state = join(directory, "earlier")
+        const env = { ...environment({ DATABASE_URL: Redacted.value(url), RUNTIME: "postgres" }), TENON_STATE: state }
+        const first = yield* TenonProcess.start(["dev", "--json"], env, directory)
+        yield* first.says(/"ready":true/)
+        yield* Effect.promise(() => stop(first.child, "SIGINT"))
+        const file = join(directory, "src/Ticket.ts")
+        const before = readFileSync(file, "utf8")
+        writeFileSync(file, applied(before, change).text)
+        const second = yield* TenonProcess.tenon(["dev", "--json"], env, directory)
+        writeFileSync(file, before)
+        return second
+      }).pipe(Effect.scoped)
+    )
+    assert.strictEqual(ran.code, 1)
+    assert.include(
+      ran.stderr,
+      "\n  public.tickets.urgent: the column is missing\nTo begin anew, name an empty database."
+    )
+    assert.notInclude(ran.stderr, "Apply the migrations")
   })
 
   it("leads to a type-checked application and its first migration", async () => {
@@ -165,6 +196,9 @@ describe("the guide for host apps", { timeout: 120_000 }, () => {
       assert.deepInclude(JSON.parse(made), { title: "The door sticks", status: "OPEN" })
       assert.include(listed, "The door sticks")
       assert.notInclude(said, "MEND", said)
+      const secret = (await sh(commandOf("-s key"), readPublished())).trim()
+      const [, list = ""] = commandOf("curl").split("\n")
+      assert.deepStrictEqual(JSON.parse(await sh(list, { KEY: secret })).items, [], "another tenant's")
       assert.match(said, /actions +2 do what they declare/)
     } finally {
       // As Ctrl-C does.
@@ -182,7 +216,8 @@ describe("the guide for host apps", { timeout: 120_000 }, () => {
       requests.map(({ method, status, tenant }) => [method, status, tenant]),
       [
         ["POST", 201, "acme"],
-        ["GET", 200, "acme"]
+        ["GET", 200, "acme"],
+        ["GET", 200, "initech"]
       ]
     )
   })
@@ -192,7 +227,9 @@ describe("the guide for host apps", { timeout: 120_000 }, () => {
   })
 
   it("leads to the same application over memory", async () => {
-    const { child, found } = await serving(process.execPath, ["src/main.ts"], /KEY=(\S+)/)
+    assert.strictEqual(commandOf("npm start").trim(), "npm start")
+    const { start } = JSON.parse(files[0]?.text ?? "").scripts
+    const { child, found } = await serving(process.execPath, String(start).split(" ").slice(1), /KEY=(\S+)/)
     try {
       const [create = ""] = commandOf("curl").split("\n")
       let made = ""

@@ -1,8 +1,11 @@
 /** Walks through the guide to the mesh as its reader would: writes its files and runs its commands in their order. */
+import * as TestDatabase from "@tenon/testing/TestDatabase"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import { postgres } from "../support/services.ts"
 import * as TenonProcess from "../support/TenonProcess.ts"
 
 const root = resolve(import.meta.dirname, "../..")
@@ -29,16 +32,18 @@ it.live(
       mkdirSync(directory, { recursive: true })
       assert.deepStrictEqual(
         files.map(([, name]) => name),
-        ["coffee.ts", "mesh.ts", "order.ts"]
+        ["coffee.ts", "mesh.ts", "order.ts", "tenon.config.ts"]
       )
       for (const [, name = "", text = ""] of files) writeFileSync(join(directory, name), text)
       assert.deepStrictEqual(commands, [
         "npx tenon run mesh.ts",
-        "node order.ts espresso",
-        "node order.ts latte",
+        "npx node order.ts espresso",
+        "npx node order.ts latte",
         "npx tenon slip list",
         "npx tenon slip show SLIP",
         "npx tenon slip watch SLIP",
+        "npx tenon migrate generate",
+        "npx tenon migrate up",
         "npx tenon deploy kubernetes mesh.ts --image coffee:1 --hpa 2,10,70"
       ])
       const tenon = (...args: ReadonlyArray<string>) => TenonProcess.tenon(args, env, directory)
@@ -65,10 +70,38 @@ it.live(
       const listed = yield* tenon("slip", "list")
       assert.match(listed.stdout, new RegExp(`^${espresso} +completed`, "m"))
       assert.match(mesh.said.stderr, /^take-payment \| .*giving back/m)
+      const [, text = ""] = /`npx tenon slip activities --text (\w+)`/.exec(guide) ?? []
+      const able = yield* tenon("slip", "activities", "--text", text)
+      assert.match(able.stdout, /^brew +coffee\/brew on /m)
       const deployed = yield* tenon("deploy", "kubernetes", "mesh.ts", "--image", "coffee:1", "--hpa", "2,10,70")
       assert.match(deployed.stdout, /name: coffee-take-payment/)
       mesh.child.kill("SIGTERM")
       assert.strictEqual((yield* mesh.ended).code, 0)
+    }),
+  120_000
+)
+
+it.live(
+  "a database of one's own is asked for before anything starts, and set up as the guide says",
+  () =>
+    Effect.gen(function* () {
+      const { url } = yield* TestDatabase.make(Redacted.make(yield* Effect.promise(postgres)))
+      const own = { ...env, DATABASE_URL: Redacted.value(url) }
+      const tenon = (...args: ReadonlyArray<string>) => TenonProcess.tenon(args, own, directory)
+      for (const one of [[], ["--activity-name", "brew"]]) {
+        const refused = yield* tenon("run", "mesh.ts", ...one)
+        assert.strictEqual(refused.code, 1)
+        assert.match(refused.stderr, /^The database is not set up for a mesh: .*`tenon migrate generate`.*\n$/)
+      }
+      for (const command of ["generate", "up"]) {
+        const done = yield* tenon("migrate", command)
+        assert.strictEqual(done.code, 0, done.stderr)
+        assert.include(done.stdout, "0001_init.sql")
+      }
+      const worker = yield* TenonProcess.start(["run", "mesh.ts", "--activity-name", "brew"], own, directory)
+      yield* worker.says(/INFO +ready/)
+      worker.child.kill("SIGTERM")
+      assert.strictEqual((yield* worker.ended).code, 0)
     }),
   120_000
 )

@@ -28,10 +28,32 @@ const read = (path: string) => readFileSync(join(root, path), "utf8")
 const blocksIn = (path: string) => Array.from(read(path).matchAll(/^```ts\n(.*?)^```$/gms), ([, block = ""]) => block)
 const blocks = blocksIn("README.md")
 
+/** A constant's declaration, up to the empty line after it. */
+const constIn = (block: string, name: string) =>
+  block
+    .split("\n\n")
+    .map((part) => part.slice(part.indexOf("const ")))
+    .find((part) => part.startsWith(`const ${name} =`)) ?? ""
+
+/** The application with another of its layers, and what the reader imports for that; what is of no use now is exported. */
+const swapped = (layer: string) => {
+  const application = blocks.find((block) => block.includes("runMain")) ?? ""
+  const [, name = ""] = /^const (\w+)/.exec(layer) ?? []
+  const modules = ["core/ApiKeys", "core/AuditLog", "core/MemoryStore", "sql/RuntimeSql"]
+  const names = modules.map((path) => path.split("/")[1])
+  const others = "ApiKeysSql, FetchHttpClient, RestateEndpoint, RuntimeRestate, StoreSql, TenantSql"
+  return [
+    ...modules.map((path, index) => `import * as ${names[index]} from "@tenon/${path}"`),
+    application.replace(constIn(application, name), () => layer),
+    `export { ${names.join(", ")}, ${others} }`
+  ].join("\n")
+}
+
 /** The blocks: how each begins, the name of its file, and its whole text. */
 const known: ReadonlyArray<readonly [begins: RegExp, name: string, complete: (block: string) => string]> = [
   [/^import .*export const Widget = /s, "widget", (block) => block],
   [/^import .*runMain/s, "application", (block) => block],
+  [/^\/\/ Without Restate: /, "withoutRestate", (block) => swapped(constIn(block, "Runtime"))],
   [
     /^addMessage: on\.action/,
     "addMessage",
@@ -51,20 +73,14 @@ for (const [begins, name, complete] of known) {
   const block = blocks.find((each) => begins.test(each))
   if (block !== undefined) writeFileSync(fileOf(name), complete(block))
 }
-writeFileSync(fileOf("agents"), blocksIn("docs/guide/agents.md").join("\n"))
+
+writeFileSync(fileOf("withoutPostgres"), swapped(constIn(blockOf("withoutRestate"), "Store")))
 
 /** What the reader of the guide to channels has around its blocks: a text of which `HERE` is the block. */
 const aroundChannels = [
   `import * as Agents from "@tenon/agents/Agents"
-import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
-import * as ChannelLog from "@tenon/agents/ChannelLog"
-import * as ChannelWebhook from "@tenon/agents/ChannelWebhook"
-import * as Channels from "@tenon/agents/Channels"
 import * as Registry from "@tenon/core/Registry"
-import * as Repository from "@tenon/core/Repository"
-import * as Workflow from "@tenon/core/Workflow"
 import * as Refund from "@tenon/examples/agents/Refund"
-import * as Layer from "effect/Layer"
 const agents = [Refund.refund]
 HERE
 export { registry, workflows }`,
@@ -79,12 +95,15 @@ return deliveryId
 import * as Channel from "@tenon/agents/Channel"
 import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
 import * as ChannelKind from "@tenon/agents/ChannelKind"
+import * as ChannelLog from "@tenon/agents/ChannelLog"
 import * as Registry from "@tenon/core/Registry"
+import * as Refund from "@tenon/examples/agents/Refund"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 declare const page: (number: string, id: string, content: Schema.Json) => Effect.Effect<void>
+const agents = [Refund.refund]
 HERE
-export { adapter, registry }`
+export { adapter, registry, workflows }`
 ]
 const channelBlocks = blocksIn("docs/guide/channels.md")
 for (const [index, around] of aroundChannels.entries()) {

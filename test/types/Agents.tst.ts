@@ -3,9 +3,11 @@
 // @effect-diagnostics missingLayerContext:off
 import * as Agent from "@tenon/agents/Agent"
 import type { AgentContext } from "@tenon/agents/AgentContext"
+import { RunAgent } from "@tenon/agents/AgentRun"
 import * as Agents from "@tenon/agents/Agents"
 import { CurrentRun } from "@tenon/agents/AgentContext"
 import { Durable } from "@tenon/core/Durable"
+import type { RowStore } from "@tenon/core/RowStore"
 import type { RunEvents } from "@tenon/core/RunEvents"
 import * as Workflow from "@tenon/core/Workflow"
 import * as Testing from "@tenon/testing/Testing"
@@ -50,6 +52,13 @@ expectType<Same<Agent.Services<typeof plain>, never>>(true)
 const workflows = Workflow.layer(Agents.implement(inStep, streaming, both, plain))
 type Needs<L> = L extends Layer.Layer<infer _A, infer _E, infer R> ? R : never
 expectType<Same<Needs<typeof workflows>, Weather | Post | RunEvents>>(true)
+
+/** A program of the host's own, beside the agents. */
+const own = Workflow.implement(RunAgent, () => Effect.flatMap(Post, ({ send }) => send("hello")))
+const together = Agents.layer(inStep, plain, own)
+expectType<Same<Needs<typeof together>, Weather | Post | RunEvents | RowStore>>(true)
+const alone = Agents.layer(plain)
+expectType<Same<Needs<typeof alone>, RunEvents | RowStore>>(true)
 
 const weather = Layer.succeed(Weather, { look: Effect.succeed("sun") })
 const post = Layer.succeed(Post, { send: () => Effect.void })

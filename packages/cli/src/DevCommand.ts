@@ -1,7 +1,6 @@
 /** `tenon dev`: the whole application on this machine, with what the environment does not name started beside it. */
 import * as PurityCheck from "@tenon/core/PurityCheck"
 import * as AdminSql from "@tenon/sql/AdminSql"
-import { DatabaseDiffers } from "@tenon/sql/MigrationFailure"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as Command from "effect/cli/Command"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -53,8 +52,13 @@ const serve = Effect.fnUntraced(function* (
   { json, settings }: Speech
 ) {
   yield* say("Database: applying migrations …")
+  const anew = settings["DATABASE_URL"] === undefined ? "name an empty database" : `remove ${directory}/postgres`
   const applied = yield* migrate(application).pipe(
-    Effect.catchTag("DatabaseDiffers", (differs) => Effect.fail(new OtherDeclarations({ directory, differs })))
+    Effect.catchTag("DatabaseDiffers", ({ findings }) =>
+      Effect.fail(
+        new OtherDeclarations({ anew, differences: findings.map(({ place, problem }) => `${place}: ${problem}`) })
+      )
+    )
   )
   yield* say(`Database: ready, ${applied === 0 ? "nothing to apply" : `migrations applied: ${applied}`}`)
   if (application.registry.notTenantScoped.length > 0) {
@@ -93,12 +97,16 @@ class DeclarationsAhead extends Schema.TaggedError<DeclarationsAhead>()("Declara
 
 /** A development database that was set up from other declarations, or is another application's. */
 class OtherDeclarations extends Schema.TaggedError<OtherDeclarations>()("OtherDeclarations", {
-  directory: Schema.String,
-  differs: Schema.instanceOf(DatabaseDiffers)
+  anew: Schema.String,
+  differences: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `${this.differs.message}
-Where it was set up from earlier declarations: remove ${this.directory}/postgres to begin anew. To keep its rows, go back to those declarations, run \`tenon migrate generate\` and \`up\`, then change them and generate again.`
+    return [
+      "The database was set up from other declarations, before there were migrations:",
+      ...this.differences.map((each) => `  ${each}`),
+      `To begin anew, ${this.anew}. To keep its rows, take the changes back (and what \`tenon migrate generate\` wrote for ` +
+        "them), run `tenon migrate generate`, then make them again and generate once more."
+    ].join("\n")
   }
 }
 

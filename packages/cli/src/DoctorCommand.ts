@@ -1,4 +1,5 @@
 /** `tenon doctor`: looks at everything an application needs and says what to mend. */
+import * as MemoryStore from "@tenon/core/MemoryStore"
 import * as PurityCheck from "@tenon/core/PurityCheck"
 import * as Setting from "@tenon/core/Setting"
 import * as RestateAdmin from "@tenon/restate/RestateAdmin"
@@ -8,6 +9,7 @@ import * as TenantSql from "@tenon/sql/TenantSql"
 import * as Command from "effect/cli/Command"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -16,6 +18,7 @@ import * as Complaint from "./Complaint.ts"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as Output from "./Output.ts"
 import { print, root } from "./Root.ts"
+import * as TenonConfig from "./TenonConfig.ts"
 
 /** One thing that was looked at. */
 interface Finding {
@@ -68,13 +71,32 @@ const node = (): Finding => {
 
 class Ill extends Schema.TaggedError<Ill>()("Ill", { message: Schema.String }) {}
 
-const describeApplication = (config: string) =>
-  Effect.map(ConfigFile.load(config), ({ registry }) => {
-    const open = registry.notTenantScoped
-    const note = open.length === 0 ? "all of a tenant" : `not of a tenant: ${open.join(", ")}`
-    const { length } = registry.resources
-    return `${length} ${length === 1 ? "resource" : "resources"}, ${note}`
-  })
+const describeApplication = Effect.fnUntraced(function* (config: string) {
+  const application = yield* ConfigFile.load(config)
+  yield* haveProgram(application)
+  const { notTenantScoped: open, resources, workflows } = application.registry
+  const note = open.length === 0 ? "all of a tenant" : `not of a tenant: ${open.join(", ")}`
+  return [
+    counted(resources.length, "resource"),
+    note,
+    ...(workflows.length === 0 ? [] : [programsOf(workflows.length)])
+  ].join(", ")
+})
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`
+
+const programsOf = (count: number) =>
+  `${counted(count, "workflow")} with ${count === 1 ? "its program" : "their programs"}`
+
+/** Puts the programs together as a server does, over memory in the place of its store. Nothing of them is run. */
+const haveProgram = (application: TenonConfig.TenonConfig) =>
+  Layer.build(TenonConfig.programs(application)).pipe(
+    Effect.provide(MemoryStore.layer(application.registry)),
+    Effect.catchDefect(
+      (defect) => new Ill({ message: `The layer \`workflows\` fails: ${Complaint.wordsFor(defect)}` })
+    ),
+    Effect.scoped
+  )
 
 /** Runs every action over drawn values: what only shows when an action runs shows here first. */
 const describeActions = Effect.fnUntraced(function* (config: string) {

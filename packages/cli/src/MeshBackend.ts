@@ -116,7 +116,7 @@ const storeSql = storeOver.pipe(
 )
 
 /** Where neither broker nor store is. */
-const isAlone = Effect.gen(function* () {
+export const isAlone = Effect.gen(function* () {
   const database = yield* Config.option(Config.Redacted("DATABASE_URL"))
   return Option.isNone(database) && (yield* kind) === "memory"
 })

@@ -13,6 +13,7 @@ import type * as Infrastructure from "./Infrastructure.ts"
 import * as Logging from "./Logging.ts"
 import * as MeshBackend from "./MeshBackend.ts"
 import type { MeshConfig } from "./MeshConfig.ts"
+import * as MeshSchema from "./MeshSchema.ts"
 import * as ParentWatch from "./ParentWatch.ts"
 import { root } from "./Root.ts"
 import * as SecondSignal from "./SecondSignal.ts"
@@ -140,6 +141,7 @@ const one = Effect.fnUntraced(function* (activity: string, options: Options) {
   if (process.env[ParentWatch.variable] !== undefined) {
     yield* ParentWatch.start(Duration.toMillis(options.grace) + marginMillis)
   }
+  yield* MeshSchema.check
   return yield* WorkerProcess.run(mesh, {
     activity,
     grace: options.grace,
@@ -165,6 +167,8 @@ const every = Effect.fnUntraced(function* (options: Options) {
       message: `There are not enough ports for ${processes} processes: the last --health-port would be ${last}.`
     })
   }
+  // Said once here, and not by each process at each of its starts. A database that is started for it is set up.
+  yield* MeshSchema.check
   const running = new Supervisor.Running()
   yield* SecondSignal.install(() => running.killAll())
   const tell = telling(options.json)

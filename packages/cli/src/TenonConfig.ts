@@ -73,8 +73,8 @@ export class WorkflowWithoutProgram extends Schema.TaggedError<WorkflowWithoutPr
   override get message() {
     return (
       `No program is given for ${this.workflows.join(", ")}: runs of these would wait for ever. Put ` +
-      "`Workflow.implement` of each into the layer `workflows` of the configuration, or name it in `workflowsElsewhere` " +
-      "where another service runs it."
+      "`Workflow.implement` of each into the layer `workflows` of the configuration (`Agents.layer` has those of agents " +
+      "and channels), or name it in `workflowsElsewhere` where another service runs it."
     )
   }
 }

@@ -1,13 +1,10 @@
 /** What is measured: two workflows of twenty steps, whose peers do the same, and two agents. */
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
-import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
-import * as Channels from "@tenon/agents/Channels"
 import * as Conversation from "@tenon/agents/Conversation"
 import * as ModelScripted from "@tenon/agents/ModelScripted"
 import { Durable } from "@tenon/core/Durable"
 import * as Registry from "@tenon/core/Registry"
-import * as Repository from "@tenon/core/Repository"
 import * as Workflow from "@tenon/core/Workflow"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -76,9 +73,4 @@ export const registry = Registry.make({
 /** The workflows without agents, for a process that runs nothing else. */
 export const stepWorkflows = Workflow.layer(sequential, concurrent)
 
-export const workflows = Workflow.layer(
-  sequential,
-  concurrent,
-  Agents.implement(talker, asker),
-  ...Channels.implement
-).pipe(Layer.provide([model, ChannelAdapter.layer(), Repository.layer]))
+export const workflows = Agents.layer(sequential, concurrent, talker, asker).pipe(Layer.provide(model))

@@ -2,8 +2,6 @@
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
 import type { AgentContext } from "@tenon/agents/AgentContext"
-import * as ChannelAdapter from "@tenon/agents/ChannelAdapter"
-import * as Channels from "@tenon/agents/Channels"
 import * as Content from "@tenon/agents/Content"
 import { CurrentActor } from "@tenon/core/Actor"
 import * as Field from "@tenon/core/Field"
@@ -11,10 +9,8 @@ import { NewId } from "@tenon/core/NewId"
 import * as Registry from "@tenon/core/Registry"
 import * as Repository from "@tenon/core/Repository"
 import * as Resource from "@tenon/core/Resource"
-import * as Workflow from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 
 /** One execution of a step. `seen` are the results of the steps before it, as its run knew them. */
@@ -96,6 +92,4 @@ const dweller = Agent.make(
 export const registry = Registry.make({ resources: [...Agents.resources, Mark], workflows: Agents.workflows })
 
 /** What its workflows do. */
-export const workflows = Workflow.layer(Agents.implement(worker, helper, dweller), ...Channels.implement).pipe(
-  Layer.provide([ChannelAdapter.layer(), Repository.layer])
-)
+export const workflows = Agents.layer(worker, helper, dweller)
