@@ -203,7 +203,8 @@ class Attempt<E> {
         Schema.decodeUnknownEffect(Schema.toCodecJson(implementation.workflow.input))(run.input)
       )
       this.#turns.begin(this.#inside(), RunTracer.run(run.claim, run.trace, implementation.run(input)))
-      this.#replay()
+      yield* this.#wholeTurn()
+      yield* this.#replay()
       if (this.#defect !== undefined) return yield* Effect.die(this.#defect.defect)
     })
   }
@@ -314,13 +315,25 @@ class Attempt<E> {
   }
 
   /** Hands out what the journal holds, in its order. */
-  #replay(): void {
-    for (const operation of this.#world.operations) {
-      // What differs first is what is told: the rest follows from it.
-      if (this.#defect !== undefined) return
-      this.#toReplay--
-      this.#handOut(operation)
-    }
+  #replay(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      for (const operation of this.#world.operations) {
+        // What differs first is what is told: the rest follows from it.
+        if (this.#defect !== undefined) return
+        this.#toReplay--
+        this.#handOut(operation)
+        if (this.#turns.isUnfinished) yield* this.#wholeTurn()
+      }
+    })
+  }
+
+  /** Goes on with a turn that takes its time until it is over, and lets others have theirs in between. */
+  #wholeTurn(): Effect.Effect<void> {
+    return Effect.whileLoop({
+      while: () => this.#turns.isUnfinished,
+      body: () => Effect.map(Effect.yieldNow, () => this.#turns.goOn()),
+      step: () => {}
+    })
   }
 
   /** What was interrupted before it was handed out is passed over, as it was then. */
@@ -456,6 +469,7 @@ class Attempt<E> {
         if (operation.kind === "step" || operation.kind === "call")
           yield* RunBody.reached("journaled", operation.name, this.#tenantId)
         this.#handOut(operation)
+        if (this.#turns.isUnfinished) yield* this.#wholeTurn()
       }
     })
   }

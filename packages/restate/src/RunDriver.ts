@@ -3,6 +3,7 @@
  * operation parks its promise, and when nothing can go on, the driver races what is parked and resumes exactly the one
  * that came first, which the journal keeps in order.
  */
+import * as NodeTimers from "node:timers/promises"
 import * as restate from "@restatedev/restate-sdk"
 import { JournalMismatch, words } from "@tenon/core/RunAttempt"
 import type { Operation } from "@tenon/core/RunJournal"
@@ -105,6 +106,10 @@ export class RunDriver<A, E> {
   ): Promise<Exit.Exit<A, E>> {
     this.turns.begin(context, program)
     for (;;) {
+      while (this.turns.isUnfinished) {
+        await Promise.race([NodeTimers.setImmediate(), this.#mistaken.promise])
+        this.turns.goOn()
+      }
       if (this.turns.exit !== undefined) return this.turns.exit
       const taken = this.#left.shift()
       if (taken?.kind === "fork") {
