@@ -334,6 +334,55 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
       }).pipe(Effect.scoped)
     )
 
+    it.effect("a step whose name cannot be stored is done once, under a name that can", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const half = "hello 😀".slice(0, 7)
+        let done = 0
+        let attempts = 0
+        const program = Effect.gen(function* () {
+          attempts++
+          for (const name of ["nul \0", half])
+            yield* step(
+              name,
+              Effect.sync(() => ++done)
+            )
+          const durable = yield* Durable.Durable
+          yield* durable.signal("go")
+        })
+        const made = yield* engine(run, program)
+        yield* begin(made, run)
+        yield* until("done", () => done === 2)
+        yield* becomes(run, "waiting")
+        yield* go(made, run, "on")
+        yield* becomes(run, "done")
+        assert.deepStrictEqual([done, attempts], [2, 2])
+        assert.deepStrictEqual(
+          (yield* outcomes(run)).map(([, name]) => name),
+          ["nul \ufffd", "hello \ufffd", "go"]
+        )
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a signal whose id cannot be stored is refused where it is sent, and where it is waited for", () =>
+      Effect.gen(function* () {
+        for (const id of ["nul \0", "half \ud83d"]) {
+          const [waiting, sending] = [own(), own()]
+          const wait = Effect.flatMap(Durable.Durable, (durable) => durable.signal("go", id))
+          yield* begin(yield* engine(waiting, wait), waiting)
+          assert.include(
+            yield* becomes(waiting, "paused"),
+            "waits for a signal that nobody can send: its name and id must not"
+          )
+          const send = Effect.flatMap(Durable.Durable, (durable) =>
+            durable.notify({ ...Job, name: waiting.workflow }, waiting.key, "go", "on", id)
+          )
+          yield* begin(yield* engine(sending, send), sending)
+          assert.include(yield* becomes(sending, "paused"), "signal id must not")
+        }
+      }).pipe(Effect.scoped)
+    )
+
     it.effect("code that does not fit a run's journal pauses it, naming the first difference", () =>
       Effect.gen(function* () {
         const run = own()
