@@ -424,6 +424,57 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
       }).pipe(Effect.scoped)
     )
 
+    it.effect("a paused run that is cancelled is over, and its finalizers take steps", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const bug = Effect.sync((): void => {
+          throw new Error("a bug in the job")
+        })
+        const program = Effect.onInterrupt(step("bug", bug), () => step("clean up", Effect.succeed("clean")))
+        const made = yield* engine(run, program)
+        yield* begin(made, run)
+        yield* becomes(run, "paused")
+        yield* made.cancel(run)
+        yield* becomes(run, "cancelled")
+        assert.deepStrictEqual((yield* outcomes(run)).at(-1), ["step", "clean up", { value: "clean" }])
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("what a program does with a result or a payload, its own from then on, does not change the journal", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const seen: Array<ReadonlyArray<string>> = []
+        const program = Effect.gen(function* () {
+          const durable = yield* Durable.Durable
+          const list = yield* durable.step(
+            "list",
+            Effect.sync(() => ["one"])
+          )
+          list.push("more")
+          const word = yield* durable.signal("go")
+          if (Array.isArray(word)) word.push("more")
+          yield* durable.signal("go", "again")
+          seen.push([...list, ...(Array.isArray(word) ? word : [])].map(String))
+        })
+        const made = yield* engine(run, program)
+        yield* begin(made, run)
+        yield* becomes(run, "waiting")
+        const store = yield* RunStore
+        const payload = ["two"]
+        yield* store.signal(run, { name: "go", id: undefined, payload })
+        payload.push("more")
+        yield* Effect.repeat(outcomes(run), { until: (all) => all.length === 2, schedule: Schedule.spaced("5 millis") })
+        yield* becomes(run, "waiting")
+        yield* store.signal(run, { name: "go", id: "again", payload: "on" })
+        yield* becomes(run, "done")
+        assert.deepStrictEqual(seen, [["one", "more", "two", "more"]])
+        assert.deepStrictEqual((yield* outcomes(run)).slice(0, 2), [
+          ["step", "list", { value: ["one"] }],
+          ["signal", "go", ["two"]]
+        ])
+      }).pipe(Effect.scoped)
+    )
+
     it.effect("a failure of the program ends its run, and a step's typed failure survives a replay", () =>
       Effect.gen(function* () {
         const run = own()
