@@ -4,7 +4,7 @@
  * anew is not what the other run has made. A run that its runtime has lost goes on as itself.
  */
 import * as Schema from "effect/Schema"
-import type { Fork, Forkable, Operation } from "./RunJournal.ts"
+import { type Fork, type Forkable, isOneWay, type Operation } from "./RunJournal.ts"
 
 /** `seed`: what random numbers and new ids follow from. `beganAt`: the run's time as it begins, in milliseconds since 1970. */
 export const Origin = Schema.Struct({ seed: Schema.String, beganAt: Schema.Number })
@@ -22,6 +22,29 @@ export const seedFrom = (fork: Operation): string => partingOf(fork).seed
 export const originOf = (operations: ReadonlyArray<Operation>, own: Origin): Origin => {
   const fork = operations.find(({ kind }) => kind === "fork")
   return fork === undefined ? own : partingOf(fork).origin
+}
+
+/** Where a run goes its own way. */
+export interface Partings {
+  /** By the index of the operation behind them: forks that the run comes to as it begins that one. */
+  readonly atBegin: ReadonlyMap<number, ReadonlyArray<Operation>>
+  /** All else, the other forks included, which the run comes to in their place. */
+  readonly operations: ReadonlyArray<Operation>
+}
+
+/**
+ * A fork stands before the last operation that was taken over. Nobody waits for a send: what the program draws behind it,
+ * it draws in the same turn, long before a send's place in the journal.
+ */
+export const partings = (operations: ReadonlyArray<Operation>): Partings => {
+  const atBegin = new Map<number, ReadonlyArray<Operation>>()
+  const others = operations.filter((each, at) => {
+    const last = each.kind === "fork" ? operations.find(({ kind }, place) => place > at && kind !== "fork") : undefined
+    if (last === undefined || !isOneWay(last)) return true
+    atBegin.set(last.index, [...(atBegin.get(last.index) ?? []), each])
+    return false
+  })
+  return { atBegin, operations: others }
 }
 
 /** A run of which another is a fork. */
@@ -58,6 +81,6 @@ export const forked = (
   const last = taken.at(-1)
   if (last === undefined) return []
   const outcome = { seed, origin: { ...originOf(all, origin) } }
-  // Before the last: what the program draws when that is handed to it is for what comes after.
+  // Before the last: what the program draws when that is handed to it, or begun, is for what comes after.
   return taken.toSpliced(-1, 0, { ...last, index: -1, kind: "fork", name: fork.key, outcome })
 }

@@ -167,8 +167,10 @@ export const attempt = (
           const [kind, name] = RunOperations.nameOf(delivery)
           const at = Date.now()
           const begun = mirror.begin(kind, name, at)
+          const isTaken = driver.isForked(begun)
+          driver.began(begun.index)
           mirror.end(begun, at, null)
-          if (driver.isForked(begun)) return
+          if (isTaken) return
           Handler.send(setting, ctx, claims.actor, delivery, following(begun.index), keyId)
         }),
       call: (action, invocation) => {

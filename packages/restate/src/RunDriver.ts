@@ -7,6 +7,7 @@ import * as NodeTimers from "node:timers/promises"
 import * as restate from "@restatedev/restate-sdk"
 import { JournalMismatch, words } from "@tenon/core/RunAttempt"
 import type { Operation } from "@tenon/core/RunJournal"
+import * as RunOrigin from "@tenon/core/RunOrigin"
 import { foreign, RunTurns } from "@tenon/core/RunTurns"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -42,6 +43,7 @@ export class RunDriver<A, E> {
   /** What is taken over from another run, by index, and what of it is still to be handed out, in order. */
   readonly #taken: ReadonlyMap<number, Operation>
   readonly #left: Array<Operation>
+  readonly #atBegin: RunOrigin.Partings["atBegin"]
   readonly #waiting = new Map<number, (operation: Operation) => void>()
   readonly #onFork: (fork: Operation) => void
   #operations = 0
@@ -51,7 +53,9 @@ export class RunDriver<A, E> {
   constructor(taken: ReadonlyArray<Operation> = [], onFork: (fork: Operation) => void = () => {}) {
     this.#onFork = onFork
     this.#taken = new Map(taken.map((each) => [each.index, each]))
-    this.#left = [...taken]
+    const { atBegin, operations } = RunOrigin.partings(taken)
+    this.#atBegin = atBegin
+    this.#left = [...operations]
     this.#mistaken.promise.catch(() => {})
     this.turns = new RunTurns(this.#mistaken.reject)
   }
@@ -62,6 +66,11 @@ export class RunDriver<A, E> {
     if (taken === undefined) return false
     if (taken.kind === kind && taken.name === name) return true
     throw new JournalMismatch({ index, expected: words(taken.kind, taken.name), found: words(kind, name) })
+  }
+
+  /** Tells of where the run goes its own way as it begins an operation that is taken over, for which nobody waits. */
+  began(index: number): void {
+    for (const fork of this.#atBegin.get(index) ?? []) this.#onFork(fork)
   }
 
   /** Waits for the turn of an operation that is taken over. */
