@@ -136,6 +136,7 @@ class Attempt<E> {
   readonly #trace: string | undefined
   /** Where it goes its own way, if it is a fork. */
   readonly #partings: RunOrigin.Partings
+  readonly #fits: ReturnType<typeof RunOrigin.fits>
   /** By index, what the journal says was begun there. */
   readonly #known: ReadonlyMap<number, Operation>
   readonly #parked = new Map<number, Parked>()
@@ -168,6 +169,7 @@ class Attempt<E> {
     this.#known = new Map(world.operations.map((each) => [each.index, each]))
     this.#written = world.operations.length
     this.#partings = RunOrigin.partings(world.operations)
+    this.#fits = RunOrigin.fits(world.operations, world.run.claim.key)
     this.#toReplay = this.#partings.operations.length
     this.#tracer = RunTracer.reporting(context)
     this.#trace = RunTracer.ofSends(world.run.id, world.run.trace)
@@ -235,7 +237,7 @@ class Attempt<E> {
   #begin(kind: Kind, name: string): number {
     const index = this.#begun++
     const known = this.#known.get(index)
-    if (known !== undefined && (known.kind !== kind || known.name !== name)) {
+    if (known !== undefined && !this.#fits(known, { kind, name })) {
       const mismatch = new JournalMismatch({
         index,
         expected: words(known.kind, known.name),

@@ -61,7 +61,7 @@ export const attempt = (
   const workflow = implementation.workflow.name
   let next = seeded(origin.seed)
   const draw = () => next()
-  const driver = new RunDriver<void, unknown>(forked, (fork) => {
+  const driver = new RunDriver<void, unknown>(key, forked, (fork) => {
     next = seeded(seedFrom(fork))
     mirror.fork(fork)
   })

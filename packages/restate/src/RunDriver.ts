@@ -43,18 +43,20 @@ export class RunDriver<A, E> {
   /** What is taken over from another run, by index, and what of it is still to be handed out, in order. */
   readonly #taken: ReadonlyMap<number, Operation>
   readonly #left: Array<Operation>
+  readonly #fits: ReturnType<typeof RunOrigin.fits>
   readonly #atBegin: RunOrigin.Partings["atBegin"]
   readonly #waiting = new Map<number, (operation: Operation) => void>()
   readonly #onFork: (fork: Operation) => void
   #operations = 0
   #cancelled = false
 
-  /** `onFork`: told where the run goes its own way that began as another one. */
-  constructor(taken: ReadonlyArray<Operation> = [], onFork: (fork: Operation) => void = () => {}) {
+  /** `onFork`: told where the run of `key` goes its own way that began as another one. */
+  constructor(key: string, taken: ReadonlyArray<Operation>, onFork: (fork: Operation) => void) {
     this.#onFork = onFork
     this.#taken = new Map(taken.map((each) => [each.index, each]))
     const { atBegin, operations } = RunOrigin.partings(taken)
     this.#atBegin = atBegin
+    this.#fits = RunOrigin.fits(taken, key)
     this.#left = [...operations]
     this.#mistaken.promise.catch(() => {})
     this.turns = new RunTurns(this.#mistaken.reject)
@@ -64,7 +66,7 @@ export class RunDriver<A, E> {
   isForked({ index, kind, name }: Pick<Operation, "index" | "kind" | "name">): boolean {
     const taken = this.#taken.get(index)
     if (taken === undefined) return false
-    if (taken.kind === kind && taken.name === name) return true
+    if (this.#fits(taken, { kind, name })) return true
     throw new JournalMismatch({ index, expected: words(taken.kind, taken.name), found: words(kind, name) })
   }
 

@@ -1,6 +1,6 @@
 /**
- * What a fork owes a program, over every runtime: it takes over what it was told to and draws for itself
- * from there on, in its first attempt and in every replay. Each run crashes a few times on its way.
+ * What a fork owes a program, over every runtime: it takes over what it was told to, whatever that is called, and draws
+ * for itself from there on, in its first attempt and in every replay. Each run crashes a few times on its way.
  */
 import * as AuditLog from "@tenon/core/AuditLog"
 import { Checkpoint, Crash } from "@tenon/core/Checkpoint"
@@ -63,6 +63,19 @@ const programs: { readonly [name: string]: (note: Note) => Effect.Effect<void, n
     yield* step(durable, `${durable.key}:second`)
     note(yield* draw)
     yield* step(durable, `${durable.key}:last`)
+  }),
+  /** Has its key, and what looks like it, in its names. */
+  names: Effect.fnUntraced(function* (note) {
+    const durable = yield* Durable.Durable
+    const { key } = durable
+    yield* durable.notify(Forked, key, "told", "x", `${key}.1`)
+    yield* durable.signal("told", `${key}.1`)
+    yield* step(durable, "page 1 of 3")
+    yield* step(durable, `${key}:1 of ${key}`)
+    yield* durable.notify(Forked, key, "told", "x", "1")
+    yield* durable.signal("told", "1")
+    yield* step(durable, `last ${key}`)
+    note("over")
   })
 }
 
@@ -167,6 +180,20 @@ export const runForkLaws = <E, E2 = never, S = never>(name: string, options: Opt
           all.push(...drawn(again).slice(operations - 1))
         }
         assert.strictEqual(new Set(all).size, all.length, JSON.stringify(all, undefined, 1))
+      })
+    )
+
+    it.effect("names that are made of a run's key are those of the fork's, and no others", () =>
+      Effect.gen(function* () {
+        const [source, fork, again] = ["1", "2", "3"]
+        const length = (yield* run("names", source)).length
+        yield* run("names", fork, { key: source, operations: length - 1 })
+        assert.deepStrictEqual(done.get(fork), ["last 2"])
+        yield* run("names", again, { key: fork, operations: length })
+        assert.deepStrictEqual(done.get(again), ["last 3"])
+        // From before the place at which the first fork parted.
+        yield* run("names", "4", { key: again, operations: 3 })
+        assert.deepStrictEqual(done.get("4"), ["4:1 of 4", "last 4"])
       })
     )
   })
