@@ -15,6 +15,7 @@ import { RestateEndpoint } from "@tenon/restate/RestateEndpoint"
 import * as Testing from "@tenon/testing/Testing"
 import * as TestingRestate from "@tenon/testing/TestingRestate"
 import { assert, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -66,6 +67,11 @@ const job = Workflow.implement(
           }
         )
         return
+      case "poll": {
+        const fiber = yield* Effect.forkChild(durable.step("work", Effect.sleep(5)))
+        while (fiber.pollUnsafe() === undefined) yield* Effect.sleep(0)
+        return
+      }
       case "bug":
         if (world.buggy) throw new Error("a bug in the job")
         say("mended")
@@ -213,6 +219,18 @@ it.layer(stack, { timeout: 60_000, excludeTestServices: true })("faults on Resta
         const paused = yield* whenPaused(`Job/tenant-a/${kind}/run`)
         assert.include(yield* reasons(paused["id"]), "something that is not durable")
       }
+    })
+  )
+
+  it.effect("a program that goes round without waiting keeps nobody from working, and is told so", () =>
+    Effect.gen(function* () {
+      yield* start("poll", "poll")
+      yield* Effect.sleep(500)
+      const { id } = yield* Tenon.invoke(Box.actions.create)
+      const [took] = yield* Effect.timed(Tenon.invoke(Box.actions.add, id))
+      assert.isBelow(Duration.toMillis(took), 1500)
+      const paused = yield* whenPaused("Job/tenant-a/poll/run")
+      assert.include(yield* reasons(paused["id"]), "without waiting")
     })
   )
 

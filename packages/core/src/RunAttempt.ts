@@ -25,7 +25,7 @@ import type { Delivery, Invocation } from "./Invocation.ts"
 import { NewId } from "./NewId.ts"
 import * as RunBody from "./RunBody.ts"
 import { newId, random, RunClock, seeded } from "./RunClock.ts"
-import { callName, type Kind, type Operation, signalName } from "./RunJournal.ts"
+import { callName, isOneWay, type Kind, type Operation, signalName } from "./RunJournal.ts"
 import * as RunOperations from "./RunOperations.ts"
 import * as RunOrigin from "./RunOrigin.ts"
 import * as RunTracer from "./RunTracer.ts"
@@ -134,6 +134,9 @@ class Attempt<E> {
   readonly #tracer: Tracer.Tracer | undefined
   /** What the run's sends and calls go on from. */
   readonly #trace: string | undefined
+  /** Where it goes its own way, if it is a fork. */
+  readonly #partings: RunOrigin.Partings
+  readonly #fits: ReturnType<typeof RunOrigin.fits>
   /** By index, what the journal says was begun there. */
   readonly #known: ReadonlyMap<number, Operation>
   readonly #parked = new Map<number, Parked>()
@@ -165,7 +168,9 @@ class Attempt<E> {
     )
     this.#known = new Map(world.operations.map((each) => [each.index, each]))
     this.#written = world.operations.length
-    this.#toReplay = world.operations.length
+    this.#partings = RunOrigin.partings(world.operations)
+    this.#fits = RunOrigin.fits(world.operations, world.run.claim.key)
+    this.#toReplay = this.#partings.operations.length
     this.#tracer = RunTracer.reporting(context)
     this.#trace = RunTracer.ofSends(world.run.id, world.run.trace)
     this.#cancelled = world.operations.some(({ kind }) => kind === "cancel")
@@ -203,7 +208,8 @@ class Attempt<E> {
         Schema.decodeUnknownEffect(Schema.toCodecJson(implementation.workflow.input))(run.input)
       )
       this.#turns.begin(this.#inside(), RunTracer.run(run.claim, run.trace, implementation.run(input)))
-      this.#replay()
+      yield* this.#wholeTurn()
+      yield* this.#replay()
       if (this.#defect !== undefined) return yield* Effect.die(this.#defect.defect)
     })
   }
@@ -231,7 +237,7 @@ class Attempt<E> {
   #begin(kind: Kind, name: string): number {
     const index = this.#begun++
     const known = this.#known.get(index)
-    if (known !== undefined && (known.kind !== kind || known.name !== name)) {
+    if (known !== undefined && !this.#fits(known, { kind, name })) {
       const mismatch = new JournalMismatch({
         index,
         expected: words(known.kind, known.name),
@@ -306,6 +312,7 @@ class Attempt<E> {
     return this.#turns.now(() => {
       const [kind, name] = RunOperations.nameOf(delivery)
       const index = this.#begin(kind, name)
+      for (const fork of this.#partings.atBegin.get(index) ?? []) this.#part(fork)
       if (this.#known.has(index)) return
       const at = this.#clock.currentTimeMillisUnsafe()
       const outcome = RunOperations.outcomeOf(delivery)
@@ -315,20 +322,37 @@ class Attempt<E> {
   }
 
   /** Hands out what the journal holds, in its order. */
-  #replay(): void {
-    for (const operation of this.#world.operations) {
-      // What differs first is what is told: the rest follows from it.
-      if (this.#defect !== undefined) return
-      this.#toReplay--
-      this.#handOut(operation)
-    }
+  #replay(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      for (const operation of this.#partings.operations) {
+        // What differs first is what is told: the rest follows from it.
+        if (this.#defect !== undefined) return
+        this.#toReplay--
+        this.#handOut(operation)
+        if (this.#turns.isUnfinished) yield* this.#wholeTurn()
+      }
+    })
+  }
+
+  /** Goes on with a turn that takes its time until it is over, and lets others have theirs in between. */
+  #wholeTurn(): Effect.Effect<void> {
+    return Effect.whileLoop({
+      while: () => this.#turns.isUnfinished,
+      body: () => Effect.map(Effect.yieldNow, () => this.#turns.goOn()),
+      step: () => {}
+    })
+  }
+
+  /** What is drawn from here on is the run's own. */
+  #part(fork: Operation): void {
+    this.#draw = seeded(RunOrigin.seedFrom(fork))
   }
 
   /** What was interrupted before it was handed out is passed over, as it was then. */
   #handOut(operation: Operation): void {
     const { endedAt, index, kind, name, outcome } = operation
-    if (kind === "send" || kind === "start" || kind === "notify") return
-    if (kind === "fork") return void (this.#draw = seeded(RunOrigin.seedFrom(operation)))
+    if (isOneWay(operation)) return
+    if (kind === "fork") return this.#part(operation)
     this.#clock.advance(endedAt)
     if (kind === "cancel") return this.#turns.interrupt()
     const parked = this.#parked.get(index)
@@ -457,6 +481,7 @@ class Attempt<E> {
         if (operation.kind === "step" || operation.kind === "call")
           yield* RunBody.reached("journaled", operation.name, this.#tenantId)
         this.#handOut(operation)
+        if (this.#turns.isUnfinished) yield* this.#wholeTurn()
       }
     })
   }

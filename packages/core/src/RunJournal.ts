@@ -27,6 +27,10 @@ export interface RunKey {
 export const Kind = Schema.Literals(["step", "sleep", "signal", "call", "send", "start", "notify", "cancel", "fork"])
 export type Kind = typeof Kind.Type
 
+/** Whether nobody waits for what comes of it: it has ended as it begins. */
+export const isOneWay = ({ kind }: { readonly kind: Kind }): boolean =>
+  kind === "send" || kind === "start" || kind === "notify"
+
 /** An operation that has ended. */
 export const Operation = Schema.Struct({
   /** Counted from 0 in the order in which the program began them. -1 for what is not the program's. */

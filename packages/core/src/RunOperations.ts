@@ -10,6 +10,7 @@ import { Durable } from "./Durable.ts"
 import type { ActionFailure } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
 import { type Kind, signalName } from "./RunJournal.ts"
+import * as Storable from "./Storable.ts"
 import * as Undeliverable from "./Undeliverable.ts"
 
 /** What a runtime makes durable. Each is numbered when it begins. */
@@ -37,9 +38,15 @@ export const durable = ({ actor, key, workflow }: RunIdentity, operations: RunOp
     workflow,
     key,
     actor,
-    step: operations.step,
+    // Only people read it, and a program may make it of what a user wrote: no reason to fail.
+    step: (name, effect, options) => operations.step(Storable.clean(name), effect, options),
     sleep: (duration) => operations.sleep(Duration.fromInputUnsafe(duration)),
-    signal: operations.signal,
+    signal: (name, id) => {
+      const fault = Storable.faultOf(signalName(name, id))
+      return fault === undefined
+        ? operations.signal(name, id)
+        : Effect.die(new Error(`A run waits for a signal that nobody can send: its name and id ${fault}`))
+    },
     send: (action, to, input, options) =>
       Effect.suspend(() =>
         deliver(DirectiveDelivery.ofReady({ _tag: "Send", action, key: to, input: () => input, delay: options?.delay }))

@@ -9,6 +9,7 @@ import type { Actor } from "./Actor.ts"
 import type { Delivery } from "./Invocation.ts"
 import {
   type Beginning,
+  isAlive,
   type Operation,
   type RunJournal,
   type RunKey,
@@ -55,6 +56,9 @@ interface Box {
   readonly signals: Map<string, Signal>
 }
 
+/** What is kept is nobody else's, as it would be in a database: a program may change what it gave or was given. */
+const copy = <A>(value: A): A => JSON.parse(JSON.stringify(value))
+
 /** Carries out a delivery for an actor. */
 export type Deliver = (actor: Actor, delivery: Delivery, id: string) => Effect.Effect<void>
 
@@ -78,7 +82,7 @@ export const make = (
 
   const mailOf = (run: RunKey): Mail => {
     const { count, signals } = boxOf(run)
-    return { count, signals: [...signals.values()], cancelled: runs.get(textOf(run))?.cancelled ?? false }
+    return { count, signals: [...signals.values()].map(copy), cancelled: runs.get(textOf(run))?.cancelled ?? false }
   }
 
   const heldBy = ({ token, ...run }: Claim): Kept | undefined => {
@@ -95,7 +99,7 @@ export const make = (
   }
 
   const apply = (kept: Kept, { next, operations }: Write, now: number) => {
-    kept.operations.push(...operations)
+    kept.operations.push(...operations.map(copy))
     if (operations.length > 0) kept.failures = 0
     switch (next._tag) {
       case "Running":
@@ -140,7 +144,7 @@ export const make = (
       atOnce((now) => {
         if (runs.has(textOf(run))) return
         const kept: Kept = {
-          run,
+          run: { ...run, input: copy(run.input) },
           status: "waiting",
           problem: undefined,
           token: 0,
@@ -160,15 +164,18 @@ export const make = (
         const { signals } = boxOf(run)
         const name = signalName(signal.name, signal.id)
         if (signals.has(name)) return
-        signals.set(name, signal)
+        signals.set(name, copy(signal))
         wake(run, now)
       }),
     cancel: (run) =>
       atOnce((now) => {
         const kept = runs.get(textOf(run))
-        if (kept === undefined || kept.cancelled) return
+        if (kept === undefined || kept.cancelled || !isAlive(kept.status)) return
         kept.cancelled = true
-        if (kept.status === "waiting") kept.dueAt = now
+        if (kept.status !== "running") {
+          kept.status = "waiting"
+          kept.dueAt = now
+        }
         wake(run, now)
       }),
     resume: (run) =>
@@ -194,13 +201,13 @@ export const make = (
           kept.beganAt ??= now
           const { actor, fork, id, input, key, tenantId, trace, workflow } = kept.run
           const claim = { tenantId, workflow, key, token: kept.token }
-          return { claim, id, actor, input, beganAt: kept.beganAt, failures: kept.failures, fork, trace }
+          return { claim, id, actor, input: copy(input), beganAt: kept.beganAt, failures: kept.failures, fork, trace }
         })
         const later = Math.min(...mine.map(({ dueAt }) => dueAt).filter((dueAt) => dueAt > now))
         return { runs: claimed, nextMillis: later < Infinity ? later - now : undefined }
       }),
     read: (claim) =>
-      Effect.sync(() => ({ operations: [...(runs.get(textOf(claim))?.operations ?? [])], mail: mailOf(claim) })),
+      Effect.sync(() => ({ operations: (runs.get(textOf(claim))?.operations ?? []).map(copy), mail: mailOf(claim) })),
     mail: (claim) => Effect.sync(() => mailOf(claim)),
     write: (claim, offset, write) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -234,7 +241,9 @@ export const make = (
     operations: (run) =>
       Effect.sync(() => {
         const mirrored = [...(recorded.get(textOf(run))?.operations ?? [])]
-        return runs.get(textOf(run))?.operations ?? mirrored.toSorted(([a], [b]) => a - b).map(([, each]) => each)
+        const operations =
+          runs.get(textOf(run))?.operations ?? mirrored.toSorted(([a], [b]) => a - b).map(([, each]) => each)
+        return operations.map(copy)
       }),
     beginning: (run) =>
       Effect.sync(() => {
@@ -247,7 +256,7 @@ export const make = (
       Effect.sync(() => {
         const found = recorded.get(textOf(run)) ?? { operations: new Map<number, Operation>(), beginning, standing }
         for (const [index, each] of operations.entries()) {
-          if (!found.operations.has(offset + index)) found.operations.set(offset + index, each)
+          if (!found.operations.has(offset + index)) found.operations.set(offset + index, copy(each))
         }
         recorded.set(
           textOf(run),

@@ -5,6 +5,9 @@
  * drained synchronously, and its fibers go on only in a turn, which whoever drives the run takes: once to begin, and
  * once for every arrival, in the order that the journal keeps. Whatever goes on outside of a turn is a mistake of the
  * program, as no replay could repeat it. Fibers of an attempt that ends are left alone, and none of their finalizers run.
+ *
+ * A turn that takes its time is taken in slices, between which everything else in the process has its time; nothing that
+ * came meanwhile is handed to the program, so it goes on as if there had been none. One that has no end is a mistake.
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -18,6 +21,21 @@ export const foreign =
   "something that is not durable. Put promises, timers, queues and calls of other services inside `Durable.step`, and " +
   "what is durable outside of it."
 
+/** How long a turn may go on for, in milliseconds of its own slices. */
+const limit = 2000
+
+/** How long a slice is, in milliseconds. */
+const slice = 20
+
+/** The clock is looked at after so many tasks. */
+const tasksPerLook = 16
+
+/** What a program is told that does not wait for anything. */
+export const endless = (limitMillis: number = limit): string =>
+  `A run went on for more than ${limitMillis / 1000} seconds without waiting: nothing that it polls for can change in ` +
+  "that time. Wait for it (`Fiber.join`, a signal), poll with `ctx.sleep` of more than no time, and put long " +
+  "computations into a step."
+
 /** The turns of one attempt of one run. */
 export class RunTurns<A, E> {
   /** For the run's context. */
@@ -25,24 +43,34 @@ export class RunTurns<A, E> {
   /** How the program ended. */
   exit: Exit.Exit<A, E> | undefined
   readonly #mistaken: (mistake: Error) => void
-  readonly #tasks: Array<() => void> = []
+  readonly #limit: number
+  #tasks: Array<() => void> = []
   #root: Fiber.Fiber<A, E> | undefined
   #turn = false
+  /** How long the turn has gone on for. */
+  #spent = 0
+  /** When the slice is over. */
+  #until = 0
+  #stopped = false
 
-  /** `mistaken` is told when something goes on outside of a turn; the attempt must end then. */
-  constructor(mistaken: (mistake: Error) => void) {
+  /**
+   * `mistaken` is told when something goes on outside of a turn; the attempt must end then. `limitMillis`: how long a turn
+   * may go on for.
+   */
+  constructor(mistaken: (mistake: Error) => void, limitMillis = limit) {
     this.#mistaken = mistaken
+    this.#limit = limitMillis
     this.scheduler = {
       executionMode: "async",
       // Asked before every operation, so a fiber that something else has woken up is found out here.
       shouldYield: (fiber) => {
         this.#checkTurn()
-        return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
+        return this.#stopped || fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
       },
       makeDispatcher: () => ({
         scheduleTask: (task) => {
           this.#checkTurn()
-          this.#tasks.push(task)
+          if (!this.#stopped) this.#tasks.push(task)
         },
         flush: () => this.#drain()
       })
@@ -61,15 +89,24 @@ export class RunTurns<A, E> {
     })
   }
 
-  /** Takes a turn: `body` resumes what goes on, and then everything runs until it waits. */
+  /**
+   * Takes a turn: `body` resumes what goes on, and then everything runs until it waits, or for a slice. Whoever takes it
+   * goes on with it until it is finished. Throws where it has no end; nothing of the program goes on after that.
+   */
   take(body: () => void): void {
-    this.#turn = true
-    try {
-      body()
-      this.#drain()
-    } finally {
-      this.#turn = false
-    }
+    if (this.#stopped) return
+    this.#spent = 0
+    this.#slice(body)
+  }
+
+  /** Whether there is more of the turn. */
+  get isUnfinished(): boolean {
+    return this.#tasks.length > 0
+  }
+
+  /** Another slice of the turn. */
+  goOn(): void {
+    this.#slice(() => {})
   }
 
   /** Takes a turn in which the program is interrupted. */
@@ -90,8 +127,32 @@ export class RunTurns<A, E> {
     })
   }
 
+  #slice(body: () => void): void {
+    const begun = performance.now()
+    this.#until = begun + slice
+    this.#turn = true
+    try {
+      body()
+      this.#drain()
+    } finally {
+      this.#turn = false
+    }
+    this.#spent += performance.now() - begun
+    if (this.isUnfinished && this.#spent > this.#limit) this.#stop()
+  }
+
   #drain(): void {
-    for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) task()
+    let looked = 0
+    for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) {
+      task()
+      if (++looked % tasksPerLook === 0 && performance.now() > this.#until) return
+    }
+  }
+
+  #stop(): never {
+    this.#stopped = true
+    this.#tasks = []
+    throw new Error(endless(this.#limit))
   }
 
   #checkTurn(): void {

@@ -10,13 +10,17 @@ import type { OutboxEvent } from "./UnitOfWork.ts"
 const under = (place: string, issues: ReadonlyArray<Issue>): ReadonlyArray<Issue> =>
   issues.map(({ message, path }) => ({ path: path === "" ? place : `${place}.${path}`, message }))
 
-/** The faults of a delivery: its key, and its input or payload. */
+/** The faults of a delivery: its key, its input or payload, and the id of a signal. */
 export const inDelivery = (delivery: Delivery): ReadonlyArray<Issue> => {
   const what = delivery._tag === "Send" ? `${delivery.resource}.${delivery.action}` : delivery.workflow
   const fault = Storable.faultOfKey(delivery.key)
   const key = fault === undefined ? [] : [{ path: `${what} key`, message: fault }]
   return delivery._tag === "Signal"
-    ? [...key, ...under(`${what} payload`, Storable.faultsIn(delivery.payload))]
+    ? [
+        ...key,
+        ...under(`${what} signal id`, Storable.faultsIn(delivery.id)),
+        ...under(`${what} payload`, Storable.faultsIn(delivery.payload))
+      ]
     : [...key, ...under(`${what} input`, Storable.faultsIn(delivery.input))]
 }
 

@@ -61,7 +61,7 @@ export const attempt = (
   const workflow = implementation.workflow.name
   let next = seeded(origin.seed)
   const draw = () => next()
-  const driver = new RunDriver<void, unknown>(forked, (fork) => {
+  const driver = new RunDriver<void, unknown>(key, forked, (fork) => {
     next = seeded(seedFrom(fork))
     mirror.fork(fork)
   })
@@ -167,8 +167,10 @@ export const attempt = (
           const [kind, name] = RunOperations.nameOf(delivery)
           const at = Date.now()
           const begun = mirror.begin(kind, name, at)
+          const isTaken = driver.isForked(begun)
+          driver.began(begun.index)
           mirror.end(begun, at, RunOperations.outcomeOf(delivery))
-          if (driver.isForked(begun)) return
+          if (isTaken) return
           Handler.send(setting, ctx, claims.actor, delivery, following(begun.index), keyId)
         }),
       call: (action, invocation) => {

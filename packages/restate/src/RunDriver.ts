@@ -3,9 +3,11 @@
  * operation parks its promise, and when nothing can go on, the driver races what is parked and resumes exactly the one
  * that came first, which the journal keeps in order.
  */
+import * as NodeTimers from "node:timers/promises"
 import * as restate from "@restatedev/restate-sdk"
 import { JournalMismatch, words } from "@tenon/core/RunAttempt"
 import type { Operation } from "@tenon/core/RunJournal"
+import * as RunOrigin from "@tenon/core/RunOrigin"
 import { foreign, RunTurns } from "@tenon/core/RunTurns"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -41,16 +43,21 @@ export class RunDriver<A, E> {
   /** What is taken over from another run, by index, and what of it is still to be handed out, in order. */
   readonly #taken: ReadonlyMap<number, Operation>
   readonly #left: Array<Operation>
+  readonly #fits: ReturnType<typeof RunOrigin.fits>
+  readonly #atBegin: RunOrigin.Partings["atBegin"]
   readonly #waiting = new Map<number, (operation: Operation) => void>()
   readonly #onFork: (fork: Operation) => void
   #operations = 0
   #cancelled = false
 
-  /** `onFork`: told where the run goes its own way that began as another one. */
-  constructor(taken: ReadonlyArray<Operation> = [], onFork: (fork: Operation) => void = () => {}) {
+  /** `onFork`: told where the run of `key` goes its own way that began as another one. */
+  constructor(key: string, taken: ReadonlyArray<Operation>, onFork: (fork: Operation) => void) {
     this.#onFork = onFork
     this.#taken = new Map(taken.map((each) => [each.index, each]))
-    this.#left = [...taken]
+    const { atBegin, operations } = RunOrigin.partings(taken)
+    this.#atBegin = atBegin
+    this.#fits = RunOrigin.fits(taken, key)
+    this.#left = [...operations]
     this.#mistaken.promise.catch(() => {})
     this.turns = new RunTurns(this.#mistaken.reject)
   }
@@ -59,8 +66,13 @@ export class RunDriver<A, E> {
   isForked({ index, kind, name }: Pick<Operation, "index" | "kind" | "name">): boolean {
     const taken = this.#taken.get(index)
     if (taken === undefined) return false
-    if (taken.kind === kind && taken.name === name) return true
+    if (this.#fits(taken, { kind, name })) return true
     throw new JournalMismatch({ index, expected: words(taken.kind, taken.name), found: words(kind, name) })
+  }
+
+  /** Tells of where the run goes its own way as it begins an operation that is taken over, for which nobody waits. */
+  began(index: number): void {
+    for (const fork of this.#atBegin.get(index) ?? []) this.#onFork(fork)
   }
 
   /** Waits for the turn of an operation that is taken over. */
@@ -105,6 +117,10 @@ export class RunDriver<A, E> {
   ): Promise<Exit.Exit<A, E>> {
     this.turns.begin(context, program)
     for (;;) {
+      while (this.turns.isUnfinished) {
+        await Promise.race([NodeTimers.setImmediate(), this.#mistaken.promise])
+        this.turns.goOn()
+      }
       if (this.turns.exit !== undefined) return this.turns.exit
       const taken = this.#left.shift()
       if (taken?.kind === "fork") {

@@ -93,6 +93,8 @@ const own = (): Run => {
 const step = (name: string, effect: Effect.Effect<unknown>) =>
   Effect.flatMap(Durable.Durable, (durable) => durable.step(name, effect as Effect.Effect<Schema.Json>))
 
+const naps = Effect.flatMap(Durable.Durable, (durable) => durable.sleep(20))
+
 /** Declares the tests of an engine over a store. */
 export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | RunJournal, E>): void =>
   suiteOf(layer, { excludeTestServices: true, timeout: 60_000 })(`runs over ${name}`, (it) => {
@@ -291,6 +293,96 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
       }).pipe(Effect.scoped)
     )
 
+    it.effect("a program that goes round without waiting keeps nobody from working, and is paused and told so", () =>
+      Effect.gen(function* () {
+        const run = own()
+        let rounds = 0
+        let bodies = 0
+        let attempts = 0
+        const polling = Effect.gen(function* () {
+          attempts++
+          const fiber = yield* Effect.forkChild(
+            step(
+              "work",
+              Effect.delay(
+                Effect.sync(() => ++bodies),
+                10
+              )
+            )
+          )
+          while (fiber.pollUnsafe() === undefined) {
+            rounds++
+            yield* Effect.yieldNow
+          }
+        })
+        const looping = yield* engine(run, Effect.andThen(step("before", Effect.succeed(1)), polling))
+        const other = own()
+        const working = yield* engine(
+          other,
+          Effect.forEach([1, 2, 3], () => Effect.andThen(naps, step("rest", Effect.sleep(5))))
+        )
+        yield* begin(looping, run)
+        yield* until("it goes round", () => rounds > 0)
+        yield* begin(working, other)
+        yield* becomes(other, "done")
+        assert.strictEqual(attempts, 1, "the other run was done meanwhile")
+        assert.include(yield* becomes(run, "paused"), "went on for more than 2 seconds without waiting")
+        assert.strictEqual(attempts, 3)
+        const then = rounds
+        yield* Effect.sleep(100)
+        assert.deepStrictEqual([rounds, bodies], [then, 0])
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a step whose name cannot be stored is done once, under a name that can", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const half = "hello 😀".slice(0, 7)
+        let done = 0
+        let attempts = 0
+        const program = Effect.gen(function* () {
+          attempts++
+          for (const name of ["nul \0", half])
+            yield* step(
+              name,
+              Effect.sync(() => ++done)
+            )
+          const durable = yield* Durable.Durable
+          yield* durable.signal("go")
+        })
+        const made = yield* engine(run, program)
+        yield* begin(made, run)
+        yield* until("done", () => done === 2)
+        yield* becomes(run, "waiting")
+        yield* go(made, run, "on")
+        yield* becomes(run, "done")
+        assert.deepStrictEqual([done, attempts], [2, 2])
+        assert.deepStrictEqual(
+          (yield* outcomes(run)).map(([, name]) => name),
+          ["nul \ufffd", "hello \ufffd", "go"]
+        )
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a signal whose id cannot be stored is refused where it is sent, and where it is waited for", () =>
+      Effect.gen(function* () {
+        for (const id of ["nul \0", "half \ud83d"]) {
+          const [waiting, sending] = [own(), own()]
+          const wait = Effect.flatMap(Durable.Durable, (durable) => durable.signal("go", id))
+          yield* begin(yield* engine(waiting, wait), waiting)
+          assert.include(
+            yield* becomes(waiting, "paused"),
+            "waits for a signal that nobody can send: its name and id must not"
+          )
+          const send = Effect.flatMap(Durable.Durable, (durable) =>
+            durable.notify({ ...Job, name: waiting.workflow }, waiting.key, "go", "on", id)
+          )
+          yield* begin(yield* engine(sending, send), sending)
+          assert.include(yield* becomes(sending, "paused"), "signal id must not")
+        }
+      }).pipe(Effect.scoped)
+    )
+
     it.effect("code that does not fit a run's journal pauses it, naming the first difference", () =>
       Effect.gen(function* () {
         const run = own()
@@ -329,6 +421,57 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
           assert.deepStrictEqual((yield* outcomes(run)).at(-1), ["step", "clean up", { value: "clean" }])
           assert.isFalse(isAlive((yield* standing(run))?.status))
         }
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a paused run that is cancelled is over, and its finalizers take steps", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const bug = Effect.sync((): void => {
+          throw new Error("a bug in the job")
+        })
+        const program = Effect.onInterrupt(step("bug", bug), () => step("clean up", Effect.succeed("clean")))
+        const made = yield* engine(run, program)
+        yield* begin(made, run)
+        yield* becomes(run, "paused")
+        yield* made.cancel(run)
+        yield* becomes(run, "cancelled")
+        assert.deepStrictEqual((yield* outcomes(run)).at(-1), ["step", "clean up", { value: "clean" }])
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("what a program does with a result or a payload, its own from then on, does not change the journal", () =>
+      Effect.gen(function* () {
+        const run = own()
+        const seen: Array<ReadonlyArray<string>> = []
+        const program = Effect.gen(function* () {
+          const durable = yield* Durable.Durable
+          const list = yield* durable.step(
+            "list",
+            Effect.sync(() => ["one"])
+          )
+          list.push("more")
+          const word = yield* durable.signal("go")
+          if (Array.isArray(word)) word.push("more")
+          yield* durable.signal("go", "again")
+          seen.push([...list, ...(Array.isArray(word) ? word : [])].map(String))
+        })
+        const made = yield* engine(run, program)
+        yield* begin(made, run)
+        yield* becomes(run, "waiting")
+        const store = yield* RunStore
+        const payload = ["two"]
+        yield* store.signal(run, { name: "go", id: undefined, payload })
+        payload.push("more")
+        yield* Effect.repeat(outcomes(run), { until: (all) => all.length === 2, schedule: Schedule.spaced("5 millis") })
+        yield* becomes(run, "waiting")
+        yield* store.signal(run, { name: "go", id: "again", payload: "on" })
+        yield* becomes(run, "done")
+        assert.deepStrictEqual(seen, [["one", "more", "two", "more"]])
+        assert.deepStrictEqual((yield* outcomes(run)).slice(0, 2), [
+          ["step", "list", { value: ["one"] }],
+          ["signal", "go", ["two"]]
+        ])
       }).pipe(Effect.scoped)
     )
 

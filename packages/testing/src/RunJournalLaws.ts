@@ -58,6 +58,18 @@ export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | Ru
       })
     )
 
+    it.effect("what was told, or read, is kept whatever becomes of it with those who told or read it", () =>
+      Effect.gen(function* () {
+        const journal = yield* RunJournal
+        const run = newRun()
+        const list = [1]
+        yield* journal.record(run, told(0, [operation(0, list)], at("running")))
+        list.push(2)
+        for (const { outcome } of yield* journal.operations(run)) if (Array.isArray(outcome)) outcome.push(3)
+        assert.deepStrictEqual(yield* journal.operations(run), [operation(0, [1])])
+      })
+    )
+
     it.effect("how a run began is known from the first telling on, and stays", () =>
       Effect.gen(function* () {
         const journal = yield* RunJournal
