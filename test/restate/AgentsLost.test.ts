@@ -43,6 +43,27 @@ const forgetful = Agent.make(
   })
 )
 
+/** Names its step by what it has drawn and by the time, after it was answered. */
+const naming = Agent.make("naming", (ctx) =>
+  Effect.gen(function* () {
+    yield* ctx.history
+    yield* ctx.writeMessage("begun")
+    const name = `${yield* ctx.newId} ${yield* ctx.now}`
+    yield* ctx.step(
+      name,
+      Effect.sync(() => void done.push(name))
+    )
+    yield* ctx.ask("Go on?", Schema.Struct({ go: Schema.Boolean }))
+    const again = `${yield* ctx.newId} ${yield* ctx.now}`
+    yield* ctx.step(
+      again,
+      Effect.sync(() => void done.push(again))
+    )
+    yield* ctx.sleep("1500 millis")
+    yield* ctx.writeMessage(`${name} ${again}`)
+  })
+)
+
 const napping = Agent.make("napping", { output: Schema.String }, (ctx) =>
   Effect.as(Effect.andThen(ctx.step("lie down", Effect.void), ctx.sleep("1500 millis")), "slept")
 )
@@ -81,7 +102,7 @@ const hold = Layer.succeed(Checkpoint, (point, what) =>
   })
 )
 
-const workflows = Workflow.layer(Agents.implement(forgetful, napping, delegating, working, refund))
+const workflows = Workflow.layer(Agents.implement(forgetful, naming, napping, delegating, working, refund))
 const world = TestingPostgres.layerRestate(registry, { workflows }).pipe(
   Layer.provideMerge(FetchHttpClient.layer),
   Layer.provideMerge(hold)
@@ -194,6 +215,26 @@ layer(looking, { timeout: 60_000, excludeTestServices: true })(
         assert.deepStrictEqual([done, entered.length], [["before"], 2])
         assert.strictEqual(entered[0], entered[1])
       }).pipe(ada)
+    )
+
+    it.effect("a run that has called, asked and slept finds the time and the ids that it had", () =>
+      Effect.gen(function* () {
+        done.length = 0
+        const { post, question, runs, said } = yield* conversation("naming")
+        yield* post("1")
+        const lose = Effect.andThen(Effect.sleep("300 millis"), forget)
+        const { id } = yield* question
+        yield* lose
+        yield* Effect.sleep("1 second")
+        yield* Tenon.invoke(Question.actions.answer, id, { answer: { go: true } })
+        yield* eventually(
+          Effect.sync(() => done.length),
+          (count) => count === 2
+        )
+        yield* lose
+        yield* eventually(runs, ([run]) => run?.status === "DONE")
+        assert.deepStrictEqual(yield* said, ["1", "begun", "question", "answer", done.join(" ")])
+      })
     )
 
     it.effect("a run that asks waits again, and hears the answer", () =>

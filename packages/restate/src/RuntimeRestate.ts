@@ -113,8 +113,8 @@ export const layer = (
                   : SignedContext.named(actor.tenantId, actor.id, idempotencyKey, fingerprint ?? "")
             })
             if (status === 200) {
-              const answer = JSON.parse(text) as ActionHandler.Answer
-              return { ...answer, deliveries: [] }
+              const { result, version } = JSON.parse(text) as ActionHandler.Answer
+              return { result, ...(version === undefined ? {} : { version }), deliveries: [] }
             }
             const { failure, message } = WireError.fromAnswer(
               text,
