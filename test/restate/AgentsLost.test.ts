@@ -19,7 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { conversation, eventually, registry } from "../support/agentDomain.ts"
-import { forget } from "../support/restateForgets.ts"
+import { forget, killed } from "../support/restateForgets.ts"
 
 const done: Array<string> = []
 /** On whose behalf the last run went on after its question. */
@@ -235,6 +235,29 @@ layer(looking, { timeout: 60_000, excludeTestServices: true })(
         yield* eventually(runs, ([run]) => run?.status === "DONE")
         assert.deepStrictEqual(yield* said, ["1", "begun", "question", "answer", done.join(" ")])
       })
+    )
+
+    it.effect(
+      "a run that was killed, and that Restate still knows, goes on once, and so does what waits behind it",
+      () =>
+        Effect.gen(function* () {
+          done.length = 0
+          const { post, question, runs, said } = yield* conversation("forgetful")
+          yield* post("1")
+          yield* post("2")
+          const asked = yield* question
+          yield* Effect.sleep("300 millis")
+          yield* killed(asked.runId)
+          const runtime = yield* Runtime
+          const run = { tenantId: Testing.actor().tenantId, workflow: "RunAgent", key: asked.runId }
+          yield* eventually(runtime.isAlive(run), (isAlive) => isAlive)
+          yield* Tenon.invoke(Question.actions.answer, asked.id, { answer: { go: true } })
+          yield* eventually(runs, (rows) => rows[0]?.status === "DONE" && rows[1]?.status === "WAITING")
+          assert.deepStrictEqual(done.toSorted(), ["one", "one", "three", "two", "two"])
+          yield* Tenon.invoke(Question.actions.answer, (yield* question).id, { answer: { go: true } })
+          yield* eventually(runs, (rows) => rows[1]?.status === "DONE")
+          assert.strictEqual((yield* said).filter((words) => words === "went on: true").length, 2)
+        })
     )
 
     it.effect("a run that asks waits again, and hears the answer", () =>

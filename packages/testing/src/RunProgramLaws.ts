@@ -197,6 +197,7 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
         yield* start(key, RunPrograms.waiting)
         assert.isTrue(yield* alive)
         yield* pass(200)
+        yield* runtime.forget({ tenantId: actor.tenantId, workflow, key })
         assert.isTrue(yield* alive)
         yield* give(key, RunPrograms.given[0])
         assert.isFalse(yield* eventually(alive, (now) => !now))
