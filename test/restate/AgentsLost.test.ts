@@ -19,7 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { conversation, eventually, registry } from "../support/agentDomain.ts"
-import { forget } from "../support/restateForgets.ts"
+import { forget, killed } from "../support/restateForgets.ts"
 
 const done: Array<string> = []
 /** On whose behalf the last run went on after its question. */
@@ -40,6 +40,27 @@ const forgetful = Agent.make(
     yield* step("three")
     rightsOf.push(ctx.actor.id)
     yield* ctx.writeMessage(`went on: ${go}`)
+  })
+)
+
+/** Names its step by what it has drawn and by the time, after it was answered. */
+const naming = Agent.make("naming", (ctx) =>
+  Effect.gen(function* () {
+    yield* ctx.history
+    yield* ctx.writeMessage("begun")
+    const name = `${yield* ctx.newId} ${yield* ctx.now}`
+    yield* ctx.step(
+      name,
+      Effect.sync(() => void done.push(name))
+    )
+    yield* ctx.ask("Go on?", Schema.Struct({ go: Schema.Boolean }))
+    const again = `${yield* ctx.newId} ${yield* ctx.now}`
+    yield* ctx.step(
+      again,
+      Effect.sync(() => void done.push(again))
+    )
+    yield* ctx.sleep("1500 millis")
+    yield* ctx.writeMessage(`${name} ${again}`)
   })
 )
 
@@ -81,7 +102,7 @@ const hold = Layer.succeed(Checkpoint, (point, what) =>
   })
 )
 
-const workflows = Workflow.layer(Agents.implement(forgetful, napping, delegating, working, refund))
+const workflows = Workflow.layer(Agents.implement(forgetful, naming, napping, delegating, working, refund))
 const world = TestingPostgres.layerRestate(registry, { workflows }).pipe(
   Layer.provideMerge(FetchHttpClient.layer),
   Layer.provideMerge(hold)
@@ -194,6 +215,49 @@ layer(looking, { timeout: 60_000, excludeTestServices: true })(
         assert.deepStrictEqual([done, entered.length], [["before"], 2])
         assert.strictEqual(entered[0], entered[1])
       }).pipe(ada)
+    )
+
+    it.effect("a run that has called, asked and slept finds the time and the ids that it had", () =>
+      Effect.gen(function* () {
+        done.length = 0
+        const { post, question, runs, said } = yield* conversation("naming")
+        yield* post("1")
+        const lose = Effect.andThen(Effect.sleep("300 millis"), forget)
+        const { id } = yield* question
+        yield* lose
+        yield* Effect.sleep("1 second")
+        yield* Tenon.invoke(Question.actions.answer, id, { answer: { go: true } })
+        yield* eventually(
+          Effect.sync(() => done.length),
+          (count) => count === 2
+        )
+        yield* lose
+        yield* eventually(runs, ([run]) => run?.status === "DONE")
+        assert.deepStrictEqual(yield* said, ["1", "begun", "question", "answer", done.join(" ")])
+      })
+    )
+
+    it.effect(
+      "a run that was killed, and that Restate still knows, goes on once, and so does what waits behind it",
+      () =>
+        Effect.gen(function* () {
+          done.length = 0
+          const { post, question, runs, said } = yield* conversation("forgetful")
+          yield* post("1")
+          yield* post("2")
+          const asked = yield* question
+          yield* Effect.sleep("300 millis")
+          yield* killed(asked.runId)
+          const runtime = yield* Runtime
+          const run = { tenantId: Testing.actor().tenantId, workflow: "RunAgent", key: asked.runId }
+          yield* eventually(runtime.isAlive(run), (isAlive) => isAlive)
+          yield* Tenon.invoke(Question.actions.answer, asked.id, { answer: { go: true } })
+          yield* eventually(runs, (rows) => rows[0]?.status === "DONE" && rows[1]?.status === "WAITING")
+          assert.deepStrictEqual(done.toSorted(), ["one", "one", "three", "two", "two"])
+          yield* Tenon.invoke(Question.actions.answer, (yield* question).id, { answer: { go: true } })
+          yield* eventually(runs, (rows) => rows[1]?.status === "DONE")
+          assert.strictEqual((yield* said).filter((words) => words === "went on: true").length, 2)
+        })
     )
 
     it.effect("a run that asks waits again, and hears the answer", () =>

@@ -1,7 +1,7 @@
 /** The agents' own tests. They know nothing of what they run on: the layer is their only argument. */
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
-import { AgentRun, isOver } from "@tenon/agents/AgentRun"
+import { AgentRun, isOver, RunAgent } from "@tenon/agents/AgentRun"
 import { Artifact } from "@tenon/agents/Artifact"
 import * as Content from "@tenon/agents/Content"
 import { Question } from "@tenon/agents/Question"
@@ -9,6 +9,8 @@ import { CurrentActor } from "@tenon/core/Actor"
 import { Interpreter } from "@tenon/core/Interpreter"
 import type * as Registry from "@tenon/core/Registry"
 import * as Repository from "@tenon/core/Repository"
+import { RunJournal } from "@tenon/core/RunJournal"
+import * as RunReplay from "@tenon/core/RunReplay"
 import * as Tenon from "@tenon/core/Tenon"
 import * as Workflow from "@tenon/core/Workflow"
 import { Payment, refund } from "@tenon/examples/agents/Refund"
@@ -27,7 +29,7 @@ import * as Rerun from "./rerunSuite.ts"
 export type Infrastructure = (
   domain: Registry.Registry,
   options: Testing.Options
-) => Layer.Layer<Interpreter | Repository.Repository | CurrentActor>
+) => Layer.Layer<Interpreter | Repository.Repository | CurrentActor | RunJournal | Workflow.Workflows>
 
 const slow = Agent.make("slow", (ctx) =>
   Effect.gen(function* () {
@@ -71,6 +73,21 @@ const drawing = Agent.make("drawing", (ctx) =>
     const last = yield* ctx.newId
     yield* ctx.step("last", count("last"), { failure: NoLuck })
     yield* ctx.writeMessage(`${first} ${last}`)
+  })
+)
+/** Asks three times: once with no time to answer, once for as long as it takes, once with time that runs from then on. */
+const punctual = Agent.make("punctual", (ctx) =>
+  Effect.gen(function* () {
+    const began = yield* ctx.now
+    const never = yield* Effect.exit(ctx.ask("Never?", Schema.Boolean, { expires: 0 }))
+    const soon = yield* Effect.exit(ctx.ask("Soon?", Schema.Boolean, { expires: "100 millis" }))
+    yield* ctx.ask("Some time?", Schema.Boolean)
+    const later = yield* ctx.now
+    yield* ctx.step(`${later} ${yield* ctx.newId}`, Effect.void)
+    const known = yield* ctx.ask("Now?", Schema.Boolean, { expires: "1 second" })
+    yield* ctx.step("last", count("last"), { failure: NoLuck })
+    const waited = later.epochMilliseconds - began.epochMilliseconds
+    yield* ctx.writeMessage(`${never._tag} ${soon._tag} ${waited >= 1000} ${known}`)
   })
 )
 const scribe = Agent.make("scribe", (ctx) =>
@@ -133,6 +150,7 @@ const workflows = Workflow.layer(
     careful,
     delegating,
     drawing,
+    punctual,
     scribe,
     keyed,
     reader,
@@ -315,6 +333,40 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           const all = yield* runs
           const again = yield* Tenon.invoke(AgentRun.actions.fork, all.at(-1)?.id ?? "", { operations: 2 })
           assert.strictEqual((yield* ended(again.runId))[0], first)
+        })
+      )
+
+      it.effect("time passes while a run asks, and has passed as much where it is run again", () =>
+        Effect.gen(function* () {
+          luck = false
+          const { post, question, questions, runs, said, thread } = yield* conversation("punctual")
+          const answer = Effect.fnUntraced(function* (prompt: string) {
+            yield* eventually(questions, (rows) => rows.some((row) => row.status === "OPEN" && row.prompt === prompt))
+            return yield* Effect.flatMap(question, ({ id }) =>
+              Tenon.invoke(Question.actions.answer, id, { answer: true })
+            )
+          })
+          yield* post("1")
+          yield* Effect.sleep("1200 millis")
+          yield* answer("Some time?")
+          yield* answer("Now?")
+          const [failed] = yield* eventually(runs, (rows) => rows[0]?.status === "FAILED")
+          assert.strictEqual((yield* said).at(-1), "! no luck")
+          luck = true
+          const { runId } = yield* Tenon.invoke(AgentRun.actions.retry, failed?.id ?? "")
+          yield* eventually(runs, (rows) => rows.find(({ id }) => id === runId)?.status === "DONE")
+          assert.strictEqual((yield* said).at(-1), "Failure Failure true true")
+          const implementation = (yield* Workflow.Workflows).get(RunAgent.name)
+          if (implementation === undefined) return assert.fail("no program")
+          const input = { threadId: thread.id, agent: "punctual" }
+          for (const { id } of yield* runs) {
+            const key = { tenantId: actor().tenantId, workflow: RunAgent.name, key: id }
+            const journal = yield* RunJournal
+            yield* eventually(journal.standing(key), (standing) => standing?.status === "done")
+            const recording = yield* RunReplay.record(key, input)
+            if (recording === undefined) return assert.fail("no recording")
+            assert.strictEqual((yield* RunReplay.check(implementation, recording))._tag, "Same")
+          }
         })
       )
 

@@ -1,4 +1,4 @@
-/** Makes Restate lose all that it knows, as the loss of its data would. */
+/** Makes Restate lose all that it knows, as the loss of its data would, or end a run that it goes on knowing. */
 import * as RestateAdmin from "@tenon/restate/RestateAdmin"
 import * as TestingRestate from "@tenon/testing/TestingRestate"
 import * as Effect from "effect/Effect"
@@ -17,4 +17,13 @@ export const forget = Effect.gen(function* () {
   yield* eventually(known, (rows) => rows.every(({ status }) => status === "completed"))
   for (const { id } of yield* known) yield* Effect.ignore(RestateAdmin.purge(adminUrl, String(id)))
   yield* eventually(known, (rows) => rows.length === 0)
+})
+
+/** Kills the run of an agent, as an operator may. Restate keeps its key, and starts no other under it. */
+export const killed = Effect.fnUntraced(function* (runId: string) {
+  const { adminUrl } = yield* TestingRestate.TestRestate
+  const where = `where target like 'RunAgent/%/${runId}/run' and status <> 'completed'`
+  const goingOn = RestateAdmin.query(adminUrl, `select id from sys_invocation ${where}`)
+  for (const { id } of yield* goingOn) yield* RestateAdmin.kill(adminUrl, String(id))
+  yield* eventually(goingOn, (rows) => rows.length === 0)
 })

@@ -1,6 +1,7 @@
 /**
  * Looks for runs that their runtime has lost, so that no thread waits for one until somebody comes by: one whose row says
- * that it goes on, and of which the runtime knows nothing, is started again as `AgentRun.resume` does.
+ * that it goes on, and of which the runtime knows nothing, is started again as `AgentRun.resume` does. So is one that was
+ * killed, of which the runtime knows but that it is over.
  *
  * Rows of all tenants are read a page at a time, each tenant's under its own row security. Any number of processes may
  * look: a run is started once per key, so that one which is alive, or about to begin, takes no notice. Only a runtime
@@ -18,7 +19,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { AgentRun, principalOf, reviveRun, RunAgent } from "./AgentRun.ts"
+import { AgentRun, isOver, principalOf, reviveRun, RunAgent } from "./AgentRun.ts"
 
 type Run = Resource.Row<typeof AgentRun>
 
@@ -34,9 +35,21 @@ const page = 100
 /** How many runs the runtime is asked about at once. */
 const concurrency = 4
 
+/** Whether its runtime knows nothing of it or has ended it, though it should go on. */
+const isLost = Effect.fnUntraced(function* ({ id }: Run, tenantId: string) {
+  const runtime = yield* Runtime
+  if (yield* runtime.isAlive({ tenantId, workflow: RunAgent.name, key: id })) return false
+  // It may have ended since it was read. One that ends by itself has said so in its row before.
+  const repository = yield* Repository
+  const now = yield* Effect.catchTag(repository.get(AgentRun, id), "NotFound", () => Effect.undefined)
+  return now !== undefined && !isOver(now.status)
+})
+
 /** Goes on with it as whoever asked for it. */
 const goOn = Effect.fnUntraced(function* (run: Run, tenantId: string) {
   const runtime = yield* Runtime
+  // Without this one goes on that is lost entirely; one that was killed waits for the next look.
+  yield* Effect.ignore(runtime.forget({ tenantId, workflow: RunAgent.name, key: run.id }))
   const once = (yield* NewId)(yield* Clock.currentTimeMillis)
   yield* runtime.deliver(
     { ...principalOf(run), tenantId },
@@ -57,7 +70,6 @@ const goOn = Effect.fnUntraced(function* (run: Run, tenantId: string) {
 
 const ofTenant = Effect.fnUntraced(function* (tenantId: string, before: number) {
   const repository = yield* Repository
-  const runtime = yield* Runtime
   return yield* repository
     .stream(AgentRun, {
       filters: [
@@ -70,8 +82,8 @@ const ofTenant = Effect.fnUntraced(function* (tenantId: string, before: number) 
     .pipe(
       Stream.mapEffect(
         (run) =>
-          Effect.flatMap(runtime.isAlive({ tenantId, workflow: RunAgent.name, key: run.id }), (isAlive) =>
-            isAlive ? Effect.succeed(0) : Effect.as(goOn(run, tenantId), 1)
+          Effect.flatMap(isLost(run, tenantId), (lost) =>
+            lost ? Effect.as(goOn(run, tenantId), 1) : Effect.succeed(0)
           ),
         { concurrency, unordered: true }
       ),

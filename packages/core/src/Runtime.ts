@@ -28,6 +28,11 @@ export class Runtime extends Context.Service<
      * does not know it, as when it has lost its data.
      */
     readonly isAlive: (run: RunKey) => Effect.Effect<boolean, Unavailable>
+    /**
+     * Drops what the runtime still keeps of a run that is not alive and would keep it from being started again, as the
+     * key of one that was killed. A run that goes on stays as it is.
+     */
+    readonly forget: (run: RunKey) => Effect.Effect<void, Unavailable>
     /** Interrupts a workflow's run: what it is in the middle of is aborted, and its finalizers still take steps. */
     readonly cancel: (run: RunKey) => Effect.Effect<void, Unavailable>
     /** Goes on with a run that was paused because of a bug. */

@@ -144,6 +144,8 @@ export const layerWith = (
         invoke: (invocation) => Effect.suspend(() => runObject(`memory-${++invocations}`, invocation)),
         deliver,
         isAlive: (run) => Effect.map(journal.standing(run), (standing) => RunJournal.isAlive(standing?.status)),
+        // Nothing ends a run here but what its journal says, and that stays.
+        forget: () => Effect.void,
         cancel: engine.cancel,
         resume: engine.resume
       })

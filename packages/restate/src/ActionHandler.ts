@@ -20,16 +20,19 @@ import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
 
 /**
- * What the step leaves in the journal: what the action came to, and, where something follows, when, and the span that it
- * was done in (`traceparent`). Sends are signed with both, and a replay must sign the same.
+ * What the step leaves in the journal: what the action came to, when, and, where something follows, the span that it was
+ * done in (`traceparent`). Sends are signed with both, and a replay must sign the same.
  */
 interface Step extends Executed {
+  /** Absent in journals of releases that kept it only where something follows. */
   readonly at?: number
   readonly trace?: string
 }
 
-/** What a handler answers. */
-export type Answer = Pick<Executed, "result" | "version">
+/** What a handler answers. A run that called it takes its time from `at`, in milliseconds since 1970. */
+export interface Answer extends Pick<Executed, "result" | "version"> {
+  readonly at?: number
+}
 
 const decoder = new TextDecoder()
 
@@ -40,7 +43,8 @@ export const options = (action: Action.Any) => ({
     JsonSerde.jsonSchema(
       Schema.Struct({
         result: action.kind === "stream" ? Schema.Array(action.output) : action.output,
-        version: Schema.optionalKey(Schema.Int).annotate({ description: "The version of the object's row." })
+        version: Schema.optionalKey(Schema.Int).annotate({ description: "The version of the object's row." }),
+        at: Schema.optionalKey(Schema.Int).annotate({ description: "When it was done, in milliseconds since 1970." })
       })
     )
   ),
@@ -68,7 +72,11 @@ export const make =
       Handler.send(setting, ctx, actor, delivery, { id: SignedContext.follow(id, index), ...from }, keyId)
     }
     await setting.reached?.("delivered", what, actor.tenantId)
-    return step.version === undefined ? { result: step.result } : { result: step.result, version: step.version }
+    return {
+      result: step.result,
+      ...(step.version === undefined ? {} : { version: step.version }),
+      ...(step.at === undefined ? {} : { at: step.at })
+    }
   }
 
 const invocationOf = (
@@ -130,12 +138,12 @@ const execute = async (
   )
   if (Result.isSuccess(settled)) {
     const { executed, trace } = settled.success
-    if (executed.deliveries.length === 0) return executed
-    return { ...executed, at: Date.now(), ...(trace === undefined ? {} : { trace }) }
+    const done = { ...executed, at: Date.now() }
+    return executed.deliveries.length === 0 || trace === undefined ? done : { ...done, trace }
   }
   const { failure } = settled
   // A door's caller is told of a release that does not match; what was sent waits until one does.
   const waits =
     ErrorBoundary.isInfrastructure(failure) && !(invocation.origin === "door" && failure instanceof SchemaMismatch)
-  throw waits ? new Error(failure.message) : WireError.toTerminal(failure, action.errors)
+  throw waits ? new Error(failure.message) : WireError.toTerminal(failure, action.errors, Date.now())
 }

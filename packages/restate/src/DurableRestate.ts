@@ -27,6 +27,7 @@ import type * as ActionHandler from "./ActionHandler.ts"
 import * as Attempt from "./Attempt.ts"
 import * as Handler from "./Handler.ts"
 import { RunDriver } from "./RunDriver.ts"
+import * as SignalPayload from "./SignalPayload.ts"
 import * as SignedContext from "./SignedContext.ts"
 import type { RunMirror } from "./RunMirror.ts"
 import * as WireError from "./WireError.ts"
@@ -66,12 +67,11 @@ export const attempt = (
     mirror.fork(fork)
   })
   const clock = new RunClock(origin.beganAt, (until, millis) =>
-    told(
-      "sleep",
-      "",
-      () => driver.await(() => ctx.sleep(millis)),
-      () => ({ at: until, outcome: null }),
-      () => undefined
+    told("sleep", "", () =>
+      Effect.as(
+        driver.await(() => ctx.sleep(millis)),
+        { at: until, outcome: null }
+      )
     )
   )
   const ended = ctx.request().attemptCompletedSignal
@@ -79,29 +79,28 @@ export const attempt = (
   const sendTrace = RunTracer.ofSends(claims.id, claims.trace)
   let performed: Array<string> = []
 
-  /** Does an operation, or takes it over, and tells of what came of it. */
-  const told = <A, E>(
+  /**
+   * Does an operation, or takes it over; moves the clock to when that ended, and tells of it with this time, so that
+   * whoever reads the mirror comes to the same. Where Restate's journal has no time of it, the clock stands still.
+   */
+  const told = (
     kind: Kind,
     name: string,
-    operation: (index: number) => Effect.Effect<A, E>,
-    ending: (value: A) => { readonly at: number; readonly outcome: Schema.Json },
-    restore: (operation: Operation) => A
-  ): Effect.Effect<A, E> =>
+    operation: (index: number) => Effect.Effect<Handed>
+  ): Effect.Effect<Schema.Json> =>
     Effect.suspend(() => {
       const begun = mirror.begin(kind, name, Date.now())
-      const done = driver.isForked(begun) ? Effect.map(driver.forked(begun.index), restore) : operation(begun.index)
-      return Effect.map(done, (value) => {
-        const { at, outcome } = ending(value)
-        mirror.end(begun, at, outcome)
-        return value
+      const from = clock.currentTimeMillisUnsafe()
+      const done: Effect.Effect<Handed> = driver.isForked(begun)
+        ? Effect.map(driver.forked(begun.index), ({ endedAt, outcome }) => ({ at: endedAt, outcome }))
+        : operation(begun.index)
+      return Effect.map(done, ({ at, outcome }) => {
+        const endedAt = Math.max(from, at ?? clock.currentTimeMillisUnsafe())
+        clock.advance(endedAt)
+        mirror.end(begun, endedAt, outcome)
+        return outcome
       })
     })
-  /** The world's time and not the run's, which stands still while it waits: nothing of the run depends on it. */
-  const now = (outcome: Schema.Json) => ({ at: Date.now(), outcome })
-  const restored = ({ endedAt, outcome }: Operation) => {
-    clock.advance(endedAt)
-    return outcome
-  }
 
   const perform = async <A, E, R>(
     name: string,
@@ -145,22 +144,20 @@ export const attempt = (
               () => ctx.run(name, () => perform(name, body(index), options, context, interruption), Attempt.retry),
               { interrupted: () => interruption.interrupt() }
             )
-          const done = told(
-            "step",
-            name,
-            run,
-            ({ at, ...outcome }) => ({ at, outcome: outcome as Schema.Json }),
-            ({ endedAt, outcome }) => ({ at: endedAt, ...(outcome as StepResult.Ending) })
+          const done = told("step", name, (index) =>
+            Effect.map(run(index), ({ at, ...outcome }) => ({ at, outcome: outcome as Schema.Json }))
           )
-          return Effect.flatMap(done, (result) => {
-            clock.advance(result.at)
-            return StepResult.decode(result, options)
-          })
+          return Effect.flatMap(done, (outcome) => StepResult.decode(outcome as StepResult.Ending, options))
         }),
       sleep: (duration) => clock.sleep(duration),
       signal: (name, id) => {
         const both = signalName(name, id)
-        return told("signal", both, () => driver.await(() => ctx.promise<Schema.Json>(both).get()), now, restored)
+        return told("signal", both, () =>
+          Effect.map(
+            driver.await(() => ctx.promise<Schema.Json>(both).get()),
+            SignalPayload.read
+          )
+        )
       },
       deliver: (delivery) =>
         driver.turns.now(() => {
@@ -174,25 +171,18 @@ export const attempt = (
           Handler.send(setting, ctx, claims.actor, delivery, following(begun.index), keyId)
         }),
       call: (action, invocation) => {
-        const answered = (index: number) =>
+        const answered = (index: number): Effect.Effect<Handed> =>
           driver
             .await(() => Handler.call(setting, ctx, invocation, following(index), keyId), {
               refused: (terminal) => {
                 const failure = WireError.fromTerminal(terminal, action.errors)
-                return failure === undefined ? Effect.die(terminal) : Effect.fail(failure)
+                return failure === undefined
+                  ? Effect.die(terminal)
+                  : Effect.fail({ at: WireError.timeOf(terminal), outcome: refusal(action, failure) })
               }
             })
-            .pipe(
-              Effect.map((bytes) => (JSON.parse(decoder.decode(bytes)) as ActionHandler.Answer).result),
-              Effect.result
-            )
-        return told(
-          "call",
-          callName(action),
-          (index) => Effect.map(answered(index), (result) => answerOf(action, result)),
-          now,
-          restored
-        ).pipe(Effect.flatMap((outcome) => RunBody.answer(action, outcome)))
+            .pipe(Effect.match({ onSuccess: answerOf, onFailure: (refused) => refused }))
+        return Effect.flatMap(told("call", callName(action), answered), (outcome) => RunBody.answer(action, outcome))
       }
     }
   )
@@ -223,11 +213,21 @@ export const attempt = (
   return driver.run(context, program, between)
 }
 
+/** What came of an operation, and when, as far as Restate's journal says. */
+interface Handed {
+  readonly at: number | undefined
+  readonly outcome: Schema.Json
+}
+
 /** A call's answer, as it is kept. */
-const answerOf = (action: Action.Any, result: Result.Result<Schema.Json, ActionFailure>): Schema.Json =>
-  Result.isSuccess(result)
-    ? { value: result.success }
-    : { refused: ErrorBoundary.encode(result.failure, action.errors) as unknown as Schema.Json }
+const answerOf = (bytes: Uint8Array): Handed => {
+  const { at, result } = JSON.parse(decoder.decode(bytes)) as ActionHandler.Answer
+  return { at, outcome: { value: result } }
+}
+
+const refusal = (action: Action.Any, failure: ActionFailure): Schema.Json => ({
+  refused: ErrorBoundary.encode(failure, action.errors) as unknown as Schema.Json
+})
 
 /**
  * The context of a step's body: the world's scheduler, clock, chance and tracer again. Most steps of a run are taken in

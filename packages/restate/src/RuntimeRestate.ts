@@ -27,7 +27,10 @@ import * as WireError from "./WireError.ts"
 /** Where Restate is, and how to sign calls. */
 export interface Options {
   readonly ingressUrl: string
-  /** The admin API, through which runs are cancelled and resumed; without it, neither is possible from here. */
+  /**
+   * The admin API, through which runs are cancelled and resumed, and those forgotten that were killed; without it, none of
+   * that is possible from here.
+   */
   readonly adminUrl?: string | undefined
   readonly keys: ContextKeys.ContextKeys
   /** How long after a door's call its handler may begin. Default: an hour. */
@@ -60,6 +63,16 @@ const unexpected = (what: string, status: number, message: string): Effect.Effec
       )
     : Effect.die(new Error(`Restate answered ${status} to ${what}: ${message}`))
 
+/** Purges an invocation. One that is gone, or is there anew and goes on, is no longer what it was looked up as. */
+const purge: typeof RestateAdmin.purge = (adminUrl, id) =>
+  Effect.catch(RestateAdmin.purge(adminUrl, id), (error) =>
+    error.status === 404 || error.status === 409 ? Effect.void : Effect.fail(error)
+  )
+
+const unforgettable =
+  "Runs that Restate has lost are started again, but Restate starts none again that was killed: its key is taken until " +
+  "the ended invocation is purged. Set RESTATE_ADMIN_URL (RuntimeRestate's `adminUrl`) to have that done"
+
 /** Runs durable actions and workflows on a Restate server; a process whose server takes no calls is not ready. */
 export const layer = (
   options: Options
@@ -74,16 +87,16 @@ export const layer = (
       yield* checks.add("restate", ingress.health)
       const lifetime = Duration.toMillis(options.lifetime ?? "1 hour")
 
-      /** Does something to the invocations of a run that have not ended, of which there is one at most. */
-      const onRun = (run: RunKey, act: typeof RestateAdmin.cancel) =>
+      const { adminUrl } = options
+      /** Does something to the invocations of a run that have a status. */
+      const onRun = (run: RunKey, status: "= 'completed'" | "<> 'completed'", act: typeof RestateAdmin.cancel) =>
         Effect.gen(function* () {
-          const { adminUrl } = options
           if (adminUrl === undefined) return yield* Effect.die(new Error("RuntimeRestate needs an adminUrl for this"))
           const { handler, key, service } = Target.ofRun(run)
           const target = `${service}/${key}/${handler}`.replaceAll("'", "''")
           const found = yield* RestateAdmin.query(
             adminUrl,
-            `select id from sys_invocation where target = '${target}' and status <> 'completed'`
+            `select id from sys_invocation where target = '${target}' and status ${status}`
           )
           yield* Effect.forEach(found, ({ id }) => act(adminUrl, String(id)), { discard: true })
         }).pipe(
@@ -91,6 +104,14 @@ export const layer = (
           Effect.mapError(() => new Unavailable({ what: "The durable runtime" })),
           Effect.provideService(HttpClient.HttpClient, client)
         )
+      const ofLiving = "<> 'completed'"
+
+      let isTold = false
+      const tellOfKilled = Effect.suspend(() => {
+        if (isTold) return Effect.void
+        isTold = true
+        return Effect.logWarning(unforgettable)
+      })
 
       return Runtime.of({
         invoke: Effect.fnUntraced(
@@ -113,8 +134,8 @@ export const layer = (
                   : SignedContext.named(actor.tenantId, actor.id, idempotencyKey, fingerprint ?? "")
             })
             if (status === 200) {
-              const answer = JSON.parse(text) as ActionHandler.Answer
-              return { ...answer, deliveries: [] }
+              const { result, version } = JSON.parse(text) as ActionHandler.Answer
+              return { result, ...(version === undefined ? {} : { version }), deliveries: [] }
             }
             const { failure, message } = WireError.fromAnswer(
               text,
@@ -144,8 +165,9 @@ export const layer = (
           (effect, _, delivery) => Span.within(spanOf("producer", nameOf(delivery)), effect)
         ),
         isAlive: (run) => ingress.isRunning(Target.ofRun(run)),
-        cancel: (run) => onRun(run, RestateAdmin.cancel),
-        resume: (run) => onRun(run, RestateAdmin.resume)
+        forget: (run) => (adminUrl === undefined ? tellOfKilled : onRun(run, "= 'completed'", purge)),
+        cancel: (run) => onRun(run, ofLiving, RestateAdmin.cancel),
+        resume: (run) => onRun(run, ofLiving, RestateAdmin.resume)
       })
     })
   )

@@ -8,16 +8,26 @@ import * as Schema from "effect/Schema"
 
 const field = "tenon-failure"
 
-/** The terminal error of a failure. What is declared nowhere becomes `Unexpected`. */
+/** When it failed, in milliseconds since 1970. */
+const timeField = "tenon-at"
+
+/** The terminal error of a failure, with its time where that is given. What is declared nowhere becomes `Unexpected`. */
 export const toTerminal = (
   failure: unknown,
-  declared: ReadonlyArray<Action.ErrorClass> = []
+  declared: ReadonlyArray<Action.ErrorClass> = [],
+  at?: number
 ): restate.TerminalError => {
   const wire = ErrorBoundary.encode(failure, declared)
   return new restate.TerminalError(wire.message, {
     errorCode: wire.status,
-    metadata: { [field]: JSON.stringify(wire) }
+    metadata: { [field]: JSON.stringify(wire), ...(at === undefined ? {} : { [timeField]: String(at) }) }
   })
+}
+
+/** When a failure came to be, where its terminal error says so. */
+export const timeOf = ({ metadata }: restate.TerminalError): number | undefined => {
+  const at = Number(metadata?.[timeField] ?? NaN)
+  return Number.isFinite(at) ? at : undefined
 }
 
 /** The failure that a handler ended with, where a call of it came to a terminal error. */

@@ -20,6 +20,7 @@ import * as Handler from "./Handler.ts"
 import * as JsonSerde from "./JsonSerde.ts"
 import { RunMirror, Written } from "./RunMirror.ts"
 import * as ServiceOptions from "./ServiceOptions.ts"
+import * as SignalPayload from "./SignalPayload.ts"
 import * as SignedContext from "./SignedContext.ts"
 import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
@@ -171,8 +172,9 @@ export const make = (
 
   const signal = (name: string) => async (ctx: restate.WorkflowSharedContext, body: Uint8Array) => {
     const { claims } = Handler.verified(setting, ctx, body)
+    const kept = SignalPayload.write(JSON.parse(decoder.decode(body)), claims.at)
     try {
-      await ctx.promise<Schema.Json>(signalName(name, claims.signal)).resolve(JSON.parse(decoder.decode(body)))
+      await ctx.promise<Schema.Json>(signalName(name, claims.signal)).resolve(kept)
     } catch (error) {
       // The first of a name and id counts; what came after it, Restate refuses.
       if (!(error instanceof restate.TerminalError) || error instanceof restate.CancelledError) throw error

@@ -10,7 +10,8 @@ import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import * as Registry from "@tenon/core/Registry"
 import type { Receipts } from "@tenon/core/Receipts"
 import type { RowStore } from "@tenon/core/RowStore"
-import { RunJournal } from "@tenon/core/RunJournal"
+import { callName, type Fork, RunJournal } from "@tenon/core/RunJournal"
+import * as RunReplay from "@tenon/core/RunReplay"
 import { seeded } from "@tenon/core/RunClock"
 import { Runtime } from "@tenon/core/Runtime"
 import type { Outbox, UnitOfWork } from "@tenon/core/UnitOfWork"
@@ -24,7 +25,7 @@ import * as RunPrograms from "./RunPrograms.ts"
 import * as Testing from "./Testing.ts"
 
 /** The registry of the generated programs. */
-export const registry = Registry.make({ resources: [], workflows: [RunPrograms.Generated] })
+export const registry = Registry.make({ resources: [RunPrograms.Clerk], workflows: [RunPrograms.Generated] })
 
 /** What the programs run on. */
 export interface Options<E, E2, S = never> {
@@ -39,7 +40,10 @@ export interface Options<E, E2, S = never> {
   readonly clock?: "live" | "test"
 }
 
-/** Crashes at points that a run's key decides, a few times each. */
+/** How long it takes until a call is done, at least, in milliseconds. */
+const callMillis = 20
+
+/** Crashes at points that a run's key decides, a few times each. Calls are slow. */
 const saboteur = () => {
   const runs = new Map<string, { readonly draw: () => number; left: number }>()
   return (point: string, what: string) =>
@@ -47,11 +51,14 @@ const saboteur = () => {
       const [key = ""] = what.split(":")
       const run = runs.get(key) ?? { draw: seeded(`crash ${key}`), left: 4 }
       runs.set(key, run)
-      if (run.left === 0 || run.draw() > 0.25) return Effect.void
+      const slow = point === "before" && what === clerk ? Effect.sleep(callMillis) : Effect.void
+      if (run.left === 0 || run.draw() > 0.25) return slow
       run.left--
       return Effect.die(new Crash(`A crash ${point} ${what}`))
     })
 }
+
+const clerk = callName(RunPrograms.Clerk.actions.take)
 
 const isPrefix = (one: ReadonlyArray<string>, other: ReadonlyArray<string>) =>
   one.length <= other.length && one.every((each, index) => each === other[index])
@@ -91,11 +98,12 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
   const workflow = RunPrograms.Generated.name
   const unit = test ? 10 : 4
 
-  const start = (key: string, seed: string) =>
+  const start = (key: string, seed: string, fork?: Fork) =>
     Effect.flatMap(Runtime, (runtime) => {
       RunPrograms.notes.set(key, { attempts: [], end: undefined })
       const input = { seed, unit }
-      return runtime.deliver(actor, { _tag: "StartWorkflow", workflow, key, input, delayMillis: 0 }, `start ${key}`)
+      const delivery = { _tag: "StartWorkflow", workflow, key, input, delayMillis: 0 } as const
+      return runtime.deliver(actor, fork === undefined ? delivery : { ...delivery, fork }, `start ${key}`)
     })
 
   const give = (key: string, id: string) =>
@@ -120,11 +128,11 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
     return seen
   })
 
-  /** The journal tells of every operation once, and of the end. */
-  const isTold = Effect.fnUntraced(function* (key: string) {
+  /** The journal tells of every operation once, and of the end; a replay of it is handed the same. Gives the operations. */
+  const isTold = Effect.fnUntraced(function* (key: string, seed: string) {
     const journal = yield* Effect.serviceOption(RunJournal)
     assert.isTrue(Option.isSome(journal), "the runtime or its store must give a RunJournal")
-    if (Option.isNone(journal)) return
+    if (Option.isNone(journal)) return []
     const id = { tenantId: actor.tenantId, workflow, key }
     const standing = yield* eventually(journal.value.standing(id), (now) => now?.status === "done")
     assert.deepStrictEqual(standing, { status: "done", problem: undefined }, key)
@@ -138,6 +146,23 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
       if (what === "step") assert.isTrue(names.has(`${key}:${path}`), `${key}: no entry for ${line}`)
     }
     for (const { endedAt, startedAt } of operations) assert.isAtLeast(endedAt, startedAt)
+    const recording = yield* Effect.provideService(RunReplay.record(id, { seed, unit }), RunJournal, journal.value)
+    if (recording === undefined) return assert.fail(`${key}: nothing is recorded of how it began`)
+    const replayed = yield* RunReplay.check(yield* RunPrograms.implementation, recording)
+    assert.deepStrictEqual(replayed, { _tag: "Same", operations: operations.length }, key)
+    assert.deepStrictEqual(RunPrograms.notes.get(key)?.attempts.at(-1), RunPrograms.notes.get(key)?.end, key)
+    return operations
+  })
+
+  /** Waits for the end of a run whose attempts were all handed the same, and gives what that was. */
+  const ended = Effect.fnUntraced(function* (key: string) {
+    const written = yield* eventually(
+      Effect.sync(() => RunPrograms.notes.get(key)),
+      (now) => now?.end !== undefined
+    )
+    const wrong = written === undefined ? "it never began" : complaint(written)
+    assert.isUndefined(wrong, `${key}: ${wrong}\n${JSON.stringify(written, undefined, 1)}`)
+    return written?.end ?? []
   })
 
   const run = Effect.fnUntraced(function* (seed: number) {
@@ -147,15 +172,11 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
       yield* pass(3 * unit)
       yield* give(key, id)
     }
-    const written = yield* eventually(
-      Effect.sync(() => RunPrograms.notes.get(key)),
-      (now) => now?.end !== undefined
-    )
-    const wrong = written === undefined ? "it never began" : complaint(written)
-    const handed = JSON.stringify(written, undefined, 1)
-    assert.isUndefined(wrong, `seed ${seed}: ${wrong}\n${handed}`)
-    yield* isTold(key)
-    return written?.attempts.length ?? 0
+    yield* ended(key)
+    // A replay of the journal is one more.
+    const attempts = RunPrograms.notes.get(key)?.attempts.length ?? 0
+    yield* isTold(key, String(seed))
+    return attempts
   })
 
   const body = Effect.gen(function* () {
@@ -176,10 +197,40 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
         yield* start(key, RunPrograms.waiting)
         assert.isTrue(yield* alive)
         yield* pass(200)
+        yield* runtime.forget({ tenantId: actor.tenantId, workflow, key })
         assert.isTrue(yield* alive)
         yield* give(key, RunPrograms.given[0])
         assert.isFalse(yield* eventually(alive, (now) => !now))
         assert.isFalse(yield* runtime.isAlive({ tenantId: "another", workflow, key }))
+      })
+    )
+
+    it.effect("time passes over whatever a run waits for, and by as much in a fork and in a replay", () =>
+      Effect.gen(function* () {
+        const key = `${name} timed`
+        yield* start(key, RunPrograms.timed)
+        const handed = Effect.sync(() => RunPrograms.notes.get(key)?.attempts.at(-1)?.length ?? 0)
+        yield* eventually(handed, (lines) => lines >= RunPrograms.linesBeforeGiven)
+        yield* pass(1000)
+        yield* give(key, RunPrograms.given[0])
+        const lines = yield* ended(key)
+        const times = lines.map((line) => Number(line.split("@")[1]))
+        /** How much time a line came after the one before it. */
+        const passed = (line: string) => {
+          const at = lines.findIndex((each) => each.startsWith(line))
+          return (times[at] ?? NaN) - (times[at - 1] ?? NaN)
+        }
+        assert.isAtLeast(passed("refused declined"), callMillis, lines.join("\n"))
+        assert.isAtLeast(passed("given"), 800, lines.join("\n"))
+        let source = key
+        for (const fork of [`${key} fork`, `${key} fork of the fork`]) {
+          const operations = yield* isTold(source, RunPrograms.timed)
+          // The time until which it sleeps is over by then.
+          assert.isFalse(operations.some(({ kind }) => kind === "sleep"))
+          yield* start(fork, RunPrograms.timed, { key: source, operations: operations.length - 1 })
+          assert.deepStrictEqual(yield* ended(fork), lines)
+          source = fork
+        }
       })
     )
 

@@ -3,14 +3,19 @@
  * writes down what it was handed, in order, so that one attempt can be held against the next.
  */
 import * as Durable from "@tenon/core/Durable"
+import * as Field from "@tenon/core/Field"
 import { NewId } from "@tenon/core/NewId"
+import * as Outcome from "@tenon/core/Outcome"
+import * as Resource from "@tenon/core/Resource"
 import { seeded } from "@tenon/core/RunClock"
 import * as Workflow from "@tenon/core/Workflow"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 
@@ -18,6 +23,25 @@ import * as Schema from "effect/Schema"
 export const Generated = Workflow.make("LawGenerated", {
   input: { seed: Schema.String, unit: Schema.Number },
   signals: { given: Schema.String, own: Schema.String }
+})
+
+class Declined extends Schema.TaggedError<Declined>()("LawDeclined", {}, { httpStatus: 409 }) {}
+
+/** What the programs call: it takes a word down, or declines an empty one. */
+export const Clerk = Resource.make("LawClerk", {
+  durable: true,
+  fields: { id: Field.Id, words: Schema.Array(Schema.String) },
+  actions: (on) => ({
+    take: on.action(
+      { self: "optional", input: { word: Schema.String }, output: Schema.Int, errors: [Declined] },
+      ({ self, input: { word } }, context) => {
+        const words = [...(self?.words ?? []), word]
+        return word === ""
+          ? Result.fail(new Declined())
+          : on.save({ id: context.key, words }).pipe(Outcome.as(words.length))
+      }
+    )
+  })
 })
 
 /** What a run has written down. */
@@ -37,14 +61,25 @@ export const given = ["0", "1", "2"] as const
 /** The seed of a program that only waits for the first of those signals. */
 export const waiting = "waiting"
 
+/** The seed of a program that notes the time, and what it draws, at each thing that it is handed. */
+export const timed = "timed"
+
+/** How much it has noted when it waits for the first of those signals. */
+export const linesBeforeGiven = 6
+
 class Refused extends Schema.TaggedError<Refused>()("LawRefused", { path: Schema.String, turn: Schema.Int }) {}
 
-interface World {
-  readonly durable: Durable.Durable["Service"]
+interface World extends Hands {
   readonly draw: () => number
-  readonly note: (what: string) => Effect.Effect<void>
   /** The unit of time, in milliseconds. */
   readonly unit: number
+}
+
+/** What every program has at hand. */
+interface Hands {
+  readonly durable: Durable.Durable["Service"]
+  /** Notes something, with the run's time. */
+  readonly note: (what: string) => Effect.Effect<void>
 }
 
 type Program = Effect.Effect<unknown>
@@ -88,6 +123,17 @@ const flaky = ({ draw, durable, note, unit }: World, path: string): Program => {
   })
 }
 
+const call = ({ durable, note }: Hands, path: string, word: string): Program =>
+  Effect.flatMap(Effect.exit(durable.call(Clerk.actions.take, `${durable.key}:${path}`, { word })), (exit) =>
+    note(`${path} ${Exit.isSuccess(exit) ? `took ${exit.value}` : "declined"}`)
+  )
+
+/** A number and an id, as the run draws them now. */
+const drawn = Effect.gen(function* () {
+  const now = yield* Clock.currentTimeMillis
+  return `${yield* Random.next} ${(yield* NewId)(now)}`
+})
+
 const leaves: ReadonlyArray<(world: World, path: string) => Program> = [
   step,
   step,
@@ -102,11 +148,9 @@ const leaves: ReadonlyArray<(world: World, path: string) => Program> = [
       durable.notify(Generated, durable.key, "own", path, path),
       Effect.flatMap(durable.signal("own", path), (word) => note(`${path} own ${String(word)}`))
     ),
-  ({ note }, path) =>
-    Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      yield* note(`${path} ${now} ${yield* Random.next} ${(yield* NewId)(now)}`)
-    })
+  ({ note }, path) => Effect.flatMap(drawn, (words) => note(`${path} ${words}`)),
+  (world, path) => call(world, path, path),
+  (world, path) => call(world, path, "")
 ]
 
 const branches: ReadonlyArray<(world: World, path: string, depth: number) => Program> = [
@@ -153,6 +197,30 @@ const branch = (world: World, path: string, depth: number): Program =>
 const tree = (world: World, path: string, depth: number): Program =>
   depth <= 0 || world.draw() < 0.3 ? leaf(world, path) : branch(world, path, depth)
 
+/**
+ * Its steps are named by the time and by what it draws. It calls, waits for the first of the signals and sleeps in the end
+ * until half a second after its beginning, which may be over by then.
+ */
+const inTime = ({ durable, note }: Hands): Program =>
+  Effect.gen(function* () {
+    const began = yield* Clock.currentTimeMillis
+    const named = (what: string) =>
+      Effect.gen(function* () {
+        yield* note(what)
+        const name = `${yield* Clock.currentTimeMillis} ${yield* drawn}`
+        yield* durable.step(`${durable.key}:${what} ${name}`, Effect.void)
+        yield* note(name)
+      })
+    yield* call({ durable, note }, "called", "word")
+    yield* named("called")
+    yield* call({ durable, note }, "refused", "")
+    yield* named("refused")
+    yield* durable.signal("given", given[0])
+    yield* named("given")
+    yield* durable.sleep(Math.max(0, began + 500 - (yield* Clock.currentTimeMillis)))
+    yield* named("slept")
+  })
+
 /** The program of every generated run. */
 export const implementation = Workflow.implement(
   Generated,
@@ -162,9 +230,13 @@ export const implementation = Workflow.implement(
     notes.set(durable.key, written)
     const mine: Array<string> = []
     written.attempts.push(mine)
-    const note = (what: string) => Effect.sync(() => void mine.push(what))
+    const note = (what: string) => Effect.map(Clock.currentTimeMillis, (now) => void mine.push(`${what} @${now}`))
     const draw = seeded(seed)
-    yield* seed === waiting ? durable.signal("given", given[0]) : branch({ durable, draw, note, unit }, "p", 4)
+    yield* seed === waiting
+      ? durable.signal("given", given[0])
+      : seed === timed
+        ? inTime({ durable, note })
+        : branch({ durable, draw, note, unit }, "p", 4)
     yield* durable.step(
       `${durable.key}:end`,
       Effect.sync(() => void (written.end = [...mine]))
