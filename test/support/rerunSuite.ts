@@ -79,10 +79,12 @@ const patient = Agent.make("patient", (ctx) =>
   })
 )
 
+/** How long an answer is waited for. */
+let patience: "50 millis" | "1 minute" = "50 millis"
 const unanswered = Agent.make("unanswered", (ctx) =>
   Effect.gen(function* () {
     yield* step(ctx, "before")
-    yield* ctx.ask("Soon?", Schema.Boolean, { expires: "200 millis" })
+    yield* ctx.ask("Soon?", Schema.Boolean, { expires: patience })
     yield* ctx.writeMessage("answered")
   })
 )
@@ -98,6 +100,7 @@ export const rerun = (it: Vitest.Vitest.MethodsNonLive<Interpreter | Repository 
   const begin = Effect.fnUntraced(function* (agent: string) {
     done.clear()
     sick.clear()
+    patience = "50 millis"
     const talk = yield* conversation(agent)
     yield* talk.post("1")
     const status = (id: string, wanted: string) =>
@@ -186,6 +189,7 @@ export const rerun = (it: Vitest.Vitest.MethodsNonLive<Interpreter | Repository 
     Effect.gen(function* () {
       const { open, run, said, status } = yield* begin("unanswered")
       yield* status(run, "FAILED")
+      patience = "1 minute"
       const second = yield* again(run)
       const [asked] = yield* open(1)
       assert.strictEqual(asked?.runId, second)

@@ -346,6 +346,7 @@ class Attempt<E> {
   /** What is drawn from here on is the run's own. */
   #part(fork: Operation): void {
     this.#draw = seeded(RunOrigin.seedFrom(fork))
+    this.#clock.advance(fork.endedAt)
   }
 
   /** What was interrupted before it was handed out is passed over, as it was then. */

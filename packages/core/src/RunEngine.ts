@@ -113,7 +113,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** Writes what a fork begins with into its journal, so that it is the run's own from there on. */
   const begun = Effect.fnUntraced(function* (
-    { claim, fork, id }: ClaimedRun,
+    { beganAt, claim, fork, id }: ClaimedRun,
     { forkable }: Implementation
   ): Effect.fn.Return<ReadonlyArray<Operation>, LeaseLost> {
     if (fork === undefined) return []
@@ -121,7 +121,7 @@ export const make = Effect.fnUntraced(function* (
     const origin = yield* patiently(journal.beginning(other))
     if (origin === undefined) return []
     const source = { operations: yield* patiently(journal.operations(other)), origin }
-    const operations = RunOrigin.forked(source, { fork, key: claim.key, seed: id, forkable })
+    const operations = RunOrigin.forked(source, { beganAt, fork, key: claim.key, seed: id, forkable })
     if (operations.length > 0) {
       yield* patiently(store.write(claim, 0, { operations, deliveries: [], next: { _tag: "Running" } }))
     }

@@ -1,7 +1,7 @@
 /**
  * What a run draws, and what time it is in it, follow from its origin. A fork begins as the run did that it is a fork of,
  * so that what it takes over fits; its journal holds a `fork`, from which on it draws for itself, so that what it makes
- * anew is not what the other run has made. A run that its runtime has lost goes on as itself.
+ * anew is not what the other run has made, and has its own time, so that it does not find what it waits for long over. A run that its runtime has lost goes on as itself.
  */
 import * as Schema from "effect/Schema"
 import { type Fork, type Forkable, isOneWay, type Operation } from "./RunJournal.ts"
@@ -99,13 +99,15 @@ export interface Forking {
   readonly fork: Fork
   readonly key: string
   readonly seed: string
+  /** When it began itself, in milliseconds since 1970. */
+  readonly beganAt: number
   readonly forkable: Forkable | undefined
 }
 
 /** The operations that a run begins with, named as the other run did (`fits`). That it was cancelled is no part of it. */
 export const forked = (
   { operations, origin }: Source,
-  { fork, forkable, key, seed }: Forking
+  { beganAt, fork, forkable, key, seed }: Forking
 ): ReadonlyArray<Operation> => {
   const all = operations.filter(({ kind }) => kind !== "cancel")
   const isLost = fork.key === key
@@ -116,6 +118,7 @@ export const forked = (
   const last = taken.at(-1)
   if (last === undefined) return []
   const outcome = { seed, origin: { ...originOf(all, origin) }, keys: [fork.key, ...formerKeys(all)] }
+  const at = Math.max(beganAt, last.endedAt)
   // Before the last: what the program draws when that is handed to it, or begun, is for what comes after.
-  return taken.toSpliced(-1, 0, { ...last, index: -1, kind: "fork", name: fork.key, outcome })
+  return taken.toSpliced(-1, 0, { index: -1, kind: "fork", name: fork.key, startedAt: at, endedAt: at, outcome })
 }

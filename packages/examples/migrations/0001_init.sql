@@ -869,6 +869,7 @@ create table "public"."messages" (
   "participant_id" text collate "C" not null,
   "idempotency_key" text collate "C" not null,
   "content" jsonb not null,
+  "answers" text collate "C",
   "replaces" jsonb,
   "position" bigint not null,
   "created_at" timestamp with time zone not null,

@@ -64,6 +64,7 @@ export const attempt = (
   const draw = () => next()
   const driver = new RunDriver<void, unknown>(key, forked, (fork) => {
     next = seeded(seedFrom(fork))
+    clock.advance(fork.endedAt)
     mirror.fork(fork)
   })
   const clock = new RunClock(origin.beganAt, (until, millis) =>

@@ -138,7 +138,8 @@ export const make = (
       async () => {
         const source = await Effect.runPromiseWith(context)(ForkSource.read(journal, other, fork, key))
         if (source === undefined) return itself
-        const forked = [...RunOrigin.forked(source, { fork, key, seed: id, forkable: implementation.forkable })]
+        const { forkable } = implementation
+        const forked = [...RunOrigin.forked(source, { beganAt: own.beganAt, fork, key, seed: id, forkable })]
         const begins = fork.key === key ? source.origin : own
         return { forked, origin: RunOrigin.originOf(forked, begins), id: begins.seed }
       },
