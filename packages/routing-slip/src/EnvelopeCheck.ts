@@ -70,12 +70,21 @@ const isJson: Check = (value) => {
 /** Deeper values would bring a message, with all that is around them, close to what its readers allow. */
 const deepest = 32
 
+/** Says of a value that it is not one that a slip can carry. */
+export const uncarriable = `It is not JSON that a slip can carry, or it has more than ${deepest} levels.`
+
+/** An instance of a class may turn into something else when it is written. */
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null
+}
+
 /** Whether a slip can carry a value: it is JSON, and not too deep. */
 export const isCarriable = (value: unknown, depth = 0): boolean => {
   if (typeof value !== "object" || value === null) {
     return value === null || ["string", "boolean"].includes(typeof value) || Number.isFinite(value)
   }
-  if (depth >= deepest) return false
+  if (depth >= deepest || !isPlain(value)) return false
   // What is undefined is left out on the wire.
   return Object.values(value).every((each) => each === undefined || isCarriable(each, depth + 1))
 }

@@ -3,9 +3,11 @@ import type { Failure } from "@tenon/core/Failure"
 import * as Issues from "@tenon/core/Issues"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type { Planned } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
+import { isCarriable, uncarriable } from "./EnvelopeCheck.ts"
+import * as JsonForm from "./JsonForm.ts"
 import type { Refused } from "./Refused.ts"
 import * as ScatterGather from "./ScatterGather.ts"
 
@@ -51,15 +53,9 @@ class Encoder {
     name: string,
     { activity, arguments: given, timeoutMillis }: Planned
   ) {
-    const encoded = yield* Effect.result(Schema.encodeUnknownEffect(activity.arguments)(given, { errors: "all" }))
-    if (encoded._tag === "Failure") {
-      for (const { path, message } of Issues.fromSchema(encoded.failure)) {
-        this.issues.push({ path: `${name}.${activity.name}.${path}`, message })
-      }
-    }
-    const data = encoded._tag === "Success" ? (encoded.success as Schema.Json) : null
+    const data = yield* this.data(`${name}.${activity.name}`, activity, given)
     const sealed =
-      this.sealer === undefined || encoded._tag === "Failure"
+      this.sealer === undefined || this.issues.length > 0
         ? { data, encrypted: false }
         : yield* this.sealer.conceal(activity.name, data)
     const step: Envelope.BranchStep = {
@@ -71,6 +67,25 @@ class Encoder {
       timeout_ms: timeoutMillis
     }
     return step
+  })
+
+  /** Arguments as JSON; null where they are not as the activity wants them. */
+  private readonly data = Effect.fnUntraced(function* (
+    this: Encoder,
+    place: string,
+    activity: Planned["activity"],
+    given: unknown
+  ) {
+    const encoded = yield* Effect.result(JsonForm.encode(activity.arguments, given))
+    if (encoded._tag === "Failure") {
+      for (const { path, message } of Issues.fromSchema(encoded.failure)) {
+        this.issues.push({ path: `${place}.${path}`, message })
+      }
+      return null
+    }
+    if (isCarriable(encoded.success)) return encoded.success
+    this.issues.push({ path: place, message: uncarriable })
+    return null
   })
 }
 

@@ -11,8 +11,9 @@ import * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
 import { ActivityContext, type Planned, VariableMissing } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
-import { isCarriable } from "./EnvelopeCheck.ts"
+import { isCarriable, uncarriable } from "./EnvelopeCheck.ts"
 import { type HopKey, keyText } from "./HopStore.ts"
+import * as JsonForm from "./JsonForm.ts"
 import type { Refused } from "./Refused.ts"
 import { Security } from "./Security.ts"
 import * as Slip from "./Slip.ts"
@@ -90,7 +91,7 @@ const contextOf = <R>({ key, hop, envelope, attempt }: Task<R>, draft: Draft): A
     variable: (name, schema) => {
       const known = Object.hasOwn(draft.set, name) ? draft.set : variables
       return Object.hasOwn(known, name)
-        ? Schema.decodeUnknownEffect(schema)(known[name]).pipe(
+        ? JsonForm.decode(JsonForm.of(schema), known[name] ?? null).pipe(
             Effect.mapError(({ message }) => new VariableMissing({ name, reason: `is not as expected: ${message}` }))
           )
         : Effect.fail(new VariableMissing({ name, reason: "is not set" }))
@@ -130,23 +131,15 @@ const invalid = (what: string, message: string): Failing => ({ error: what, mess
 /** After the execution. */
 const tooLate = (what: string, message: string) => Result.fail<Failing>({ ...invalid(what, message), uncertain: true })
 
-/** One per schema: making them anew for each message costs more than using them. */
-const decoders = new WeakMap<object, ReturnType<typeof Schema.decodeUnknownEffect<Schema.Codec<unknown, unknown>>>>()
-const decoderOf = (schema: Schema.Codec<unknown, unknown>) => {
-  const decoder = decoders.get(schema) ?? Schema.decodeUnknownEffect(schema)
-  decoders.set(schema, decoder)
-  return decoder
-}
-
 /** What the step at hand takes, decrypted and checked; a failure where it does not fit the activity. */
 const decodePayload = Effect.fnUntraced(function* (
   { activity, hop }: { readonly activity: Activity.Any; readonly hop: Slip.Hop },
-  schema: Schema.Codec<unknown, unknown>,
+  codec: JsonForm.JsonCodec<unknown>,
   error: string
 ): Effect.fn.Return<Result.Result<unknown, Failing>, Refused | Unavailable, Security> {
   const security = yield* Security
   const data = yield* security.reveal(activity.name, hop.payload)
-  return yield* decoderOf(schema)(data, { errors: "all" }).pipe(
+  return yield* JsonForm.decode(codec, data).pipe(
     Effect.match({
       onSuccess: (value): Result.Result<unknown, Failing> => Result.succeed(value),
       onFailure: ({ message }) => Result.fail(invalid(error, message))
@@ -163,8 +156,6 @@ const limitOf = <R>({ activity, hop }: Task<R>): Duration.Duration | undefined =
   return Duration.min(ofStep, activity.timeout)
 }
 
-/** What the next worker would refuse to read is not sent to it. */
-const uncarriable = "It is not JSON that a slip can carry, or it is too deep."
 const isTimeout = (millis: number | null) => millis === null || (Number.isSafeInteger(millis) && millis >= 0)
 
 /** Executes the step. */
@@ -186,16 +177,16 @@ export const execute = Effect.fnUntraced(function* <R>(
     hop.payload.encrypted ? security.conceal(name, data) : Effect.succeed({ data, encrypted: false })
   let undo: Envelope.Sealed | null = null
   if (activity.compensate !== undefined) {
-    const encoded = Schema.encodeUnknownResult(activity.log)(answer.success)
+    const encoded = yield* Effect.result(JsonForm.encode(activity.log, answer.success))
     if (Result.isFailure(encoded)) return tooLate("InvalidLog", encoded.failure.message)
     if (!isCarriable(encoded.success)) return tooLate("InvalidLog", uncarriable)
-    undo = yield* seal(activity.name, encoded.success as Schema.Json)
+    undo = yield* seal(activity.name, encoded.success)
   }
   const insert: Array<Envelope.Step> = []
   for (const { activity: inserted, arguments: given, timeoutMillis } of draft.insert) {
-    const encoded = Schema.encodeUnknownResult(inserted.arguments)(given)
+    const encoded = yield* Effect.result(JsonForm.encode(inserted.arguments, given))
     if (Result.isFailure(encoded)) return tooLate("InvalidInsertion", encoded.failure.message)
-    const { data, encrypted } = yield* seal(inserted.name, encoded.success as Schema.Json)
+    const { data, encrypted } = yield* seal(inserted.name, encoded.success)
     if (!isCarriable(encoded.success) || !isTimeout(timeoutMillis)) return tooLate("InvalidInsertion", uncarriable)
     const step = `${hop.step}.${insert.length + 1}`
     const { name, queue } = inserted
