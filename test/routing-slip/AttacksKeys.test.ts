@@ -1,7 +1,12 @@
 /* oxlint-disable typescript/no-explicit-any -- hostile messages are made by hand, past all types. */
 /** Attacks on keys, signatures and encryption, and on any part of a message that chance picks. */
+import * as Activity from "@tenon/routing-slip/Activity"
+import { ActivityContext } from "@tenon/routing-slip/ActivityContext"
 import * as Encryption from "@tenon/routing-slip/Encryption"
+import * as Hop from "@tenon/routing-slip/Hop"
+import { HopStore } from "@tenon/routing-slip/HopStore"
 import * as Keys from "@tenon/routing-slip/Keys"
+import * as Registry from "@tenon/routing-slip/Registry"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
 import * as SignedLog from "@tenon/routing-slip/SignedLog"
 import { assert, describe, it } from "@effect/vitest"
@@ -12,7 +17,18 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Jose from "jose"
 import { deflateRawSync } from "node:zlib"
 import { altered, entryOf, lastJws, refused, refusedFor } from "../support/Hostile.ts"
-import { afterAlpha, alpha, begin, beta, deliver, done, keys, type KeyRing, world } from "../support/SignedWorld.ts"
+import {
+  afterAlpha,
+  alpha,
+  begin,
+  beta,
+  deliver,
+  done,
+  keys,
+  type KeyRing,
+  newest,
+  world
+} from "../support/SignedWorld.ts"
 
 const on = (name: string, body: (ring: KeyRing) => Effect.Effect<void, any, any>) =>
   it.effect(name, () =>
@@ -282,9 +298,11 @@ describe("a key", () => {
         [120_000, "retired-key"]
       ] as const) {
         yield* Effect.gen(function* () {
-          const settlement = yield* deliver(beta.queue, yield* afterAlpha(ring, "slip"))
-          if (reason === undefined) assert.deepStrictEqual(settlement, { _tag: "Ack" })
-          else refusedFor(settlement, reason)
+          done.length = 0
+          const settlement = yield* deliver(alpha.queue, yield* begin(ring, "slip"))
+          if (reason !== undefined) return refusedFor(settlement, reason)
+          assert.deepStrictEqual(settlement, { _tag: "Ack" })
+          assert.deepStrictEqual(yield* deliver(beta.queue, yield* newest("slip")), { _tag: "Ack" })
         }).pipe(Effect.provide(world(grants(ring, { activities: ["alpha"], not_before: notBefore }))))
       }
     })
@@ -321,6 +339,110 @@ describe("a key", () => {
       const body = altered(genuine, (message) => (message.headers.security_context.jws_signature = jws))
       // It may say that step 1 has a fresh authority; then step 1 is not done, and this is not the message of step 2.
       yield* refused(beta.queue, body, "broken-log")
+    })
+  )
+})
+
+/** Of what comes of a step nothing could be passed on. So it is not done, and is done once that is mended. */
+describe("a step is not done by a worker", () => {
+  const unableToSign = (name: string, reason: string, change: (ring: KeyRing) => KeyRing) =>
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const ring = yield* keys
+        const set = { ring: change(ring) }
+        const reading = Effect.sync(() => ({ keys: Object.values(set.ring).map(({ publicKey }) => publicKey) }))
+        const fresh = Layer.fresh(Keys.layerReloading(reading, { maxAge: "1 second" }))
+        yield* Effect.gen(function* () {
+          done.length = 0
+          const first = yield* begin(ring, "slip")
+          refusedFor(yield* deliver(alpha.queue, first), reason)
+          refusedFor(yield* deliver(alpha.queue, first), reason)
+          set.ring = ring
+          yield* TestClock.adjust("11 seconds")
+          assert.deepStrictEqual(yield* deliver(alpha.queue, first), { _tag: "Ack" })
+          assert.deepStrictEqual(done, ["alpha 1"])
+        }).pipe(Effect.provide(world(ring, undefined, fresh)))
+      })
+    )
+  unableToSign("whose key is retired", "retired-key", (ring) => grants(ring, { activities: ["alpha"], retired_at: 0 }))
+  unableToSign("whose key is revoked", "revoked-key", (ring) => grants(ring, { activities: ["alpha"], revoked: true }))
+  unableToSign("whose key is for something else", "not-authorised", (ring) => grants(ring, { activities: ["beta"] }))
+  unableToSign("whose key is for other tenants", "not-authorised", (ring) =>
+    grants(ring, { activities: ["alpha"], tenants: ["tenant-b"] })
+  )
+  unableToSign("whose key nobody knows", "unknown-key", ({ alpha: own, ...ring }) => ({
+    ...ring,
+    alpha: { ...own, publicKey: { ...own.publicKey, kid: "alpha-2" } }
+  }))
+  unableToSign("whose key is another one of the same name", "bad-signature", (ring) => ({
+    ...ring,
+    alpha: { ...ring.alpha, publicKey: { ...ring.alpha.publicKey, x: ring.beta.publicKey.x } }
+  }))
+
+  it.effect("that has no key for it", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      yield* Effect.gen(function* () {
+        const message = yield* afterAlpha(ring, "slip")
+        refusedFor(yield* deliver(beta.queue, message), "not-authorised")
+        refusedFor(yield* deliver(beta.queue, message), "not-authorised")
+      }).pipe(Effect.provide(world(ring, { alpha: ring.alpha.privateKey })))
+    })
+  )
+
+  it.effect("where nothing is there to encrypt with what undoing it needs", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      const set = { gone: false }
+      const reading = Effect.sync(() => ({
+        keys: Object.values(ring).map(({ publicKey }) =>
+          set.gone && publicKey.kid === "alpha-data"
+            ? { ...publicKey, tenon: { ...publicKey.tenon, retired_at: 1 } }
+            : publicKey
+        )
+      }))
+      const fresh = Layer.fresh(Keys.layerReloading(reading, { maxAge: "1 second" }))
+      yield* Effect.gen(function* () {
+        const first = yield* begin(ring, "slip", RoutingSlip.encrypt(yield* Encryption.sealer))
+        done.length = 0
+        set.gone = true
+        yield* TestClock.adjust("11 seconds")
+        refusedFor(yield* deliver(alpha.queue, first), "undecryptable")
+        refusedFor(yield* deliver(alpha.queue, first), "undecryptable")
+        set.gone = false
+        yield* TestClock.adjust("11 seconds")
+        assert.deepStrictEqual(yield* deliver(alpha.queue, first), { _tag: "Ack" })
+        assert.deepStrictEqual(done, ["alpha 1"])
+      }).pipe(Effect.provide(world(ring, undefined, fresh)))
+    })
+  )
+
+  it.effect("whole, that inserts what cannot be encrypted: the slip turns back", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      const betaData = yield* Keys.generate("beta-data", "enc", { activities: ["beta"], revoked: true })
+      const planner = Activity.make("alpha", {
+        arguments: {},
+        execute: Effect.fnUntraced(function* () {
+          yield* (yield* ActivityContext).insert(RoutingSlip.step(beta, { amount: 1 }))
+        })
+      })
+      const planners = Registry.make(planner, beta)
+      yield* Effect.gen(function* () {
+        const store = yield* HopStore
+        yield* RoutingSlip.builder(planners, { correlationId: "slip" }).pipe(
+          RoutingSlip.add(planner, {}),
+          RoutingSlip.revisable({ by: [planner], insert: [beta], budget: 1 }),
+          RoutingSlip.sign(SignedLog.issuer(yield* SignedLog.signer(ring.issuer.privateKey))),
+          RoutingSlip.encrypt(yield* Encryption.sealer),
+          RoutingSlip.dispatch
+        )
+        const body = yield* newest("slip")
+        const settlement = yield* Hop.handler(planners)({ queue: planner.queue, id: "m", body, attempt: 1 })
+        assert.deepStrictEqual(settlement, { _tag: "Ack" })
+        const told = yield* store.events("default", "slip")
+        assert.include(told.at(-1)?.detail, "InvalidInsertion: no key is known to encrypt for beta")
+      }).pipe(Effect.provide(world({ ...ring, betaData })))
     })
   )
 })

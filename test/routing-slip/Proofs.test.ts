@@ -80,10 +80,11 @@ describe("a signed slip", () => {
         yield* TestClock.adjust("20 minutes")
         assert.deepStrictEqual(yield* deliver(beta.queue, yield* newest("old")), { _tag: "Ack" })
         assert.strictEqual((yield* Verify.verify(yield* newest("old"))).entries[1]?.kid, "alpha")
-        // What the old key signs from now on is refused by the next.
-        yield* deliver(alpha.queue, yield* begin(ring, "new"))
-        const refused = yield* deliver(beta.queue, yield* newest("new"))
+        // The old key would be refused by the next, so nothing is done that it would have to sign.
+        done.length = 0
+        const refused = yield* deliver(alpha.queue, yield* begin(ring, "new"))
         assert.propertyVal(refused, "reason", "retired-key")
+        assert.deepStrictEqual(done, [])
       }).pipe(Effect.provide(world(rotated)))
       yield* Effect.gen(function* () {
         yield* deliver(alpha.queue, yield* begin(ring, "new"))

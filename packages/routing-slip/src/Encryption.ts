@@ -13,6 +13,7 @@ import type * as Envelope from "./Envelope.ts"
 import { Keys, type PrivateKey } from "./Keys.ts"
 import { Refused } from "./Refused.ts"
 import type { Sealer } from "./RoutingSlip.ts"
+import type { Seal } from "./Security.ts"
 import * as StrictJson from "./StrictJson.ts"
 
 const alg = "ECDH-ES+A256KW"
@@ -35,22 +36,24 @@ const headerOf = (jwe: string) => {
 const undecryptable = (detail: string) => new Refused({ reason: "undecryptable", detail })
 
 /** Encrypts for an activity. The activity's name is authenticated with it, so that no other accepts it as its own. */
-export const conceal = Effect.fnUntraced(function* (
-  activity: string,
-  data: Schema.Json
-): Effect.fn.Return<Envelope.Sealed, Refused | Unavailable, Keys> {
+export const sealing = Effect.fnUntraced(function* (
+  activity: string
+): Effect.fn.Return<Seal, Refused | Unavailable, Keys> {
   const key = yield* (yield* Keys).recipient(activity)
   if (key === undefined) return yield* undecryptable(`no key is known to encrypt for ${activity}`)
-  const plain = new TextEncoder().encode(JSON.stringify({ activity, data }))
-  const jwe = yield* Effect.promise(() =>
-    new Jose.CompactEncrypt(plain).setProtectedHeader({ alg, enc, kid: key.kid }).encrypt(key.key)
-  )
-  return { data: jwe, encrypted: true }
+  return (data) => {
+    const plain = new TextEncoder().encode(JSON.stringify({ activity, data }))
+    const encrypting = Effect.promise(() =>
+      new Jose.CompactEncrypt(plain).setProtectedHeader({ alg, enc, kid: key.kid }).encrypt(key.key)
+    )
+    return Effect.map(encrypting, (jwe) => ({ data: jwe, encrypted: true }))
+  }
 })
 
 /** What `RoutingSlip.encrypt` takes, over the key set at hand. */
 export const sealer: Effect.Effect<Sealer, never, Keys> = Effect.map(Keys, (keys) => ({
-  conceal: (activity, data) => Effect.provideService(conceal(activity, data), Keys, keys)
+  conceal: (activity, data) =>
+    Effect.flatMap(Effect.provideService(sealing(activity), Keys, keys), (seal) => seal(data))
 }))
 
 /** Decrypts with the private keys at hand. */

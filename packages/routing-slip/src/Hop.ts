@@ -137,6 +137,8 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   const work = Effect.fnUntraced(function* (item: Work<R>) {
     const { claim, held, task } = item
     const store = yield* HopStore
+    const security = yield* Security
+    yield* security.ready(task.envelope, task.activity.name)
     if (task.hop.kind === "gather") return yield* Gathering.gather(item, limits)
     const begunAt = yield* Clock.currentTimeMillis
     const decided = decide(item, begunAt)

@@ -15,7 +15,7 @@ import { isCarriable, uncarriable } from "./EnvelopeCheck.ts"
 import { type HopKey, keyText } from "./HopStore.ts"
 import * as JsonForm from "./JsonForm.ts"
 import type { Refused } from "./Refused.ts"
-import { Security } from "./Security.ts"
+import { type Seal, Security } from "./Security.ts"
 import * as Slip from "./Slip.ts"
 import { AuthorityExpired, ExchangeUnavailable } from "./TokenExchange.ts"
 
@@ -158,14 +158,46 @@ const limitOf = <R>({ activity, hop }: Task<R>): Duration.Duration | undefined =
 
 const isTimeout = (millis: number | null) => millis === null || (Number.isSafeInteger(millis) && millis >= 0)
 
+const unsealed: Seal = (data) => Effect.succeed({ data, encrypted: false })
+
+/** How what is for an activity is written: encrypted where the step's own arguments are. */
+const sealingFor = (hop: Slip.Hop, activity: string | undefined) =>
+  hop.payload.encrypted && activity !== undefined
+    ? Effect.flatMap(Security, (security) => security.sealing(activity))
+    : Effect.succeed(unsealed)
+
+/** The steps that an activity has inserted, as the slip has them. */
+const insertionsOf = Effect.fnUntraced(function* (
+  hop: Slip.Hop,
+  draft: Draft
+): Effect.fn.Return<Result.Result<ReadonlyArray<Envelope.Step>, Failing>, Unavailable, Security> {
+  const insert: Array<Envelope.Step> = []
+  for (const { activity, arguments: given, timeoutMillis } of draft.insert) {
+    const encoded = yield* Effect.result(JsonForm.encode(activity.arguments, given))
+    if (Result.isFailure(encoded)) return tooLate("InvalidInsertion", encoded.failure.message)
+    if (!isCarriable(encoded.success) || !isTimeout(timeoutMillis)) return tooLate("InvalidInsertion", uncarriable)
+    const sealing = yield* Effect.result(sealingFor(hop, activity.name))
+    if (Result.isFailure(sealing)) {
+      if (sealing.failure._tag === "Unavailable") return yield* sealing.failure
+      return tooLate("InvalidInsertion", sealing.failure.detail)
+    }
+    const step = `${hop.step}.${insert.length + 1}`
+    const { data, encrypted } = yield* sealing.success(encoded.success)
+    const { name, queue } = activity
+    insert.push({ step, activity: name, queue, arguments: data, encrypted, timeout_ms: timeoutMillis })
+  }
+  return Result.succeed(insert)
+})
+
 /** Executes the step. */
 export const execute = Effect.fnUntraced(function* <R>(
   task: Task<R>
 ): Effect.fn.Return<Result.Result<Slip.Transition, Failing>, Refused | Unavailable, R | Security> {
   const { activity, envelope, hop } = task
-  const security = yield* Security
   const args = yield* decodePayload(task, activity.arguments, "InvalidArguments")
   if (Result.isFailure(args)) return Result.fail(args.failure)
+  // Before the step is done: without a key its outcome could not be passed on.
+  const seal = yield* sealingFor(hop, activity.compensate === undefined ? undefined : activity.name)
   const draft = newDraft()
   const answer = yield* attempting(
     Effect.provideService(activity.execute(args.success), ActivityContext, contextOf(task, draft)),
@@ -173,25 +205,16 @@ export const execute = Effect.fnUntraced(function* <R>(
   )
   if (Result.isFailure(answer)) return Result.fail(answer.failure)
 
-  const seal = (name: string, data: Schema.Json) =>
-    hop.payload.encrypted ? security.conceal(name, data) : Effect.succeed({ data, encrypted: false })
   let undo: Envelope.Sealed | null = null
   if (activity.compensate !== undefined) {
     const encoded = yield* Effect.result(JsonForm.encode(activity.log, answer.success))
     if (Result.isFailure(encoded)) return tooLate("InvalidLog", encoded.failure.message)
     if (!isCarriable(encoded.success)) return tooLate("InvalidLog", uncarriable)
-    undo = yield* seal(activity.name, encoded.success)
+    undo = yield* seal(encoded.success)
   }
-  const insert: Array<Envelope.Step> = []
-  for (const { activity: inserted, arguments: given, timeoutMillis } of draft.insert) {
-    const encoded = yield* Effect.result(JsonForm.encode(inserted.arguments, given))
-    if (Result.isFailure(encoded)) return tooLate("InvalidInsertion", encoded.failure.message)
-    const { data, encrypted } = yield* seal(inserted.name, encoded.success)
-    if (!isCarriable(encoded.success) || !isTimeout(timeoutMillis)) return tooLate("InvalidInsertion", uncarriable)
-    const step = `${hop.step}.${insert.length + 1}`
-    const { name, queue } = inserted
-    insert.push({ step, activity: name, queue, arguments: data, encrypted, timeout_ms: timeoutMillis })
-  }
+  const inserted = yield* insertionsOf(hop, draft)
+  if (Result.isFailure(inserted)) return Result.fail(inserted.failure)
+  const insert = inserted.success
   const { drop, set, terminate } = draft
   if (!Object.values(set).every((value) => isCarriable(value))) return tooLate("InvalidVariable", uncarriable)
   const at = yield* Clock.currentTimeMillis
