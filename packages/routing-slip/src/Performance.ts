@@ -133,12 +133,12 @@ const tooLate = (what: string, message: string) => Result.fail<Failing>({ ...inv
 
 /** What the step at hand takes, decrypted and checked; a failure where it does not fit the activity. */
 const decodePayload = Effect.fnUntraced(function* (
-  { activity, hop }: { readonly activity: Activity.Any; readonly hop: Slip.Hop },
+  { activity, hop, key }: Pick<Task<never>, "hop" | "key"> & { readonly activity: Activity.Any },
   codec: JsonForm.JsonCodec<unknown>,
   error: string
 ): Effect.fn.Return<Result.Result<unknown, Failing>, Refused | Unavailable, Security> {
   const security = yield* Security
-  const data = yield* security.reveal(activity.name, hop.payload)
+  const data = yield* security.reveal({ ...key, activity: activity.name }, hop.payload)
   return yield* JsonForm.decode(codec, data).pipe(
     Effect.match({
       onSuccess: (value): Result.Result<unknown, Failing> => Result.succeed(value),
@@ -158,7 +158,7 @@ const limitOf = <R>({ activity, hop }: Task<R>): Duration.Duration | undefined =
 
 const isTimeout = (millis: number | null) => millis === null || (Number.isSafeInteger(millis) && millis >= 0)
 
-const unsealed: Seal = (data) => Effect.succeed({ data, encrypted: false })
+const unsealed: Seal = (_, data) => Effect.succeed({ data, encrypted: false })
 
 /** How what is for an activity is written: encrypted where the step's own arguments are. */
 const sealingFor = (hop: Slip.Hop, activity: string | undefined) =>
@@ -168,7 +168,7 @@ const sealingFor = (hop: Slip.Hop, activity: string | undefined) =>
 
 /** The steps that an activity has inserted, as the slip has them. */
 const insertionsOf = Effect.fnUntraced(function* (
-  hop: Slip.Hop,
+  { hop, key }: Pick<Task<never>, "hop" | "key">,
   draft: Draft
 ): Effect.fn.Return<Result.Result<ReadonlyArray<Envelope.Step>, Failing>, Unavailable, Security> {
   const insert: Array<Envelope.Step> = []
@@ -182,7 +182,7 @@ const insertionsOf = Effect.fnUntraced(function* (
       return tooLate("InvalidInsertion", sealing.failure.detail)
     }
     const step = `${hop.step}.${insert.length + 1}`
-    const { data, encrypted } = yield* sealing.success(encoded.success)
+    const { data, encrypted } = yield* sealing.success({ ...key, step }, encoded.success)
     const { name, queue } = activity
     insert.push({ step, activity: name, queue, arguments: data, encrypted, timeout_ms: timeoutMillis })
   }
@@ -210,9 +210,9 @@ export const execute = Effect.fnUntraced(function* <R>(
     const encoded = yield* Effect.result(JsonForm.encode(activity.log, answer.success))
     if (Result.isFailure(encoded)) return tooLate("InvalidLog", encoded.failure.message)
     if (!isCarriable(encoded.success)) return tooLate("InvalidLog", uncarriable)
-    undo = yield* seal(encoded.success)
+    undo = yield* seal({ ...task.key, phase: "compensate" }, encoded.success)
   }
-  const inserted = yield* insertionsOf(hop, draft)
+  const inserted = yield* insertionsOf(task, draft)
   if (Result.isFailure(inserted)) return Result.fail(inserted.failure)
   const insert = inserted.success
   const { drop, set, terminate } = draft

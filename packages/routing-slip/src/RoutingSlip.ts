@@ -192,20 +192,21 @@ export interface Dispatched {
 
 /** Makes the first message. Fails where arguments do not fit their activity, there is no step, or it is too large. */
 export const build = Effect.fn("RoutingSlip.build")(function* <Names extends string>({ state }: Builder<Names>) {
-  const { issues, itinerary } = yield* Itinerary.encode(state.steps, state.sealer)
+  const at = yield* Clock.currentTimeMillis
+  const generate = yield* NewId
+  const { sealer, tenantId } = state
+  const correlationId = state.correlationId ?? generate(at)
+  const { issues, itinerary } = yield* Itinerary.encode(state.steps, { tenantId, correlationId, sealer })
   const [first] = itinerary
   if (issues.length > 0 || first === undefined) return yield* new InvalidInput({ issues })
 
-  const at = yield* Clock.currentTimeMillis
-  const generate = yield* NewId
-  const correlationId = state.correlationId ?? generate(at)
   const wanted = Slip.start({
     itinerary,
     variables: state.variables,
     revision: state.revision,
     deadline: state.within === undefined ? null : at + state.within
   })
-  const names = { tenant_id: state.tenantId, correlation_id: correlationId, message_id: generate(at) }
+  const names = { tenant_id: tenantId, correlation_id: correlationId, message_id: generate(at) }
   const unsigned = { obo_token: state.oboToken, jws_signature: null, jws_log: [] }
   const trace_context = yield* TraceContext.capture
   // What no worker would read is not begun: it would wait for ever.

@@ -41,8 +41,18 @@ export const digest = (content: string | Uint8Array): string => hash("sha256", c
 export const digestOf = ({ headers }: Envelope.Envelope, body: Uint8Array): string =>
   digest(headers.security_context.jws_signature ?? body)
 
+/** Where encrypted data belongs: nowhere else is it read. */
+export interface Place {
+  readonly tenantId: string
+  readonly correlationId: string
+  readonly activity: string
+  readonly step: string
+  /** Whether it is what doing the step takes, or what undoing it does. */
+  readonly phase: "execute" | "compensate"
+}
+
 /** Encrypts with a key that was found before. */
-export type Seal = (data: Schema.Json) => Effect.Effect<Envelope.Sealed>
+export type Seal = (place: Omit<Place, "activity">, data: Schema.Json) => Effect.Effect<Envelope.Sealed>
 
 /** Checks and proves. */
 export class Security extends Context.Service<
@@ -65,8 +75,8 @@ export class Security extends Context.Service<
       activity: string,
       following: Following
     ) => Effect.Effect<Envelope.SecurityContext, Refused | Unavailable>
-    /** Reads what may be encrypted for an activity. */
-    readonly reveal: (activity: string, sealed: Envelope.Sealed) => Effect.Effect<Schema.Json, Refused | Unavailable>
+    /** Reads what may be encrypted for an activity, and belongs there. */
+    readonly reveal: (place: Place, sealed: Envelope.Sealed) => Effect.Effect<Schema.Json, Refused | Unavailable>
     /** Finds the key to encrypt with for an activity, before there is anything to encrypt. */
     readonly sealing: (activity: string) => Effect.Effect<Seal, Refused | Unavailable>
   }

@@ -1,8 +1,6 @@
 /** Zero trust: a message is acted on only if its whole history is signed by those who may have made it. */
-import type { Unavailable } from "@tenon/core/Failure"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Schema from "effect/Schema"
 import * as Encryption from "./Encryption.ts"
 import type * as Envelope from "./Envelope.ts"
 import { Keys, type PrivateKey } from "./Keys.ts"
@@ -74,7 +72,7 @@ export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
           })
           return { obo_token: headers.security_context.obo_token, jws_signature: jws, jws_log: log }
         }),
-        reveal: (activity, sealed): Effect.Effect<Schema.Json, Refused | Unavailable> => reveal(activity, sealed),
+        reveal,
         sealing: (activity) => Effect.provideService(Encryption.sealing(activity), Keys, keys)
       })
     })
