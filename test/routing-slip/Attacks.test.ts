@@ -7,6 +7,7 @@ import * as SignedLog from "@tenon/routing-slip/SignedLog"
 import * as Wire from "@tenon/routing-slip/Wire"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Tracer from "effect/Tracer"
 import * as TestClock from "effect/testing/TestClock"
 import * as Jose from "jose"
 import { deleteStreams, listens, redisUrl } from "../support/Brokers.ts"
@@ -313,6 +314,45 @@ describe("a message under zero trust", () => {
         }
       }
       yield* refused(beta.queue, Wire.encode(spliced), "broken-log")
+    })
+  )
+  attack("with a trace context that is none", "too-large", ({ headers }) => {
+    headers.trace_context.tracestate = "x".repeat(1_048_576)
+  })
+  on("with as much of a trace as there may be has no worker make a message that others refuse", (ring) =>
+    Effect.gen(function* () {
+      const full = altered(yield* afterAlpha(ring, "slip"), ({ headers }) => {
+        headers.trace_context = { x: "y".repeat(8_192 - 8) }
+      })
+      const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
+      assert.deepStrictEqual(yield* Effect.withTracer(deliver(beta.queue, full), tracer), { _tag: "Ack" })
+      const { headers } = yield* Wire.decode(yield* newest("slip"))
+      assert.deepStrictEqual(Object.keys(headers.trace_context), ["traceparent"])
+    })
+  )
+  for (const [what, change] of [
+    ["with spaces", (text: string) => text + " ".repeat(1_048_576)],
+    ["with line ends", (text: string) => text.replace("{", `{${"\r\n".repeat(700_000)}`)]
+  ] as const) {
+    on(`that is padded ${what} by who can sign nothing turns nothing back`, (ring) =>
+      Effect.gen(function* () {
+        const genuine = yield* afterAlpha(ring, "slip")
+        const padded = new TextEncoder().encode(change(new TextDecoder().decode(genuine)))
+        assert.deepStrictEqual(yield* deliver(beta.queue, padded), { _tag: "Ack" })
+        assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
+        assert.deepStrictEqual(done, ["beta 2"])
+        const { routing_slip } = (yield* Wire.decode(yield* newest("slip"))).headers
+        assert.strictEqual(routing_slip.outcome, "completed")
+      })
+    )
+  }
+  on("that is padded until nobody reads it is set aside, and the genuine one is good", (ring) =>
+    Effect.gen(function* () {
+      const genuine = yield* afterAlpha(ring, "slip")
+      const padded = new TextDecoder().decode(genuine) + " ".repeat(4 * 1_048_576)
+      yield* refused(beta.queue, new TextEncoder().encode(padded), "too-large")
+      assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
+      assert.deepStrictEqual(done, ["beta 2"])
     })
   )
   on("that was handled before is acknowledged, and executes nothing", (ring) =>

@@ -234,9 +234,10 @@ export const build = Effect.fn("RoutingSlip.build")(function* <Names extends str
   }
   const envelope: Envelope.Envelope = { payload: first.arguments, headers }
   const body = Wire.encode(envelope)
+  const size = Wire.sizeOf(envelope, body)
   const limit = Size.forth(StrictJson.defaultLimits, slip)
-  if (body.byteLength > limit) {
-    return yield* new InvalidInput({ issues: [{ path: "", message: Size.tooLarge(body.byteLength, limit).message }] })
+  if (size > limit) {
+    return yield* new InvalidInput({ issues: [{ path: "", message: Size.tooLarge(size, limit).message }] })
   }
   return { envelope, message: { queue: first.queue, id: names.message_id, body }, at }
 })
