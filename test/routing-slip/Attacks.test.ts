@@ -93,6 +93,9 @@ const on = (name: string, body: (ring: KeyRing) => Effect.Effect<void, any, any>
     })
   )
 
+/** A last character that stands for the same bytes: of the six bits of a signature's last one, four are unused. */
+const otherEnd = (jws: string): string => ({ A: "B", Q: "R", g: "h", w: "x" })[jws.at(-1) ?? ""] ?? ""
+
 describe("a message under zero trust", () => {
   attack("without any signature", "unsigned", ({ headers }) => {
     headers.security_context = { obo_token: null, jws_signature: null, jws_log: [] }
@@ -316,6 +319,22 @@ describe("a message under zero trust", () => {
       yield* refused(beta.queue, Wire.encode(spliced), "broken-log")
     })
   )
+  for (const [what, spell] of [
+    ["with other unused bits", (jws: string) => jws.slice(0, -1) + otherEnd(jws)],
+    ["with padding", (jws: string) => `${jws}==`],
+    ["with a space behind it", (jws: string) => `${jws} `],
+    ["with line ends behind it", (jws: string) => `${jws}\n\n`],
+    ["with a space within", (jws: string) => jws.replace(".", " .")],
+    ["with a part more", (jws: string) => `${jws}.`]
+  ] as const) {
+    // Its signature would be good, and its digest another one: the genuine message would be taken for a fork.
+    attack(`whose newest signature is spelled ${what}`, "bad-signature", ({ headers }) => {
+      headers.security_context.jws_signature = spell(headers.security_context.jws_signature)
+    })
+    attack(`whose manifest is spelled ${what}`, "bad-signature", ({ headers }) => {
+      headers.security_context.jws_log[0] = spell(headers.security_context.jws_log[0])
+    })
+  }
   attack("with a trace context that is none", "too-large", ({ headers }) => {
     headers.trace_context.tracestate = "x".repeat(1_048_576)
   })

@@ -185,6 +185,17 @@ describe("an encrypted step", () => {
     const [head, key, iv, text = "", tag] = jwe.split(".")
     return [head, key, iv, (text.startsWith("A") ? "B" : "A") + text.slice(1), tag].join(".")
   })
+  for (const [what, spell] of [
+    ["with padding", (jwe: string) => `${jwe}==`],
+    ["with a space", (jwe: string) => jwe.replace(".", " .")],
+    ["with a line end", (jwe: string) => `${jwe}\n`]
+  ] as const) {
+    encrypted(`that is spelled ${what} is refused`, async (plain, ring, proper) =>
+      spell(
+        await new Jose.CompactEncrypt(plain).setProtectedHeader(proper).encrypt(await publicKeyOf(ring, "alphaData"))
+      )
+    )
+  }
   encrypted("that is no JWE is refused", async () => "{}")
 })
 

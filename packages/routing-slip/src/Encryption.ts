@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Jose from "jose"
+import * as Compact from "./Compact.ts"
 import type * as Envelope from "./Envelope.ts"
 import { Keys, type PrivateKey } from "./Keys.ts"
 import { Refused } from "./Refused.ts"
@@ -48,10 +49,8 @@ const Header = Schema.Struct({
 const decodeHeader = Schema.decodeUnknownOption(Header)
 
 /** The header of a JWE. Exactly these members: no `zip` that would swell, no `crit` or `jwk` that would have it read otherwise. */
-const headerOf = (jwe: string) => {
-  const json = StrictJson.parseBytes(Jose.base64url.decode(jwe.split(".")[0] ?? ""))
-  return Result.isSuccess(json) ? decodeHeader(json.success, { onExcessProperty: "error" }) : Option.none()
-}
+const headerOf = (jwe: string) =>
+  decodeHeader(Compact.jsonIn(Compact.partsOf(jwe, 5)?.[0]), { onExcessProperty: "error" })
 
 const undecryptable = (detail: string) => new Refused({ reason: "undecryptable", detail })
 
@@ -90,14 +89,11 @@ export const opener = Effect.fnUntraced(function* (keys: ReadonlyArray<PrivateKe
   ): Effect.fn.Return<Schema.Json, Refused> {
     if (!encrypted) return data
     if (typeof data !== "string") return yield* undecryptable("it is not a JWE")
-    const header = yield* Effect.try({
-      try: () => headerOf(data),
-      catch: () => undecryptable("it is not a JWE")
-    })
-    const known = Option.isSome(header) ? header.value : undefined
-    const key = known === undefined ? undefined : byKid.get(known.kid)
-    if (known === undefined || key === undefined) return yield* undecryptable("it is encrypted for someone else")
-    if (!StrictJson.equal({ ...known.tenon }, { ...belonging(place) })) {
+    const header = Option.getOrUndefined(headerOf(data))
+    if (header === undefined) return yield* undecryptable("it is not a JWE as it is written here")
+    const key = byKid.get(header.kid)
+    if (key === undefined) return yield* undecryptable("it is encrypted for someone else")
+    if (!StrictJson.equal({ ...header.tenon }, { ...belonging(place) })) {
       return yield* undecryptable(`it was not encrypted for ${place.activity} at step ${place.step} of this slip`)
     }
     const { plaintext } = yield* Effect.tryPromise({

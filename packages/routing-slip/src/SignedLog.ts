@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Jose from "jose"
+import * as Compact from "./Compact.ts"
 import * as Envelope from "./Envelope.ts"
 import { type Key, Keys, type PrivateKey } from "./Keys.ts"
 import { Refused } from "./Refused.ts"
@@ -53,7 +54,6 @@ const decodeEntry = Schema.decodeUnknownEffect(Entry)
 const decodeKnown = Schema.decodeUnknownOption(Entry)
 const encodeEntry = Schema.encodeSync(Entry)
 const decodeHeader = Schema.decodeUnknownOption(Header)
-const decodeBase64 = (text: string) => new TextDecoder().decode(Jose.base64url.decode(text))
 
 /** Signs entries with one private key. */
 export interface Signer {
@@ -184,12 +184,10 @@ const open = Effect.fnUntraced(function* (
   jws: string,
   index: number
 ): Effect.fn.Return<{ readonly entry: Entry; readonly key: Key }, Refused | Unavailable, Keys> {
-  const header = yield* Effect.try({
-    try: () => StrictJson.parse(decodeBase64(jws.split(".")[0] ?? "")),
-    catch: () => new Refused({ reason: "bad-signature", detail: `entry ${index} is not a JWS` })
-  })
+  const parts = Compact.partsOf(jws, 3)
+  if (parts === undefined) return yield* refuse("bad-signature", `entry ${index} is not a JWS as it is written`)
   // Exactly these members: no `jwk`, `jku`, `x5u` or `crit` that would have it checked in another way.
-  const known = Result.isSuccess(header) ? decodeHeader(header.success, { onExcessProperty: "error" }) : Option.none()
+  const known = decodeHeader(Compact.jsonIn(parts[0]), { onExcessProperty: "error" })
   if (Option.isNone(known)) {
     return yield* refuse("bad-signature", `the header of entry ${index} is not one that is accepted`)
   }
@@ -411,8 +409,7 @@ export const verify = Effect.fnUntraced(function* (
 
 /** Reads an entry that was checked before. */
 const entryIn = (jws: string): Entry | undefined => {
-  const json = StrictJson.parse(decodeBase64(jws.split(".")[1] ?? ""))
-  return Result.isSuccess(json) ? Option.getOrUndefined(decodeKnown(json.success)) : undefined
+  return Option.getOrUndefined(decodeKnown(Compact.jsonIn(jws.split(".")[1])))
 }
 
 /** Where the next entry goes. */
