@@ -67,7 +67,10 @@ const isJson: Check = (value) => {
   return true
 }
 
-/** Deeper values would bring a message, with all that is around them, close to what its readers allow. */
+/**
+ * Levels of a value at most, for builders as for workers. What is around it where it is deepest, in a step of a branch that
+ * a trunk carries, takes 12 more, and a merge of branches two; readers allow 64.
+ */
 const deepest = 32
 
 /** Says of a value that it is not one that a slip can carry. */

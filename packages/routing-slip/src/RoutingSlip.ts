@@ -19,6 +19,7 @@ import type * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
 import { type Planned, step } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
+import { isCarriable, uncarriable } from "./EnvelopeCheck.ts"
 import { HopStore, openingKey } from "./HopStore.ts"
 import * as Itinerary from "./Itinerary.ts"
 import type * as Registry from "./Registry.ts"
@@ -196,8 +197,9 @@ export const build = Effect.fn("RoutingSlip.build")(function* <Names extends str
   const generate = yield* NewId
   const { sealer, tenantId } = state
   const correlationId = state.correlationId ?? generate(at)
-  const { issues, itinerary } = yield* Itinerary.encode(state.steps, { tenantId, correlationId, sealer })
+  const { issues: wrong, itinerary } = yield* Itinerary.encode(state.steps, { tenantId, correlationId, sealer })
   const [first] = itinerary
+  const issues = [...wrong, ...faultsIn(state.variables)]
   if (issues.length > 0 || first === undefined) return yield* new InvalidInput({ issues })
 
   const wanted = Slip.start({
@@ -241,6 +243,12 @@ export const build = Effect.fn("RoutingSlip.build")(function* <Names extends str
   }
   return { envelope, message: { queue: first.queue, id: names.message_id, body }, at }
 })
+
+/** What of variables no slip could carry, on the trunk or into its branches. */
+const faultsIn = (variables: State["variables"]) =>
+  Object.entries(variables).flatMap(([name, value]) =>
+    isCarriable(value) ? [] : [{ path: `variables.${name}`, message: uncarriable }]
+  )
 
 /** The headers as a worker will read them. A message that is too large for any is refused where it is whole. */
 const readable = (envelope: Envelope.Envelope): Effect.Effect<Envelope.Headers, InvalidInput> =>
