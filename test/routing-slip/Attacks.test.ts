@@ -7,6 +7,7 @@ import * as SignedLog from "@tenon/routing-slip/SignedLog"
 import * as Wire from "@tenon/routing-slip/Wire"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Tracer from "effect/Tracer"
 import * as TestClock from "effect/testing/TestClock"
 import * as Jose from "jose"
 import { deleteStreams, listens, redisUrl } from "../support/Brokers.ts"
@@ -91,6 +92,9 @@ const on = (name: string, body: (ring: KeyRing) => Effect.Effect<void, any, any>
       yield* Effect.provide(body(ring), world(ring)) as Effect.Effect<void>
     })
   )
+
+/** A last character that stands for the same bytes: of the six bits of a signature's last one, four are unused. */
+const otherEnd = (jws: string): string => ({ A: "B", Q: "R", g: "h", w: "x" })[jws.at(-1) ?? ""] ?? ""
 
 describe("a message under zero trust", () => {
   attack("without any signature", "unsigned", ({ headers }) => {
@@ -313,6 +317,61 @@ describe("a message under zero trust", () => {
         }
       }
       yield* refused(beta.queue, Wire.encode(spliced), "broken-log")
+    })
+  )
+  for (const [what, spell] of [
+    ["with other unused bits", (jws: string) => jws.slice(0, -1) + otherEnd(jws)],
+    ["with padding", (jws: string) => `${jws}==`],
+    ["with a space behind it", (jws: string) => `${jws} `],
+    ["with line ends behind it", (jws: string) => `${jws}\n\n`],
+    ["with a space within", (jws: string) => jws.replace(".", " .")],
+    ["with a part more", (jws: string) => `${jws}.`]
+  ] as const) {
+    // Its signature would be good, and its digest another one: the genuine message would be taken for a fork.
+    attack(`whose newest signature is spelled ${what}`, "bad-signature", ({ headers }) => {
+      headers.security_context.jws_signature = spell(headers.security_context.jws_signature)
+    })
+    attack(`whose manifest is spelled ${what}`, "bad-signature", ({ headers }) => {
+      headers.security_context.jws_log[0] = spell(headers.security_context.jws_log[0])
+    })
+  }
+  attack("with a trace context that is none", "too-large", ({ headers }) => {
+    headers.trace_context.tracestate = "x".repeat(1_048_576)
+  })
+  on("with as much of a trace as there may be has no worker make a message that others refuse", (ring) =>
+    Effect.gen(function* () {
+      const full = altered(yield* afterAlpha(ring, "slip"), ({ headers }) => {
+        headers.trace_context = { x: "y".repeat(8_192 - 8) }
+      })
+      const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
+      assert.deepStrictEqual(yield* Effect.withTracer(deliver(beta.queue, full), tracer), { _tag: "Ack" })
+      const { headers } = yield* Wire.decode(yield* newest("slip"))
+      assert.deepStrictEqual(Object.keys(headers.trace_context), ["traceparent"])
+    })
+  )
+  for (const [what, change] of [
+    ["with spaces", (text: string) => text + " ".repeat(1_048_576)],
+    ["with line ends", (text: string) => text.replace("{", `{${"\r\n".repeat(700_000)}`)]
+  ] as const) {
+    on(`that is padded ${what} by who can sign nothing turns nothing back`, (ring) =>
+      Effect.gen(function* () {
+        const genuine = yield* afterAlpha(ring, "slip")
+        const padded = new TextEncoder().encode(change(new TextDecoder().decode(genuine)))
+        assert.deepStrictEqual(yield* deliver(beta.queue, padded), { _tag: "Ack" })
+        assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
+        assert.deepStrictEqual(done, ["beta 2"])
+        const { routing_slip } = (yield* Wire.decode(yield* newest("slip"))).headers
+        assert.strictEqual(routing_slip.outcome, "completed")
+      })
+    )
+  }
+  on("that is padded until nobody reads it is set aside, and the genuine one is good", (ring) =>
+    Effect.gen(function* () {
+      const genuine = yield* afterAlpha(ring, "slip")
+      const padded = new TextDecoder().decode(genuine) + " ".repeat(4 * 1_048_576)
+      yield* refused(beta.queue, new TextEncoder().encode(padded), "too-large")
+      assert.deepStrictEqual(yield* deliver(beta.queue, genuine), { _tag: "Ack" })
+      assert.deepStrictEqual(done, ["beta 2"])
     })
   )
   on("that was handled before is acknowledged, and executes nothing", (ring) =>

@@ -1,7 +1,12 @@
 /* oxlint-disable typescript/no-explicit-any -- hostile messages are made by hand, past all types. */
 /** Attacks on keys, signatures and encryption, and on any part of a message that chance picks. */
+import * as Activity from "@tenon/routing-slip/Activity"
+import { ActivityContext } from "@tenon/routing-slip/ActivityContext"
 import * as Encryption from "@tenon/routing-slip/Encryption"
+import * as Hop from "@tenon/routing-slip/Hop"
+import { HopStore } from "@tenon/routing-slip/HopStore"
 import * as Keys from "@tenon/routing-slip/Keys"
+import * as Registry from "@tenon/routing-slip/Registry"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
 import * as SignedLog from "@tenon/routing-slip/SignedLog"
 import { assert, describe, it } from "@effect/vitest"
@@ -12,7 +17,19 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Jose from "jose"
 import { deflateRawSync } from "node:zlib"
 import { altered, entryOf, lastJws, refused, refusedFor } from "../support/Hostile.ts"
-import { afterAlpha, alpha, begin, beta, deliver, done, keys, type KeyRing, world } from "../support/SignedWorld.ts"
+import {
+  afterAlpha,
+  alpha,
+  begin,
+  beta,
+  deliver,
+  done,
+  keys,
+  type KeyRing,
+  newest,
+  registry,
+  world
+} from "../support/SignedWorld.ts"
 
 const on = (name: string, body: (ring: KeyRing) => Effect.Effect<void, any, any>) =>
   it.effect(name, () =>
@@ -83,15 +100,20 @@ const sealedBy = (ring: KeyRing, conceal: RoutingSlip.Sealer["conceal"]) =>
     builder.pipe(RoutingSlip.add(alpha, { amount: 3 }), RoutingSlip.encrypt({ conceal }))
   )
 
-const encrypted = (name: string, make: (plain: Uint8Array<ArrayBuffer>, ring: KeyRing) => Promise<string>) =>
+const encrypted = (
+  name: string,
+  make: (plain: Uint8Array<ArrayBuffer>, ring: KeyRing, header: typeof jweHeader & { tenon: object }) => Promise<string>
+) =>
   on(name, (ring) =>
     Effect.gen(function* () {
-      const first = yield* sealedBy(ring, (activity, data) =>
-        Effect.map(
-          Effect.promise(() => make(new TextEncoder().encode(JSON.stringify({ activity, data })), ring)),
+      const first = yield* sealedBy(ring, ({ activity, correlationId, phase, step, tenantId }, data) => {
+        const tenon = { tenant_id: tenantId, correlation_id: correlationId, activity, step, phase }
+        const plain = new TextEncoder().encode(JSON.stringify(data))
+        return Effect.map(
+          Effect.promise(() => make(plain, ring, { ...jweHeader, tenon })),
           (jwe) => ({ data: jwe, encrypted: true })
         )
-      )
+      })
       yield* refused(alpha.queue, first, "undecryptable")
       // Redriven, it is looked at again: nobody has the step in hand.
       yield* refused(alpha.queue, first, "undecryptable")
@@ -110,55 +132,128 @@ describe("an encrypted step", () => {
       assert.deepStrictEqual(done, ["alpha 1"])
     })
   )
-  encrypted("that was encrypted for another activity is refused, whoever has the keys", async (plain, ring) => {
-    const text = new TextDecoder().decode(plain).replace('"alpha"', '"beta"')
-    return new Jose.CompactEncrypt(new TextEncoder().encode(text))
-      .setProtectedHeader(jweHeader)
+  encrypted("that was encrypted for another activity is refused, whoever has the keys", async (plain, ring, proper) =>
+    new Jose.CompactEncrypt(plain)
+      .setProtectedHeader({ ...proper, tenon: { ...proper.tenon, activity: "beta" } })
       .encrypt(await publicKeyOf(ring, "alphaData"))
-  })
-  encrypted("for another key under this key's name is refused", async (plain, ring) =>
-    new Jose.CompactEncrypt(plain).setProtectedHeader(jweHeader).encrypt(await publicKeyOf(ring, "betaData"))
   )
-  encrypted("for a key that nobody knows is refused", async (plain) => {
+  encrypted("that says nothing of where it belongs is refused", async (plain, ring) =>
+    new Jose.CompactEncrypt(plain).setProtectedHeader(jweHeader).encrypt(await publicKeyOf(ring, "alphaData"))
+  )
+  encrypted("that says more than where it belongs is refused", async (plain, ring, proper) =>
+    new Jose.CompactEncrypt(plain)
+      .setProtectedHeader({ ...proper, tenon: { ...proper.tenon, admin: true } })
+      .encrypt(await publicKeyOf(ring, "alphaData"))
+  )
+  encrypted("for another key under this key's name is refused", async (plain, ring, proper) =>
+    new Jose.CompactEncrypt(plain).setProtectedHeader(proper).encrypt(await publicKeyOf(ring, "betaData"))
+  )
+  encrypted("for a key that nobody knows is refused", async (plain, _, proper) => {
     const { publicKey } = await Jose.generateKeyPair("ECDH-ES+A256KW", { crv: "X25519" })
-    return new Jose.CompactEncrypt(plain).setProtectedHeader({ ...jweHeader, kid: "../alpha-data" }).encrypt(publicKey)
+    return new Jose.CompactEncrypt(plain).setProtectedHeader({ ...proper, kid: "../alpha-data" }).encrypt(publicKey)
   })
-  encrypted("with a weaker way to agree on a key is refused", async (plain, ring) => {
+  encrypted("with a weaker way to agree on a key is refused", async (plain, ring, proper) => {
     const key = await Jose.importJWK({ ...ring.alphaData.publicKey, alg: "ECDH-ES+A128KW" }, "ECDH-ES+A128KW")
-    return new Jose.CompactEncrypt(plain).setProtectedHeader({ ...jweHeader, alg: "ECDH-ES+A128KW" }).encrypt(key)
+    return new Jose.CompactEncrypt(plain).setProtectedHeader({ ...proper, alg: "ECDH-ES+A128KW" }).encrypt(key)
   })
-  encrypted("with a weaker cipher is refused", async (plain, ring) =>
+  encrypted("with a weaker cipher is refused", async (plain, ring, proper) =>
     new Jose.CompactEncrypt(plain)
-      .setProtectedHeader({ ...jweHeader, enc: "A128GCM" })
+      .setProtectedHeader({ ...proper, enc: "A128GCM" })
       .encrypt(await publicKeyOf(ring, "alphaData"))
   )
-  encrypted("with the public key as a shared secret is refused", async (plain, ring) =>
+  encrypted("with the public key as a shared secret is refused", async (plain, ring, proper) =>
     new Jose.CompactEncrypt(plain)
-      .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid: "alpha-data" })
+      .setProtectedHeader({ ...proper, alg: "dir" })
       .encrypt(Jose.base64url.decode(ring.alphaData.publicKey.x))
   )
-  encrypted("that swells when it is unpacked is refused", async (_, ring) => {
-    const bomb = new TextEncoder().encode(
-      JSON.stringify({ activity: "alpha", data: { amount: 1, pad: " ".repeat(200_000) } })
-    )
+  encrypted("that swells when it is unpacked is refused", async (_, ring, proper) => {
+    const bomb = new TextEncoder().encode(JSON.stringify({ amount: 1, pad: " ".repeat(200_000) }))
     assert.isBelow(deflateRawSync(bomb).byteLength, 1_000)
     return new Jose.CompactEncrypt(bomb)
-      .setProtectedHeader({ ...jweHeader, zip: "DEF" })
+      .setProtectedHeader({ ...proper, zip: "DEF" })
       .encrypt(await publicKeyOf(ring, "alphaData"))
   })
-  encrypted("with a critical extension is refused", async (plain, ring) =>
+  encrypted("with a critical extension is refused", async (plain, ring, proper) =>
     new Jose.CompactEncrypt(plain)
-      .setProtectedHeader({ ...jweHeader, crit: ["exp"], exp: 1 })
+      .setProtectedHeader({ ...proper, crit: ["exp"], exp: 1 })
       .encrypt(await publicKeyOf(ring, "alphaData"), { crit: { exp: true } })
   )
-  encrypted("with one bit changed is refused", async (plain, ring) => {
+  encrypted("with one bit changed is refused", async (plain, ring, proper) => {
     const jwe = await new Jose.CompactEncrypt(plain)
-      .setProtectedHeader(jweHeader)
+      .setProtectedHeader(proper)
       .encrypt(await publicKeyOf(ring, "alphaData"))
     const [head, key, iv, text = "", tag] = jwe.split(".")
     return [head, key, iv, (text.startsWith("A") ? "B" : "A") + text.slice(1), tag].join(".")
   })
+  for (const [what, spell] of [
+    ["with padding", (jwe: string) => `${jwe}==`],
+    ["with a space", (jwe: string) => jwe.replace(".", " .")],
+    ["with a line end", (jwe: string) => `${jwe}\n`]
+  ] as const) {
+    encrypted(`that is spelled ${what} is refused`, async (plain, ring, proper) =>
+      spell(
+        await new Jose.CompactEncrypt(plain).setProtectedHeader(proper).encrypt(await publicKeyOf(ring, "alphaData"))
+      )
+    )
+  }
   encrypted("that is no JWE is refused", async () => "{}")
+})
+
+/** What is encrypted cannot be read by who moves it; nor may its activity read it where it does not belong. */
+describe("what was encrypted for one step is not read", () => {
+  interface Taken {
+    readonly correlationId: string
+    readonly tenantId: string
+    readonly amounts: ReadonlyArray<number>
+  }
+  const dispatched = Effect.fnUntraced(function* (ring: KeyRing, slip: Taken, sealer: RoutingSlip.Sealer) {
+    const first = RoutingSlip.builder(registry, slip)
+    yield* slip.amounts
+      .reduce((builder, amount) => RoutingSlip.add(alpha, { amount })(builder), first)
+      .pipe(
+        RoutingSlip.encrypt(sealer),
+        RoutingSlip.sign(SignedLog.issuer(yield* SignedLog.signer(ring.issuer.privateKey))),
+        RoutingSlip.dispatch
+      )
+    return (yield* (yield* HopStore).slip(slip.tenantId, slip.correlationId))?.body ?? new Uint8Array()
+  })
+  const victim = { correlationId: "victim", tenantId: "tenant-a", amounts: [4711, 4712] }
+
+  const moved = (name: string, thief: Taken) =>
+    on(name, (ring) =>
+      Effect.gen(function* () {
+        const body = yield* dispatched(ring, victim, yield* Encryption.sealer)
+        const stolen = JSON.parse(new TextDecoder().decode(body)).headers.routing_slip.itinerary[0].arguments
+        const conceal = () => Effect.succeed({ data: stolen, encrypted: true })
+        const message = yield* dispatched(ring, thief, { conceal })
+        yield* refused(alpha.queue, message, "undecryptable")
+        assert.deepStrictEqual(yield* deliver(alpha.queue, body), { _tag: "Ack" })
+        assert.deepStrictEqual(done, ["alpha 4711"], "where it belongs it is")
+      })
+    )
+  moved("under another tenant", { ...victim, tenantId: "tenant-b" })
+  moved("in another slip", { ...victim, correlationId: "thief" })
+
+  on("at another step of its slip, or to undo that step instead of doing it", (ring) =>
+    Effect.gen(function* () {
+      const { conceal } = yield* Encryption.sealer
+      const open = yield* Encryption.opener([ring.alphaData.privateKey])
+      const place = { ...victim, activity: "alpha", step: "1", phase: "execute" } as const
+      const sealed = yield* conceal(place, "secret")
+      assert.strictEqual(yield* open(place, sealed), "secret")
+      for (const other of [{ step: "2" }, { step: "1.1" }, { phase: "compensate" }, { activity: "beta" }] as const) {
+        const { detail, reason } = yield* Effect.flip(open({ ...place, ...other }, sealed))
+        assert.strictEqual(reason, "undecryptable")
+        assert.include(detail, "it was not encrypted for")
+      }
+      // What says where it belongs cannot be changed: it is authenticated with it.
+      const [head = "", ...rest] = String(sealed.data).split(".")
+      const said = JSON.parse(new TextDecoder().decode(Jose.base64url.decode(head)))
+      const lie = Jose.base64url.encode(JSON.stringify({ ...said, tenon: { ...said.tenon, step: "2" } }))
+      const moved = { data: [lie, ...rest].join("."), encrypted: true }
+      assert.include((yield* Effect.flip(open({ ...place, step: "2" }, moved))).detail, "not what was encrypted")
+    })
+  )
 })
 
 /** Every place in a message that decides something, as the path to it. */
@@ -282,9 +377,11 @@ describe("a key", () => {
         [120_000, "retired-key"]
       ] as const) {
         yield* Effect.gen(function* () {
-          const settlement = yield* deliver(beta.queue, yield* afterAlpha(ring, "slip"))
-          if (reason === undefined) assert.deepStrictEqual(settlement, { _tag: "Ack" })
-          else refusedFor(settlement, reason)
+          done.length = 0
+          const settlement = yield* deliver(alpha.queue, yield* begin(ring, "slip"))
+          if (reason !== undefined) return refusedFor(settlement, reason)
+          assert.deepStrictEqual(settlement, { _tag: "Ack" })
+          assert.deepStrictEqual(yield* deliver(beta.queue, yield* newest("slip")), { _tag: "Ack" })
         }).pipe(Effect.provide(world(grants(ring, { activities: ["alpha"], not_before: notBefore }))))
       }
     })
@@ -321,6 +418,118 @@ describe("a key", () => {
       const body = altered(genuine, (message) => (message.headers.security_context.jws_signature = jws))
       // It may say that step 1 has a fresh authority; then step 1 is not done, and this is not the message of step 2.
       yield* refused(beta.queue, body, "broken-log")
+    })
+  )
+})
+
+/** Of what comes of a step nothing could be passed on. So it is not done, and is done once that is mended. */
+describe("a step is not done by a worker", () => {
+  const unableToSign = (name: string, reason: string, change: (ring: KeyRing) => KeyRing) =>
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const ring = yield* keys
+        const set = { ring: change(ring) }
+        const reading = Effect.sync(() => ({ keys: Object.values(set.ring).map(({ publicKey }) => publicKey) }))
+        const fresh = Layer.fresh(Keys.layerReloading(reading, { maxAge: "1 second" }))
+        yield* Effect.gen(function* () {
+          done.length = 0
+          const first = yield* begin(ring, "slip")
+          refusedFor(yield* deliver(alpha.queue, first), reason)
+          refusedFor(yield* deliver(alpha.queue, first), reason)
+          set.ring = ring
+          yield* TestClock.adjust("11 seconds")
+          assert.deepStrictEqual(yield* deliver(alpha.queue, first), { _tag: "Ack" })
+          assert.deepStrictEqual(done, ["alpha 1"])
+        }).pipe(Effect.provide(world(ring, undefined, fresh)))
+      })
+    )
+  unableToSign("whose key is retired", "retired-key", (ring) => grants(ring, { activities: ["alpha"], retired_at: 0 }))
+  unableToSign("whose key is revoked", "revoked-key", (ring) => grants(ring, { activities: ["alpha"], revoked: true }))
+  unableToSign("whose key is for something else", "not-authorised", (ring) => grants(ring, { activities: ["beta"] }))
+  unableToSign("whose key is for other tenants", "not-authorised", (ring) =>
+    grants(ring, { activities: ["alpha"], tenants: ["tenant-b"] })
+  )
+  unableToSign("whose key nobody knows", "unknown-key", ({ alpha: own, ...ring }) => ({
+    ...ring,
+    alpha: { ...own, publicKey: { ...own.publicKey, kid: "alpha-2" } }
+  }))
+  unableToSign("whose key is another one of the same name", "bad-signature", (ring) => ({
+    ...ring,
+    alpha: { ...ring.alpha, publicKey: { ...ring.alpha.publicKey, x: ring.beta.publicKey.x } }
+  }))
+
+  it.effect("that has no key for it", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      yield* Effect.gen(function* () {
+        const message = yield* afterAlpha(ring, "slip")
+        refusedFor(yield* deliver(beta.queue, message), "not-authorised")
+        refusedFor(yield* deliver(beta.queue, message), "not-authorised")
+      }).pipe(Effect.provide(world(ring, { alpha: ring.alpha.privateKey })))
+    })
+  )
+
+  it.effect("where nothing is there to encrypt with what undoing it needs", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      const set = { gone: false }
+      const reading = Effect.sync(() => ({
+        keys: Object.values(ring).map(({ publicKey }) =>
+          set.gone && publicKey.kid === "alpha-data"
+            ? { ...publicKey, tenon: { ...publicKey.tenon, retired_at: 1 } }
+            : publicKey
+        )
+      }))
+      const fresh = Layer.fresh(Keys.layerReloading(reading, { maxAge: "1 second" }))
+      yield* Effect.gen(function* () {
+        const first = yield* begin(ring, "slip", RoutingSlip.encrypt(yield* Encryption.sealer))
+        done.length = 0
+        set.gone = true
+        yield* TestClock.adjust("11 seconds")
+        refusedFor(yield* deliver(alpha.queue, first), "undecryptable")
+        refusedFor(yield* deliver(alpha.queue, first), "undecryptable")
+        set.gone = false
+        yield* TestClock.adjust("11 seconds")
+        assert.deepStrictEqual(yield* deliver(alpha.queue, first), { _tag: "Ack" })
+        assert.deepStrictEqual(done, ["alpha 1"])
+      }).pipe(Effect.provide(world(ring, undefined, fresh)))
+    })
+  )
+
+  const planner = Activity.make("alpha", {
+    arguments: {},
+    execute: Effect.fnUntraced(function* () {
+      yield* (yield* ActivityContext).insert(RoutingSlip.step(beta, { amount: 1 }))
+    })
+  })
+  const planners = Registry.make(planner, beta)
+  /** Gives what is told last of an encrypted slip whose planner has inserted a step, which is delivered if it is there. */
+  const planned = Effect.fnUntraced(function* (ring: KeyRing) {
+    const store = yield* HopStore
+    done.length = 0
+    yield* RoutingSlip.builder(planners, { correlationId: "slip" }).pipe(
+      RoutingSlip.add(planner, {}),
+      RoutingSlip.revisable({ by: [planner], insert: [beta], budget: 1 }),
+      RoutingSlip.sign(SignedLog.issuer(yield* SignedLog.signer(ring.issuer.privateKey))),
+      RoutingSlip.encrypt(yield* Encryption.sealer),
+      RoutingSlip.dispatch
+    )
+    for (const { queue } of [planner, beta]) {
+      yield* Hop.handler(planners)({ queue, id: "m", body: yield* newest("slip"), attempt: 1 })
+    }
+    return (yield* store.events("default", "slip")).at(-1)
+  })
+
+  it.effect("whole, that inserts what cannot be encrypted: the slip turns back", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      const betaData = yield* Keys.generate("beta-data", "enc", { activities: ["beta"], revoked: true })
+      const told = yield* Effect.provide(planned(ring), world({ ...ring, betaData }), { local: true })
+      assert.include(told, { type: "faulted" })
+      assert.include(told?.detail, "InvalidInsertion: no key is known to encrypt for beta")
+      const well = yield* Effect.provide(planned(ring), world(ring), { local: true })
+      assert.include(well, { type: "executed", step: "1.1" })
+      assert.deepStrictEqual(done, ["beta 1"])
     })
   )
 })

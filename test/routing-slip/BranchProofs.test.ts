@@ -3,6 +3,7 @@
 import { type Delivery, type Settlement, Transport } from "@tenon/messaging/Transport"
 import * as TransportMemory from "@tenon/messaging/TransportMemory"
 import * as Activity from "@tenon/routing-slip/Activity"
+import * as Encryption from "@tenon/routing-slip/Encryption"
 import * as Hop from "@tenon/routing-slip/Hop"
 import { HopStore } from "@tenon/routing-slip/HopStore"
 import * as HopStoreMemory from "@tenon/routing-slip/HopStoreMemory"
@@ -45,7 +46,8 @@ const rings = Effect.all({
   alpha: Keys.generate("alpha", "sig", { activities: ["alpha"] }),
   beta: Keys.generate("beta", "sig", { activities: ["beta"] }),
   last: Keys.generate("last", "sig", { activities: ["last"] }),
-  gather: Keys.generate("gather", "sig", { activities: ["scatter-gather"] })
+  gather: Keys.generate("gather", "sig", { activities: ["scatter-gather"] }),
+  data: Keys.generate("data", "enc", { activities: ["alpha", "beta", "last"] })
 })
 type Ring = Effect.Success<typeof rings>
 
@@ -65,7 +67,8 @@ const world = (ring: Ring, keys: Layer.Layer<Keys.Keys> = Layer.orDie(Keys.layer
       beta: ring.beta.privateKey,
       last: ring.last.privateKey,
       "scatter-gather": ring.gather.privateKey
-    }
+    },
+    decryption: [ring.data.privateKey]
   }).pipe(Layer.provideMerge(keys), Layer.provideMerge(Layer.mergeAll(recorder, HopStoreMemory.layer)))
 
 const jwks = (ring: Ring) => ({ keys: Object.values(ring).map(({ publicKey }) => publicKey) })
@@ -81,7 +84,11 @@ const forward = Effect.fnUntraced(function* ({ body, queue }: (typeof posted)[nu
   return [...posted]
 })
 
-const begin = Effect.fnUntraced(function* (ring: Ring, options: Parameters<typeof RoutingSlip.scatter>[1] = {}) {
+const begin = Effect.fnUntraced(function* (
+  ring: Ring,
+  options: Parameters<typeof RoutingSlip.scatter>[1] = {},
+  encrypt: ReturnType<typeof RoutingSlip.encrypt> = (builder) => builder
+) {
   done.length = 0
   posted.length = 0
   yield* RoutingSlip.builder(registry, { correlationId: "slip" }).pipe(
@@ -90,6 +97,7 @@ const begin = Effect.fnUntraced(function* (ring: Ring, options: Parameters<typeo
       options
     ),
     RoutingSlip.add(last, { fails: false }),
+    encrypt,
     RoutingSlip.sign(SignedLog.issuer(yield* SignedLog.signer(ring.issuer.privateKey))),
     RoutingSlip.dispatch
   )
@@ -172,26 +180,34 @@ describe("a signed slip with branches", () => {
     })
   )
 
-  on("is undone branch by branch, each proved as well", (ring) =>
-    Effect.gen(function* () {
-      const branches = yield* begin(ring, { undo: "parallel" })
-      let waiting = branches
-      yield* (yield* HopStore).cancel("default", "nobody", "grace")
-      for (let hop = 0; hop < 30 && waiting.length > 0; hop++) {
-        const [next, ...rest] = waiting
-        if (next === undefined) break
-        if (next.queue === last.queue) yield* (yield* HopStore).cancel("default", "slip", "grace")
-        waiting = [...rest, ...(yield* forward(next))]
-      }
-      assert.deepStrictEqual(done.slice(0, 2).toSorted(), ["alpha", "beta"])
-      assert.deepStrictEqual(done.slice(2).toSorted(), ["undo alpha", "undo beta"])
-      const slip = yield* (yield* HopStore).slip("default", "slip")
-      assert.strictEqual(slip?.status, "cancelled")
-      const report = yield* Verify.verify(slip?.body ?? new Uint8Array())
-      assert.deepStrictEqual(report.notUndone, [])
-      assert.strictEqual(report.entries.filter(({ what }) => what === "gathered 1").length, 2)
-    })
-  )
+  const undone = (name: string, undo: "parallel" | "reverse", encrypted: boolean) =>
+    on(name, (ring) =>
+      Effect.gen(function* () {
+        const sealer = yield* Encryption.sealer
+        const branches = yield* begin(ring, { undo }, encrypted ? RoutingSlip.encrypt(sealer) : undefined)
+        let waiting = branches
+        yield* (yield* HopStore).cancel("default", "nobody", "grace")
+        for (let hop = 0; hop < 30 && waiting.length > 0; hop++) {
+          const [next, ...rest] = waiting
+          if (next === undefined) break
+          if (next.queue === last.queue) yield* (yield* HopStore).cancel("default", "slip", "grace")
+          waiting = [...rest, ...(yield* forward(next))]
+        }
+        assert.deepStrictEqual(done.slice(0, 2).toSorted(), ["alpha", "beta"])
+        assert.deepStrictEqual(done.slice(2).toSorted(), ["undo alpha", "undo beta"])
+        const slip = yield* (yield* HopStore).slip("default", "slip")
+        assert.strictEqual(slip?.status, "cancelled")
+        const report = yield* Verify.verify(slip?.body ?? new Uint8Array())
+        assert.deepStrictEqual(report.notUndone, [])
+        assert.strictEqual(
+          report.entries.filter(({ what }) => what === "gathered 1").length,
+          undo === "parallel" ? 2 : 1
+        )
+      })
+    )
+  undone("is undone branch by branch, each proved as well", "parallel", false)
+  undone("is undone branch by branch where it is encrypted", "parallel", true)
+  undone("is undone step by step where it is encrypted", "reverse", true)
 
   on("comes home and is undone where its authority runs out while a branch is on its way", (ring) =>
     Effect.gen(function* () {

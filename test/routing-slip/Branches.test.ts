@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-explicit-any -- a value that no type lets through is given on purpose. */
 /** How slips branch, are gathered and undone, on the test clock and the memory transport. */
 import { Transport } from "@tenon/messaging/Transport"
 import * as TransportMemory from "@tenon/messaging/TransportMemory"
@@ -326,5 +327,74 @@ describe("a slip with branches", () => {
       // @ts-expect-error - `scatter-gather` is not in the registry
       RoutingSlip.builder(lonely).pipe(RoutingSlip.scatter({ a: [does("a")] }))
     })
+  )
+
+  const nested = (levels: number): Schema.Json => (levels === 0 ? 1 : [nested(levels - 1)])
+  const deep = Activity.make("deep", {
+    arguments: { x: Schema.Json },
+    log: { x: Schema.Json },
+    execute: Effect.fnUntraced(function* ({ x }) {
+      yield* (yield* ActivityContext).setVariable("own", nested(32))
+      return { x }
+    }),
+    compensate: () => Effect.void
+  })
+  const deepRegistry = Registry.make(deep, reads, ScatterGather.activity)
+  /** A slip that is undone at its end, with a variable and arguments of so many levels, in branches and before them. */
+  const goingDeep = (variable: number, inBranch: number, before = 1) => {
+    const branch = step(deep, { x: nested(inBranch - 1) })
+    return RoutingSlip.builder(deepRegistry, one).pipe(
+      RoutingSlip.variable("given", nested(variable)),
+      RoutingSlip.add(deep, { x: nested(before - 1) }),
+      RoutingSlip.scatter({ a: [branch, branch], b: [branch] }, { undo: "parallel", merge: [Merge.under("all")] }),
+      RoutingSlip.add(deep, { x: 1 }),
+      RoutingSlip.add(reads, { fails: true }),
+      RoutingSlip.dispatch
+    )
+  }
+
+  it.effect("can carry whatever its builder takes to where it is deepest, there and back", () =>
+    Effect.gen(function* () {
+      yield* goingDeep(32, 32, 32)
+      for (let second = 0; second < 10; second++) yield* pass("1 second")
+      for (const { queue } of deepRegistry.activities) {
+        assert.deepStrictEqual(yield* (yield* Transport).deadLetters(queue), [])
+      }
+      assert.strictEqual(yield* status, "faulted")
+      assert.deepInclude((yield* slip).fault, { step: "4", error: "Refusal" })
+      assert.deepStrictEqual((yield* slip).compensation_log, [])
+    }).pipe(
+      Effect.provide(
+        Worker.layer(deepRegistry, { relay: { interval: "500 millis" } }).pipe(Layer.provideMerge(infrastructure))
+      )
+    )
+  )
+
+  it.effect("is not begun where something in it is deeper than that, or no JSON", () =>
+    Effect.gen(function* () {
+      for (const [begun, path] of [
+        [goingDeep(33, 1), "variables.given"],
+        [goingDeep(60, 1), "variables.given"],
+        [goingDeep(1, 33), "2.1.1.deep"],
+        [goingDeep(1, 52), "2.1.1.deep"],
+        [goingDeep(1, 1, 33), "1.deep"]
+      ] as const) {
+        const failure = yield* Effect.flip(begun)
+        assert.strictEqual(failure._tag, "InvalidInput")
+        if (failure._tag !== "InvalidInput") continue
+        assert.strictEqual(failure.issues[0]?.path, path)
+        assert.include(failure.issues[0]?.message, "more than 32 levels")
+      }
+      for (const value of [1n, new Date(0), Number.NaN] as ReadonlyArray<any>) {
+        const failure = yield* RoutingSlip.builder(deepRegistry, one).pipe(
+          RoutingSlip.variable("given", value),
+          RoutingSlip.add(deep, { x: 1 }),
+          RoutingSlip.dispatch,
+          Effect.flip
+        )
+        assert.strictEqual(failure._tag, "InvalidInput")
+      }
+      assert.isUndefined(yield* record)
+    }).pipe(Effect.provide(infrastructure))
   )
 })

@@ -10,6 +10,7 @@ import type * as Layer from "effect/Layer"
 import { type Pipeable, Prototype as PipeablePrototype } from "effect/Pipeable"
 import * as Schema from "effect/Schema"
 import type { ActivityContext } from "./ActivityContext.ts"
+import * as JsonForm from "./JsonForm.ts"
 
 /** The fields of arguments or of what undoing needs; they need no services to be read or written. */
 export type Fields = { readonly [name: string]: Schema.Codec<any, any> }
@@ -37,8 +38,8 @@ export type OnCompensationFailure = "halt" | "continue"
 export interface Activity<out Name extends string, in out Arguments, out R> extends Pipeable {
   readonly name: Name
   readonly queue: string
-  readonly arguments: Schema.Codec<Arguments, unknown>
-  readonly log: Schema.Codec<unknown, unknown>
+  readonly arguments: JsonForm.JsonCodec<Arguments>
+  readonly log: JsonForm.JsonCodec<unknown>
   readonly description: string | undefined
   /** For whom the token of the user is exchanged before it is executed; undefined where none is needed. */
   readonly audience: string | undefined
@@ -103,7 +104,18 @@ const build = <Name extends string, Arguments, R>(
   fields: Omit<Activity<Name, Arguments, R>, "pipe">
 ): Activity<Name, Arguments, R> => Object.assign(Object.create(PipeablePrototype), fields)
 
-/** Declares an activity that cannot be undone, or does not need to be. */
+/** The JSON form of some fields. Throws where a type of theirs has none: such an activity would fail at its worker. */
+const formOf = (activity: string, what: string, fields: Fields): JsonForm.JsonCodec<any> => {
+  const schema = Schema.Struct(fields)
+  const faults = JsonForm.faultsIn(schema)
+  if (faults.length === 0) return JsonForm.of<any>(schema)
+  throw new Error(`The activity ${activity} cannot be declared: its ${what} ${faults.join("; ")}.`)
+}
+
+/**
+ * Declares an activity that cannot be undone, or does not need to be. Throws where no JSON stands for a type of its
+ * arguments or its log.
+ */
 export function make<const Name extends string, const A extends Fields, E, R>(
   name: Name,
   options: Options<A> & {
@@ -129,8 +141,8 @@ export function make(
   return build({
     name,
     queue: options.queue ?? `tenon.${name}`,
-    arguments: Schema.Struct(options.arguments) as Schema.Codec<any, unknown>,
-    log: options.log === undefined ? Schema.Unknown : Schema.Struct(options.log as Fields),
+    arguments: formOf(name, "argument", options.arguments),
+    log: options.log === undefined ? JsonForm.of(Schema.Unknown) : formOf(name, "log", options.log),
     description: options.description,
     audience: undefined,
     execute: options.execute,

@@ -67,15 +67,27 @@ const isJson: Check = (value) => {
   return true
 }
 
-/** Deeper values would bring a message, with all that is around them, close to what its readers allow. */
+/**
+ * Levels of a value at most, for builders as for workers. What is around it where it is deepest, in a step of a branch that
+ * a trunk carries, takes 12 more, and a merge of branches two; readers allow 64.
+ */
 const deepest = 32
+
+/** Says of a value that it is not one that a slip can carry. */
+export const uncarriable = `It is not JSON that a slip can carry, or it has more than ${deepest} levels.`
+
+/** An instance of a class may turn into something else when it is written. */
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null
+}
 
 /** Whether a slip can carry a value: it is JSON, and not too deep. */
 export const isCarriable = (value: unknown, depth = 0): boolean => {
   if (typeof value !== "object" || value === null) {
     return value === null || ["string", "boolean"].includes(typeof value) || Number.isFinite(value)
   }
-  if (depth >= deepest) return false
+  if (depth >= deepest || !isPlain(value)) return false
   // What is undefined is left out on the wire.
   return Object.values(value).every((each) => each === undefined || isCarriable(each, depth + 1))
 }

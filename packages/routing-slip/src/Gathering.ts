@@ -27,12 +27,11 @@ export const scatter = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, lim
   const further: Array<Further> = []
   for (const branch of Branches.branchesOf(slip)) {
     const begun: Slip.Transition = { type: "scattered", step: hop.step, at, branch }
-    const { outgoing, slip: child } = yield* PassOn.compose(envelope, activity.name, begun)
+    const { outgoing, size, slip: child } = yield* PassOn.compose(envelope, activity.name, begun)
     if (outgoing === undefined) continue
-    const { byteLength } = outgoing.body
     const limit = Size.most(limits, child)
-    if (hop.phase === "execute" && byteLength > limit) {
-      const fault: Slip.Transition = { type: "faulted", step: hop.step, at, ...Size.tooLarge(byteLength, limit) }
+    if (hop.phase === "execute" && size > limit) {
+      const fault: Slip.Transition = { type: "faulted", step: hop.step, at, ...Size.tooLarge(size, limit) }
       return yield* PassOn.passOn(item, fault, yield* PassOn.compose(envelope, activity.name, fault))
     }
     // The timer is a branch that comes to the gather by itself, when the time is up.
@@ -134,9 +133,9 @@ export const gather = Effect.fnUntraced(function* <R>(item: PassOn.Work<R>, limi
   const others = joined.envelopes.filter((each) => each.headers.message_id !== envelope.headers.message_id)
   yield* TraceContext.linkTo(others.map(({ headers }) => headers.trace_context))
   const composed = yield* PassOn.compose(envelope, activity.name, transition, joined)
-  const { byteLength } = composed.body
   const limit = Size.most(limits, composed.slip)
-  if (hop.phase === "execute" && byteLength > limit) return yield* part(item, joined, Size.tooLarge(byteLength, limit))
+  const { size } = composed
+  if (hop.phase === "execute" && size > limit) return yield* part(item, joined, Size.tooLarge(size, limit))
   const detail = verdict.good ? "" : `${composed.slip.fault?.error}: ${composed.slip.fault?.message}`
   return yield* PassOn.passOn(item, transition, composed, {
     event: PassOn.eventOf(activity.name, transition, detail),

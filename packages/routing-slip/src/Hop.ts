@@ -137,6 +137,8 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   const work = Effect.fnUntraced(function* (item: Work<R>) {
     const { claim, held, task } = item
     const store = yield* HopStore
+    const security = yield* Security
+    yield* security.ready(task.envelope, task.activity.name)
     if (task.hop.kind === "gather") return yield* Gathering.gather(item, limits)
     const begunAt = yield* Clock.currentTimeMillis
     const decided = decide(item, begunAt)
@@ -226,9 +228,11 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     if (expires !== undefined && isOver(expires, at)) {
       return failing("SlipExpired", `The slip was good until ${new Date(expires).toISOString()}.`)
     }
-    const { byteLength } = delivery.body
     const limit = Size.forth(limits, envelope.headers.routing_slip)
-    return byteLength > limit ? Result.fail(Size.tooLarge(byteLength, limit)) : undefined
+    // No spelling of a value is six times as short as ours: what is so small need not be written to be measured.
+    if (delivery.body.byteLength * 6 <= limit) return undefined
+    const size = Wire.sizeOf(envelope)
+    return size > limit ? Result.fail(Size.tooLarge(size, limit)) : undefined
   }
 
   const keepLease = (held: Held): Effect.Effect<never, Fenced, HopStore> =>
@@ -263,16 +267,16 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   const passOn = Effect.fnUntraced(function* (item: Work<R>, transition: Slip.Transition) {
     const { activity, envelope } = item.task
     const composed = yield* PassOn.compose(envelope, activity.name, transition)
-    const { byteLength } = composed.body
+    const { size } = composed
     if (transition.type === "executed") {
       const limit = Size.most(limits, composed.slip)
-      if (byteLength > limit) return yield* undoHere(item, transition, Size.tooLarge(byteLength, limit))
+      if (size > limit) return yield* undoHere(item, transition, Size.tooLarge(size, limit))
     }
-    if (transition.type === "compensated" && byteLength > limits.maxBytes) {
+    if (transition.type === "compensated" && size > Size.back(limits)) {
       // It is undone, and that has to be passed on; what it would have others know is lost.
       yield* Effect.logWarning(
         "Variables that a compensation has set are left out",
-        Size.tooLarge(byteLength, limits.maxBytes)
+        Size.tooLarge(size, Size.back(limits))
       )
       const bare = { ...transition, set: {} }
       return yield* PassOn.passOn(item, bare, yield* PassOn.compose(envelope, activity.name, bare))

@@ -3,15 +3,18 @@ import type { Failure } from "@tenon/core/Failure"
 import * as Issues from "@tenon/core/Issues"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type { Planned } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
+import { isCarriable, uncarriable } from "./EnvelopeCheck.ts"
+import * as JsonForm from "./JsonForm.ts"
 import type { Refused } from "./Refused.ts"
 import * as ScatterGather from "./ScatterGather.ts"
+import type { Place } from "./Security.ts"
 
 /** Encrypts for the activities of a slip; made by `Encryption.sealer`. */
 export interface Sealer {
-  readonly conceal: (activity: string, data: Schema.Json) => Effect.Effect<Envelope.Sealed, Refused | Failure>
+  readonly conceal: (place: Place, data: Schema.Json) => Effect.Effect<Envelope.Sealed, Refused | Failure>
 }
 
 /** How branches are gathered. */
@@ -38,12 +41,17 @@ interface Issue {
   readonly message: string
 }
 
+/** The slip that steps are for, and how their arguments are encrypted, if they are. */
+export interface Destination extends Pick<Place, "tenantId" | "correlationId"> {
+  readonly sealer: Sealer | undefined
+}
+
 /** Encodes and encrypts the arguments of steps, collecting what is wrong with them. */
 class Encoder {
   readonly issues: Array<Issue> = []
-  private readonly sealer: Sealer | undefined
-  constructor(sealer: Sealer | undefined) {
-    this.sealer = sealer
+  private readonly destination: Destination
+  constructor(destination: Destination) {
+    this.destination = destination
   }
 
   readonly step = Effect.fnUntraced(function* (
@@ -51,17 +59,11 @@ class Encoder {
     name: string,
     { activity, arguments: given, timeoutMillis }: Planned
   ) {
-    const encoded = yield* Effect.result(Schema.encodeUnknownEffect(activity.arguments)(given, { errors: "all" }))
-    if (encoded._tag === "Failure") {
-      for (const { path, message } of Issues.fromSchema(encoded.failure)) {
-        this.issues.push({ path: `${name}.${activity.name}.${path}`, message })
-      }
-    }
-    const data = encoded._tag === "Success" ? (encoded.success as Schema.Json) : null
+    const data = yield* this.data(`${name}.${activity.name}`, activity, given)
+    const { correlationId, sealer, tenantId } = this.destination
+    const place = { tenantId, correlationId, activity: activity.name, step: name, phase: "execute" } as const
     const sealed =
-      this.sealer === undefined || encoded._tag === "Failure"
-        ? { data, encrypted: false }
-        : yield* this.sealer.conceal(activity.name, data)
+      sealer === undefined || this.issues.length > 0 ? { data, encrypted: false } : yield* sealer.conceal(place, data)
     const step: Envelope.BranchStep = {
       step: name,
       activity: activity.name,
@@ -71,6 +73,25 @@ class Encoder {
       timeout_ms: timeoutMillis
     }
     return step
+  })
+
+  /** Arguments as JSON; null where they are not as the activity wants them. */
+  private readonly data = Effect.fnUntraced(function* (
+    this: Encoder,
+    place: string,
+    activity: Planned["activity"],
+    given: unknown
+  ) {
+    const encoded = yield* Effect.result(JsonForm.encode(activity.arguments, given))
+    if (encoded._tag === "Failure") {
+      for (const { path, message } of Issues.fromSchema(encoded.failure)) {
+        this.issues.push({ path: `${place}.${path}`, message })
+      }
+      return null
+    }
+    if (isCarriable(encoded.success)) return encoded.success
+    this.issues.push({ path: place, message: uncarriable })
+    return null
   })
 }
 
@@ -111,8 +132,8 @@ const scatterOf = Effect.fnUntraced(function* (
 })
 
 /** The steps as a manifest has them, and what is wrong with them, by step, activity and argument. */
-export const encode = Effect.fnUntraced(function* (parts: ReadonlyArray<Part>, sealer: Sealer | undefined) {
-  const encoder = new Encoder(sealer)
+export const encode = Effect.fnUntraced(function* (parts: ReadonlyArray<Part>, destination: Destination) {
+  const encoder = new Encoder(destination)
   const itinerary: Array<Envelope.Step> = []
   for (const [index, part] of parts.entries()) {
     const name = String(index + 1)

@@ -35,6 +35,8 @@ export interface Composed {
   readonly slip: Envelope.RoutingSlip
   readonly next: Slip.Hop | undefined
   readonly body: Uint8Array
+  /** How large that is, as `Wire.sizeOf` has it. */
+  readonly size: number
   /** What is to be sent; undefined at the end. */
   readonly outgoing: Outgoing | undefined
 }
@@ -76,11 +78,13 @@ export const compose = Effect.fnUntraced(function* (
     }),
     trace_context: yield* TraceContext.follow(envelope.headers.trace_context)
   }
-  const body = Wire.encode({ payload: next?.payload.data ?? null, headers })
+  const following = { payload: next?.payload.data ?? null, headers }
+  const body = Wire.encode(following)
   const composed: Composed = {
     slip,
     next,
     body,
+    size: Wire.sizeOf(following, body),
     outgoing: next === undefined ? undefined : { queue: next.queue, id, body }
   }
   return composed

@@ -11,10 +11,11 @@ import * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
 import { ActivityContext, type Planned, VariableMissing } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
-import { isCarriable } from "./EnvelopeCheck.ts"
+import { isCarriable, uncarriable } from "./EnvelopeCheck.ts"
 import { type HopKey, keyText } from "./HopStore.ts"
+import * as JsonForm from "./JsonForm.ts"
 import type { Refused } from "./Refused.ts"
-import { Security } from "./Security.ts"
+import { type Seal, Security } from "./Security.ts"
 import * as Slip from "./Slip.ts"
 import { AuthorityExpired, ExchangeUnavailable } from "./TokenExchange.ts"
 
@@ -90,7 +91,7 @@ const contextOf = <R>({ key, hop, envelope, attempt }: Task<R>, draft: Draft): A
     variable: (name, schema) => {
       const known = Object.hasOwn(draft.set, name) ? draft.set : variables
       return Object.hasOwn(known, name)
-        ? Schema.decodeUnknownEffect(schema)(known[name]).pipe(
+        ? JsonForm.decode(JsonForm.of(schema), known[name] ?? null).pipe(
             Effect.mapError(({ message }) => new VariableMissing({ name, reason: `is not as expected: ${message}` }))
           )
         : Effect.fail(new VariableMissing({ name, reason: "is not set" }))
@@ -130,23 +131,15 @@ const invalid = (what: string, message: string): Failing => ({ error: what, mess
 /** After the execution. */
 const tooLate = (what: string, message: string) => Result.fail<Failing>({ ...invalid(what, message), uncertain: true })
 
-/** One per schema: making them anew for each message costs more than using them. */
-const decoders = new WeakMap<object, ReturnType<typeof Schema.decodeUnknownEffect<Schema.Codec<unknown, unknown>>>>()
-const decoderOf = (schema: Schema.Codec<unknown, unknown>) => {
-  const decoder = decoders.get(schema) ?? Schema.decodeUnknownEffect(schema)
-  decoders.set(schema, decoder)
-  return decoder
-}
-
 /** What the step at hand takes, decrypted and checked; a failure where it does not fit the activity. */
 const decodePayload = Effect.fnUntraced(function* (
-  { activity, hop }: { readonly activity: Activity.Any; readonly hop: Slip.Hop },
-  schema: Schema.Codec<unknown, unknown>,
+  { activity, hop, key }: Pick<Task<never>, "hop" | "key"> & { readonly activity: Activity.Any },
+  codec: JsonForm.JsonCodec<unknown>,
   error: string
 ): Effect.fn.Return<Result.Result<unknown, Failing>, Refused | Unavailable, Security> {
   const security = yield* Security
-  const data = yield* security.reveal(activity.name, hop.payload)
-  return yield* decoderOf(schema)(data, { errors: "all" }).pipe(
+  const data = yield* security.reveal({ ...key, activity: activity.name }, hop.payload)
+  return yield* JsonForm.decode(codec, data).pipe(
     Effect.match({
       onSuccess: (value): Result.Result<unknown, Failing> => Result.succeed(value),
       onFailure: ({ message }) => Result.fail(invalid(error, message))
@@ -163,18 +156,48 @@ const limitOf = <R>({ activity, hop }: Task<R>): Duration.Duration | undefined =
   return Duration.min(ofStep, activity.timeout)
 }
 
-/** What the next worker would refuse to read is not sent to it. */
-const uncarriable = "It is not JSON that a slip can carry, or it is too deep."
 const isTimeout = (millis: number | null) => millis === null || (Number.isSafeInteger(millis) && millis >= 0)
+
+const unsealed: Seal = (_, data) => Effect.succeed({ data, encrypted: false })
+
+/** How what is for an activity is written: encrypted where the step's own arguments are. */
+const sealingFor = (hop: Slip.Hop, activity: string | undefined) =>
+  hop.payload.encrypted && activity !== undefined
+    ? Effect.flatMap(Security, (security) => security.sealing(activity))
+    : Effect.succeed(unsealed)
+
+/** The steps that an activity has inserted, as the slip has them. */
+const insertionsOf = Effect.fnUntraced(function* (
+  { hop, key }: Pick<Task<never>, "hop" | "key">,
+  draft: Draft
+): Effect.fn.Return<Result.Result<ReadonlyArray<Envelope.Step>, Failing>, Unavailable, Security> {
+  const insert: Array<Envelope.Step> = []
+  for (const { activity, arguments: given, timeoutMillis } of draft.insert) {
+    const encoded = yield* Effect.result(JsonForm.encode(activity.arguments, given))
+    if (Result.isFailure(encoded)) return tooLate("InvalidInsertion", encoded.failure.message)
+    if (!isCarriable(encoded.success) || !isTimeout(timeoutMillis)) return tooLate("InvalidInsertion", uncarriable)
+    const sealing = yield* Effect.result(sealingFor(hop, activity.name))
+    if (Result.isFailure(sealing)) {
+      if (sealing.failure._tag === "Unavailable") return yield* sealing.failure
+      return tooLate("InvalidInsertion", sealing.failure.detail)
+    }
+    const step = `${hop.step}.${insert.length + 1}`
+    const { data, encrypted } = yield* sealing.success({ ...key, step }, encoded.success)
+    const { name, queue } = activity
+    insert.push({ step, activity: name, queue, arguments: data, encrypted, timeout_ms: timeoutMillis })
+  }
+  return Result.succeed(insert)
+})
 
 /** Executes the step. */
 export const execute = Effect.fnUntraced(function* <R>(
   task: Task<R>
 ): Effect.fn.Return<Result.Result<Slip.Transition, Failing>, Refused | Unavailable, R | Security> {
   const { activity, envelope, hop } = task
-  const security = yield* Security
   const args = yield* decodePayload(task, activity.arguments, "InvalidArguments")
   if (Result.isFailure(args)) return Result.fail(args.failure)
+  // Before the step is done: without a key its outcome could not be passed on.
+  const seal = yield* sealingFor(hop, activity.compensate === undefined ? undefined : activity.name)
   const draft = newDraft()
   const answer = yield* attempting(
     Effect.provideService(activity.execute(args.success), ActivityContext, contextOf(task, draft)),
@@ -182,25 +205,16 @@ export const execute = Effect.fnUntraced(function* <R>(
   )
   if (Result.isFailure(answer)) return Result.fail(answer.failure)
 
-  const seal = (name: string, data: Schema.Json) =>
-    hop.payload.encrypted ? security.conceal(name, data) : Effect.succeed({ data, encrypted: false })
   let undo: Envelope.Sealed | null = null
   if (activity.compensate !== undefined) {
-    const encoded = Schema.encodeUnknownResult(activity.log)(answer.success)
+    const encoded = yield* Effect.result(JsonForm.encode(activity.log, answer.success))
     if (Result.isFailure(encoded)) return tooLate("InvalidLog", encoded.failure.message)
     if (!isCarriable(encoded.success)) return tooLate("InvalidLog", uncarriable)
-    undo = yield* seal(activity.name, encoded.success as Schema.Json)
+    undo = yield* seal({ ...task.key, phase: "compensate" }, encoded.success)
   }
-  const insert: Array<Envelope.Step> = []
-  for (const { activity: inserted, arguments: given, timeoutMillis } of draft.insert) {
-    const encoded = Schema.encodeUnknownResult(inserted.arguments)(given)
-    if (Result.isFailure(encoded)) return tooLate("InvalidInsertion", encoded.failure.message)
-    const { data, encrypted } = yield* seal(inserted.name, encoded.success as Schema.Json)
-    if (!isCarriable(encoded.success) || !isTimeout(timeoutMillis)) return tooLate("InvalidInsertion", uncarriable)
-    const step = `${hop.step}.${insert.length + 1}`
-    const { name, queue } = inserted
-    insert.push({ step, activity: name, queue, arguments: data, encrypted, timeout_ms: timeoutMillis })
-  }
+  const inserted = yield* insertionsOf(task, draft)
+  if (Result.isFailure(inserted)) return Result.fail(inserted.failure)
+  const insert = inserted.success
   const { drop, set, terminate } = draft
   if (!Object.values(set).every((value) => isCarriable(value))) return tooLate("InvalidVariable", uncarriable)
   const at = yield* Clock.currentTimeMillis

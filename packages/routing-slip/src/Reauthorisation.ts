@@ -96,9 +96,10 @@ const contextOf = (
 
 /** Whether workers would act on the message. One that they refuse would be lost to the slip, which is no longer suspended. */
 const check = Effect.fnUntraced(function* (envelope: Envelope.Envelope, body: Uint8Array, issuing?: Issuing) {
+  const size = Wire.sizeOf(envelope, body)
   const limit = Size.forth(StrictJson.defaultLimits, envelope.headers.routing_slip)
-  if (body.byteLength > limit) {
-    const detail = Size.tooLarge(body.byteLength, limit).message
+  if (size > limit) {
+    const detail = Size.tooLarge(size, limit).message
     return yield* new Refused({ reason: "too-large", detail })
   }
   if (issuing === undefined || envelope.headers.security_context.jws_signature === null) return

@@ -19,6 +19,7 @@ import type * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
 import { type Planned, step } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
+import { isCarriable, uncarriable } from "./EnvelopeCheck.ts"
 import { HopStore, openingKey } from "./HopStore.ts"
 import * as Itinerary from "./Itinerary.ts"
 import type * as Registry from "./Registry.ts"
@@ -192,20 +193,22 @@ export interface Dispatched {
 
 /** Makes the first message. Fails where arguments do not fit their activity, there is no step, or it is too large. */
 export const build = Effect.fn("RoutingSlip.build")(function* <Names extends string>({ state }: Builder<Names>) {
-  const { issues, itinerary } = yield* Itinerary.encode(state.steps, state.sealer)
-  const [first] = itinerary
-  if (issues.length > 0 || first === undefined) return yield* new InvalidInput({ issues })
-
   const at = yield* Clock.currentTimeMillis
   const generate = yield* NewId
+  const { sealer, tenantId } = state
   const correlationId = state.correlationId ?? generate(at)
+  const { issues: wrong, itinerary } = yield* Itinerary.encode(state.steps, { tenantId, correlationId, sealer })
+  const [first] = itinerary
+  const issues = [...wrong, ...faultsIn(state.variables)]
+  if (issues.length > 0 || first === undefined) return yield* new InvalidInput({ issues })
+
   const wanted = Slip.start({
     itinerary,
     variables: state.variables,
     revision: state.revision,
     deadline: state.within === undefined ? null : at + state.within
   })
-  const names = { tenant_id: state.tenantId, correlation_id: correlationId, message_id: generate(at) }
+  const names = { tenant_id: tenantId, correlation_id: correlationId, message_id: generate(at) }
   const unsigned = { obo_token: state.oboToken, jws_signature: null, jws_log: [] }
   const trace_context = yield* TraceContext.capture
   // What no worker would read is not begun: it would wait for ever.
@@ -233,12 +236,19 @@ export const build = Effect.fn("RoutingSlip.build")(function* <Names extends str
   }
   const envelope: Envelope.Envelope = { payload: first.arguments, headers }
   const body = Wire.encode(envelope)
+  const size = Wire.sizeOf(envelope, body)
   const limit = Size.forth(StrictJson.defaultLimits, slip)
-  if (body.byteLength > limit) {
-    return yield* new InvalidInput({ issues: [{ path: "", message: Size.tooLarge(body.byteLength, limit).message }] })
+  if (size > limit) {
+    return yield* new InvalidInput({ issues: [{ path: "", message: Size.tooLarge(size, limit).message }] })
   }
   return { envelope, message: { queue: first.queue, id: names.message_id, body }, at }
 })
+
+/** What of variables no slip could carry, on the trunk or into its branches. */
+const faultsIn = (variables: State["variables"]) =>
+  Object.entries(variables).flatMap(([name, value]) =>
+    isCarriable(value) ? [] : [{ path: `variables.${name}`, message: uncarriable }]
+  )
 
 /** The headers as a worker will read them. A message that is too large for any is refused where it is whole. */
 const readable = (envelope: Envelope.Envelope): Effect.Effect<Envelope.Headers, InvalidInput> =>

@@ -41,6 +41,19 @@ export const digest = (content: string | Uint8Array): string => hash("sha256", c
 export const digestOf = ({ headers }: Envelope.Envelope, body: Uint8Array): string =>
   digest(headers.security_context.jws_signature ?? body)
 
+/** Where encrypted data belongs: nowhere else is it read. */
+export interface Place {
+  readonly tenantId: string
+  readonly correlationId: string
+  readonly activity: string
+  readonly step: string
+  /** Whether it is what doing the step takes, or what undoing it does. */
+  readonly phase: "execute" | "compensate"
+}
+
+/** Encrypts with a key that was found before. */
+export type Seal = (place: Omit<Place, "activity">, data: Schema.Json) => Effect.Effect<Envelope.Sealed>
+
 /** Checks and proves. */
 export class Security extends Context.Service<
   Security,
@@ -51,28 +64,34 @@ export class Security extends Context.Service<
       body: Uint8Array,
       queue: string
     ) => Effect.Effect<Admitted, Refused | Unavailable>
+    /**
+     * Makes sure, before anything of a step is done, that others will accept what this worker signs for an activity: what
+     * could not be passed on is not done.
+     */
+    readonly ready: (envelope: Envelope.Envelope, activity: string) => Effect.Effect<void, Refused | Unavailable>
     /** The security context of the message that follows `envelope`, proving the transition made by `activity`. */
     readonly prove: (
       envelope: Envelope.Envelope,
       activity: string,
       following: Following
     ) => Effect.Effect<Envelope.SecurityContext, Refused | Unavailable>
-    /** Reads what may be encrypted for an activity. */
-    readonly reveal: (activity: string, sealed: Envelope.Sealed) => Effect.Effect<Schema.Json, Refused | Unavailable>
-    /** Encrypts for an activity. */
-    readonly conceal: (activity: string, data: Schema.Json) => Effect.Effect<Envelope.Sealed, Refused | Unavailable>
+    /** Reads what may be encrypted for an activity, and belongs there. */
+    readonly reveal: (place: Place, sealed: Envelope.Sealed) => Effect.Effect<Schema.Json, Refused | Unavailable>
+    /** Finds the key to encrypt with for an activity, before there is anything to encrypt. */
+    readonly sealing: (activity: string) => Effect.Effect<Seal, Refused | Unavailable>
   }
 >()("@tenon/routing-slip/Security") {}
 
 /** Trusts every message that is well formed. */
 export const layerUnsigned: Layer.Layer<Security> = Layer.succeed(Security, {
   admit: (_, body) => Effect.succeed({ digest: digest(body), index: undefined }),
+  ready: () => Effect.void,
   prove: ({ headers }) =>
     Effect.succeed({ obo_token: headers.security_context.obo_token, jws_signature: null, jws_log: [] }),
   reveal: (_, { data, encrypted }) =>
     encrypted
       ? Effect.fail(new Refused({ reason: "undecryptable", detail: "this worker has no keys to decrypt with" }))
       : Effect.succeed(data),
-  conceal: () =>
+  sealing: () =>
     Effect.fail(new Refused({ reason: "undecryptable", detail: "this worker has no keys to encrypt with" }))
 })

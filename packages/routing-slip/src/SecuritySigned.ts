@@ -1,9 +1,8 @@
 /** Zero trust: a message is acted on only if its whole history is signed by those who may have made it. */
-import type { Unavailable } from "@tenon/core/Failure"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Schema from "effect/Schema"
 import * as Encryption from "./Encryption.ts"
+import type * as Envelope from "./Envelope.ts"
 import { Keys, type PrivateKey } from "./Keys.ts"
 import { Refused } from "./Refused.ts"
 import { Security } from "./Security.ts"
@@ -34,6 +33,16 @@ export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
       }
       const reveal = yield* Encryption.opener(options.decryption ?? [])
 
+      /** The key to sign with for an activity of a slip, if others accept it now. */
+      const signerFor = Effect.fnUntraced(function* (activity: string, { tenant_id }: Envelope.Headers) {
+        const signer = only ?? byActivity.get(activity)
+        if (signer === undefined) {
+          return yield* new Refused({ reason: "not-authorised", detail: `no key is at hand to sign for ${activity}` })
+        }
+        yield* Effect.provideService(SignedLog.checkSigner(signer, activity, tenant_id), Keys, keys)
+        return signer
+      })
+
       return Security.of({
         admit: Effect.fnUntraced(function* (envelope, _, queue) {
           const proven = yield* Effect.provideService(SignedLog.verifyEnvelope(envelope, cache), Keys, keys)
@@ -42,11 +51,10 @@ export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
           }
           return { digest: proven.digest, index: proven.last.index, expires: proven.authority.expires_at }
         }),
+        ready: ({ headers }, activity) => Effect.asVoid(signerFor(activity, headers)),
         prove: Effect.fnUntraced(function* ({ headers }, activity, { joined, messageId, queue, transition }) {
-          const signer = only ?? byActivity.get(activity)
-          if (signer === undefined) {
-            return yield* new Refused({ reason: "not-authorised", detail: `no key is at hand to sign for ${activity}` })
-          }
+          // Once more: its time may have come while the step was done.
+          const signer = yield* signerFor(activity, headers)
           const { index, log, prev } =
             joined === undefined
               ? SignedLog.after(headers.security_context)
@@ -64,8 +72,8 @@ export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
           })
           return { obo_token: headers.security_context.obo_token, jws_signature: jws, jws_log: log }
         }),
-        reveal: (activity, sealed): Effect.Effect<Schema.Json, Refused | Unavailable> => reveal(activity, sealed),
-        conceal: (activity, data) => Effect.provideService(Encryption.conceal(activity, data), Keys, keys)
+        reveal,
+        sealing: (activity) => Effect.provideService(Encryption.sealing(activity), Keys, keys)
       })
     })
   )

@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Jose from "jose"
+import * as Compact from "./Compact.ts"
 import * as Envelope from "./Envelope.ts"
 import { type Key, Keys, type PrivateKey } from "./Keys.ts"
 import { Refused } from "./Refused.ts"
@@ -53,12 +54,13 @@ const decodeEntry = Schema.decodeUnknownEffect(Entry)
 const decodeKnown = Schema.decodeUnknownOption(Entry)
 const encodeEntry = Schema.encodeSync(Entry)
 const decodeHeader = Schema.decodeUnknownOption(Header)
-const decodeBase64 = (text: string) => new TextDecoder().decode(Jose.base64url.decode(text))
 
 /** Signs entries with one private key. */
 export interface Signer {
   readonly kid: string
   readonly sign: (entry: Entry) => Effect.Effect<string>
+  /** Whether a public key tells its signatures. */
+  readonly isOf: (key: Key) => Effect.Effect<boolean>
 }
 
 /** Prepares a private key for signing. Dies where it is not an Ed25519 key. */
@@ -66,17 +68,23 @@ export const signer = (jwk: PrivateKey): Effect.Effect<Signer> =>
   Effect.promise(async () => {
     const key = await Jose.importJWK({ ...jwk, alg: algorithm }, algorithm)
     const header = { alg: algorithm, typ: type, kid: jwk.kid }
-    const sign = (entry: Entry) =>
-      Effect.promise(() =>
-        new Jose.CompactSign(new TextEncoder().encode(JSON.stringify(encodeEntry(entry))))
-          .setProtectedHeader(header)
-          .sign(key)
-      )
-    return { kid: jwk.kid, sign }
+    const signed = (text: string) =>
+      new Jose.CompactSign(new TextEncoder().encode(text)).setProtectedHeader(header).sign(key)
+    const probe = await signed("")
+    const fits = new WeakMap<Key, Promise<boolean>>()
+    const isOf = (given: Key) => {
+      const known = fits.get(given) ?? verified(probe, given).then(Boolean, () => false)
+      fits.set(given, known)
+      return Effect.promise(() => known)
+    }
+    const sign = (entry: Entry) => Effect.promise(() => signed(JSON.stringify(encodeEntry(entry))))
+    return { kid: jwk.kid, sign, isOf }
   })
 
+const verified = (jws: string, { key }: Key) => Jose.compactVerify(jws, key, { algorithms: [algorithm] })
+
 /** Signs the beginnings of slips, for `RoutingSlip.sign`, and fresh authority, for `Reauthorisation`. */
-export const issuer = ({ kid, sign }: Signer): Issuer => ({
+export const issuer = ({ kid, sign }: Pick<Signer, "kid" | "sign">): Issuer => ({
   manifest: ({ headers, slip, oboToken, queue, at, lifetimeMillis }) =>
     sign({
       ...headers,
@@ -136,41 +144,56 @@ const skew = 60_000
 const refuse = (reason: Refused["reason"], detail: string) => Effect.fail(new Refused({ reason, detail }))
 
 /** Whether the key may sign at this time for this tenant; what it may sign is checked where that is known. */
-const checkKey = (key: Key, entry: Entry): Effect.Effect<void, Refused> => {
+const checkKey = (key: Key, { at, tenant_id }: Pick<Entry, "at" | "tenant_id">): Effect.Effect<void, Refused> => {
   const { not_before = 0, retired_at = Number.POSITIVE_INFINITY, tenants } = key.grants
   // A clock that is behind may sign with a new key before its time, never with an old one after it: they overlap.
-  if (entry.at < not_before - skew || entry.at >= retired_at) {
-    return refuse("retired-key", `${key.kid} was not in use when entry ${entry.index} says it was signed`)
+  if (at < not_before - skew || at >= retired_at) {
+    return refuse("retired-key", `${key.kid} is not in use at ${new Date(at).toISOString()}, when it signs`)
   }
-  return tenants !== undefined && !tenants.includes(entry.tenant_id)
-    ? refuse("not-authorised", `${key.kid} may not sign for the tenant ${entry.tenant_id}`)
+  return tenants !== undefined && !tenants.includes(tenant_id)
+    ? refuse("not-authorised", `${key.kid} may not sign for the tenant ${tenant_id}`)
     : Effect.void
 }
+
+/** The key of that name, to check signatures with. */
+const signingKey = Effect.fnUntraced(function* (kid: string): Effect.fn.Return<Key, Refused | Unavailable, Keys> {
+  const key = yield* (yield* Keys).find(kid)
+  if (key === undefined || key.use !== "sig") return yield* refuse("unknown-key", `no key ${kid} is known`)
+  if (key.grants.revoked !== true) return key
+  const why = key.grants.revoked_because
+  return yield* refuse("revoked-key", `the key ${kid} is revoked${why === undefined ? "" : `: ${why}`}`)
+})
+
+/** Makes sure that what a key signs now for an activity is accepted by those who go by the key set at hand. */
+export const checkSigner = Effect.fnUntraced(function* (
+  signer: Signer,
+  activity: string,
+  tenant_id: string
+): Effect.fn.Return<void, Refused | Unavailable, Keys> {
+  const key = yield* signingKey(signer.kid)
+  yield* checkKey(key, { at: yield* Clock.currentTimeMillis, tenant_id })
+  if (!isGranted(key, activity)) return yield* refuse("not-authorised", `${key.kid} may not sign for ${activity}`)
+  if (yield* signer.isOf(key)) return
+  return yield* refuse("bad-signature", `the key set has another key under the name of this worker's own, ${key.kid}`)
+})
+
+const isGranted = ({ grants }: Key, activity: string): boolean => (grants.activities ?? []).includes(activity)
 
 /** Reads an entry whose signature is good. */
 const open = Effect.fnUntraced(function* (
   jws: string,
   index: number
 ): Effect.fn.Return<{ readonly entry: Entry; readonly key: Key }, Refused | Unavailable, Keys> {
-  const keys = yield* Keys
-  const header = yield* Effect.try({
-    try: () => StrictJson.parse(decodeBase64(jws.split(".")[0] ?? "")),
-    catch: () => new Refused({ reason: "bad-signature", detail: `entry ${index} is not a JWS` })
-  })
+  const parts = Compact.partsOf(jws, 3)
+  if (parts === undefined) return yield* refuse("bad-signature", `entry ${index} is not a JWS as it is written`)
   // Exactly these members: no `jwk`, `jku`, `x5u` or `crit` that would have it checked in another way.
-  const known = Result.isSuccess(header) ? decodeHeader(header.success, { onExcessProperty: "error" }) : Option.none()
+  const known = decodeHeader(Compact.jsonIn(parts[0]), { onExcessProperty: "error" })
   if (Option.isNone(known)) {
     return yield* refuse("bad-signature", `the header of entry ${index} is not one that is accepted`)
   }
-  const { kid } = known.value
-  const key = yield* keys.find(kid)
-  if (key === undefined || key.use !== "sig") return yield* refuse("unknown-key", `no key ${kid} is known`)
-  if (key.grants.revoked === true) {
-    const why = key.grants.revoked_because
-    return yield* refuse("revoked-key", `the key ${kid} is revoked${why === undefined ? "" : `: ${why}`}`)
-  }
+  const key = yield* signingKey(known.value.kid)
   const { payload } = yield* Effect.tryPromise({
-    try: () => Jose.compactVerify(jws, key.key, { algorithms: [algorithm] }),
+    try: () => verified(jws, key),
     catch: () => new Refused({ reason: "bad-signature", detail: `the signature of entry ${index} is not good` })
   })
   const json = StrictJson.parseBytes(payload)
@@ -229,8 +252,8 @@ const joinedIn = (checked: Checked, trunk: Tip, transition: Slip.Transition): Re
 }
 
 /** Steps are signed for by their activity's key, a fresh authority by one that may begin slips. */
-const maySign = ({ grants }: Key, { type }: Slip.Transition, { activity }: Slip.Hop): boolean =>
-  type === "reauthorised" ? grants.issues === true : (grants.activities ?? []).includes(activity)
+const maySign = (key: Key, { type }: Slip.Transition, { activity }: Slip.Hop): boolean =>
+  type === "reauthorised" ? key.grants.issues === true : isGranted(key, activity)
 
 /** The authority after a transition: a fresh one, or all that the branches have which are joined. */
 const authorityAfter = (transition: Slip.Transition, chains: ReadonlyArray<Tip>): Authority =>
@@ -386,8 +409,7 @@ export const verify = Effect.fnUntraced(function* (
 
 /** Reads an entry that was checked before. */
 const entryIn = (jws: string): Entry | undefined => {
-  const json = StrictJson.parse(decodeBase64(jws.split(".")[1] ?? ""))
-  return Result.isSuccess(json) ? Option.getOrUndefined(decodeKnown(json.success)) : undefined
+  return Option.getOrUndefined(decodeKnown(Compact.jsonIn(jws.split(".")[1])))
 }
 
 /** Where the next entry goes. */

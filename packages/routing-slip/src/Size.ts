@@ -5,6 +5,7 @@
  */
 import type * as Envelope from "./Envelope.ts"
 import type { Limits } from "./StrictJson.ts"
+import * as TraceContext from "./TraceContext.ts"
 
 const branching = ({ branch }: Envelope.RoutingSlip) => (branch === undefined ? 1 : 2)
 
@@ -13,6 +14,9 @@ export const forth = ({ maxBytes }: Limits, slip: Envelope.RoutingSlip): number 
 
 /** Bytes of a message that may be made at all: room for a step that made the slip too large to be undone like others. */
 export const most = ({ maxBytes }: Limits, slip: Envelope.RoutingSlip): number => ((maxBytes * 3) / 8) * branching(slip)
+
+/** Bytes of a message that goes back: all that is read, but for the trace that travels along. */
+export const back = ({ maxBytes }: Limits): number => maxBytes - TraceContext.most
 
 /** Says that a message is too large. */
 export const tooLarge = (bytes: number, limit: number) => ({

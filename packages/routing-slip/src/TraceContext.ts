@@ -13,9 +13,19 @@ interface Headers {
 /** The headers of the span at hand; none where there is none, or where nothing is traced. */
 export const capture: Effect.Effect<Headers> = Effect.withFiber((fiber) => Effect.succeed(headersOf(fiber)))
 
+/** Bytes at most. They travel along without being signed, so they must not fill a message. */
+export const most = 8_192
+
+/** The bytes of headers, as a message has them. */
+export const sizeOf = (headers: Headers): number => Buffer.byteLength(JSON.stringify(headers))
+
 /** The headers for the message that follows. A worker that traces nothing hands on what it was given. */
 export const follow = (incoming: Headers): Effect.Effect<Headers> =>
-  Effect.withFiber((fiber) => Effect.succeed({ ...incoming, ...headersOf(fiber) }))
+  Effect.withFiber((fiber) => {
+    const own = headersOf(fiber)
+    const all = { ...incoming, ...own }
+    return Effect.succeed(sizeOf(all) <= most ? all : own)
+  })
 
 const headersOf = ({ context }: Fiber.Fiber<unknown, unknown>): Headers => {
   const span = Context.getOrUndefined(context, Tracer.ParentSpan)

@@ -6,6 +6,7 @@ import * as Envelope from "./Envelope.ts"
 import { isEnvelope } from "./EnvelopeCheck.ts"
 import { Refused } from "./Refused.ts"
 import * as StrictJson from "./StrictJson.ts"
+import * as TraceContext from "./TraceContext.ts"
 
 const decodeEnvelope = Schema.decodeUnknownEffect(Envelope.Envelope)
 
@@ -16,12 +17,26 @@ export const decode = (
 ): Effect.Effect<Envelope.Envelope, Refused> => {
   const json = StrictJson.parseBytes(body, limits)
   if (Result.isFailure(json)) return Effect.fail(new Refused(json.failure))
-  if (isEnvelope(json.success)) return Effect.succeed(json.success)
-  return decodeEnvelope(json.success, { onExcessProperty: "error" }).pipe(
-    Effect.mapError(({ message }) => new Refused({ reason: "malformed", detail: message.slice(0, 1_000) }))
-  )
+  const envelope: Effect.Effect<Envelope.Envelope, Refused> = isEnvelope(json.success)
+    ? Effect.succeed(json.success)
+    : decodeEnvelope(json.success, { onExcessProperty: "error" }).pipe(
+        Effect.mapError(({ message }) => new Refused({ reason: "malformed", detail: message.slice(0, 1_000) }))
+      )
+  return Effect.tap(envelope, ({ headers }) => {
+    const bytes = TraceContext.sizeOf(headers.trace_context)
+    if (bytes <= TraceContext.most) return Effect.void
+    const detail = `its trace context has ${bytes} bytes, more than ${TraceContext.most}`
+    return new Refused({ reason: "too-large", detail })
+  })
 }
 
 /** Writes an envelope, which is JSON as it is: what goes out was read by `decode` or made by this package. */
 export const encode = (envelope: Envelope.Envelope): Uint8Array =>
   Buffer.from(JSON.stringify(envelope satisfies typeof Envelope.Envelope.Encoded))
+
+/**
+ * How large a message is: the bytes of all of it that can be signed, as `encode` writes them. Whatever else somebody on its
+ * way adds, spaces or a trace, must not decide what becomes of the slip.
+ */
+export const sizeOf = (envelope: Envelope.Envelope, encoded: Uint8Array = encode(envelope)): number =>
+  encoded.byteLength - TraceContext.sizeOf(envelope.headers.trace_context)

@@ -1,0 +1,91 @@
+/* oxlint-disable typescript/no-explicit-any -- a map of codecs of different types: `any` is the only type argument that
+   all of them are assignable to, since values are both read and written. */
+/**
+ * How what activities take, leave for undoing and share is written into a slip: as `Schema.toCodecJson` has it, the form
+ * that the rest of the framework and the published JSON Schemas have too. Plain JSON is written as it is.
+ */
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
+
+/** A schema whose encoding is JSON. */
+export interface JsonCodec<in out A> extends Schema.Codec<A, Schema.Json> {}
+
+/** The JSON form of a schema. */
+export const of = <A>(schema: Schema.Codec<A, unknown>): JsonCodec<A> =>
+  Schema.toCodecJson(schema) satisfies Schema.Codec<A, Schema.Json>
+
+const pairOf = (codec: JsonCodec<any>) => ({
+  encode: Schema.encodeUnknownEffect(codec),
+  decode: Schema.decodeUnknownEffect(codec)
+})
+
+/** One pair per schema: making them anew for each message costs more than using them. */
+const pairs = new WeakMap<object, ReturnType<typeof pairOf>>()
+const pairFor = (codec: JsonCodec<any>) => {
+  const pair = pairs.get(codec) ?? pairOf(codec)
+  pairs.set(codec, pair)
+  return pair
+}
+
+/** Writes a value. What an `Any` lets through may not be JSON; `EnvelopeCheck.isCarriable` tells. */
+export const encode = (codec: JsonCodec<any>, value: unknown): Effect.Effect<Schema.Json, Schema.SchemaError> =>
+  pairFor(codec).encode(value, { errors: "all" })
+
+/** Reads a value. */
+export const decode = <A>(codec: JsonCodec<A>, json: Schema.Json): Effect.Effect<A, Schema.SchemaError> =>
+  pairFor(codec).decode(json, { errors: "all" })
+
+interface Inside {
+  readonly name: string
+  readonly ast: SchemaAST.AST
+}
+const unnamed = (ast: SchemaAST.AST): Inside => ({ name: "", ast })
+
+/** What a type is made of. */
+const partsOf = (ast: SchemaAST.AST): ReadonlyArray<Inside> => {
+  switch (ast._tag) {
+    case "Objects":
+      return [
+        ...ast.propertySignatures.map(({ name, type }) => ({ name: String(name), ast: type })),
+        ...ast.indexSignatures.map(({ type }) => unnamed(type))
+      ]
+    case "Arrays":
+      return [...ast.elements, ...ast.rest].map(unnamed)
+    case "Union":
+      return ast.types.map(unnamed)
+    case "Suspend":
+      return [unnamed(ast.thunk())]
+    case "Declaration":
+      return ast.typeParameters.map(unnamed)
+    default:
+      return []
+  }
+}
+
+const faultOf = (ast: SchemaAST.AST): string | undefined => {
+  if (ast._tag === "Objects" && ast.propertySignatures.some(({ name }) => typeof name !== "string")) {
+    return "has a key that is not text"
+  }
+  if (ast._tag !== "Declaration" || ast.annotations?.toCodecJson || ast.annotations?.toCodec) return undefined
+  return "is of a type that no JSON stands for; annotate its schema with `toCodecJson`, or take another"
+}
+
+/** Where in a type, and why, it has no JSON form. Only its encoded side matters. */
+export const faultsIn = (schema: Schema.Constraint): ReadonlyArray<string> => {
+  const faults: Array<string> = []
+  const seen = new Set<SchemaAST.AST>()
+  const visit = ({ ast, name }: Inside): void => {
+    if (seen.has(ast)) return
+    seen.add(ast)
+    const encoded = ast.encoding?.at(-1)?.to
+    if (encoded !== undefined) return visit({ name, ast: encoded })
+    const fault = faultOf(ast)
+    if (fault !== undefined) faults.push(`${name} ${fault}`.trim())
+    for (const part of partsOf(ast)) {
+      visit({ name: [name, part.name].filter((each) => each !== "").join("."), ast: part.ast })
+    }
+  }
+  visit(unnamed(schema.ast))
+  return faults
+}
