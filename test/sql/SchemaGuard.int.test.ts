@@ -129,6 +129,8 @@ describe.concurrent("a resource of another version", () => {
       const scratch = yield* database
       yield* on(scratch, versionOf("Note", 7))
       yield* Effect.gen(function* () {
+        const checks = yield* ReadinessChecks.ReadinessChecks
+        const isReady = Effect.map(checks.run, (all) => all.every(({ ready }) => ready))
         const board = yield* Tenon.invoke(Board.actions.create, { name: "a" })
         yield* Tenon.invoke(Board.actions.rename, board.id, { name: "b" })
         const pin = Tenon.invoke(Board.actions.pin, board.id, { text: "x" })
@@ -141,15 +143,21 @@ describe.concurrent("a resource of another version", () => {
         for (const failure of failures) {
           assert.instanceOf(failure, SchemaMismatch)
           assert.deepInclude(failure, { resource: "Note", expected: 1, actual: 7 })
+          // Nothing is left to migrate: it is this process that is behind.
+          assert.include(failure.message, "newer release")
+          assert.notInclude(failure.message, "migrate up")
         }
+        assert.isFalse(yield* isReady)
         assert.deepStrictEqual(yield* on(scratch, "select * from notes"), [])
         yield* on(scratch, versionOf("Note", 1))
         yield* until(Effect.result(pin), ({ _tag }) => _tag === "Success")
+        yield* until(isReady, (ready) => ready)
         // And the other way round: another process migrates while this one serves.
         yield* on(scratch, versionOf("Board", 2))
         const rename = Tenon.invoke(Board.actions.rename, board.id, { name: "c" })
         yield* until(Effect.result(rename), ({ _tag }) => _tag === "Failure")
         assert.instanceOf(yield* Effect.flip(rename), SchemaMismatch)
+        yield* until(isReady, (ready) => !ready)
       }).pipe(Effect.provide(processOn(scratch, Scratch.urlOf(scratch.name))))
     }).pipe(Effect.scoped)
   )

@@ -79,7 +79,7 @@ export const layer = (
       const refusalOf = (resource: Resource.Any) => (seen instanceof Unavailable ? seen : seen.get(resource.name))
       yield* checks.add(
         "schema",
-        Effect.suspend(() => (seen instanceof Unavailable ? Effect.fail(seen) : Effect.void))
+        Effect.suspend(() => refusedIn(seen))
       )
 
       const guarded = <A, E, R>(
@@ -126,6 +126,12 @@ export const layer = (
   )
 
 const nothing: Result.Result<Loads, ActionFailure> = Result.succeed({})
+
+/** Where anything is refused, another process may serve it: one of the release that fits. */
+const refusedIn = (seen: Seen): Effect.Effect<void, Unavailable | SchemaMismatch> => {
+  const [first] = seen instanceof Unavailable ? [seen] : seen.values()
+  return first === undefined ? Effect.void : Effect.fail(first)
+}
 
 const isEmpty = (seen: Seen) => !(seen instanceof Unavailable) && seen.size === 0
 
