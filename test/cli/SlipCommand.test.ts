@@ -234,6 +234,16 @@ const suite = (broker: Broker) =>
       60_000
     )
 
+    it.effect("looks at the dead letters of a queue that is not there", () =>
+      Effect.gen(function* () {
+        const typo = yield* slip("dead-letters", "list", "tenon.typo")
+        // A table of messages knows no queue apart from what is in it.
+        if (broker.name === "PostgreSQL") return assert.strictEqual(typo.code, 0)
+        assert.strictEqual(typo.code, 1)
+        assert.include(typo.stderr, "There is no queue tenon.typo at the broker.")
+      })
+    )
+
     it.effect(
       "writes a slip's message for its owner only",
       () =>
