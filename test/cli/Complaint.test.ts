@@ -87,10 +87,22 @@ describe("a setting that will not do is named, with what it must be", () => {
       [{ RESTATE_INGRESS_URL: "nonsense" }, restate, "RESTATE_INGRESS_URL must be an address that begins with http"],
       [{ DATABASE_POOL_SIZE: "0" }, database, "DATABASE_POOL_SIZE must be a value between 1 and"],
       [{ DATABASE_ACQUIRE_TIMEOUT: "forever" }, database, "DATABASE_ACQUIRE_TIMEOUT must be a valid Duration string."],
+      [{}, database, "DATABASE_URL is not set. `tenon dev` starts a database, but"],
       [{ PORT: "99999" }, Setting.port("PORT"), "PORT must be a value between 0 and 65535."],
       [{ PORT: "x" }, Setting.port("PORT"), "PORT must be an integer."],
       [{ JWT_SECRET: "hunter2" }, Setting.secret("JWT_SECRET", 32), "JWT_SECRET must be a secret of 32 bytes at least."]
     ]
+  it.effect("a key to sign with that is missing is named by the layer itself, without a command line around it", () =>
+    Effect.gen(function* () {
+      const failure = yield* restate.pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: {} }))),
+        Effect.flip
+      )
+      assert.instanceOf(failure, Error)
+      assert.match(failure instanceof Error ? failure.message : "", /^TENON_CONTEXT_KEY is not set\..*openssl rand/)
+    })
+  )
+
   for (const [env, wanting, words] of cases)
     it.effect(words, () =>
       Effect.gen(function* () {
