@@ -129,6 +129,19 @@ it("an explanation for no tenant is refused, since nothing can happen there", ()
   assert.include(stderr, "--tenant")
 })
 
+it("an action that is misspelt is asked back", () => {
+  const asked = (action: string) => main("explain", action, "--tenant", "acme")
+  assert.strictEqual(asked("Widget.creat").stderr, "There is no action Widget.creat. Did you mean Widget.create?\n")
+  assert.strictEqual(asked("widgt.Create").stderr, "There is no action widgt.Create. Did you mean Widget.create?\n")
+  assert.match(asked("Widget").stderr, /^There is no action Widget\. Those of Widget are .*Widget\.create, /)
+  assert.match(
+    asked("Elephant.trumpet").stderr,
+    /^There is no action Elephant\.trumpet\. `tenon explain` lists them\.$/m
+  )
+  const { status } = asked("Widget.creat")
+  assert.strictEqual(status, 1)
+})
+
 it("--json prints one JSON value and nothing else, and the exit code says that the database did not answer", () => {
   const { status, stderr, stdout } = main("explain", "Widget.get", "--key", "1", "--tenant", "acme", "--json")
   assert.strictEqual(status, 1, stderr)
