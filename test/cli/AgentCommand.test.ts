@@ -45,7 +45,7 @@ it.layer(served, { excludeTestServices: true, timeout: "60 seconds" })("tenon ag
         )
         assert.deepStrictEqual(JSON.parse(yield* typed(other)).items, [])
 
-        const [, thread = ""] = /^thread (\S+), message 1\n$/.exec(yield* typed(post)) ?? []
+        const [, thread = ""] = /^thread (\S+), message 1\n.+ tenon agent messages \1\n$/.exec(yield* typed(post)) ?? []
         yield* until((seen) => seen.length === 1, asked("questions"))
         const [, question = ""] =
           /^ID +THREADID +PROMPT +EXPIRESAT\n(\S+) .*Send "Storm warning for Graz" to everyone\?/.exec(
@@ -64,7 +64,8 @@ it.layer(served, { excludeTestServices: true, timeout: "60 seconds" })("tenon ag
     "does what its guide shows: posts, asks, answers, shows, steps, forks, cancels, retries and edits",
     () =>
       Effect.gen(function* () {
-        const [, thread = ""] = /^thread (\S+), message 1\n$/.exec(yield* agent(...shown("post"))) ?? []
+        const [, thread = ""] =
+          /^thread (\S+), message 1\n.+ tenon agent messages \1\n$/.exec(yield* agent(...shown("post"))) ?? []
         const [{ id: question }] = yield* until((seen) => seen.length === 1, asked("questions", "--thread", thread))
         assert.include(yield* agent(...shown("questions")), question)
         assert.strictEqual(yield* agent(...shown("answer", { QUESTION: question })), "answered\n")
@@ -125,6 +126,15 @@ it.layer(served, { excludeTestServices: true, timeout: "60 seconds" })("tenon ag
         ])
       }),
     60_000
+  )
+
+  it.effect("says where to see what becomes of a message, as for an agent that there is none of", () =>
+    Effect.gen(function* () {
+      const posted = yield* agent("post", "--agent", "wether", "Graz")
+      const [, thread = ""] = /tenon agent messages (\S+)$/m.exec(posted) ?? []
+      yield* until((seen) => seen[0]?.status === "FAILED", asked("runs", "--thread", thread))
+      assert.match(yield* agent("messages", thread), /! There is no agent named "wether"\.$/m)
+    })
   )
 
   it.effect(

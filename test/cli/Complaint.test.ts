@@ -87,10 +87,22 @@ describe("a setting that will not do is named, with what it must be", () => {
       [{ RESTATE_INGRESS_URL: "nonsense" }, restate, "RESTATE_INGRESS_URL must be an address that begins with http"],
       [{ DATABASE_POOL_SIZE: "0" }, database, "DATABASE_POOL_SIZE must be a value between 1 and"],
       [{ DATABASE_ACQUIRE_TIMEOUT: "forever" }, database, "DATABASE_ACQUIRE_TIMEOUT must be a valid Duration string."],
+      [{}, database, "DATABASE_URL is not set. `tenon dev` starts a database, but"],
       [{ PORT: "99999" }, Setting.port("PORT"), "PORT must be a value between 0 and 65535."],
       [{ PORT: "x" }, Setting.port("PORT"), "PORT must be an integer."],
       [{ JWT_SECRET: "hunter2" }, Setting.secret("JWT_SECRET", 32), "JWT_SECRET must be a secret of 32 bytes at least."]
     ]
+  it.effect("a key to sign with that is missing is named by the layer itself, without a command line around it", () =>
+    Effect.gen(function* () {
+      const failure = yield* restate.pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: {} }))),
+        Effect.flip
+      )
+      assert.instanceOf(failure, Error)
+      assert.match(failure instanceof Error ? failure.message : "", /^TENON_CONTEXT_KEY is not set\..*openssl rand/)
+    })
+  )
+
   for (const [env, wanting, words] of cases)
     it.effect(words, () =>
       Effect.gen(function* () {
@@ -115,6 +127,19 @@ it("an explanation for no tenant is refused, since nothing can happen there", ()
   const { status, stderr } = main("explain", "Widget.create", "--input", '{"name":"x"}')
   assert.strictEqual(status, 1)
   assert.include(stderr, "--tenant")
+})
+
+it("an action that is misspelt is asked back", () => {
+  const asked = (action: string) => main("explain", action, "--tenant", "acme")
+  assert.strictEqual(asked("Widget.creat").stderr, "There is no action Widget.creat. Did you mean Widget.create?\n")
+  assert.strictEqual(asked("widgt.Create").stderr, "There is no action widgt.Create. Did you mean Widget.create?\n")
+  assert.match(asked("Widget").stderr, /^There is no action Widget\. Those of Widget are .*Widget\.create, /)
+  assert.match(
+    asked("Elephant.trumpet").stderr,
+    /^There is no action Elephant\.trumpet\. `tenon explain` lists them\.$/m
+  )
+  const { status } = asked("Widget.creat")
+  assert.strictEqual(status, 1)
 })
 
 it("--json prints one JSON value and nothing else, and the exit code says that the database did not answer", () => {

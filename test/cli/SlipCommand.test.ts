@@ -1,4 +1,5 @@
 /** The commands of `tenon slip` as a person or a script uses them, against a real database and real brokers. */
+import * as Field from "@tenon/core/Field"
 import * as TransportRedis from "@tenon/messaging/TransportRedis"
 import * as Transport from "@tenon/messaging/Transport"
 import * as Activity from "@tenon/routing-slip/Activity"
@@ -33,6 +34,13 @@ class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {}) {
   }
 }
 
+/** It has no sentence of its own. */
+class NoStock extends Schema.TaggedError<NoStock>()("NoStock", {
+  sku: Schema.String,
+  left: Schema.Int,
+  card: Schema.String.pipe(Field.sensitive)
+}) {}
+
 /** Whether undoing works. */
 let mended = false
 
@@ -47,7 +55,11 @@ const ship = Activity.make("ship", {
   arguments: { well: Schema.Boolean },
   execute: ({ well }) => (well ? Effect.void : Effect.fail("no"))
 })
-const registry = Registry.make(book, ship)
+const take = Activity.make("take", {
+  arguments: { sku: Schema.String },
+  execute: ({ sku }) => Effect.fail(new NoStock({ sku, left: 2, card: "4242-secret" }))
+})
+const registry = Registry.make(book, ship, take)
 
 /** What the command line is told by its environment. */
 class Settings extends Context.Service<Settings, { readonly [name: string]: string }>()("test/Settings") {}
@@ -138,6 +150,22 @@ const suite = (broker: Broker) =>
           assert.include(foreign.stderr, "There is no Slip")
         }),
       60_000
+    )
+
+    it.effect("shows what a failure without a sentence has in its fields, but for the sensitive ones", () =>
+      Effect.gen(function* () {
+        const bad = yield* RoutingSlip.builder(registry).pipe(
+          RoutingSlip.add(take, { sku: "lid" }),
+          RoutingSlip.dispatch
+        )
+        assert.strictEqual((yield* settled(bad))?.status, "faulted")
+        const { stdout } = yield* slip("show", bad.correlationId)
+        assert.match(stdout, /^fault: +NoStock at take: sku: "lid", left: 2$/m)
+        assert.match(stdout, /^1 +take +faulted .*NoStock: sku: "lid", left: 2$/m)
+        const json = yield* slip("show", bad.correlationId, "--json")
+        assert.strictEqual(JSON.parse(json.stdout).fault.message, 'sku: "lid", left: 2')
+        assert.notInclude(stdout + json.stdout, "4242-secret")
+      })
     )
 
     it.effect(
@@ -232,6 +260,16 @@ const suite = (broker: Broker) =>
           while ((yield* transport.deadLetters(queue)).length < 1) yield* Effect.sleep("20 millis")
         }),
       60_000
+    )
+
+    it.effect("looks at the dead letters of a queue that is not there", () =>
+      Effect.gen(function* () {
+        const typo = yield* slip("dead-letters", "list", "tenon.typo")
+        // A table of messages knows no queue apart from what is in it.
+        if (broker.name === "PostgreSQL") return assert.strictEqual(typo.code, 0)
+        assert.strictEqual(typo.code, 1)
+        assert.include(typo.stderr, "There is no queue tenon.typo at the broker.")
+      })
     )
 
     it.effect(

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Amqp from "amqplib"
 import { deleteQueues, listens, rabbitUrl } from "../support/Brokers.ts"
+import { tenon } from "../support/TenonInProcess.ts"
 
 /** Hands a message back to the broker until that has had enough of it. */
 const handBack = async (queue: string) => {
@@ -19,8 +20,52 @@ const handBack = async (queue: string) => {
   await connection.close()
 }
 
+/** Whether the broker has a queue, without making one. */
+const isThere = async (queue: string) => {
+  const connection = await Amqp.connect(rabbitUrl)
+  const channel = await connection.createChannel()
+  channel.on("error", () => {})
+  const found = await channel.checkQueue(queue).then(
+    () => true,
+    () => false
+  )
+  await connection.close()
+  return found
+}
+
 describe.skipIf(!(await listens(rabbitUrl)))("over RabbitMQ", () => {
   TransportLaws.suite("TransportRabbitMq", TransportRabbitMq.layer({ url: rabbitUrl }), deleteQueues)
+
+  it.live("looking at a queue that is not there makes none, and says so", () =>
+    Effect.gen(function* () {
+      const queue = `tenon.typo.${process.pid}`
+      yield* Effect.addFinalizer(() => Effect.promise(() => deleteQueues([queue])))
+      const { deadLetters, discard, exists, publish, redrive } = yield* Transport
+      assert.deepStrictEqual(yield* deadLetters(queue), [])
+      assert.strictEqual(yield* redrive(queue, "all"), 0)
+      assert.strictEqual(yield* discard(queue, "all"), 0)
+      assert.isFalse(yield* Effect.promise(() => isThere(queue)))
+      assert.isFalse(yield* Effect.promise(() => isThere(`${queue}!dead`)))
+      assert.isFalse(yield* exists(queue))
+      yield* publish({ queue, id: "one", body: new Uint8Array([1]) })
+      assert.isTrue(yield* exists(queue))
+      assert.deepStrictEqual(yield* deadLetters(queue), [])
+    }).pipe(Effect.scoped, Effect.provide(TransportRabbitMq.layer({ url: rabbitUrl })))
+  )
+
+  it.live("`tenon slip dead-letters` says of a queue that it is not there", () =>
+    Effect.gen(function* () {
+      const queue = `tenon.typo.${process.pid}`
+      for (const args of [["list"], ["redrive", "--all"], ["discard", "--all"]]) {
+        const answer = yield* tenon(["slip", "dead-letters", ...args, queue], {
+          TRANSPORT: "rabbitmq",
+          RABBITMQ_URL: rabbitUrl
+        })
+        assert.deepStrictEqual(answer, { code: 1, stdout: "", stderr: `There is no queue ${queue} at the broker.\n` })
+      }
+      assert.isFalse(yield* Effect.promise(() => isThere(queue)))
+    })
+  )
 
   it.live("what the broker itself has set aside is grouped, dated and driven back like all else", () =>
     Effect.gen(function* () {

@@ -94,6 +94,9 @@ const third = registryOf(
   })
 )
 
+/** The book's color is given up for good: none of what is new is what it was. */
+const approved = { approve: ["removed:books.color"] }
+
 const fixture = (options?: { readonly owner?: boolean }) =>
   Effect.gen(function* () {
     const database = yield* Scratch.scratch(options)
@@ -125,7 +128,7 @@ describe("Migrations", () => {
         const { app, asAdmin, asOwner, check, database, directory, generate, up } = yield* fixture({ owner })
         const settle = (registry: Registry.Registry) =>
           Effect.gen(function* () {
-            const generated = yield* generate(registry)
+            const generated = yield* generate(registry, approved)
             assert.deepStrictEqual((yield* generate(registry)).files, [], "generate is idempotent")
             assert.deepStrictEqual(
               yield* asOwner(up()),
@@ -160,7 +163,7 @@ describe("Migrations", () => {
             ["Review", 0, 1]
           ]
         )
-        const dry = yield* generate(second, { dryRun: true })
+        const dry = yield* generate(second, { ...approved, dryRun: true })
         assert.isFalse(dry.written)
         const next = yield* settle(second)
         assert.deepStrictEqual(next.files, dry.files)
@@ -375,13 +378,69 @@ describe("Migrations", () => {
     })
   )
 
+  live("a field that is gone where one of its type is new is asked about, and is not taken for removed", () =>
+    Effect.gen(function* () {
+      const { app, asAdmin, asOwner, check, generate, up } = yield* fixture()
+      const note = Schema.optionalKey(Schema.String)
+      const bookOf = (version: number, fields: Schema.Struct.Fields) =>
+        registryOf(Resource.make("Book", { ...none, version, fields: { id: Field.Id, ...fields } }))
+      const hazardsOf = (registry: Registry.Registry) =>
+        Effect.flip(generate(registry)).pipe(
+          Effect.map((refused) => {
+            assert.strictEqual(refused._tag, "MigrationRefused")
+            return { hazards: refused._tag === "MigrationRefused" ? refused.hazards : [], message: refused.message }
+          })
+        )
+      yield* generate(bookOf(1, { smallNote: note, size: Schema.optionalKey(Schema.Int) }))
+      yield* asOwner(up())
+      yield* asAdmin(Scratch.as(app, "a", "insert into books (id, small_note) values ('1', 'mine')"))
+      const renamed = bookOf(2, { remark: note, size: Schema.optionalKey(Schema.Int) })
+      const optional = yield* hazardsOf(renamed)
+      assert.deepStrictEqual(
+        optional.hazards.map(({ name }) => name),
+        ["removed:books.small_note"]
+      )
+      assert.include(optional.message, '`Field.renamedFrom("smallNote")` on remark')
+      assert.include(optional.message, "--approve removed:books.small_note")
+      assert.isTrue((yield* asOwner(check(renamed))).some(({ problem }) => problem.includes("small_note is gone")))
+      // A required field is refused as ever, and is told of the way too.
+      const required = yield* hazardsOf(bookOf(2, { remark: Schema.String, size: Schema.optionalKey(Schema.Int) }))
+      assert.deepStrictEqual(
+        required.hazards.map(({ name }) => name),
+        ["required:books.remark"]
+      )
+      assert.include(required.message, '`Field.renamedFrom("smallNote")`')
+      // What it says to do does mend it: one way keeps the values, the other sets them aside.
+      const kept = yield* generate(
+        bookOf(2, { remark: note.pipe(Field.renamedFrom("smallNote")), size: Schema.optionalKey(Schema.Int) })
+      )
+      assert.isNotEmpty(kept.files)
+      yield* asOwner(up())
+      assert.deepStrictEqual(yield* asAdmin(Scratch.run("select remark from books")), [{ remark: "mine" }])
+      // Of another type, it cannot be what is gone.
+      const gone = yield* generate(bookOf(3, { remark: note, other: note }))
+      assert.isNotEmpty(gone.files)
+      yield* asOwner(up())
+      const more = yield* hazardsOf(bookOf(4, { third: note, fourth: note }))
+      assert.deepStrictEqual(
+        more.hazards.map(({ name }) => name),
+        ["removed:books.remark", "removed:books.other"]
+      )
+      yield* generate(bookOf(4, { third: note, fourth: note }), { approve: more.hazards.map(({ name }) => name) })
+      yield* asOwner(up())
+      assert.deepStrictEqual(yield* asAdmin(Scratch.run("select field, value from tenon.removed_values")), [
+        { field: "remark", value: "mine" }
+      ])
+    })
+  )
+
   live("files that were changed, lost, renumbered or doubled are refused", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { asOwner, directory, up, write } = yield* fixture()
       const conflict = Effect.flip(asOwner(up())).pipe(Effect.map((error) => `${error._tag}: ${error.message}`))
       yield* write("0001_one.sql", "create table one ();")
-      yield* write("0003_three.sql", "create table three ();")
+      yield* write("0002_two.sql", "create table two ();")
       yield* asOwner(up())
       yield* write("0001_one.sql", "create table one ();\r\n".replace("\r\n", ""))
       assert.deepStrictEqual(yield* asOwner(up()), [])
@@ -391,22 +450,19 @@ describe("Migrations", () => {
         (yield* asOwner(Migrations.status({ directory }))).map(({ name, state }) => [name, state]),
         [
           ["0001_one.sql", "changed"],
-          ["0003_three.sql", "applied"]
+          ["0002_two.sql", "applied"]
         ]
       )
       yield* write("0001_one.sql", "create table one ();")
-      yield* write("0002_two.sql", "create table two ();")
-      assert.include(yield* conflict, "0002_two.sql: 0003_three.sql was applied, which comes after it")
-      yield* fs.remove(`${directory}/0002_two.sql`)
-      yield* write("0003_other.sql", "select 1")
+      yield* write("0002_other.sql", "select 1")
       assert.include(yield* conflict, "another file has the same number")
-      yield* fs.remove(`${directory}/0003_other.sql`)
-      yield* write("0004_four.sql", "create table four (); commit; create table five ()")
-      assert.include(yield* conflict, `0004_four.sql:1: "commit" would take the transaction`)
-      yield* fs.remove(`${directory}/0004_four.sql`)
-      yield* fs.remove(`${directory}/0001_one.sql`)
-      assert.include(yield* conflict, "0001_one.sql: it was applied to this database and is not among the files")
-      yield* write("0001_one.sql", "create table one ();")
+      yield* fs.remove(`${directory}/0002_other.sql`)
+      yield* write("0003_four.sql", "create table four (); commit; create table five ()")
+      assert.include(yield* conflict, `0003_four.sql:1: "commit" would take the transaction`)
+      yield* fs.remove(`${directory}/0003_four.sql`)
+      yield* fs.remove(`${directory}/0002_two.sql`)
+      assert.include(yield* conflict, "0002_two.sql: it was applied to this database and is not among the files")
+      yield* write("0002_two.sql", "create table two ();")
       yield* write("readme.sql", "")
       assert.include(yield* conflict, "readme.sql: the name does not say when it runs")
       yield* fs.remove(`${directory}/readme.sql`)
@@ -539,7 +595,7 @@ describe("Migrations", () => {
           ({ place, problem }) => place === "snapshot.json" && problem.includes("books.pages")
         )
       )
-      yield* generate(second)
+      yield* generate(second, approved)
       assert.deepStrictEqual(
         (yield* asOwner(check(second))).filter(({ problem }) => problem === "it is not applied").length,
         3
@@ -560,7 +616,7 @@ describe("Migrations", () => {
       assert.deepStrictEqual(yield* asOwner(adopt()), [])
       assert.deepStrictEqual(yield* asOwner(up()), [])
       assert.deepStrictEqual(yield* asOwner(check(first)), [])
-      yield* generate(second)
+      yield* generate(second, approved)
       assert.isNotEmpty(yield* asOwner(up()))
       assert.deepStrictEqual(yield* asOwner(check(second)), [])
     })
@@ -571,7 +627,7 @@ describe("Migrations", () => {
       const { asOwner, check, database, directory, generate, up } = yield* fixture({ owner: true })
       yield* asOwner(Migrations.ensure({ registry: first, ...database.names }))
       yield* generate(first)
-      yield* generate(second)
+      yield* generate(second, approved)
       assert.deepStrictEqual(yield* asOwner(Migrations.adopt({ directory })), ["0001_init.sql"])
       assert.lengthOf(yield* asOwner(up()), 3)
       assert.deepStrictEqual(yield* asOwner(check(second)), [])

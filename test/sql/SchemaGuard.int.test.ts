@@ -129,6 +129,8 @@ describe.concurrent("a resource of another version", () => {
       const scratch = yield* database
       yield* on(scratch, versionOf("Note", 7))
       yield* Effect.gen(function* () {
+        const checks = yield* ReadinessChecks.ReadinessChecks
+        const isReady = Effect.map(checks.run, (all) => all.every(({ ready }) => ready))
         const board = yield* Tenon.invoke(Board.actions.create, { name: "a" })
         yield* Tenon.invoke(Board.actions.rename, board.id, { name: "b" })
         const pin = Tenon.invoke(Board.actions.pin, board.id, { text: "x" })
@@ -141,7 +143,12 @@ describe.concurrent("a resource of another version", () => {
         for (const failure of failures) {
           assert.instanceOf(failure, SchemaMismatch)
           assert.deepInclude(failure, { resource: "Note", expected: 1, actual: 7 })
+          // Nothing is left to migrate: it is this process that is behind.
+          assert.include(failure.message, "newer release")
+          assert.notInclude(failure.message, "migrate up")
         }
+        // It serves what has not changed until the newer release is there.
+        assert.isTrue(yield* isReady)
         assert.deepStrictEqual(yield* on(scratch, "select * from notes"), [])
         yield* on(scratch, versionOf("Note", 1))
         yield* until(Effect.result(pin), ({ _tag }) => _tag === "Success")
@@ -150,6 +157,7 @@ describe.concurrent("a resource of another version", () => {
         const rename = Tenon.invoke(Board.actions.rename, board.id, { name: "c" })
         yield* until(Effect.result(rename), ({ _tag }) => _tag === "Failure")
         assert.instanceOf(yield* Effect.flip(rename), SchemaMismatch)
+        assert.isTrue(yield* isReady)
       }).pipe(Effect.provide(processOn(scratch, Scratch.urlOf(scratch.name))))
     }).pipe(Effect.scoped)
   )
@@ -159,6 +167,8 @@ describe.concurrent("a resource of another version", () => {
       const scratch = yield* database
       yield* on(scratch, "drop table tenon._schema_versions")
       yield* Effect.gen(function* () {
+        const checks = yield* ReadinessChecks.ReadinessChecks
+        assert.isFalse((yield* checks.run).every(({ ready }) => ready))
         const failure = yield* Effect.flip(Tenon.invoke(Board.actions.create, { name: "a" }))
         assert.deepInclude(failure, { _tag: "SchemaMismatch", actual: 0 })
         assert.include(failure.message, "tenon migrate up")

@@ -48,7 +48,11 @@ const post = Command.make(
       participantId: text(person["id"]),
       content: { type: "text", text: words }
     })
-    yield* print(message, `thread ${threadId}, message ${text(message["position"])}`)
+    // What agents there are, only the server knows: one that is not there fails to answer, as others may.
+    yield* print(
+      message,
+      `thread ${threadId}, message ${text(message["position"])}\nWhat comes of it: tenon agent messages ${threadId}`
+    )
   })
 ).pipe(
   Command.withDescription("Post a message, in a new thread unless one is named"),

@@ -8,14 +8,19 @@ import * as Printable from "./Printable.ts"
  */
 export const sentence = (failure: { readonly message: string }): string => {
   const [, missing] = /Expected string[^[]*\["([A-Z][A-Z0-9_]*)"\]/.exec(failure.message) ?? []
-  if (missing !== undefined) return `${missing} is not set.${missing === "TENON_URL" ? noServer : ""}`
+  if (missing !== undefined) return `${missing} is not set.${besides.get(missing) ?? ""}`
   const [, expected, setting] =
     /^SchemaError\(Expected (.*)\n {2}at \["([A-Z][A-Z0-9_]*)"\]\)$/.exec(failure.message) ?? []
   return setting === undefined ? failure.message : `${setting} must be ${expected}.`
 }
 
-/** It is set by nobody where `tenon dev` runs beside. */
-const noServer = " No running `tenon dev` was found either; TENON_STATE says where one keeps its data, if elsewhere."
+const elsewhere = "TENON_STATE says where one keeps its data, if elsewhere."
+
+/** What nobody has to set where `tenon dev` runs beside. */
+const besides: ReadonlyMap<string, string> = new Map([
+  ["TENON_URL", ` No running \`tenon dev\` was found either; ${elsewhere}`],
+  ["DATABASE_URL", ` \`tenon dev\` starts a database, but none was found running; ${elsewhere}`]
+])
 
 /** What a failure says, with what was said underneath: a port that is taken, a server or a database that is not there. */
 export const wordsFor = (failure: unknown): string => {

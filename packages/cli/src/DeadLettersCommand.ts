@@ -1,7 +1,13 @@
 /** `tenon slip dead-letters`: messages that were set aside, by what they have in common; put back, or thrown away. */
 import { InvalidInput } from "@tenon/core/Failure"
 import * as DeadLetters from "@tenon/messaging/DeadLetters"
-import { type DeadLetter, type Selection, Transport, type TransportError } from "@tenon/messaging/Transport"
+import {
+  type DeadLetter,
+  NoSuchQueue,
+  type Selection,
+  Transport,
+  type TransportError
+} from "@tenon/messaging/Transport"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -15,6 +21,12 @@ import { print } from "./Root.ts"
 const queue = Argument.String("queue").pipe(
   Argument.withDescription("The queue; that of an activity is `tenon.<activity>` unless it names another")
 )
+
+/** What is empty and what is not there are not the same: the name is likely mistyped. */
+const requireQueue = Effect.fnUntraced(function* (queue: string) {
+  const { exists } = yield* Transport
+  if (!(yield* exists(queue))) return yield* new NoSuchQueue({ queue })
+})
 
 const instant = (millis: number) => new Date(millis).toISOString()
 
@@ -42,9 +54,12 @@ const list = Command.make(
       : []
     const queues = [...new Set([...Option.toArray(queue), ...named])]
     if (queues.length === 0) return yield* missing("queue", "name a queue, or a mesh with --mesh")
-    const found = yield* Effect.flatMap(Transport, (transport) =>
-      Effect.forEach(queues, (each) => transport.deadLetters(each, limit))
-    ).pipe(Effect.provide(MeshBackend.transport))
+    const found = yield* Effect.gen(function* () {
+      const transport = yield* Transport
+      // A mesh has queues that nothing was sent to yet.
+      if (Option.isSome(queue)) yield* requireQueue(queue.value)
+      return yield* Effect.forEach(queues, (each) => transport.deadLetters(each, limit))
+    }).pipe(Effect.provide(MeshBackend.transport))
     const all = found.flat()
     return yield* letters ? printLetters(all) : printGroups(queues, found)
   })
@@ -110,9 +125,10 @@ const each = (
     { queue, ...selection },
     Effect.fn(function* ({ queue, ...selected }) {
       const which = yield* selectionOf(selected)
-      const count = yield* Effect.flatMap(Transport, (transport) => act(transport, queue, which)).pipe(
-        Effect.provide(MeshBackend.transport)
-      )
+      const count = yield* Effect.gen(function* () {
+        yield* requireQueue(queue)
+        return yield* act(yield* Transport, queue, which)
+      }).pipe(Effect.provide(MeshBackend.transport))
       yield* print({ queue, count }, `${done}: ${count}`)
     })
   ).pipe(Command.withDescription(description))

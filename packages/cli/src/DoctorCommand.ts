@@ -49,8 +49,7 @@ export const doctor = Command.make(
       yield* look("restate", describeRestate),
       yield* look("context key", describeContextKey)
     ]
-    const rows = findings.map(({ detail, name, ok }) => [ok ? "ok" : "MEND", name, detail])
-    yield* print(findings, Output.table(["", "WHAT", "FOUND"], rows))
+    yield* print(findings, Output.table(["", "WHAT", "FOUND"], findings.flatMap(rowsOf)))
     const count = findings.filter(({ ok }) => !ok).length
     if (count > 0) return yield* new Unwell({ count })
   })
@@ -68,6 +67,10 @@ const node = (): Finding => {
   const ok = major > 22 || (major === 22 && minor >= 19)
   return { name: "node", ok, detail: ok ? process.version : `${process.version}; 22.19 or later is needed, 24 is best` }
 }
+
+/** A row for each line that was found. */
+const rowsOf = ({ detail, name, ok }: Finding) =>
+  detail.split("\n").map((line, index) => (index === 0 ? [ok ? "ok" : "MEND", name, line] : ["", "", line]))
 
 class Ill extends Schema.TaggedError<Ill>()("Ill", { message: Schema.String }) {}
 

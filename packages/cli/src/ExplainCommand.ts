@@ -3,6 +3,7 @@ import type { Actor } from "@tenon/core/Actor"
 import { CurrentActor } from "@tenon/core/Actor"
 import * as Explain from "@tenon/core/Explain"
 import { InvalidInput } from "@tenon/core/Failure"
+import type { Registry } from "@tenon/core/Registry"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -14,6 +15,7 @@ import * as ConfigFile from "./ConfigFile.ts"
 import * as Output from "./Output.ts"
 import { print, root } from "./Root.ts"
 import * as Server from "./Server.ts"
+import * as Similar from "./Similar.ts"
 
 const action = Argument.String("action").pipe(
   Argument.withDescription("An action, as in Widget.deactivate; without one, all are listed"),
@@ -41,6 +43,7 @@ export const explain = Command.make(
       const all = Explain.analyse(registry)
       return yield* print(all, analysisTable(all))
     }
+    yield* requireAction(registry, options.action.value)
     const [resource = "", name = ""] = options.action.value.split(".")
     if (options.tenant === "" && registry.resource(resource)?.tenantScoped === true) {
       // Without one there are no rows and a write fails: what would be explained is nothing that can happen.
@@ -74,6 +77,28 @@ export const explain = Command.make(
     }
   ])
 )
+
+/** Nothing is declared under this name. */
+class NoSuchAction extends Schema.TaggedError<NoSuchAction>()("NoSuchAction", {
+  action: Schema.String,
+  hint: Schema.String
+}) {
+  override get message() {
+    return `There is no action ${this.action}. ${this.hint}`
+  }
+}
+
+const requireAction = (registry: Registry, action: string) => {
+  const names = Explain.analyse(registry).map((each) => each.action)
+  return names.includes(action) ? Effect.void : Effect.fail(new NoSuchAction({ action, hint: hintFor(action, names) }))
+}
+
+const hintFor = (action: string, names: ReadonlyArray<string>): string => {
+  const own = names.filter((name) => name.startsWith(`${action.split(".")[0]}.`))
+  const similar = Similar.to(action, names)
+  if (similar.length > 0) return `Did you mean ${similar.join(" or ")}?`
+  return own.length > 0 ? `Those of ${action.split(".")[0]} are ${own.join(", ")}.` : "`tenon explain` lists them."
+}
 
 const analysisTable = (all: ReadonlyArray<Explain.Analysis>) =>
   Output.table(

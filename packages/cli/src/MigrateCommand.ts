@@ -1,8 +1,11 @@
 /** `tenon migrate`: generate, apply, list and check the migrations of an application. */
 import * as AdminSql from "@tenon/sql/AdminSql"
+import * as MigrationRun from "@tenon/sql/MigrationRun"
 import * as Migrations from "@tenon/sql/Migrations"
+import * as MigrationUndo from "@tenon/sql/MigrationUndo"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -83,8 +86,33 @@ const status = Command.make(
         ? "There are no migrations yet; `tenon migrate generate` writes the first."
         : Output.table(["STATE", "MIGRATION", "APPLIED"], rows)
     yield* print(files, text)
+    const conflict = MigrationRun.fault(files)
+    if (conflict !== undefined) return yield* conflict
   })
-).pipe(Command.withDescription("List the migrations and which are applied"))
+).pipe(Command.withDescription("List the migrations and which are applied; fails where one was changed or lost since"))
+
+const leftover = "Where an index of it failed to build, what was built stays: `tenon migrate check` says what to drop."
+
+const undo = Command.make(
+  "undo",
+  {},
+  Effect.fn(function* () {
+    const { directory } = yield* application
+    const database = yield* Config.option(AdminSql.url)
+    const applied = Option.isSome(database)
+      ? yield* MigrationRun.applied().pipe(Effect.provide(AdminSql.layerConfig))
+      : []
+    const { removed } = yield* MigrationUndo.undo({ directory, applied })
+    const lines = removed.map((each) => `Took back ${each}`)
+    const notes = [
+      ...(Option.isSome(database) ? [] : ["No database is set, so none was asked whether it is applied there."]),
+      ...(removed.some((each) => each.endsWith("_indexes.sql")) ? [leftover] : [])
+    ]
+    yield* print({ removed }, [...lines, ...notes].join("\n"))
+  })
+).pipe(
+  Command.withDescription("Take back what was generated last, where it was never applied: the files and the snapshot")
+)
 
 const check = Command.make(
   "check",
@@ -102,6 +130,6 @@ const check = Command.make(
 ).pipe(Command.withDescription("Find drift between declarations, migrations and the live catalogue; for CI"))
 
 export const migrate = Command.make("migrate").pipe(
-  Command.withDescription("Generate, apply, list and check migrations"),
-  Command.withSubcommands([generate, up, status, check])
+  Command.withDescription("Generate, apply, list, check and take back migrations"),
+  Command.withSubcommands([generate, up, status, check, undo])
 )

@@ -138,10 +138,13 @@ export class InvalidTransition extends Schema.TaggedError<InvalidTransition>()(
 export class SchemaMismatch extends Schema.TaggedError<SchemaMismatch>()(
   "SchemaMismatch",
   { resource: Schema.String, expected: Schema.Int, actual: Schema.Int },
-  { httpStatus: 503, retryable: true, description: "The database is at another version; run the migrations." }
+  { httpStatus: 503, retryable: true, description: "The database is at another version than this release." }
 ) {
   override get message() {
-    return `${this.resource} is at version ${this.actual} in the database and ${this.expected} here; run \`tenon migrate up\` or deploy the matching release.`
+    const found = `${this.resource} is at version ${this.actual} in the database and ${this.expected} here`
+    return this.actual > this.expected
+      ? `${found}: the database was migrated for a newer release; deploy that one.`
+      : `${found}; run \`tenon migrate up\`.`
   }
 }
 

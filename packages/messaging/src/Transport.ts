@@ -31,6 +31,13 @@ export class TransportError extends Schema.TaggedError<TransportError>()(
   }
 }
 
+/** Someone named a queue that the broker does not have. */
+export class NoSuchQueue extends Schema.TaggedError<NoSuchQueue>()("NoSuchQueue", { queue: Schema.String }) {
+  override get message() {
+    return `There is no queue ${this.queue} at the broker.`
+  }
+}
+
 /** A message to send. `id` names it to people and tools; a transport does not drop a second one with the same id. */
 export interface Outgoing {
   /** Letters, digits, dots, hyphens and underscores; with other characters transports name what belongs to a queue. */
@@ -122,6 +129,8 @@ export class Transport extends Context.Service<
       handler: Handler<R>,
       options?: SubscribeOptions
     ) => Effect.Effect<void, TransportError, R | Scope.Scope>
+    /** Whether the broker has a queue of this name; true also where it cannot tell. Makes none. */
+    readonly exists: (queue: string) => Effect.Effect<boolean, TransportError>
     /** The dead letters of a queue, the oldest first, `limit` at most (default 100). */
     readonly deadLetters: (queue: string, limit?: number) => Effect.Effect<ReadonlyArray<DeadLetter>, TransportError>
     /** Puts dead letters back into their queue, as if new, and says how many. */

@@ -134,7 +134,8 @@ export const layer: Layer.Layer<Transport> = Layer.effect(
         const next = places.take(1).pipe(Effect.andThen(queue.awaitWork), Effect.andThen(Effect.uninterruptible(start)))
         yield* next.pipe(Effect.forever, Effect.forkScoped)
       }),
-      deadLetters: (name, limit = 100) => Effect.sync(() => queueOf(name).dead.slice(0, limit)),
+      exists: (name) => Effect.sync(() => queues.has(name)),
+      deadLetters: (name, limit = 100) => Effect.sync(() => queues.get(name)?.dead.slice(0, limit) ?? []),
       redrive: (name, selection) =>
         removeDead(name, (letter) => selects(selection, letter)).pipe(
           Effect.tap((removed) =>

@@ -39,6 +39,20 @@ const namedIn = (prefix: string) => (queue: string) => `${prefix}${queue}`
 const dead = "!dead"
 const deadOf = (queue: string) => `${queue}${dead}`
 
+/** Looks on a channel of its own, which the broker closes where there is no such queue. */
+const isThere = async (model: ChannelModel, queue: string): Promise<boolean> => {
+  const channel = await model.createChannel()
+  channel.on("error", () => {})
+  try {
+    await channel.checkQueue(queue)
+  } catch (cause) {
+    if (Predicate.hasProperty(cause, "code") && cause.code === 404) return false
+    throw cause
+  }
+  await channel.close()
+  return true
+}
+
 const declare = async (channel: Channel, queue: string) => {
   await channel.assertQueue(deadOf(queue), { durable: true })
   await channel.assertQueue(queue, {
@@ -281,7 +295,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
               attempt("open a channel", () => link.model.createChannel()),
               (channel) => Effect.ignore(attempt("close", async () => await channel.close()))
             )
-            yield* attempt("declare", () => declare(channel, named(queue)))
+            if (!(yield* attempt("look", () => isThere(link.model, deadOf(named(queue)))))) return 0
             // What is driven back may be set aside again meanwhile, behind all that is there now.
             const { messageCount } = yield* attempt("count", () => channel.checkQueue(deadOf(named(queue))))
             let taken = 0
@@ -299,6 +313,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
       return Transport.of({
         publish: (message) => send(named(message.queue), message),
         subscribe,
+        exists: (queue) => Effect.flatMap(connect, (link) => attempt("look", () => isThere(link.model, named(queue)))),
         deadLetters: Effect.fnUntraced(function* (queue, limit = 100) {
           const letters: Array<DeadLetter> = []
           yield* eachDead(queue, limit, (letter) =>

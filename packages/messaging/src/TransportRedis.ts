@@ -287,6 +287,8 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
             Effect.asVoid
           ),
         subscribe,
+        exists: (queue) =>
+          Effect.map(send<number>(client, ["EXISTS", keyOf(queue), deadOf(queue)]), (count) => count > 0),
         deadLetters: (queue, limit = 100) => deadFrom(queue, "-", "+", limit),
         redrive: (queue, selection) =>
           eachDead(queue, selection, (letter) => evaluate(driveBack, [keyOf(queue), deadOf(queue)], letter)),

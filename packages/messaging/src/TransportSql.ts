@@ -219,6 +219,8 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
             wakeups.wake(queue)
           ),
         subscribe,
+        // A queue is no more than the messages in it.
+        exists: () => Effect.succeed(true),
         deadLetters: (queue, limit = 100) =>
           Effect.map(send("read dead letters", { sql: letters, params: [queue, limit] }), (rows) => rows.map(letterOf)),
         redrive: (queue, selection) => Effect.tap(redrive(queue, selection), () => wakeups.wake(queue)),

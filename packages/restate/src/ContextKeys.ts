@@ -2,6 +2,7 @@
 import * as NodeCrypto from "node:crypto"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 
@@ -53,5 +54,10 @@ export const random = (id = "random"): ContextKeys => ({
   secrets: new Map([[id, NodeCrypto.createSecretKey(NodeCrypto.randomBytes(shortest))]])
 })
 
-/** `TENON_CONTEXT_KEY`, in the form that `parse` reads. */
-export const config: Config.Config<Redacted.Redacted> = Config.Redacted("TENON_CONTEXT_KEY")
+const missing = `TENON_CONTEXT_KEY is not set. The door signs with it what the handlers of actions are told. ${mend}`
+
+/** The keys that `TENON_CONTEXT_KEY` holds, in the form that `parse` reads. */
+export const fromConfig: Effect.Effect<ContextKeys, Config.ConfigError | ContextKeysError> = Effect.gen(function* () {
+  const text = yield* Config.option(Config.Redacted("TENON_CONTEXT_KEY"))
+  return yield* Option.isNone(text) ? new ContextKeysError({ message: missing }) : parse(text.value)
+})

@@ -226,7 +226,7 @@ export const layerConfig: Layer.Layer<
 > = Layer.unwrap(
   Effect.gen(function* () {
     return layer({
-      keys: yield* ContextKeys.parse(yield* ContextKeys.config),
+      keys: yield* ContextKeys.fromConfig,
       identityKeys: ((yield* text("RESTATE_IDENTITY_KEY")) ?? "").split(",").filter((key) => key !== ""),
       host: yield* text("RESTATE_ENDPOINT_HOST"),
       port: Option.getOrUndefined(yield* Config.option(Setting.port("RESTATE_ENDPOINT_PORT"))),

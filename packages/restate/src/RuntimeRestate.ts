@@ -181,6 +181,6 @@ export const layerConfig: Layer.Layer<
   Effect.gen(function* () {
     const ingressUrl = yield* Setting.url("RESTATE_INGRESS_URL").pipe(Config.withDefault("http://localhost:8080"))
     const adminUrl = Option.getOrUndefined(yield* Config.option(Setting.url("RESTATE_ADMIN_URL")))
-    return layer({ ingressUrl, adminUrl, keys: yield* ContextKeys.parse(yield* ContextKeys.config) })
+    return layer({ ingressUrl, adminUrl, keys: yield* ContextKeys.fromConfig })
   })
 )

@@ -12,6 +12,7 @@ import type * as Activity from "./Activity.ts"
 import { ActivityContext, type Planned, VariableMissing } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
 import { isCarriable, uncarriable } from "./EnvelopeCheck.ts"
+import * as FailureText from "./FailureText.ts"
 import { type HopKey, keyText } from "./HopStore.ts"
 import * as JsonForm from "./JsonForm.ts"
 import type { Refused } from "./Refused.ts"
@@ -54,8 +55,8 @@ class StepTimedOut extends Schema.TaggedError<StepTimedOut>()("StepTimedOut", { 
   }
 }
 
-/** A declared failure by its tag and sentence; of a defect only that there was one, since nobody chose to show more. */
-const failingOf = (cause: Cause.Cause<unknown>): Failing => {
+/** A declared failure by its tag and what it says; of a defect only that there was one, since nobody chose to show more. */
+const failingOf = (cause: Cause.Cause<unknown>, hop: Slip.Hop): Failing => {
   const failure = Cause.findErrorOption(cause)
   if (failure._tag === "None") {
     return { error: "Defect", message: "The activity died; its worker's log says why.", uncertain: true }
@@ -67,8 +68,7 @@ const failingOf = (cause: Cause.Cause<unknown>): Failing => {
       : value instanceof Error
         ? value.name
         : "Failure"
-  const message = Predicate.hasProperty(value, "message") ? String(value.message) : String(value)
-  const failing = { error: error.slice(0, 100), message: message.slice(0, maxMessage) }
+  const failing = { error: error.slice(0, 100), message: FailureText.of(value, hop.payload) }
   if (value instanceof StepTimedOut) return { ...failing, uncertain: true }
   if (value instanceof AuthorityExpired) return { ...failing, waitsFor: "authority" }
   return value instanceof ExchangeUnavailable ? { ...failing, waitsFor: "exchange" } : failing
@@ -108,7 +108,8 @@ const contextOf = <R>({ key, hop, envelope, attempt }: Task<R>, draft: Draft): A
 /** Runs an activity's effect; a typed failure, a defect and a time-out become `Failing`, an interruption stays one. */
 const attempting = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
-  limit: Duration.Duration | undefined
+  limit: Duration.Duration | undefined,
+  hop: Slip.Hop
 ): Effect.Effect<Result.Result<A, Failing>, never, R> => {
   const limited: Effect.Effect<A, E | StepTimedOut, R> =
     limit === undefined
@@ -122,7 +123,7 @@ const attempting = <A, E, R>(
     Effect.catchCause((cause): Effect.Effect<Result.Result<A, Failing>> => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
       const log = Cause.hasDies(cause) ? Effect.logError("An activity died", cause) : Effect.void
-      return Effect.as(log, Result.fail(failingOf(cause)))
+      return Effect.as(log, Result.fail(failingOf(cause, hop)))
     })
   )
 }
@@ -201,7 +202,8 @@ export const execute = Effect.fnUntraced(function* <R>(
   const draft = newDraft()
   const answer = yield* attempting(
     Effect.provideService(activity.execute(args.success), ActivityContext, contextOf(task, draft)),
-    limitOf(task)
+    limitOf(task),
+    hop
   )
   if (Result.isFailure(answer)) return Result.fail(answer.failure)
 
@@ -236,7 +238,8 @@ export const compensate = Effect.fnUntraced(function* <R>(
   const draft = newDraft()
   const answer = yield* attempting(
     Effect.provideService(activity.compensate(log.success), ActivityContext, contextOf(task, draft)),
-    activity.timeout
+    activity.timeout,
+    hop
   )
   if (Result.isFailure(answer)) return Result.fail(answer.failure)
   if (!Object.values(draft.set).every((value) => isCarriable(value))) {

@@ -23,10 +23,13 @@ export interface Options {
 export const layer = (options: Options): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, SqlError.SqlError> =>
   PgClient.layer({ url: options.url, maxConnections: options.maxConnections ?? 2, applicationName: "tenon-admin" })
 
+/** `DATABASE_ADMIN_URL`, or `DATABASE_URL` where there is none. */
+export const url = Config.Redacted("DATABASE_ADMIN_URL").pipe(Config.orElse(() => Config.Redacted("DATABASE_URL")))
+
 /** The same, from `DATABASE_ADMIN_URL`, or `DATABASE_URL` where there is none. */
 export const layerConfig: Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, Config.ConfigError | SqlError.SqlError> =
   PgClient.layerConfig({
-    url: Config.Redacted("DATABASE_ADMIN_URL").pipe(Config.orElse(() => Config.Redacted("DATABASE_URL"))),
+    url,
     maxConnections: Config.succeed(2),
     applicationName: Config.succeed("tenon-admin")
   })

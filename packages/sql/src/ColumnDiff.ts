@@ -2,6 +2,7 @@
 import * as DatabaseModel from "./DatabaseModel.ts"
 import * as DdlRender from "./DdlRender.ts"
 import * as MigrationPlan from "./MigrationPlan.ts"
+import * as Renames from "./Renames.ts"
 import * as SqlName from "./SqlName.ts"
 
 const { qualified, quote } = SqlName
@@ -20,6 +21,7 @@ export const diff = (
   removedValues: DatabaseModel.Table
 ): ReadonlyArray<DatabaseModel.Column> => {
   const { before, after } = pair
+  Renames.ask(plan, pair)
   for (const wanted of after.columns) {
     const found = DatabaseModel.column(before, wanted.name)
     if (found === undefined) addColumn(plan, pair, wanted)
@@ -91,7 +93,7 @@ const addColumn = (plan: MigrationPlan.Plan, pair: Pair, wanted: DatabaseModel.C
         MigrationPlan.approves(plan, {
           name: `required:${place}`,
           problem: `The new column ${place} is required and rows that are there would have no value for it`,
-          mend: "Make the field optional or give it a default; or fill it in a migration of your own and require it in the release after"
+          mend: orMake(Renames.mendOf(pair, wanted))
         })
       )
         plan.change.push({
@@ -100,6 +102,9 @@ const addColumn = (plan: MigrationPlan.Plan, pair: Pair, wanted: DatabaseModel.C
         })
   }
 }
+
+const orMake = (rename: string) =>
+  `${rename}${rename === "" ? "Make" : "make"} the field optional or give it a default; or fill it in a migration of your own and require it in the release after`
 
 const copyColumn = (
   plan: MigrationPlan.Plan,

@@ -16,7 +16,7 @@ export class MigrationRefused extends Schema.TaggedError<MigrationRefused>()("Mi
 }) {
   override get message() {
     return `No migration was written:\n${this.hazards
-      .map(({ name, problem, mend }) => `  ${problem}. ${mend}. To go on as it is, approve "${name}".`)
+      .map(({ name, problem, mend }) => `  ${problem}. ${mend}. To go on as it is: \`--approve ${name}\`.`)
       .join("\n")}`
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The migrations directory: `NNNN_name.sql` files, generated and hand-written alike, applied in the order of their
- * numbers, and `snapshot.json`, the model that they lead to.
+ * numbers, of which none is left out.
  *
  * A file whose first comment lines hold `-- tenon:no-transaction` runs statement by statement; it must be such that it
  * can be run again when it was cut short.
@@ -8,10 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import type * as PlatformError from "effect/PlatformError"
-import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
-import * as DatabaseModel from "./DatabaseModel.ts"
 import { MigrationFilesInvalid } from "./MigrationFailure.ts"
 import * as SqlText from "./SqlText.ts"
 
@@ -27,22 +24,23 @@ export interface MigrationFile {
   readonly statements: ReadonlyArray<SqlText.Statement>
 }
 
-const snapshotName = "snapshot.json"
 const fileRule = /^(\d{4,})_[A-Za-z0-9_-]+\.sql$/
 const marker = "-- tenon:no-transaction"
 
 /** The first line of a file that is not to run in a transaction. */
 export const noTransaction = marker
 
-/** The files of the directory in order; none where it does not exist. */
-export const read = Effect.fnUntraced(function* (directory: string) {
+/**
+ * The files of the directory in order, none missing between them or of those `generated`; none at all where the
+ * directory does not exist.
+ */
+export const read = Effect.fnUntraced(function* (directory: string, generated: ReadonlyArray<string> = []) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  if (!(yield* fs.exists(directory))) return []
-  const names = (yield* fs.readDirectory(directory)).filter((name) => name.endsWith(".sql"))
+  const names = yield* list(directory)
   const files: Array<MigrationFile> = []
   for (const name of names) {
-    const number = fileRule.exec(name)?.[1]
+    const number = numberOf(name)
     if (number === undefined) {
       return yield* new MigrationFilesInvalid({
         place: name,
@@ -50,7 +48,7 @@ export const read = Effect.fnUntraced(function* (directory: string) {
         mend: "Call it `NNNN_what_it_does.sql`"
       })
     }
-    const file = parse(name, Number(number), yield* fs.readFileString(path.join(directory, name)))
+    const file = parse(name, number, yield* fs.readFileString(path.join(directory, name)))
     const control = file.statements.find(isTransactionControl)
     if (control !== undefined) {
       return yield* new MigrationFilesInvalid({
@@ -70,7 +68,15 @@ export const read = Effect.fnUntraced(function* (directory: string) {
       mend: "Give the one that is not applied yet the next free number"
     })
   }
-  return files
+  const gap = refuseGap(files, generated)
+  return gap === undefined ? files : yield* gap
+})
+
+/** The names of the files, in no order, whatever they are; none where the directory does not exist. */
+export const list = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  if (!(yield* fs.exists(directory))) return []
+  return (yield* fs.readDirectory(directory)).filter((name) => name.endsWith(".sql"))
 })
 
 /** The checksum of a file's text, line feeds only. */
@@ -98,39 +104,50 @@ const isTransactionControl = ({ sql }: SqlText.Statement): boolean => {
   )
 }
 
-const Snapshot = Schema.fromJsonString(Schema.Struct({ format: Schema.Literal(1), model: DatabaseModel.Model }))
-const decodeSnapshot = Schema.decodeUnknownEffect(Snapshot)
+/** Refuses files of which one is missing, since what comes after it builds on it. */
+const refuseGap = (files: ReadonlyArray<MigrationFile>, generated: ReadonlyArray<string>) => {
+  const known = new Map(generated.map((name) => [numberOf(name) ?? 0, name]))
+  const there = new Set(files.map(({ number }) => number))
+  const last = Math.max(0, ...there, ...known.keys())
+  for (let number = 1; number <= last; number++) {
+    if (there.has(number)) continue
+    const name = known.get(number)
+    return new MigrationFilesInvalid(
+      name === undefined ? neverKnown(number, files) : { place: name, problem: lost, mend: restore }
+    )
+  }
+  return undefined
+}
 
-/** The model that the files lead to; `undefined` where no migration was generated yet. */
-export const readSnapshot = Effect.fnUntraced(function* (directory: string) {
+const lost = "it was generated and is not among the files"
+const restore =
+  "Restore it from version control; where it was never applied anywhere, take it back with `tenon migrate undo`, after those that were generated since"
+
+const neverKnown = (number: number, files: ReadonlyArray<MigrationFile>) => {
+  const digits = padded(number)
+  return {
+    place: `${digits}_….sql`,
+    problem: `no file has this number, and ${files.find((each) => each.number > number)?.name} comes after it`,
+    mend: `Restore it from version control; where there never was one, put an empty \`${digits}_none.sql\` there`
+  }
+}
+
+/** A number as names begin with it. */
+export const padded = (number: number): string => String(number).padStart(4, "0")
+
+/** The number that a name begins with; `undefined` where it is not the name of a migration. */
+export const numberOf = (name: string): number | undefined => {
+  const digits = fileRule.exec(name)?.[1]
+  return digits === undefined ? undefined : Number(digits)
+}
+
+/** Writes the files, none of which may exist. */
+export const write = Effect.fnUntraced(function* (
+  directory: string,
+  files: ReadonlyArray<{ readonly name: string; readonly sql: string }>
+) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const file = path.join(directory, snapshotName)
-  if (!(yield* fs.exists(file))) return undefined
-  const text = yield* fs.readFileString(file)
-  const { model } = yield* decodeSnapshot(text).pipe(
-    Effect.mapError(
-      (error) =>
-        new MigrationFilesInvalid({
-          place: snapshotName,
-          problem: `it cannot be read: ${error.message}`,
-          mend: "Restore it from version control; after a merge conflict take one side, and generate again"
-        })
-    )
-  )
-  return model
+  yield* fs.makeDirectory(directory, { recursive: true })
+  for (const { name, sql } of files) yield* fs.writeFileString(path.join(directory, name), sql, { flag: "wx" })
 })
-
-/** Writes the files, none of which may exist, and then the snapshot. */
-export const write = (
-  directory: string,
-  files: ReadonlyArray<{ readonly name: string; readonly sql: string }>,
-  model: DatabaseModel.Model
-): Effect.Effect<void, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    yield* fs.makeDirectory(directory, { recursive: true })
-    for (const { name, sql } of files) yield* fs.writeFileString(path.join(directory, name), sql, { flag: "wx" })
-    yield* fs.writeFileString(path.join(directory, snapshotName), `${JSON.stringify({ format: 1, model }, null, 2)}\n`)
-  })

@@ -50,12 +50,15 @@ const recorded = `select name, checksum, to_char(applied_at at time zone 'UTC', 
 )} where name <> '${ensured}' order by name`
 
 /** The state of each file, and of what was applied and is no file any more. */
-export const status = Effect.fnUntraced(function* (files: ReadonlyArray<MigrationFile>) {
+export const status = (files: ReadonlyArray<MigrationFile>) =>
+  Effect.map(recordedApplied(), (applied) => compare(files, applied))
+
+const recordedApplied = Effect.fnUntraced(function* () {
   const sql = yield* SqlClient.SqlClient
   const [there] = yield* sql.unsafe<{ found: boolean }>(`select to_regclass($1) is not null as found`, [
     SqlName.qualified(migrations)
   ])
-  return compare(files, there?.found === true ? yield* sql.unsafe<Applied>(recorded) : [])
+  return there?.found === true ? yield* sql.unsafe<Applied>(recorded) : []
 })
 
 const compare = (files: ReadonlyArray<MigrationFile>, applied: ReadonlyArray<Applied>): ReadonlyArray<FileStatus> => {
@@ -73,8 +76,13 @@ const compare = (files: ReadonlyArray<MigrationFile>, applied: ReadonlyArray<App
   ]
 }
 
-/** What stands in the way of applying the pending files, where something does. */
-export const conflict = (all: ReadonlyArray<FileStatus>): MigrationConflict | undefined => {
+/** The names of what was applied. */
+export const applied = Effect.fn("Migrations.applied")(function* () {
+  return (yield* recordedApplied()).map(({ name }) => name)
+})
+
+/** What is wrong with what was applied, where something is: a file was changed since, or is there no more. */
+export const fault = (all: ReadonlyArray<FileStatus>): MigrationConflict | undefined => {
   const changed = all.find(({ state }) => state === "changed")
   if (changed !== undefined) {
     return new MigrationConflict({
@@ -84,23 +92,36 @@ export const conflict = (all: ReadonlyArray<FileStatus>): MigrationConflict | un
     })
   }
   const missing = all.find(({ state }) => state === "missing")
-  if (missing !== undefined) {
-    return new MigrationConflict({
-      file: missing.name,
-      problem: "it was applied to this database and is not among the files",
-      mend: "Restore it, or use the release that it belongs to"
-    })
-  }
+  return missing === undefined
+    ? undefined
+    : new MigrationConflict({
+        file: missing.name,
+        problem: "it was applied to this database and is not among the files",
+        mend: "Restore it from version control, or use the release that it belongs to"
+      })
+}
+
+/**
+ * What stands in the way of applying the pending files, where something does. A file without a statement may be applied
+ * after those that come after it: it fills a number that nothing ever had.
+ */
+const conflict = (
+  all: ReadonlyArray<FileStatus>,
+  files: ReadonlyArray<MigrationFile>
+): MigrationConflict | undefined => {
+  const idle = new Set(files.filter(({ statements }) => statements.length === 0).map(({ name }) => name))
   const last = all.findLastIndex(({ state }) => state === "applied")
-  const early = all.find(({ state }, index) => state === "pending" && index < last)
-  if (early !== undefined) {
-    return new MigrationConflict({
-      file: early.name,
-      problem: `${all[last]?.name} was applied, which comes after it`,
-      mend: "Give it the next free number"
-    })
-  }
-  return undefined
+  const early = all.find(({ name, state }, index) => state === "pending" && index < last && !idle.has(name))
+  return (
+    fault(all) ??
+    (early === undefined
+      ? undefined
+      : new MigrationConflict({
+          file: early.name,
+          problem: `${all[last]?.name} was applied, which comes after it`,
+          mend: "Give it the next free number"
+        }))
+  )
 }
 
 /** Applies the pending files in order; the names of those it applied. */
@@ -115,7 +136,7 @@ export const up = Effect.fn("Migrations.up")(function* (files: ReadonlyArray<Mig
       )
       yield* bootstrap(connection)
       const all = compare(files, (yield* run(connection, recorded)) as ReadonlyArray<Applied>)
-      const contradiction = conflict(all)
+      const contradiction = conflict(all, files)
       if (contradiction !== undefined) return yield* contradiction
       const pending = files.filter(({ name }) => all.some((each) => each.name === name && each.state === "pending"))
       for (const file of pending) yield* apply(connection, file, patience)

@@ -3,6 +3,7 @@
  * checked against the live catalogue (E1, E2, E4, T2). Everything here works over the owner's `SqlClient` and answers
  * with data; nothing asks back.
  */
+import type { SchemaMismatch } from "@tenon/core/Failure"
 import type { Registry } from "@tenon/core/Registry"
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -15,7 +16,9 @@ import { DatabaseDiffers, MigrationRefused } from "./MigrationFailure.ts"
 import * as MigrationFiles from "./MigrationFiles.ts"
 import * as MigrationPlan from "./MigrationPlan.ts"
 import * as MigrationRun from "./MigrationRun.ts"
+import * as MigrationSnapshot from "./MigrationSnapshot.ts"
 import * as ModelDiff from "./ModelDiff.ts"
+import * as RecordedVersions from "./RecordedVersions.ts"
 import * as SqlName from "./SqlName.ts"
 
 /** Which database is wanted. */
@@ -43,8 +46,7 @@ export interface Generated {
 
 /** Writes the migration from the snapshot to the declarations. Needs no database. */
 export const generate = Effect.fn("Migrations.generate")(function* (options: GenerateOptions) {
-  const files = yield* MigrationFiles.read(options.directory)
-  const before = yield* MigrationFiles.readSnapshot(options.directory)
+  const { files, model: before, snapshot } = yield* read(options.directory)
   const { plan, next } = ModelDiff.diff(before, Ddl.fromRegistry(options.registry, options), options.approve)
   if (plan.hazards.length > 0) return yield* new MigrationRefused({ hazards: plan.hazards })
   const first = Math.max(0, ...files.map(({ number }) => number)) + 1
@@ -55,9 +57,20 @@ export const generate = Effect.fn("Migrations.generate")(function* (options: Gen
     before !== undefined
   )
   const changed = generated.length > 0 || before === undefined
-  if (options.dryRun !== true && changed) yield* MigrationFiles.write(options.directory, generated, next)
+  if (options.dryRun !== true && changed) {
+    yield* MigrationFiles.write(options.directory, generated)
+    const names = generated.map(({ name }) => name)
+    yield* MigrationSnapshot.write(options.directory, MigrationSnapshot.next(snapshot, next, names))
+  }
   const result: Generated = { files: generated, warnings: plan.warnings, written: options.dryRun !== true && changed }
   return result
+})
+
+/** The files, of which none may be missing, and what was generated. */
+const read = Effect.fnUntraced(function* (directory: string) {
+  const snapshot = yield* MigrationSnapshot.read(directory)
+  const generated = snapshot?.history.flatMap((each) => each.files)
+  return { files: yield* MigrationFiles.read(directory, generated), snapshot, model: snapshot?.model }
 })
 
 const filesOf = (plan: MigrationPlan.Plan, first: number, name: string, later: boolean) => {
@@ -78,7 +91,7 @@ const filesOf = (plan: MigrationPlan.Plan, first: number, name: string, later: b
     }
   ].filter(({ steps }) => steps.length > 0)
   return parts.map(({ suffix, steps, title }, index) => ({
-    name: `${String(first + index).padStart(4, "0")}_${name}${suffix}.sql`,
+    name: `${MigrationFiles.padded(first + index)}_${name}${suffix}.sql`,
     sql: MigrationPlan.render(
       [
         ...title.slice(0, suffix === "_indexes" ? 1 : 0),
@@ -109,7 +122,7 @@ export interface UpOptions extends MigrationRun.Patience {
 
 /** Applies the pending files in order, one process at a time. Returns the names of those it applied. */
 export const up = (options: UpOptions) =>
-  Effect.flatMap(MigrationFiles.read(options.directory), (files) => MigrationRun.up(files, options))
+  Effect.flatMap(read(options.directory), ({ files }) => MigrationRun.up(files, options))
 
 /**
  * Records the first migration of a database that `ensure` has set up as applied, without running it; returns the names
@@ -118,8 +131,7 @@ export const up = (options: UpOptions) =>
  * else, `DatabaseDiffers`.
  */
 export const adopt = Effect.fn("Migrations.adopt")(function* (options: UpOptions) {
-  const files = yield* MigrationFiles.read(options.directory)
-  const snapshot = yield* MigrationFiles.readSnapshot(options.directory)
+  const { files, model: snapshot } = yield* read(options.directory)
   return yield* MigrationRun.record(
     files,
     Effect.fnUntraced(function* (ensuredFrom) {
@@ -156,18 +168,19 @@ const holdsAnyOf = Effect.fnUntraced(function* (model: DatabaseModel.Model) {
 
 /** Each file, and whether it is applied, pending, changed since, or missing. */
 export const status = (options: { readonly directory: string }) =>
-  Effect.flatMap(MigrationFiles.read(options.directory), MigrationRun.status)
+  Effect.flatMap(read(options.directory), ({ files }) => MigrationRun.status(files))
 
 /** Everything that is wrong between declarations, snapshot, files and database; empty where all agree. For CI. */
 export const check = Effect.fn("Migrations.check")(function* (options: Wanted & { readonly directory: string }) {
-  const files = yield* MigrationFiles.read(options.directory)
-  const snapshot = yield* MigrationFiles.readSnapshot(options.directory)
+  const { files, model: snapshot } = yield* read(options.directory)
   const { plan } = ModelDiff.diff(snapshot, Ddl.fromRegistry(options.registry, options))
   const stale = ModelDiff.isEmpty(plan)
     ? []
     : [...plan.change, ...plan.validate, ...plan.concurrent]
         .map(({ about }) => about)
         .concat(plan.hazards.map(({ problem }) => problem))
+  const states = yield* MigrationRun.status(files)
+  const settled = stale.length === 0 && states.every(({ state }) => state === "applied")
   const findings: ReadonlyArray<Drift.Finding> = [
     ...(snapshot === undefined
       ? [
@@ -182,7 +195,7 @@ export const check = Effect.fn("Migrations.check")(function* (options: Wanted & 
           problem: `the declarations are ahead of the migrations: ${about}`,
           mend: "Run `tenon migrate generate`, and commit what it writes"
         }))),
-    ...(yield* MigrationRun.status(files))
+    ...states
       .filter(({ state }) => state !== "applied")
       .map(({ name, state }) => ({
         place: name,
@@ -194,9 +207,20 @@ export const check = Effect.fn("Migrations.check")(function* (options: Wanted & 
         }[state],
         mend: state === "pending" ? "Run `tenon migrate up`" : "Restore it from version control"
       })),
+    // Before that they differ for what was found already.
+    ...(settled ? (yield* RecordedVersions.mismatches(options.registry)).map(unrecorded) : []),
     ...(snapshot === undefined ? [] : yield* drift(snapshot))
   ]
   return findings
+})
+
+const unrecorded = ({ actual, expected, resource }: SchemaMismatch): Drift.Finding => ({
+  place: resource,
+  problem: `it is at version ${actual} in the database and ${expected} here, though all migrations are applied`,
+  mend:
+    actual > expected
+      ? "Use the release that the database was migrated for"
+      : "A migration that raised it was lost: restore it from version control"
 })
 
 /**

@@ -79,7 +79,7 @@ export const layer = (
       const refusalOf = (resource: Resource.Any) => (seen instanceof Unavailable ? seen : seen.get(resource.name))
       yield* checks.add(
         "schema",
-        Effect.suspend(() => (seen instanceof Unavailable ? Effect.fail(seen) : Effect.void))
+        Effect.suspend(() => refusedIn(seen))
       )
 
       const guarded = <A, E, R>(
@@ -126,6 +126,16 @@ export const layer = (
   )
 
 const nothing: Result.Result<Loads, ActionFailure> = Result.succeed({})
+
+/**
+ * What it is not ready for: a database that its release still has to migrate. One that a newer release has migrated is no
+ * reason to take the old one away before the new one is there: it serves all that has not changed.
+ */
+const refusedIn = (seen: Seen): Effect.Effect<void, Unavailable | SchemaMismatch> => {
+  const refused = seen instanceof Unavailable ? [seen] : [...seen.values()]
+  const first = refused.find((each) => each instanceof Unavailable || each.actual < each.expected)
+  return first === undefined ? Effect.void : Effect.fail(first)
+}
 
 const isEmpty = (seen: Seen) => !(seen instanceof Unavailable) && seen.size === 0
 
