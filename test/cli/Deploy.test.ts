@@ -200,6 +200,45 @@ describe("manifests", () => {
     assert.deepStrictEqual(KubernetesManifests.problemsOf(options({})), [])
   })
 
+  it("are refused where Kubernetes would refuse the name of a Secret, an image or a quantity", () => {
+    const digest = `sha256:${"0a".repeat(32)}`
+    const good: ReadonlyArray<Partial<KubernetesManifests.Options>> = [
+      ...["a.b", "a-b.c1", "x".repeat(253)].map((secret) => ({ secret })),
+      ...[
+        "coffee",
+        "coffee:1",
+        "localhost:5000/coffee",
+        "Registry.example:5000/team/coffee__x--y.z:V1_2.3-rc",
+        `coffee@${digest}`,
+        `ghcr.io/a/b:1@${digest}`
+      ].map((image) => ({ image })),
+      ...["100m", "2", "0.5"].map((cpu) => ({ cpu })),
+      ...["256Mi", "1.5Gi", "500M", "600k", "134217728"].map((memory) => ({ memory }))
+    ]
+    for (const change of good) assert.deepStrictEqual(KubernetesManifests.problemsOf(options(change)), [])
+    const bad: ReadonlyArray<Partial<KubernetesManifests.Options>> = [
+      ...["a..b", ".a", "a.", "a.-b", "a-.b", "x".repeat(254), "A"].map((secret) => ({ secret })),
+      ...[
+        "coffee:1:2",
+        "coffee@@x",
+        "coffee@x",
+        "coffee@sha256:12",
+        "Coffee",
+        "a//b",
+        "/a",
+        "a/",
+        "a:",
+        "coffee:-1",
+        `${"x".repeat(256)}`
+      ].map((image) => ({ image })),
+      ...["100Mi", "1k", "m", "0", "0m", "-1"].map((cpu) => ({ cpu })),
+      ...["100m", "1K", "Mi", "0", "1.Gi"].map((memory) => ({ memory }))
+    ]
+    for (const change of bad) {
+      assert.lengthOf(KubernetesManifests.problemsOf(options(change)), 1, JSON.stringify(change))
+    }
+  })
+
   it("are refused where `tenon run` would refuse how long it is to drain", () => {
     for (const graceSeconds of [0, 86_401, Number.POSITIVE_INFINITY]) {
       const [problem] = KubernetesManifests.problemsOf(options({ graceSeconds }))

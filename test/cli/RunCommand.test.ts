@@ -4,6 +4,7 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { join } from "node:path"
+import emptyMesh from "../support/empty-mesh-child.ts"
 import slowMesh, { registry, slow } from "../support/slow-mesh-child.ts"
 import * as SlipDatabase from "../support/SlipDatabase.ts"
 import * as SlipStore from "../support/SlipStore.ts"
@@ -62,6 +63,15 @@ it.live(
       const memory = yield* TenonProcess.tenon(["run", mesh, "--replicas", "2"], { TRANSPORT: "memory" })
       assert.strictEqual(memory.code, 1)
       assert.include(memory.stderr, "TRANSPORT=memory reaches one process only, and this mesh has 2")
+      const empty = yield* TenonProcess.tenon(["run", join(import.meta.dirname, "../support/empty-mesh-child.ts")])
+      assert.deepStrictEqual(
+        [empty.code, empty.stdout, empty.stderr],
+        [
+          1,
+          "",
+          `The mesh ${emptyMesh.title} has no activities, so there is nothing to run: put some into its registry.\n`
+        ]
+      )
       const gone = yield* TenonProcess.tenon(["run", "no-such-mesh.ts"])
       assert.strictEqual(gone.code, 1)
       assert.include(gone.stderr, "There is no no-such-mesh.ts")

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-explicit-any -- documents are read as whoever reads JSON would. */
 /** What workers say of themselves, held against the published schemas of those who read it. */
 import * as Activity from "@tenon/routing-slip/Activity"
 import * as ActivitySchema from "@tenon/routing-slip/ActivitySchema"
@@ -104,6 +105,115 @@ describe("a worker's description", () => {
       assert.isFalse(step({ sku: "a", count: -1 }))
     })
   )
+})
+
+/** Every `$ref` in a document, and what it leads to. */
+const referencesIn = (document: unknown): ReadonlyArray<readonly [string, unknown]> => {
+  const found: Array<readonly [string, unknown]> = []
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return
+    if ("$ref" in value && typeof value.$ref === "string") {
+      const tokens = decodeURIComponent(value.$ref.slice(1)).split("/").slice(1)
+      const to = tokens.reduce<any>((at, token) => at?.[token.replaceAll("~1", "/").replaceAll("~0", "~")], document)
+      found.push([value.$ref, to])
+    }
+    for (const each of Object.values(value)) visit(each)
+  }
+  visit(document)
+  return found
+}
+
+/** Activities with names and types that are made to get in each other's way. */
+describe("a description of odd types", () => {
+  const taking = <const Name extends string>(name: Name, fields: Activity.Fields) =>
+    Activity.make(name, { arguments: fields, execute: () => Effect.void })
+  const named = (identifier: string) => Schema.Struct({ street: Schema.String }).annotate({ identifier })
+  const address = named("Address/v1 ~x%")
+  const odd = Registry.make(
+    taking("envelope", { onlyThis: Schema.Int }),
+    taking("headers", { tree: Tree, again: Tree }),
+    taking("slash", { a: address, b: address, c: named("Straße"), d: named("Envelope"), e: named("slash") })
+  )
+  const wrong = { onlyThis: 1, tree: { name: "x", children: [{ name: 7, children: [] }] }, a: { street: 7 } }
+
+  it("has each type under a name of its own, to which all references lead", () => {
+    const document = ActivitySchema.document(odd, "urn:tenon:odd")
+    const ajv = new Ajv2020({ strict: false, allErrors: true })
+    ajv.addSchema(document)
+    const errors = (activity: string, value: unknown) => {
+      const validate = ajv.compile({ $ref: `urn:tenon:odd#/$defs/${activity}` })
+      return validate(value) ? [] : (validate.errors ?? []).map(({ instancePath }) => instancePath)
+    }
+    const good = { street: "x" }
+    assert.deepStrictEqual(errors("envelope", { onlyThis: 1 }), [])
+    assert.deepStrictEqual(errors("envelope", { onlyThis: "1" }), ["/onlyThis"])
+    assert.deepStrictEqual(errors("headers", { tree: wrong.tree, again: wrong.tree }), [
+      "/tree/children/0/name",
+      "/again/children/0/name"
+    ])
+    assert.deepStrictEqual(errors("slash", { a: good, b: good, c: good, d: good, e: good }), [])
+    assert.deepStrictEqual(errors("slash", { a: wrong.a, b: good, c: wrong.a, d: wrong.a, e: wrong.a }), [
+      "/a/street",
+      "/c/street",
+      "/d/street",
+      "/e/street"
+    ])
+    const references = referencesIn(document)
+    assert.isAbove(references.length, 10)
+    for (const [ref, to] of references) assert.isObject(to, ref)
+    // A message is still held against the envelope, and not against an activity of that name.
+    assert.isFalse(ajv.validate("urn:tenon:odd", { onlyThis: 1 }))
+  })
+
+  it("leads to all it refers to in AsyncAPI too", () => {
+    const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false })
+    const validate = ajv.compile(fileOf("@asyncapi/specs/schemas/3.0.0-without-$id.json"))
+    const document = AsyncApi.make(odd, { title: "Odd", version: "1" })
+    assert.isTrue(validate(document), JSON.stringify(validate.errors?.slice(0, 5), null, 1))
+    const references = referencesIn(document)
+    assert.isAbove(references.length, 10)
+    for (const [ref, to] of references) assert.isObject(to, ref)
+  })
+
+  it("holds a message of the described mesh, and no wrong one, in AsyncAPI as well", () => {
+    const document: any = AsyncApi.make(registry, { title: "Orders", version: "1" })
+    const ajv = new Ajv2020({ strict: false, allErrors: true })
+    ajv.addSchema({ ...document, $id: "urn:tenon:doc" })
+    const message = ajv.compile({ $ref: "urn:tenon:doc#/components/messages/restock/payload/schema" })
+    const { envelope } = Effect.runSync(
+      RoutingSlip.builder(registry, { correlationId: "one" }).pipe(
+        RoutingSlip.add(restock, { tree: { name: "x", children: [] } }),
+        RoutingSlip.build
+      )
+    )
+    assert.isTrue(message(envelope), JSON.stringify(message.errors))
+    assert.isFalse(message({ ...envelope, payload: wrong }))
+    assert.isFalse(message({ ...envelope, headers: {} }))
+  })
+
+  it("does not swell where types contain each other, or one another twice", () => {
+    const types: Array<Schema.Codec<unknown, unknown>> = []
+    for (let i = 0; i < 9; i++) {
+      const fields = Array.from({ length: 9 }, (_, j) => [
+        `f${j}`,
+        Schema.optionalKey(Schema.suspend(() => types[j] ?? Schema.Unknown))
+      ])
+      const struct: Activity.Fields = Object.fromEntries(fields)
+      types.push(Schema.Struct(struct).annotate({ identifier: `T${i}` }))
+    }
+    let doubled: Schema.Codec<unknown, unknown> = Schema.Struct({ v: Schema.Int }).annotate({ identifier: "S0" })
+    for (let i = 1; i <= 18; i++) {
+      doubled = Schema.Struct({ l: doubled, r: doubled }).annotate({ identifier: `S${i}` })
+    }
+    for (const x of [types[0] ?? doubled, doubled]) {
+      const swelling = Registry.make(taking("swells", { x }))
+      const references = JSON.stringify(ActivitySchema.document(swelling, "urn:x")).length
+      assert.isBelow(references, 60_000)
+      const options = { id: "urn:x", title: "x", href: () => "redis://h" }
+      assert.isBelow(JSON.stringify(ThingDescription.make(swelling, options)).length, 250_000)
+      assert.isBelow(JSON.stringify(AsyncApi.make(swelling, { title: "x", version: "1" })).length, 60_000)
+    }
+  })
 })
 
 const schemaOf = (fields: Schema.Struct.Fields) =>

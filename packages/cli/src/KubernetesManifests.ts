@@ -64,9 +64,35 @@ const user = 65_532
 
 const maxName = 63
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
-const subdomain = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
-const quantity = /^\d+(\.\d+)?(m|[KMGT]i?)?$/
-const image = /^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,499}$/
+/** A name as RFC 1123 wants subdomains: labels with dots between them. */
+const isSubdomain = (text: string) =>
+  text.length <= 253 && text.split(".").every((part) => /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(part))
+const cpuQuantity = /^(?=.*[1-9])(\d+m|\d+(\.\d+)?)$/
+/** Of memory there are no thousandths, and a thousand bytes are `k`. */
+const memoryQuantity = /^(?=.*[1-9])\d+(\.\d+)?([kMGTPE]|[KMGTPE]i)?$/
+
+const registryHost = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?$/
+const imagePath = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$/
+const imageTag = /^\w[\w.-]{0,127}$/
+const imageDigest = /^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/
+
+/** Whether it names an image: a registry perhaps, a path, perhaps a tag, perhaps a digest. */
+const isImage = (text: string): boolean => {
+  const [named = "", digest, ...more] = text.split("@")
+  const [, name = "", tag] = /^(.*?)(?::([^:/]*))?$/.exec(named) ?? []
+  const [first = "", ...rest] = name.split("/")
+  // The first part is a host where it could be no path: it has a dot, a port or a capital.
+  const hasHost = rest.length > 0 && (/[.:A-Z]/.test(first) || first === "localhost")
+  const path = hasHost ? rest : [first, ...rest]
+  return (
+    more.length === 0 &&
+    name.length <= 255 &&
+    (!hasHost || registryHost.test(first)) &&
+    path.every((part) => imagePath.test(part)) &&
+    (tag === undefined || imageTag.test(tag)) &&
+    (digest === undefined || imageDigest.test(digest))
+  )
+}
 const isActivity = Schema.is(Envelope.ActivityName)
 
 /**
@@ -96,18 +122,28 @@ export const problemsOf = (options: Options): ReadonlyArray<string> => {
   return [
     ...foreign.map(({ name }) => `${JSON.stringify(name)} is not the name of an activity`),
     ...(options.activities.length > 0 ? [] : ["the mesh has no activity"]),
-    ...(image.test(options.image) ? [] : [`${JSON.stringify(options.image)} is not the name of an image`]),
+    ...(isImage(options.image)
+      ? []
+      : [`${JSON.stringify(options.image)} is not the name of an image, such as registry.example/coffee:1`]),
     ...(options.file.startsWith("/") || options.file.split(/[\\/]/).includes("..")
       ? ["the file must lie in the image: name it by its path from the image's working directory"]
       : []),
     ...(namespace === undefined || label.test(namespace) ? [] : [`${JSON.stringify(namespace)} is not a namespace`]),
-    ...(subdomain.test(options.secret) ? [] : [`${JSON.stringify(options.secret)} is not the name of a Secret`]),
+    ...(isSubdomain(options.secret)
+      ? []
+      : [
+          `${JSON.stringify(options.secret)} is not the name of a Secret: lower-case letters, digits, hyphens, and dots between them`
+        ]),
     ...(whole(options.replicas, 1) ? [] : ["there must be one replica or more"]),
     ...(whole(options.graceSeconds, 1) && options.graceSeconds <= mostGraceSeconds
       ? []
       : ["the grace period must be a second or more, and not longer than a day"]),
-    ...(quantity.test(options.cpu) ? [] : [`${JSON.stringify(options.cpu)} is not a quantity of processors`]),
-    ...(quantity.test(options.memory) ? [] : [`${JSON.stringify(options.memory)} is not a quantity of memory`]),
+    ...(cpuQuantity.test(options.cpu)
+      ? []
+      : [`${JSON.stringify(options.cpu)} is not a quantity of processors, such as 0.5 or 100m`]),
+    ...(memoryQuantity.test(options.memory)
+      ? []
+      : [`${JSON.stringify(options.memory)} is not a quantity of memory, such as 256Mi or 1Gi`]),
     ...(autoscaling === undefined ||
     (whole(autoscaling.min, 1) && whole(autoscaling.max, autoscaling.min) && whole(autoscaling.cpuPercent, 1))
       ? []

@@ -89,6 +89,13 @@ class UnknownActivity extends Schema.TaggedError<UnknownActivity>()("UnknownActi
   }
 }
 
+/** Nothing of the mesh could be performed. */
+class EmptyMesh extends Schema.TaggedError<EmptyMesh>()("EmptyMesh", { title: Schema.String }) {
+  override get message() {
+    return `The mesh ${this.title} has no activities, so there is nothing to run: put some into its registry.`
+  }
+}
+
 export const run = Command.make(
   "run",
   {
@@ -105,6 +112,7 @@ export const run = Command.make(
   Effect.fn(function* (options) {
     const mesh = yield* ConfigFile.loadMesh(options.file)
     const { json } = yield* root
+    if (mesh.activities.length === 0) return yield* new EmptyMesh({ title: mesh.title })
     const given = { ...options, json, mesh }
     return yield* Option.isSome(options.activityName) ? one(options.activityName.value, given) : every(given)
   }, Effect.scoped)

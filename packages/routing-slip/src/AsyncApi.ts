@@ -18,12 +18,15 @@ export interface Options {
 
 const schemaFormat = "application/schema+json;version=draft-2020-12"
 
+const placeOf = (name: string) => `#/components/schemas/${name}/schema`
+
 /** The envelope whose payload is what the activity takes, or a JWE of it. */
-const payload = (envelope: ActivitySchema.Json, activity: Activity.Any): ActivitySchema.Json => {
-  const properties = envelope["properties"]
-  const own = { anyOf: [ActivitySchema.argumentsOf(activity), { type: "string", description: "A compact JWE of it." }] }
-  return { ...envelope, properties: { ...(typeof properties === "object" ? properties : {}), payload: own } }
-}
+const payload = ({ name }: Activity.Any): ActivitySchema.Json => ({
+  allOf: [{ $ref: placeOf(ActivitySchema.envelopeName) }],
+  properties: {
+    payload: { anyOf: [{ $ref: placeOf(name) }, { type: "string", description: "A compact JWE of it." }] }
+  }
+})
 
 const byQueue = (activities: ReadonlyArray<Activity.Any>) =>
   Map.groupBy(activities, ({ queue }) => queue)
@@ -32,7 +35,7 @@ const byQueue = (activities: ReadonlyArray<Activity.Any>) =>
 
 /** The document: a channel per queue, a message and an operation per activity. */
 export const make = (registry: Registry.Any, { address, servers, ...info }: Options): ActivitySchema.Json => {
-  const envelope = ActivitySchema.envelope()
+  const schemas = Object.entries(ActivitySchema.schemasOf(registry, placeOf))
   return {
     asyncapi: "3.0.0",
     info: { ...info },
@@ -59,6 +62,7 @@ export const make = (registry: Registry.Any, { address, servers, ...info }: Opti
       ])
     ),
     components: {
+      schemas: Object.fromEntries(schemas.map(([name, schema]) => [name, { schemaFormat, schema }])),
       messages: Object.fromEntries(
         registry.activities.map((activity) => [
           activity.name,
@@ -66,7 +70,7 @@ export const make = (registry: Registry.Any, { address, servers, ...info }: Opti
             name: activity.name,
             contentType: "application/json",
             correlationId: { location: "$message.payload#/headers/correlation_id" },
-            payload: { schemaFormat, schema: payload(envelope, activity) }
+            payload: { schemaFormat, schema: payload(activity) }
           }
         ])
       )
