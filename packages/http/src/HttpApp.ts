@@ -3,6 +3,7 @@ import { CurrentActor } from "@tenon/core/Actor"
 import { Unavailable } from "@tenon/core/Failure"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { Interpreter } from "@tenon/core/Interpreter"
+import * as Query from "@tenon/core/Query"
 import { ReadinessChecks } from "@tenon/core/ReadinessChecks"
 import { RunEvents } from "@tenon/core/RunEvents"
 import { RunJournal } from "@tenon/core/RunJournal"
@@ -42,6 +43,8 @@ export interface Options {
   readonly info?: OpenApi.Info
   /** Bytes of a body, at most. Default 1 MiB. */
   readonly bodyLimit?: number
+  /** A page of a list ends early with the row with which its values come to so many bytes. Default 8 MiB. */
+  readonly pageBytes?: number
   /** Milliseconds until a request is given up. Default 30 seconds. */
   readonly timeoutMillis?: number
   /** Milliseconds between saying "not ready" and closing, for load balancers to notice. Default 0. */
@@ -70,12 +73,13 @@ export const layer = (
       const checks = yield* ReadinessChecks
       const events = yield* RunEvents
       const journal = Option.getOrUndefined(yield* Effect.serviceOption(RunJournal))
+      const pageBytes = options.pageBytes ?? Query.maxBytes
       const timeoutMillis = options.timeoutMillis ?? 30_000
       const deadlines = yield* Deadlines.make(timeoutMillis)
       const { metrics = true, routes = [] } = options
       const home = HomePage.route({ info: options.info, metrics })
       const find = Routes.make([
-        ...Rest.routes({ interpreter, bodyLimit, events, journal, draining: () => draining }),
+        ...Rest.routes({ interpreter, bodyLimit, pageBytes, events, journal, draining: () => draining }),
         ...Health.routes({ checks, draining: () => draining, metrics }),
         ...Documentation.routes(interpreter.registry, options.info, routes),
         ...(routes.some(({ method, path }) => method === "GET" && path === "/") ? [] : [home]),

@@ -206,6 +206,7 @@ const listParameters = (resource: Resource.Any): ReadonlyArray<Json> => [
   {
     name: "limit",
     in: "query",
+    description: "Rows at most: a page of long rows ends earlier. `next` tells whether there are more.",
     schema: { type: "integer", minimum: 1, maximum: Query.maxLimit, default: Query.defaultLimit }
   },
   { name: "after", in: "query", description: "`next` of the page before.", schema: text }

@@ -34,6 +34,8 @@ export interface Options {
   readonly interpreter: Interpreter["Service"]
   /** Bytes of a body, at most. */
   readonly bodyLimit: number
+  /** Bytes of values after which a page ends early. */
+  readonly pageBytes: number
   readonly events: RunEvents["Service"]
   /** What runs have done; where there is none, nothing is known of it. */
   readonly journal: RunJournal["Service"] | undefined
@@ -79,20 +81,24 @@ const keyOf = (exchange: Exchange): Result.Result<string, InvalidInput> => {
 const invalidKey = (message: string) => Result.fail(new InvalidInput({ issues: [{ path: "id", message }] }))
 
 const list =
-  ({ interpreter }: Options, resource: Resource.Any): Handler =>
+  ({ interpreter, pageBytes }: Options, resource: Resource.Any): Handler =>
   (exchange) => {
     const query = QueryString.list(resource, exchange.query)
     if (Result.isFailure(query)) return Effect.fail(query.failure)
-    return Effect.map(interpreter.list(resource, query.success), (page) =>
+    return Effect.map(interpreter.list(resource, { ...query.success, bytes: pageBytes }), (page) =>
       Reply.json(exchange, 200, { items: page.items, next: page.next ?? null }, nextLink(exchange, page))
     )
   }
 
-/** RFC 8288: where the next page is. */
+/** Characters of a link, at most: clients refuse an answer of which the headers are too long. */
+const longestLink = 8_192
+
+/** RFC 8288: where the next page is. Where that is too long for a header, the body has the cursor all the same. */
 const nextLink = (exchange: Exchange, { next }: Query.Page<EncodedRow>): Reply.Extra => {
   if (next === undefined) return {}
   const kept = exchange.query.split("&").filter((part) => part !== "" && !/^after(=|$)/.test(part))
-  return { link: `<${exchange.path}?${[...kept, `after=${encodeURIComponent(next)}`].join("&")}>; rel="next"` }
+  const link = `<${exchange.path}?${[...kept, `after=${encodeURIComponent(next)}`].join("&")}>; rel="next"`
+  return link.length > longestLink ? {} : { link }
 }
 
 const find = ({ interpreter }: Options, resource: Resource.Any): Handler => {
