@@ -132,6 +132,23 @@ describe("Registry", () => {
     }
   })
 
+  it("refuses positions that would repeat", () => {
+    const list = Resource.make("List", { fields: { id: Field.Id }, actions: () => ({}) })
+    const item = Resource.make("Item", {
+      fields: { id: Field.Id, listId: Schema.NullOr(Schema.String), at: Field.Position("listId") },
+      relations: { list: Relation.belongsTo(list, "listId", { onRemove: "null" }) },
+      actions: () => ({})
+    })
+    const step = Resource.make("Step", {
+      fields: { id: Field.Id, way: Schema.Struct({ name: Schema.String }), at: Field.Position("way") },
+      actions: () => ({})
+    })
+    assert.deepStrictEqual(problemsOf({ resources: [list, item, step] }), [
+      'Item.fields.at: is a position within "listId", which list makes null when the parent is removed',
+      'Step.fields.at: is a position within "way", which is stored as JSON'
+    ])
+  })
+
   it("finds cycles among required relations and names them", () => {
     const a = plain("A", { b: Relation.belongsTo("B", "otherId") })
     const b = plain("B", { c: Relation.belongsTo("C", "otherId") })

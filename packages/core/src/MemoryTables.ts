@@ -4,6 +4,7 @@ import type * as Schema from "effect/Schema"
 import { type ActionFailure, AlreadyExists, BrokenReference, VersionConflict } from "./Failure.ts"
 import type { Column } from "./Column.ts"
 import * as ColumnValue from "./ColumnValue.ts"
+import * as Positions from "./Positions.ts"
 import type { Filter, Placed, Scalar, Sort } from "./Query.ts"
 import type { BelongsTo } from "./Relation.ts"
 import type * as Resource from "./Resource.ts"
@@ -117,7 +118,9 @@ export class Tables {
     }
     const row = this.#number(tenantId, resource, keeping(resource, complete, conflicting), conflicting)
     if (Result.isFailure(row)) return Result.fail(row.failure)
-    const illegal = Transitions.refusalOf(resource, conflicting, row.success)
+    const illegal =
+      Transitions.refusalOf(resource, conflicting, row.success) ??
+      Positions.refusalOf(resource, conflicting, row.success)
     if (illegal !== undefined) return Result.fail(illegal)
     const broken = this.#brokenReference(tenantId, resource, row.success)
     if (broken !== undefined) return Result.fail(broken)

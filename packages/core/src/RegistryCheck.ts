@@ -139,13 +139,16 @@ function* checkFields(resource: Resource.Any): Generator<Problem> {
     if (resource.tenantScoped && column.name === resource.tenancyKey) {
       yield { place, problem: "is the tenant's own column", mend: "Leave it out; it is added, filled and enforced" }
     }
-    if (column.default?._tag === "Position" && !Object.hasOwn(resource.fields, column.default.parent)) {
+    yield* checkPosition(resource, column)
+  }
+  for (const fill of ["Version", "Position"] as const) {
+    const [, ...others] = resource.columns.filter((column) => column.default?._tag === fill)
+    for (const { field } of others)
       yield {
-        place,
-        problem: `is a position within "${column.default.parent}", which is no field`,
-        mend: "Name the field that holds the parent's key"
+        place: `${resource.name}.fields.${field}`,
+        problem: `is another ${fill.toLowerCase()} field, where a resource has one`,
+        mend: "Keep one of them"
       }
-    }
   }
   const key = resource.columns.find((column) => column.field === resource.key)
   if (key === undefined) {
@@ -189,6 +192,32 @@ function* checkFields(resource: Resource.Any): Generator<Problem> {
         }
       }
     }
+  }
+}
+
+function* checkPosition(resource: Resource.Any, { default: fill, field }: Column.Column): Generator<Problem> {
+  if (fill?._tag !== "Position") return
+  const place = `${resource.name}.fields.${field}`
+  const parent = resource.columns.find((column) => column.field === fill.parent)
+  if (parent === undefined)
+    yield {
+      place,
+      problem: `is a position within "${fill.parent}", which is no field`,
+      mend: "Name the field that holds the parent's key"
+    }
+  else if (parent.kind === "json")
+    yield {
+      place,
+      problem: `is a position within "${fill.parent}", which is stored as JSON`,
+      mend: "Name a field that holds the parent's key as text or as a number"
+    }
+  for (const [name, relation] of Object.entries(resource.relations)) {
+    if (relation._tag === "BelongsTo" && relation.field === fill.parent && relation.onRemove === "null")
+      yield {
+        place,
+        problem: `is a position within "${fill.parent}", which ${name} makes null when the parent is removed`,
+        mend: "Choose another `onRemove`: the numbers of several parents would then stand side by side"
+      }
   }
 }
 

@@ -28,6 +28,9 @@ class Taken {
   readonly _tag = "Taken"
 }
 
+/** Why nothing was saved. */
+type Refused = SqlFailure.SqlFailure | Failure.InvalidTransition | Failure.InvalidOutcome | Stale | Taken
+
 /** Reads and saves rows of the registry's resources. */
 export const layer = (registry: Registry, options?: StoreTables.Options): Layer.Layer<RowStore, never, TenantSql> =>
   Layer.effect(
@@ -76,22 +79,17 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
                 Math.random() * 5 * 2 ** attempt
               )
         )
-        const sent: Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Failure.InvalidTransition | Stale | Taken> =
+        const sent: Effect.Effect<EncodedRow, Refused> =
           saving.foreseen === undefined
             ? sql.transaction(scopeOf(actor), (tx) =>
-                Effect.flatMap(
-                  tx.run(saving.statements),
-                  (
-                    answers
-                  ): Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Failure.InvalidTransition | Stale | Taken> => {
-                    const stands = saving.read(answers)
-                    if (stands === "stale") return Effect.fail(new Stale())
-                    if (stands === "taken") return Effect.fail(new Taken())
-                    if (stands === "collided") return Effect.fail(collided)
-                    if (stands instanceof Failure.InvalidTransition) return Effect.fail(stands)
-                    return Effect.as(tx.commit([]), stands.row)
-                  }
-                )
+                Effect.flatMap(tx.run(saving.statements), (answers): Effect.Effect<EncodedRow, Refused> => {
+                  const stands = saving.read(answers)
+                  if (stands === "stale") return Effect.fail(new Stale())
+                  if (stands === "taken") return Effect.fail(new Taken())
+                  if (stands === "collided") return Effect.fail(collided)
+                  if ("_tag" in stands) return Effect.fail(stands)
+                  return Effect.as(tx.commit([]), stands.row)
+                })
               )
             : Effect.as(sql.batch(scopeOf(actor), saving.statements), saving.foreseen.row)
         return Effect.catch(sent, (failure): Effect.Effect<EncodedRow, Failure.Failure> => {
@@ -99,6 +97,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
             case "Stale":
               return Effect.fail(conflict())
             case "InvalidTransition":
+            case "InvalidOutcome":
               return Effect.fail(failure)
             case "Taken":
               return Effect.fail(new Failure.AlreadyExists({ resource: resource.name, fields: [resource.key] }))
