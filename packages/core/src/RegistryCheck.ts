@@ -116,6 +116,7 @@ function* checkNames(resource: Resource.Any): Generator<Problem> {
         mend: "Use letters and digits, a small letter first"
       }
     }
+    yield* checkMember(`${resource.name}.fields.${field}`, field)
   }
   for (const action of Object.keys(resource.actions)) {
     if (!fieldRule.test(action)) {
@@ -126,6 +127,12 @@ function* checkNames(resource: Resource.Any): Generator<Problem> {
       }
     }
   }
+}
+
+/** Schemas look for a field by `in`, so one of these is there where it is not given. */
+function* checkMember(place: string, field: string): Generator<Problem> {
+  if (field in Object.prototype)
+    yield { place, problem: "is a member that every object of JavaScript has", mend: "Rename the field" }
 }
 
 function* checkFields(resource: Resource.Any): Generator<Problem> {
@@ -315,6 +322,13 @@ function* checkErrors(resource: Resource.Any, action: Action.Any): Generator<Pro
   const own = new Set(known.keys())
   for (const each of action.errors) {
     const tag = ErrorBoundary.tagOf(each)
+    const { status } = ErrorBoundary.classification(each)
+    if (!Number.isInteger(status) || status < 400 || status > 599)
+      yield {
+        place,
+        problem: `declares the error ${tag} with the HTTP status ${status}, which says no failure`,
+        mend: "Give it an `httpStatus` from 400 to 599"
+      }
     const other = known.get(tag)
     known.set(tag, each)
     if (other === undefined || other === each) continue
@@ -330,6 +344,8 @@ function* checkErrors(resource: Resource.Any, action: Action.Any): Generator<Pro
 
 function* checkAction(resource: Resource.Any, action: Action.Any, parts: Parts): Generator<Problem> {
   const place = `${resource.name}.actions.${action.name}`
+  const inputs = "fields" in action.input ? Object.keys(action.input.fields as object) : []
+  for (const field of inputs) yield* checkMember(`${place}.input.${field}`, field)
   for (const touched of action.touches()) {
     if (touched === undefined) {
       yield {
