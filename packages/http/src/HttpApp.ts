@@ -27,7 +27,7 @@ import * as Deadlines from "./Deadlines.ts"
 import * as Documentation from "./Documentation.ts"
 import * as Exchange from "./Exchange.ts"
 import * as Health from "./Health.ts"
-import { MethodNotAllowed, Timeout, UnknownRoute } from "./HttpFailure.ts"
+import { HostNeeded, MethodNotAllowed, RequestTimeout, Timeout, UnknownRoute } from "./HttpFailure.ts"
 import * as HomePage from "./HomePage.ts"
 import * as HttpMetrics from "./HttpMetrics.ts"
 import * as HttpSpan from "./HttpSpan.ts"
@@ -144,7 +144,11 @@ const makeApp = (setting: Setting): Effect.Effect<HttpServerResponse.HttpServerR
         ? Effect.as(log(exchange, answer.status, seconds, traceOf(fiber.context)), answer)
         : Effect.succeed(answer)
     }
-    const answered = route === undefined ? unrouted(exchange, found) : routed(setting.auth, exchange, route)
+    const answered = !namesHost(exchange)
+      ? Effect.fail(new HostNeeded())
+      : route === undefined
+        ? unrouted(exchange, found)
+        : routed(setting.auth, exchange, route)
     return HttpSpan.around(
       exchange,
       Effect.matchCauseEffect(Effect.interruptible(answered), {
@@ -153,6 +157,13 @@ const makeApp = (setting: Setting): Effect.Effect<HttpServerResponse.HttpServerR
       })
     )
   })
+
+/** RFC 9112, 3.2: HTTP/1.1 has one; HTTP/1.0 need not, and HTTP/2 says it in its own way. */
+const namesHost = ({ headers, request }: Exchange.Exchange): boolean => {
+  const { host } = headers
+  if (host !== undefined) return !host.includes(",")
+  return (request.source as { readonly httpVersion?: unknown }).httpVersion !== "1.1"
+}
 
 const routed = (auth: Auth["Service"], exchange: Exchange.Exchange, route: Routes.Route) =>
   route.open
@@ -194,7 +205,7 @@ const recover = (
     // Nobody hears this answer, and it was not this server that failed: 499, as Nginx and Effect count it.
     if (isAborted(cause)) return Effect.succeed(Reply.empty(exchange, 499))
     const { timeoutMillis } = setting
-    const failed = exchange.timedOut ? new Timeout({ millis: timeoutMillis }) : new Unavailable({ what: "This server" })
+    const failed = exchange.timedOut ? lateness(exchange, timeoutMillis) : new Unavailable({ what: "This server" })
     return Effect.succeed(Problem.respond(exchange, failed, []))
   }
   return Effect.logError("a request met a bug", cause).pipe(
@@ -202,6 +213,9 @@ const recover = (
     Effect.as(Problem.respondWire(exchange, ErrorBoundary.unexpected, {}))
   )
 }
+
+const lateness = ({ arriving }: Exchange.Exchange, millis: number) =>
+  arriving ? new RequestTimeout({ millis }) : new Timeout({ millis })
 
 /** Whether it was the caller who hung up. */
 const isAborted = (cause: Cause.Cause<unknown>) =>
