@@ -132,6 +132,56 @@ describe("Registry", () => {
     }
   })
 
+  it("refuses positions that would repeat", () => {
+    const list = Resource.make("List", { fields: { id: Field.Id }, actions: () => ({}) })
+    const item = Resource.make("Item", {
+      fields: { id: Field.Id, listId: Schema.NullOr(Schema.String), at: Field.Position("listId") },
+      relations: { list: Relation.belongsTo(list, "listId", { onRemove: "null" }) },
+      actions: () => ({})
+    })
+    const step = Resource.make("Step", {
+      fields: { id: Field.Id, way: Schema.Struct({ name: Schema.String }), at: Field.Position("way") },
+      actions: () => ({})
+    })
+    assert.deepStrictEqual(problemsOf({ resources: [list, item, step] }), [
+      'Item.fields.at: is a position within "listId", which list makes null when the parent is removed',
+      'Step.fields.at: is a position within "way", which is stored as JSON'
+    ])
+  })
+
+  it("refuses what would fail, or say nothing, at every call", () => {
+    class Fine extends Schema.TaggedError<Fine>()("Fine", {}, { httpStatus: 200 }) {}
+    class Huge extends Schema.TaggedError<Huge>()("Huge", {}, { httpStatus: 1000 }) {}
+    class Half extends Schema.TaggedError<Half>()("Half", {}, { httpStatus: 404.5 }) {}
+    class Gone extends Schema.TaggedError<Gone>()("Gone", {}, { httpStatus: 599 }) {}
+    const car = Resource.make("Car", {
+      fields: {
+        id: Field.Id,
+        constructor: Schema.String.pipe(Field.withDefault("Ferrari")),
+        line: Schema.String,
+        first: Field.Position("line"),
+        second: Field.Position("line"),
+        version: Field.Version,
+        revision: Field.Version
+      },
+      actions: (on) => ({
+        fail: on.action(
+          { input: { valueOf: Schema.optionalKey(Schema.Int) }, errors: [Fine, Huge, Half, Gone] },
+          () => Outcome.nothing
+        )
+      })
+    })
+    const inherited = "is a member that every object of JavaScript has"
+    assert.deepStrictEqual(problemsOf({ resources: [car] }).toSorted(), [
+      "Car.actions.fail: declares the error Fine with the HTTP status 200, which says no failure",
+      "Car.actions.fail: declares the error Half with the HTTP status 404.5, which says no failure",
+      "Car.actions.fail: declares the error Huge with the HTTP status 1000, which says no failure",
+      `Car.fields.constructor, Car.actions.fail.input.valueOf: ${inherited}`,
+      "Car.fields.revision: is another version field, where a resource has one",
+      "Car.fields.second: is another position field, where a resource has one"
+    ])
+  })
+
   it("finds cycles among required relations and names them", () => {
     const a = plain("A", { b: Relation.belongsTo("B", "otherId") })
     const b = plain("B", { c: Relation.belongsTo("C", "otherId") })

@@ -166,10 +166,45 @@ it.layer(layer(), withoutTestServices)("hostile input", (it) => {
         ["POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400],
         ["GET * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404],
         ["GET http://other.test/api/v1/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404],
-        ["GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n", 400]
+        ["GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n", 400],
+        ["GET /health/live HTTP/1.1\r\nHost: x\r\nHost: y\r\nConnection: close\r\n\r\n", 400],
+        ["GET /health/live HTTP/1.1\r\nHost: x\r\nExpect: much\r\nConnection: close\r\n\r\n", 417]
       ] as const) {
         const answer = yield* Effect.promise(() => sendText(port, text))
         assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `), text.slice(0, 60))
+        assert.match(answer, /^content-type: application\/problem\+json\r$/im, text.slice(0, 60))
+        assert.isString(JSON.parse(answer.slice(answer.indexOf("\r\n\r\n"))).tag)
+      }
+      const old = yield* Effect.promise(() => sendText(port, "GET /health/live HTTP/1.0\r\n\r\n"))
+      assert.match(old, /^HTTP\/1.1 200 /)
+    })
+  )
+
+  it.effect("a body in a transfer coding that is not read is refused, not read as it is", () =>
+    Effect.gen(function* () {
+      const { admin, port } = yield* Api
+      for (const [coding, status] of [
+        ["gzip, chunked", 501],
+        ["chunked", 201],
+        ["Chunked", 201]
+      ] as const) {
+        const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${admin}\r\nContent-Type: application/json\r\n`
+        const body = `Transfer-Encoding: ${coding}\r\nConnection: close\r\n\r\nc\r\n{"name":"a"}\r\n0\r\n\r\n`
+        const answer = yield* Effect.promise(() => sendText(port, head + body))
+        assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `), coding)
+      }
+    })
+  )
+
+  it.effect("of several credentials none is taken", () =>
+    Effect.gen(function* () {
+      const { admin, port } = yield* Api
+      const [good, bad] = [`Authorization: Bearer ${admin}\r\n`, "Authorization: Bearer bad\r\n"]
+      for (const given of [good + bad, bad + good, good + good]) {
+        const text = `GET ${path} HTTP/1.1\r\nHost: x\r\n${given}Connection: close\r\n\r\n`
+        const answer = yield* Effect.promise(() => sendText(port, text))
+        assert.match(answer, /^HTTP\/1.1 401 /)
+        assert.include(answer, "send one `Authorization`")
       }
     })
   )
@@ -183,6 +218,22 @@ it.layer(layer(), withoutTestServices)("hostile input", (it) => {
         const what = `seed ${seed}: ${given.method} ${given.path} ${JSON.stringify(given.headers)} → ${answer.status} ${answer.text.slice(0, 300)}`
         assert.isBelow(answer.status, 500, what)
         if (answer.status >= 400 && given.method !== "HEAD") assert.isString(JSON.parse(answer.text).tag, what)
+      }
+    })
+  )
+})
+
+it.layer(layer({ timeoutMillis: 300 }), withoutTestServices)("a body that does not arrive in time", (it) => {
+  it.effect("is told so: nothing was begun", () =>
+    Effect.gen(function* () {
+      const { admin, port } = yield* Api
+      const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${admin}\r\nContent-Type: application/json\r\n`
+      for (const rest of ["Content-Length: 40\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"]) {
+        const answer = yield* Effect.promise(() => sendText(port, head + rest))
+        assert.match(answer, /^HTTP\/1.1 408 /)
+        assert.match(answer, /^connection: close\r$/im)
+        assert.include(answer, "nothing was begun")
+        assert.include(answer, '"tag":"RequestTimeout"')
       }
     })
   )

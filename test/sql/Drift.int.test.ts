@@ -207,6 +207,37 @@ const injected: ReadonlyArray<readonly [string, ReadonlyArray<string>, RegExp]> 
     ["alter table books owner to OWNER", "grant OWNER to APP"],
     /APP: it is a member of OWNER/
   ],
+  ["a role that makes roles", ["alter role APP createrole"], /role APP: it may create roles/],
+  ["a role that replicates", ["alter role RELAY replication"], /role RELAY: it may replicate/],
+  ...[
+    "pg_read_all_data",
+    "pg_write_all_data",
+    "pg_read_server_files",
+    "pg_write_server_files",
+    "pg_execute_server_program"
+  ].map(
+    (role) =>
+      [
+        `a role that is a member of ${role}`,
+        ["create role MIDDLE", `grant ${role} to MIDDLE`, "grant MIDDLE to APP"],
+        new RegExp(`role APP: it is a member of ${role}, which reaches further`)
+      ] as const
+  ),
+  [
+    "a role that inherits truncate",
+    ["create role MIDDLE", "grant truncate on books to MIDDLE", "grant MIDDLE to APP"],
+    /public\.books: APP may truncate as a member of MIDDLE/
+  ],
+  [
+    "a role that could become one that may add triggers",
+    ["create role MIDDLE", "alter role APP noinherit", "grant trigger on books to MIDDLE", "grant MIDDLE to APP"],
+    /public\.books: APP may trigger as a member of MIDDLE/
+  ],
+  [
+    "an exclusion constraint without the tenant",
+    ["alter table books add constraint sole exclude using btree (isbn with =)"],
+    /public\.books: the exclusion constraint sole \(isbn\) leaves out the tenant/
+  ],
   ["a role that owns a table", ["alter table books owner to APP"], /APP owns it/],
   ["a role that can create tables", ["grant create on schema public to APP"], /APP may create tables/],
   ["everyone can create tables", ["grant create on schema tenon to public"], /schema tenon: RELAY may create tables/],
@@ -283,6 +314,7 @@ it.live(
           .replaceAll("APP", database.names.appRole)
           .replaceAll("RELAY", database.names.relayRole)
           .replaceAll("OWNER", `${database.name}_owner`)
+          .replaceAll("MIDDLE", `${database.name}_middle`)
       yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* Migrations.ensure(options)
@@ -314,6 +346,7 @@ it.live(
         // Harmless additions are no drift.
         yield* Scratch.run(
           "create index further on books (isbn)",
+          "alter table books add exclude using btree (tenant_id with =, isbn with =)",
           "create view seen with (security_invoker = true) as select * from books",
           "create table notes_of_the_owner (id text)"
         )

@@ -172,6 +172,16 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
     })
   )
 
+  it.effect("so does that of the rows without a parent", () =>
+    Effect.gen(function* () {
+      const add = (key: string) =>
+        Effect.map(execute(Domain.Task, "create", key, { list: null }), ({ result }) => result)
+      assert.deepInclude(yield* add("lost-1"), { number: 1 })
+      yield* StoreDatabase.admin("delete from tenon.positions where resource like 'LawTask%'")
+      assert.deepInclude(yield* add("lost-2"), { number: 2 })
+    })
+  )
+
   it.effect("pages over instants that are finer than milliseconds", () =>
     Effect.gen(function* () {
       const rows = yield* RowStore

@@ -9,6 +9,7 @@ import * as Tenon from "@tenon/core/Tenon"
 import * as Workflow from "@tenon/core/Workflow"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { Inferring } from "./Actions.tst.ts"
 import { Box, type Closed, Counter, type Full, Opened, Run } from "./Domain.ts"
 import { expectType, type Same } from "./Expect.ts"
 
@@ -24,23 +25,78 @@ const add = Tenon.invoke(Counter.actions.add, "k", { by: 1 })
 expectType<Same<Effect.Success<typeof add>, number>>(true)
 
 export const refused = () => [
-  // @ts-expect-error: `name` is missing
+  // @ts-expect-error: the input is missing
   Tenon.invoke(Box.actions.create),
-  // @ts-expect-error: `name` is a string
-  Tenon.invoke(Box.actions.create, { name: 1 }),
-  // @ts-expect-error: no such field
-  Tenon.invoke(Box.actions.create, { name: "x", nam: "x" }),
-  // @ts-expect-error: a create has no key
-  Tenon.invoke(Box.actions.create, "k", { name: "x" }),
   // @ts-expect-error: the key is missing
   Tenon.invoke(Box.actions.close),
   // @ts-expect-error: the input is missing
   Tenon.invoke(Counter.actions.add, "k"),
-  // @ts-expect-error: `by` is a number
-  Tenon.invoke(Counter.actions.add, "k", { by: "1" }),
+  // @ts-expect-error: the key, or the input, is missing
+  Tenon.invoke(Counter.actions.add, { by: 1 }),
+  // @ts-expect-error: a stream is no single answer
+  Tenon.invoke(Inferring.actions.boxes, "k"),
   // @ts-expect-error: no such action
   Tenon.invoke(Box.actions.open, "k")
 ]
+
+// What is wrong is said where it is wrong, and not of the action.
+export const refusedInPlace = () => [
+  Tenon.invoke(
+    Box.actions.create,
+    // @ts-expect-error: `name` is missing
+    {}
+  ),
+  Tenon.invoke(Box.actions.create, {
+    // @ts-expect-error: `name` is a string
+    name: 1
+  }),
+  Tenon.invoke(Box.actions.create, {
+    name: "x",
+    // @ts-expect-error: no such field
+    nam: "x"
+  }),
+  Tenon.invoke(
+    Box.actions.create,
+    // @ts-expect-error: a create has no key
+    "k",
+    { name: "x" }
+  ),
+  Tenon.invoke(
+    Box.actions.close,
+    // @ts-expect-error: the key comes first
+    {},
+    { idempotencyKey: "1" }
+  ),
+  Tenon.invoke(
+    Counter.actions.add,
+    // @ts-expect-error: the key comes first
+    { by: 1 },
+    { idempotencyKey: "1" }
+  ),
+  Tenon.invoke(Counter.actions.add, "k", {
+    // @ts-expect-error: `by` is a number
+    by: "1"
+  }),
+  Tenon.invoke(
+    Counter.actions.add,
+    "k",
+    // @ts-expect-error: `by` is missing
+    {}
+  ),
+  Tenon.invoke(Counter.actions.add, "k", {
+    by: 1,
+    // @ts-expect-error: no such field
+    bye: 2
+  })
+]
+
+// One signature, which an editor shows with the names of what it takes.
+expectType<
+  Same<Tenon.Arguments<typeof Box.actions.create>, [input: { readonly name: string }, options?: Tenon.CallOptions]>
+>(true)
+expectType<Same<Tenon.Arguments<typeof Box.actions.close>, [key: string, input?: {}, options?: Tenon.CallOptions]>>(
+  true
+)
 
 export const rows = (repository: Context.Service.Shape<typeof Repository>) => {
   const list = repository.list(Box, { limit: "3" })

@@ -15,9 +15,7 @@ import * as Receipts from "@tenon/core/Receipts"
 import * as Repository from "@tenon/core/Repository"
 import type { Runtime } from "@tenon/core/Runtime"
 import * as Setting from "@tenon/core/Setting"
-import * as Auth from "@tenon/http/Auth"
 import * as HttpApp from "@tenon/http/HttpApp"
-import * as Jwt from "@tenon/http/Jwt"
 import * as NodeServer from "@tenon/http/NodeServer"
 import * as RestateEndpoint from "@tenon/restate/RestateEndpoint"
 import * as RuntimeRestate from "@tenon/restate/RuntimeRestate"
@@ -30,9 +28,9 @@ import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as AuthConfig from "./AuthConfig.ts"
 import * as DirectoryRoutes from "./DirectoryRoutes.ts"
 import * as FreshToken from "./FreshToken.ts"
 import * as MeshBackend from "./MeshBackend.ts"
@@ -48,24 +46,6 @@ export const storeLayer = (registry: Registry.Registry) =>
     Layer.provideMerge(TenantSql.layerConfig),
     Layer.provideMerge(ReadinessChecks.layer)
   )
-
-/**
- * Which JSON Web Tokens are accepted: `JWT_JWKS_URL` or `JWT_SECRET`, with `JWT_ISSUER` and `JWT_AUDIENCE`. Without
- * either, API keys only.
- */
-const authLayer = Layer.unwrap(
-  Effect.gen(function* () {
-    const jwksUrl = yield* Config.option(Setting.url("JWT_JWKS_URL"))
-    const secret = yield* Config.option(Setting.secret("JWT_SECRET", Jwt.leastSecretBytes))
-    if (Option.isNone(jwksUrl) && Option.isNone(secret)) return Auth.layer({})
-    const jwt: Jwt.Options = {
-      keys: Option.isSome(jwksUrl) ? { jwksUrl: jwksUrl.value } : { secret: Option.getOrThrow(secret) },
-      issuer: yield* Config.NonEmptyString("JWT_ISSUER"),
-      audience: yield* Config.NonEmptyString("JWT_AUDIENCE")
-    }
-    return Auth.layer({ jwt })
-  })
-)
 
 const httpServerLayer = NodeHttpServer.layerConfig(() => NodeServer.make(), {
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
@@ -156,7 +136,7 @@ export const layer = (config: TenonConfig) => {
   ).pipe(
     Layer.provideMerge(httpServerLayer),
     Layer.provideMerge(Interpreter.layer),
-    Layer.provide(authLayer),
+    Layer.provide(AuthConfig.layer),
     Layer.provide(runtimeLayer),
     Layer.provide([Executor.layer(registry), programs(config), FetchHttpClient.layer]),
     Layer.provideMerge(Repository.layer),

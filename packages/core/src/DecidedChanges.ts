@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import type * as Action from "./Action.ts"
 import { type ActionFailure, InvalidOutcome, type Issue } from "./Failure.ts"
 import * as Outcome from "./Outcome.ts"
+import * as Positions from "./Positions.ts"
 import * as Resource from "./Resource.ts"
 import * as RowCodec from "./RowCodec.ts"
 import * as Transitions from "./Transitions.ts"
@@ -58,8 +59,9 @@ const encodeChange = (
     return illegal === undefined ? Result.succeed({ ...save, mode: "insert" }) : Result.fail(illegal)
   }
   if (!own || stands === undefined || !isSameRow(resource, stands, row.success)) return Result.succeed(save)
-  const transition = Transitions.refusalOf(resource, stands, row.success)
-  return transition === undefined ? Result.succeed({ ...save, mode: "checked" }) : Result.fail(transition)
+  const refusal =
+    Transitions.refusalOf(resource, stands, row.success) ?? Positions.refusalOf(resource, stands, row.success)
+  return refusal === undefined ? Result.succeed({ ...save, mode: "checked" }) : Result.fail(refusal)
 }
 
 /** Which of an outcome's changes is the row that a create makes: the one that it answers with. */

@@ -158,5 +158,8 @@ export const UpdatedAt = filled(Schema.DateTimeUtc, { _tag: "Touch" })
 /** Counts the saves of a row from 1. It makes the row versioned: an ETag over HTTP, checked by `If-Match`. */
 export const Version = filled(Schema.Int, { _tag: "Version" })
 
-/** The row's place among the rows with the same `parent`: gapless, from 1, in the order of commits. */
+/**
+ * The row's place among the rows with the same `parent`: gapless, from 1, in the order of commits. A row stays among
+ * them: to change its `parent` is refused with `InvalidOutcome`.
+ */
 export const Position = (parent: string) => filled(Schema.Int, { _tag: "Position", parent })

@@ -16,10 +16,10 @@ import { IdempotencyKeyReused } from "./Failure.ts"
 import type { Delivery, Executed } from "./Invocation.ts"
 import { defaultLimit, type Load } from "./Load.ts"
 import * as MemoryTables from "./MemoryTables.ts"
-import type { Page, Query } from "./Query.ts"
-import { cursorAfter } from "./Query.ts"
+import * as Query from "./Query.ts"
 import type * as Registry from "./Registry.ts"
 import { Receipts } from "./Receipts.ts"
+import type * as Resource from "./Resource.ts"
 import { RowStore } from "./RowStore.ts"
 import { following, Tenants } from "./Tenants.ts"
 import type { RunEvents } from "./RunEvents.ts"
@@ -114,19 +114,15 @@ const rowsLayer = (registry: Registry.Registry) =>
         }
       }
 
-      const page = (
-        actor: Actor,
-        resource: Parameters<RowStore["Service"]["page"]>[1],
-        query: Query
-      ): Page<EncodedRow> => {
-        const rows = tables.query(actor.tenantId, resource, query)
-        const items = rows.slice(0, query.limit)
-        const last = items.at(-1)
-        return {
-          items,
-          next: rows.length > query.limit && last !== undefined ? cursorAfter(query.order, last) : undefined
-        }
-      }
+      const page = (actor: Actor, resource: Resource.Any, query: Query.Query) =>
+        Effect.map(
+          Query.place(query, (key) => Effect.sync(() => tables.find(actor.tenantId, resource, key))),
+          (placed) => {
+            const rows = tables.query(actor.tenantId, resource, placed)
+            const items = fitting(placed, rows)
+            return Query.pageOf(resource, query, items, rows.length > items.length)
+          }
+        )
 
       return Context.make(MemoryStore, { tables, events }).pipe(
         Context.add(UnitOfWork, {
@@ -158,7 +154,7 @@ const rowsLayer = (registry: Registry.Registry) =>
                 .map((key) => tables.find(actor.tenantId, resource, key))
                 .filter((row) => row !== undefined)
             ),
-          page: (actor, resource, query) => Effect.sync(() => page(actor, resource, query)),
+          page: (actor, resource, query) => Effect.suspend(() => page(actor, resource, query)),
           count: (actor, resource, { filters }) => Effect.sync(() => tables.count(actor.tenantId, resource, filters)),
           save: (actor, resource, row) =>
             Effect.suspend(() =>
@@ -198,6 +194,27 @@ const rowsLayer = (registry: Registry.Registry) =>
       )
     })
   )
+
+/** As many of a page's rows as it may have, and as its bytes leave room for. */
+const fitting = (
+  { bytes = Query.maxBytes, limit }: Query.Query,
+  rows: ReadonlyArray<EncodedRow>
+): ReadonlyArray<EncodedRow> => {
+  let size = 0
+  let count = 0
+  while (count < Math.min(limit, rows.length) && size < bytes) size += sizeOf(rows[count++] ?? {})
+  return rows.slice(0, count)
+}
+
+const utf8 = new TextEncoder()
+
+const sizeOf = (row: EncodedRow): number => {
+  let size = 0
+  for (const value of Object.values(row)) {
+    size += utf8.encode(typeof value === "string" ? value : (JSON.stringify(value) ?? "")).length
+  }
+  return size
+}
 
 const answer = (
   tables: MemoryTables.Tables,

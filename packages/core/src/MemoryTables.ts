@@ -4,7 +4,8 @@ import type * as Schema from "effect/Schema"
 import { type ActionFailure, AlreadyExists, BrokenReference, VersionConflict } from "./Failure.ts"
 import type { Column } from "./Column.ts"
 import * as ColumnValue from "./ColumnValue.ts"
-import type { Filter, Query, Scalar, Sort } from "./Query.ts"
+import * as Positions from "./Positions.ts"
+import type { Filter, Placed, Scalar, Sort } from "./Query.ts"
 import type { BelongsTo } from "./Relation.ts"
 import type * as Resource from "./Resource.ts"
 import * as Transitions from "./Transitions.ts"
@@ -66,7 +67,7 @@ export class Tables {
   }
 
   /** The rows of a page and one more, where there is one. */
-  query(tenantId: string, resource: Resource.Any, query: Query): ReadonlyArray<EncodedRow> {
+  query(tenantId: string, resource: Resource.Any, query: Placed): ReadonlyArray<EncodedRow> {
     return [...this.#of(tenantId, resource).values()]
       .filter((row) => query.filters.every((filter) => matches(row, filter)))
       .filter((row) => query.after === undefined || isAfter(row, query.order, query.after))
@@ -117,7 +118,9 @@ export class Tables {
     }
     const row = this.#number(tenantId, resource, keeping(resource, complete, conflicting), conflicting)
     if (Result.isFailure(row)) return Result.fail(row.failure)
-    const illegal = Transitions.refusalOf(resource, conflicting, row.success)
+    const illegal =
+      Transitions.refusalOf(resource, conflicting, row.success) ??
+      Positions.refusalOf(resource, conflicting, row.success)
     if (illegal !== undefined) return Result.fail(illegal)
     const broken = this.#brokenReference(tenantId, resource, row.success)
     if (broken !== undefined) return Result.fail(broken)

@@ -1,12 +1,13 @@
 /** What to list: filters, an order and a place to go on from, over declared fields only. */
-import * as Option from "effect/Option"
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type * as Column from "./Column.ts"
 import * as ColumnValue from "./ColumnValue.ts"
+import * as Cursor from "./Cursor.ts"
 import type { InvalidInput, Issue } from "./Failure.ts"
 import type * as Resource from "./Resource.ts"
 import * as Issues from "./Issues.ts"
+import type { EncodedRow } from "./UnitOfWork.ts"
 
 export const operators = ["eq", "ne", "lt", "lte", "gt", "gte", "in", "null"] as const
 export type Operator = (typeof operators)[number]
@@ -33,8 +34,15 @@ export interface Query {
   readonly order: ReadonlyArray<Sort>
   /** Rows at most: 1 to `maxLimit`. */
   readonly limit: number
-  /** The values of `order`'s columns in the row after which the page begins. */
-  readonly after: ReadonlyArray<Scalar | null> | undefined
+  /** Bytes after which the page ends early, however few its rows. Default `maxBytes`. */
+  readonly bytes?: number
+  /** The row after which the page begins. */
+  readonly after: Cursor.Place | undefined
+}
+
+/** A query of which the values are known after which its page begins. */
+export interface Placed extends Query {
+  readonly after: Cursor.Values | undefined
 }
 
 /** A page of rows, and the cursor of the next one where there is one. */
@@ -45,6 +53,9 @@ export interface Page<out A> {
 
 export const defaultLimit = 50
 export const maxLimit = 500
+
+/** A page ends with the row with which its values come to so many bytes, unless its query says otherwise: 8 MiB. */
+export const maxBytes = 8_388_608
 
 /** The columns that may be filtered and sorted by. */
 export const queryable = (resource: Resource.Any): ReadonlyArray<Column.Column> =>
@@ -66,7 +77,7 @@ export const parse = (resource: Resource.Any, parameters: Parameters): Result.Re
   const filters = (parameters.filters ?? []).flatMap((given) => readFilter(columns, given, issues))
   const order = readOrder(resource, columns, parameters.sort, issues)
   const limit = readLimit(parameters.limit, issues)
-  const after = readCursor(order, parameters.after, issues)
+  const after = Cursor.read(order, parameters.after, issues)
   return issues.length > 0 ? Result.fail(Issues.refusal(issues)) : Result.succeed({ filters, order, limit, after })
 }
 
@@ -143,57 +154,25 @@ const readLimit = (limit: string | undefined, issues: Array<Issue>): number => {
   return defaultLimit
 }
 
-const Cursor = Schema.fromJsonString(
-  Schema.Struct({
-    order: Schema.String,
-    after: Schema.Array(Schema.Union([Schema.String, Schema.Finite, Schema.Boolean, Schema.Null]))
-  })
-)
-const decodeCursor = Schema.decodeUnknownOption(Schema.StringFromBase64Url.pipe(Schema.decodeTo(Cursor)))
-
-const orderText = (order: ReadonlyArray<Sort>) =>
-  order.map(({ column, descending }) => `${descending ? "-" : ""}${column.field}`).join(",")
-
-/** The cursor after a row. It is opaque to callers and bound to the order it was made for. */
-export const cursorAfter = (
-  order: ReadonlyArray<Sort>,
-  row: { readonly [field: string]: Schema.Json | undefined }
-): string =>
-  toBase64Url(JSON.stringify({ order: orderText(order), after: order.map(({ column }) => row[column.field] ?? null) }))
-
-const toBase64Url = (text: string) =>
-  btoa(String.fromCodePoint(...new TextEncoder().encode(text)))
-    .replace(/\+/g, "-")
-    .replace(/\//g, "_")
-    .replace(/=+$/, "")
-
-const readCursor = (
-  order: ReadonlyArray<Sort>,
-  after: string | undefined,
-  issues: Array<Issue>
-): ReadonlyArray<Scalar | null> | undefined => {
-  if (after === undefined) return undefined
-  const cursor = decodeCursor(after)
-  const values =
-    Option.isSome(cursor) && cursor.value.order === orderText(order) ? valuesOf(order, cursor.value.after) : undefined
-  if (values === undefined)
-    issues.push({ path: "after", message: "is not a cursor of this list in this order; start again without it" })
-  return values
+/** Places a page; looks up the row that its cursor names where it only names one. */
+export const place = <E>(
+  query: Query,
+  find: (key: string) => Effect.Effect<EncodedRow | undefined, E>
+): Effect.Effect<Placed, E | InvalidInput> => {
+  const { after } = query
+  if (!Cursor.isMarked(after)) return Effect.succeed({ ...query, after })
+  return Effect.flatMap(find(after.key), (row) =>
+    Effect.fromResult(Result.map(Cursor.valuesAt(query.order, after, row), (values) => ({ ...query, after: values })))
+  )
 }
 
-/** A row's instant may be finer than milliseconds, and a page would begin with rows of the one before without that. */
-const readPlace = (column: Column.Column, text: string): Result.Result<Scalar, string> => {
-  const finer = column.kind === "timestamp" ? /\.\d{3}(\d{1,3})Z$/.exec(text)?.[1] : undefined
-  const read = ColumnValue.read(column, text)
-  return finer === undefined ? read : Result.map(read, (instant) => `${String(instant).slice(0, -1)}${finer}Z`)
-}
-
-/** A cursor is a caller's input like any other: each of its values is read as one of its column's. */
-const valuesOf = (
-  order: ReadonlyArray<Sort>,
-  given: ReadonlyArray<Scalar | null>
-): ReadonlyArray<Scalar> | undefined => {
-  if (given.length !== order.length) return undefined
-  const values = Result.all(order.map(({ column }, index) => readPlace(column, String(given[index]))))
-  return Result.isSuccess(values) && !given.includes(null) ? values.success : undefined
+/** A page of the rows that were found for it, behind which there are others or not. */
+export const pageOf = (
+  { key }: Resource.Any,
+  { order }: Query,
+  items: ReadonlyArray<EncodedRow>,
+  more: boolean
+): Page<EncodedRow> => {
+  const last = items.at(-1)
+  return { items, next: more && last !== undefined ? Cursor.after(order, last, key) : undefined }
 }

@@ -116,6 +116,7 @@ function* checkNames(resource: Resource.Any): Generator<Problem> {
         mend: "Use letters and digits, a small letter first"
       }
     }
+    yield* checkMember(`${resource.name}.fields.${field}`, field)
   }
   for (const action of Object.keys(resource.actions)) {
     if (!fieldRule.test(action)) {
@@ -126,6 +127,12 @@ function* checkNames(resource: Resource.Any): Generator<Problem> {
       }
     }
   }
+}
+
+/** Schemas look for a field by `in`, so one of these is there where it is not given. */
+function* checkMember(place: string, field: string): Generator<Problem> {
+  if (field in Object.prototype)
+    yield { place, problem: "is a member that every object of JavaScript has", mend: "Rename the field" }
 }
 
 function* checkFields(resource: Resource.Any): Generator<Problem> {
@@ -139,13 +146,16 @@ function* checkFields(resource: Resource.Any): Generator<Problem> {
     if (resource.tenantScoped && column.name === resource.tenancyKey) {
       yield { place, problem: "is the tenant's own column", mend: "Leave it out; it is added, filled and enforced" }
     }
-    if (column.default?._tag === "Position" && !Object.hasOwn(resource.fields, column.default.parent)) {
+    yield* checkPosition(resource, column)
+  }
+  for (const fill of ["Version", "Position"] as const) {
+    const [, ...others] = resource.columns.filter((column) => column.default?._tag === fill)
+    for (const { field } of others)
       yield {
-        place,
-        problem: `is a position within "${column.default.parent}", which is no field`,
-        mend: "Name the field that holds the parent's key"
+        place: `${resource.name}.fields.${field}`,
+        problem: `is another ${fill.toLowerCase()} field, where a resource has one`,
+        mend: "Keep one of them"
       }
-    }
   }
   const key = resource.columns.find((column) => column.field === resource.key)
   if (key === undefined) {
@@ -189,6 +199,32 @@ function* checkFields(resource: Resource.Any): Generator<Problem> {
         }
       }
     }
+  }
+}
+
+function* checkPosition(resource: Resource.Any, { default: fill, field }: Column.Column): Generator<Problem> {
+  if (fill?._tag !== "Position") return
+  const place = `${resource.name}.fields.${field}`
+  const parent = resource.columns.find((column) => column.field === fill.parent)
+  if (parent === undefined)
+    yield {
+      place,
+      problem: `is a position within "${fill.parent}", which is no field`,
+      mend: "Name the field that holds the parent's key"
+    }
+  else if (parent.kind === "json")
+    yield {
+      place,
+      problem: `is a position within "${fill.parent}", which is stored as JSON`,
+      mend: "Name a field that holds the parent's key as text or as a number"
+    }
+  for (const [name, relation] of Object.entries(resource.relations)) {
+    if (relation._tag === "BelongsTo" && relation.field === fill.parent && relation.onRemove === "null")
+      yield {
+        place,
+        problem: `is a position within "${fill.parent}", which ${name} makes null when the parent is removed`,
+        mend: "Choose another `onRemove`: the numbers of several parents would then stand side by side"
+      }
   }
 }
 
@@ -286,6 +322,13 @@ function* checkErrors(resource: Resource.Any, action: Action.Any): Generator<Pro
   const own = new Set(known.keys())
   for (const each of action.errors) {
     const tag = ErrorBoundary.tagOf(each)
+    const { status } = ErrorBoundary.classification(each)
+    if (!Number.isInteger(status) || status < 400 || status > 599)
+      yield {
+        place,
+        problem: `declares the error ${tag} with the HTTP status ${status}, which says no failure`,
+        mend: "Give it an `httpStatus` from 400 to 599"
+      }
     const other = known.get(tag)
     known.set(tag, each)
     if (other === undefined || other === each) continue
@@ -301,6 +344,8 @@ function* checkErrors(resource: Resource.Any, action: Action.Any): Generator<Pro
 
 function* checkAction(resource: Resource.Any, action: Action.Any, parts: Parts): Generator<Problem> {
   const place = `${resource.name}.actions.${action.name}`
+  const inputs = "fields" in action.input ? Object.keys(action.input.fields as object) : []
+  for (const field of inputs) yield* checkMember(`${place}.input.${field}`, field)
   for (const touched of action.touches()) {
     if (touched === undefined) {
       yield {

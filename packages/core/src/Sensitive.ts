@@ -20,7 +20,7 @@ const views = new WeakMap<SchemaAST.AST, Views>()
 
 /** The hider of a schema for an actor with these roles; without any, all that is marked is hidden. */
 export const hider = (schema: Schema.Constraint, roles: ReadonlyArray<string> = []): Hide | undefined => {
-  const known = views.get(schema.ast) ?? viewsOf(schema)
+  const known = knownOf(schema)
   const granted = known.roles.length === 0 ? [] : known.roles.filter((role) => roles.includes(role))
   const name = granted.join()
   if (known.hiders.has(name)) return known.hiders.get(name)
@@ -28,6 +28,11 @@ export const hider = (schema: Schema.Constraint, roles: ReadonlyArray<string> = 
   known.hiders.set(name, fresh)
   return fresh
 }
+
+/** Whether it depends on an actor's roles what of a schema's JSON they are shown. */
+export const dependsOnRoles = (schema: Schema.Constraint): boolean => knownOf(schema).roles.length > 0
+
+const knownOf = (schema: Schema.Constraint): Views => views.get(schema.ast) ?? viewsOf(schema)
 
 const jsonOf = (schema: Schema.Constraint) => Schema.toCodecJson(schema as Schema.Codec<unknown, unknown>).ast
 

@@ -7,6 +7,7 @@ import type { CurrentActor } from "./Actor.ts"
 import * as ActionJson from "./ActionJson.ts"
 import type * as Failure from "./Failure.ts"
 import { Interpreter } from "./Interpreter.ts"
+import type { Kind } from "./Policy.ts"
 
 /** What a caller may add to a call. */
 export interface CallOptions {
@@ -26,22 +27,20 @@ type Rest<A extends Action.Any> =
     ? [input?: Action.InputOf<A>, options?: CallOptions]
     : [input: Action.InputOf<A>, options?: CallOptions]
 
-/** An action that makes a new object. */
-export type Creating = Action.Action<"create", any, any, unknown, never>
+/** What a call takes besides its action: a create its input, any other the object's key before it. */
+export type Arguments<A extends Action.Any> = A["kind"] extends "create" ? Rest<A> : [key: string, ...rest: Rest<A>]
 
-/** An action of an object that has a key. */
-export type Keyed = Action.Action<"update" | "destroy" | "action" | "read", any, any, unknown, never>
+/** An action that is called for one answer. */
+export type Callable = Action.Action<Exclude<Kind, "stream">, any, any, unknown, never>
 
 /**
  * Calls an action: a create with its input, any other with the object's key and its input. Checks, policy, exclusivity
  * and durability are those of every door.
  */
-export const invoke: {
-  <A extends Creating>(action: A, ...rest: Rest<A>): Answer<A>
-  <A extends Keyed>(action: A, key: string, ...rest: Rest<A>): Answer<A>
-} = (action: Action.Any, ...args: ReadonlyArray<unknown>): Answer<Action.Any> => {
-  const [key, input = {}, options = {}] = action.kind === "create" ? [undefined, ...args] : args
-  return call(action, key as string | undefined, input, options as CallOptions)
+export const invoke = <A extends Callable>(action: A, ...args: Arguments<A>): Answer<A> => {
+  const given: ReadonlyArray<unknown> = args
+  const [key, input = {}, options = {}] = action.kind === "create" ? [undefined, ...given] : given
+  return call(action, key as string | undefined, input, options as CallOptions) as Answer<A>
 }
 
 /** An action that answers with a stream. */

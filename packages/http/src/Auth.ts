@@ -114,5 +114,6 @@ const tokenIn = (headers: Headers.Headers): string | Unauthenticated => {
     return given.startsWith(ApiKeys.prefix) && visible.test(given)
       ? given
       : new Unauthenticated({ reason: "the API key is not one" })
+  if (given.includes(",")) return new Unauthenticated({ reason: "send one `Authorization`, not several" })
   return bearer.exec(given)?.[1] ?? new Unauthenticated({ reason: "`Authorization` must be `Bearer` and a token" })
 }

@@ -22,6 +22,8 @@ export interface Exchange {
   /** The tenant and actor, once they are known. */
   tenantId: string | undefined
   actorId: string | undefined
+  /** Whether its body is still arriving. */
+  arriving: boolean
   timedOut: boolean
 }
 
@@ -44,6 +46,7 @@ export const make = (request: HttpServerRequest): Exchange => {
     route: "unmatched",
     tenantId: undefined,
     actorId: undefined,
+    arriving: false,
     timedOut: false
   }
 }

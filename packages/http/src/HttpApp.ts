@@ -3,6 +3,7 @@ import { CurrentActor } from "@tenon/core/Actor"
 import { Unavailable } from "@tenon/core/Failure"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
 import { Interpreter } from "@tenon/core/Interpreter"
+import * as Query from "@tenon/core/Query"
 import { ReadinessChecks } from "@tenon/core/ReadinessChecks"
 import { RunEvents } from "@tenon/core/RunEvents"
 import { RunJournal } from "@tenon/core/RunJournal"
@@ -26,7 +27,7 @@ import * as Deadlines from "./Deadlines.ts"
 import * as Documentation from "./Documentation.ts"
 import * as Exchange from "./Exchange.ts"
 import * as Health from "./Health.ts"
-import { MethodNotAllowed, Timeout, UnknownRoute } from "./HttpFailure.ts"
+import { HostNeeded, MethodNotAllowed, RequestTimeout, Timeout, UnknownRoute } from "./HttpFailure.ts"
 import * as HomePage from "./HomePage.ts"
 import * as HttpMetrics from "./HttpMetrics.ts"
 import * as HttpSpan from "./HttpSpan.ts"
@@ -42,6 +43,8 @@ export interface Options {
   readonly info?: OpenApi.Info
   /** Bytes of a body, at most. Default 1 MiB. */
   readonly bodyLimit?: number
+  /** A page of a list ends early with the row with which its values come to so many bytes. Default 8 MiB. */
+  readonly pageBytes?: number
   /** Milliseconds until a request is given up. Default 30 seconds. */
   readonly timeoutMillis?: number
   /** Milliseconds between saying "not ready" and closing, for load balancers to notice. Default 0. */
@@ -70,12 +73,13 @@ export const layer = (
       const checks = yield* ReadinessChecks
       const events = yield* RunEvents
       const journal = Option.getOrUndefined(yield* Effect.serviceOption(RunJournal))
+      const pageBytes = options.pageBytes ?? Query.maxBytes
       const timeoutMillis = options.timeoutMillis ?? 30_000
       const deadlines = yield* Deadlines.make(timeoutMillis)
       const { metrics = true, routes = [] } = options
       const home = HomePage.route({ info: options.info, metrics })
       const find = Routes.make([
-        ...Rest.routes({ interpreter, bodyLimit, events, journal, draining: () => draining }),
+        ...Rest.routes({ interpreter, bodyLimit, pageBytes, events, journal, draining: () => draining }),
         ...Health.routes({ checks, draining: () => draining, metrics }),
         ...Documentation.routes(interpreter.registry, options.info, routes),
         ...(routes.some(({ method, path }) => method === "GET" && path === "/") ? [] : [home]),
@@ -140,7 +144,11 @@ const makeApp = (setting: Setting): Effect.Effect<HttpServerResponse.HttpServerR
         ? Effect.as(log(exchange, answer.status, seconds, traceOf(fiber.context)), answer)
         : Effect.succeed(answer)
     }
-    const answered = route === undefined ? unrouted(exchange, found) : routed(setting.auth, exchange, route)
+    const answered = !namesHost(exchange)
+      ? Effect.fail(new HostNeeded())
+      : route === undefined
+        ? unrouted(exchange, found)
+        : routed(setting.auth, exchange, route)
     return HttpSpan.around(
       exchange,
       Effect.matchCauseEffect(Effect.interruptible(answered), {
@@ -149,6 +157,13 @@ const makeApp = (setting: Setting): Effect.Effect<HttpServerResponse.HttpServerR
       })
     )
   })
+
+/** RFC 9112, 3.2: HTTP/1.1 has one; HTTP/1.0 need not, and HTTP/2 says it in its own way. */
+const namesHost = ({ headers, request }: Exchange.Exchange): boolean => {
+  const { host } = headers
+  if (host !== undefined) return !host.includes(",")
+  return (request.source as { readonly httpVersion?: unknown }).httpVersion !== "1.1"
+}
 
 const routed = (auth: Auth["Service"], exchange: Exchange.Exchange, route: Routes.Route) =>
   route.open
@@ -190,7 +205,7 @@ const recover = (
     // Nobody hears this answer, and it was not this server that failed: 499, as Nginx and Effect count it.
     if (isAborted(cause)) return Effect.succeed(Reply.empty(exchange, 499))
     const { timeoutMillis } = setting
-    const failed = exchange.timedOut ? new Timeout({ millis: timeoutMillis }) : new Unavailable({ what: "This server" })
+    const failed = exchange.timedOut ? lateness(exchange, timeoutMillis) : new Unavailable({ what: "This server" })
     return Effect.succeed(Problem.respond(exchange, failed, []))
   }
   return Effect.logError("a request met a bug", cause).pipe(
@@ -198,6 +213,9 @@ const recover = (
     Effect.as(Problem.respondWire(exchange, ErrorBoundary.unexpected, {}))
   )
 }
+
+const lateness = ({ arriving }: Exchange.Exchange, millis: number) =>
+  arriving ? new RequestTimeout({ millis }) : new Timeout({ millis })
 
 /** Whether it was the caller who hung up. */
 const isAborted = (cause: Cause.Cause<unknown>) =>

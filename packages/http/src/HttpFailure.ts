@@ -57,6 +57,39 @@ export class UnsupportedMediaType extends Schema.TaggedError<UnsupportedMediaTyp
   }
 }
 
+/** The body did not arrive in time, so nothing was begun. */
+export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()(
+  "RequestTimeout",
+  { millis: Schema.Int },
+  { httpStatus: 408, retryable: true, description: "The body did not arrive in time, and nothing was begun." }
+) {
+  override get message() {
+    return `The body did not arrive within ${this.millis} ms, and nothing was begun.`
+  }
+}
+
+/** The body is transferred in a coding that is not read here. */
+export class UnknownTransferCoding extends Schema.TaggedError<UnknownTransferCoding>()(
+  "UnknownTransferCoding",
+  {},
+  { httpStatus: 501, description: "The body is transferred in a coding other than chunked." }
+) {
+  override get message() {
+    return "Send the body with its length or as chunks, and in no other transfer coding."
+  }
+}
+
+/** The request does not say, or not clearly, which host it is for. */
+export class HostNeeded extends Schema.TaggedError<HostNeeded>()(
+  "HostNeeded",
+  {},
+  { httpStatus: 400, description: "The request names no host, or several." }
+) {
+  override get message() {
+    return "Send one `Host` header."
+  }
+}
+
 /** No answer came in time. The request may still have been carried out. */
 export class Timeout extends Schema.TaggedError<Timeout>()(
   "Timeout",
@@ -75,5 +108,8 @@ export const classes: ReadonlyArray<Action.ErrorClass> = [
   MalformedBody,
   BodyTooLarge,
   UnsupportedMediaType,
+  UnknownTransferCoding,
+  HostNeeded,
+  RequestTimeout,
   Timeout
 ]

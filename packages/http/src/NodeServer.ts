@@ -1,5 +1,5 @@
 /** The Node server to mount the door on: what a caller may cost before any handler sees the request. */
-import { createServer, type Server } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import { contentType, title, typeOf } from "./Problem.ts"
 
@@ -26,11 +26,30 @@ export const make = (options: Options = {}): Server => {
     // An upgrade that is offered may be left (RFC 9110, 7.8), as clients offer HTTP/2 with any request: one that is
     // taken up has no body any more. WebSockets are for routes of the host.
     shouldUpgradeCallback: ({ headers, method }) => method === "GET" && /^websocket$/i.test(headers.upgrade ?? ""),
-    connectionsCheckingInterval: 1_000
+    connectionsCheckingInterval: 1_000,
+    // Of several credentials none is taken, where Node would take the first.
+    joinDuplicateHeaders: true,
+    // The door refuses a request without a host itself, with a problem.
+    requireHostHeader: false
   })
   server.on("clientError", answerUnreadable)
+  server.on("checkExpectation", refuseExpectation)
   return server
 }
+
+/** RFC 9110, 10.1.1: `100-continue` is all that may be expected. */
+const refuseExpectation = (_: IncomingMessage, response: ServerResponse): void => {
+  const body = problem(417, "ExpectationFailed", "`Expect` may only be `100-continue`.")
+  response.writeHead(417, {
+    connection: "close",
+    "content-type": contentType,
+    "content-length": Buffer.byteLength(body)
+  })
+  response.end(body)
+}
+
+const problem = (status: number, tag: string, detail: string) =>
+  JSON.stringify({ type: typeOf(tag), title: title(tag), status, detail, tag })
 
 /** A request that cannot even be parsed gets a problem too, where anyone still listens. */
 const answerUnreadable = (error: NodeJS.ErrnoException, socket: Socket): void => {
@@ -39,7 +58,7 @@ const answerUnreadable = (error: NodeJS.ErrnoException, socket: Socket): void =>
     return
   }
   const [status, phrase, tag, detail] = faultOf(error.code)
-  const body = JSON.stringify({ type: typeOf(tag), title: title(tag), status, detail, tag })
+  const body = problem(status, tag, detail)
   socket.end(
     `HTTP/1.1 ${status} ${phrase}\r\nConnection: close\r\nContent-Type: ${contentType}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`

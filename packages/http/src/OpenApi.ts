@@ -99,9 +99,7 @@ const described = (route: Route, description: Description, schemas: Schemas, pro
         ...(route.open ? [] : [Failure.Unauthenticated, Failure.Forbidden]),
         Failure.Unavailable,
         HttpFailure.Timeout,
-        ...(body === undefined
-          ? []
-          : [HttpFailure.MalformedBody, HttpFailure.BodyTooLarge, HttpFailure.UnsupportedMediaType]),
+        ...(body === undefined ? [] : bodyFailures),
         ...route.errors
       ])
     }
@@ -206,6 +204,7 @@ const listParameters = (resource: Resource.Any): ReadonlyArray<Json> => [
   {
     name: "limit",
     in: "query",
+    description: "Rows at most: a page of long rows ends earlier. `next` tells whether there are more.",
     schema: { type: "integer", minimum: 1, maximum: Query.maxLimit, default: Query.defaultLimit }
   },
   { name: "after", in: "query", description: "`next` of the page before.", schema: text }
@@ -299,6 +298,15 @@ const page = (resource: Resource.Any, schemas: Schemas): Json => ({
   )
 })
 
+/** What may be wrong with how a body comes. */
+const bodyFailures: ReadonlyArray<Action.ErrorClass> = [
+  HttpFailure.MalformedBody,
+  HttpFailure.RequestTimeout,
+  HttpFailure.BodyTooLarge,
+  HttpFailure.UnsupportedMediaType,
+  HttpFailure.UnknownTransferCoding
+]
+
 /** The failures that an endpoint can answer with: its own, and the framework's that can come about there. */
 const failures = ({ action, operation, resource }: RestEndpoint.Endpoint): ReadonlyArray<Action.ErrorClass> => [
   Failure.InvalidInput,
@@ -311,9 +319,7 @@ const failures = ({ action, operation, resource }: RestEndpoint.Endpoint): Reado
   ...(action === undefined || Action.isRead(action)
     ? []
     : [
-        HttpFailure.MalformedBody,
-        HttpFailure.BodyTooLarge,
-        HttpFailure.UnsupportedMediaType,
+        ...bodyFailures,
         Failure.InvalidOutcome,
         Failure.AlreadyExists,
         Failure.BrokenReference,

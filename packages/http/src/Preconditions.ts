@@ -2,12 +2,20 @@
 import { InvalidInput } from "@tenon/core/Failure"
 import type * as Headers from "effect/http/Headers"
 import * as Result from "effect/Result"
+import { hash } from "node:crypto"
 
-/** The entity tag of a version: strong, since the version counts every save. */
+/** The entity tag of a row as such, which everyone is shown alike: strong, since the version counts every save. */
 export const etag = (version: number): string => `"${version}"`
 
+/**
+ * The entity tag of any other answer about a row: strong, since it is of the bytes that are sent. It begins with the
+ * row's version, for `If-Match`.
+ */
+export const etagOf = (version: number, body: string): string =>
+  `"${version}-${hash("sha256", body, "base64url").slice(0, 22)}"`
+
 const tags = /^(?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*"(?:\s*,\s*(?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*")*$/
-const versionTag = /^"([1-9]\d{0,14})"$/
+const versionTag = /^"([1-9]\d{0,14})(?:-[\w-]{22})?"$/
 
 /** No row has this version: what an entity tag that is not one of ours stands for. */
 const noVersion = 0
@@ -22,12 +30,11 @@ export const expectedVersion = (headers: Headers.Headers): Result.Result<number 
   return given.includes(",") ? fail("If-Match", "must name one entity tag") : Result.succeed(noVersion)
 }
 
-/** Whether `If-None-Match` names this version, in which case there is nothing new to send. Weak comparison. */
-export const noneMatch = (headers: Headers.Headers, version: number): boolean => {
+/** Whether `If-None-Match` names this entity tag, in which case there is nothing new to send. Weak comparison. */
+export const noneMatch = (headers: Headers.Headers, own: string): boolean => {
   const given = headers["if-none-match"]
   if (given === undefined) return false
   if (given.trim() === "*") return true
-  const own = etag(version)
   return given.split(",").some((each) => each.trim().replace(/^W\//, "") === own)
 }
 

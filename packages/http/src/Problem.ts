@@ -105,6 +105,8 @@ export const respondWire = (exchange: Exchange, wire: ErrorBoundary.WireFailure,
 
 const extraHeaders = (failure: unknown): Reply.Extra => {
   if (failure instanceof HttpFailure.MethodNotAllowed) return { allow: failure.allowed.join(", ") }
+  // What is left of the body would be read as the next request.
+  if (failure instanceof HttpFailure.RequestTimeout) return { connection: "close" }
   if (!(failure instanceof Unauthenticated)) return {}
   // RFC 6750, 3.1: no error code where the request carried no credentials at all.
   return {

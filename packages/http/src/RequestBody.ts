@@ -5,10 +5,10 @@ import type { HttpServerError } from "effect/http/HttpServerError"
 import type * as Schema from "effect/Schema"
 import { Readable } from "node:stream"
 import type { Exchange } from "./Exchange.ts"
-import { BodyTooLarge, MalformedBody, UnsupportedMediaType } from "./HttpFailure.ts"
+import { BodyTooLarge, MalformedBody, UnknownTransferCoding, UnsupportedMediaType } from "./HttpFailure.ts"
 import * as JsonText from "./JsonText.ts"
 
-type Failure = BodyTooLarge | MalformedBody | UnsupportedMediaType | InvalidInput
+type Failure = BodyTooLarge | MalformedBody | UnsupportedMediaType | UnknownTransferCoding | InvalidInput
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 const jsonType = /^application\/(?:json|[a-z0-9!#$&^_.+-]+\+json)\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i
@@ -17,7 +17,10 @@ const jsonType = /^application\/(?:json|[a-z0-9!#$&^_.+-]+\+json)\s*(?:;\s*chars
 export const read = (exchange: Exchange, limit: number): Effect.Effect<Schema.Json, Failure> => {
   const { headers } = exchange
   const length = headers["content-length"]
-  if (length === undefined ? headers["transfer-encoding"] === undefined : length === "0") return noInput
+  const coding = headers["transfer-encoding"]
+  if (length === undefined ? coding === undefined : length === "0") return noInput
+  // RFC 9112, 6.1. What is coded otherwise would be read as it is.
+  if (coding !== undefined && coding.toLowerCase() !== "chunked") return Effect.fail(new UnknownTransferCoding())
   // Refused unread; the server closes the connection when the caller goes on sending.
   if (length !== undefined && Number(length) > limit) return Effect.fail(new BodyTooLarge({ limit }))
   const type = headers["content-type"]
@@ -26,7 +29,11 @@ export const read = (exchange: Exchange, limit: number): Effect.Effect<Schema.Js
   const encoding = headers["content-encoding"]
   if (encoding !== undefined && encoding !== "identity")
     return Effect.fail(new UnsupportedMediaType({ expected: "application/json without a content encoding" }))
-  return Effect.flatMap(bytesOf(exchange, limit), toInput)
+  exchange.arriving = true
+  return Effect.flatMap(bytesOf(exchange, limit), (bytes) => {
+    exchange.arriving = false
+    return toInput(bytes)
+  })
 }
 
 /** The bytes of a body. Node's own stream is read as it is; Effect's reader waits for its end twice over. */

@@ -9,6 +9,7 @@ import type * as Query from "@tenon/core/Query"
 import * as Resource from "@tenon/core/Resource"
 import type { RunEvents } from "@tenon/core/RunEvents"
 import type { RunJournal } from "@tenon/core/RunJournal"
+import * as Sensitive from "@tenon/core/Sensitive"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
 import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
@@ -33,6 +34,8 @@ export interface Options {
   readonly interpreter: Interpreter["Service"]
   /** Bytes of a body, at most. */
   readonly bodyLimit: number
+  /** Bytes of values after which a page ends early. */
+  readonly pageBytes: number
   readonly events: RunEvents["Service"]
   /** What runs have done; where there is none, nothing is known of it. */
   readonly journal: RunJournal["Service"] | undefined
@@ -78,31 +81,37 @@ const keyOf = (exchange: Exchange): Result.Result<string, InvalidInput> => {
 const invalidKey = (message: string) => Result.fail(new InvalidInput({ issues: [{ path: "id", message }] }))
 
 const list =
-  ({ interpreter }: Options, resource: Resource.Any): Handler =>
+  ({ interpreter, pageBytes }: Options, resource: Resource.Any): Handler =>
   (exchange) => {
     const query = QueryString.list(resource, exchange.query)
     if (Result.isFailure(query)) return Effect.fail(query.failure)
-    return Effect.map(interpreter.list(resource, query.success), (page) =>
+    return Effect.map(interpreter.list(resource, { ...query.success, bytes: pageBytes }), (page) =>
       Reply.json(exchange, 200, { items: page.items, next: page.next ?? null }, nextLink(exchange, page))
     )
   }
 
-/** RFC 8288: where the next page is. */
+/** Characters of a link, at most: clients refuse an answer of which the headers are too long. */
+const longestLink = 8_192
+
+/** RFC 8288: where the next page is. Where that is too long for a header, the body has the cursor all the same. */
 const nextLink = (exchange: Exchange, { next }: Query.Page<EncodedRow>): Reply.Extra => {
   if (next === undefined) return {}
   const kept = exchange.query.split("&").filter((part) => part !== "" && !/^after(=|$)/.test(part))
-  return { link: `<${exchange.path}?${[...kept, `after=${encodeURIComponent(next)}`].join("&")}>; rel="next"` }
+  const link = `<${exchange.path}?${[...kept, `after=${encodeURIComponent(next)}`].join("&")}>; rel="next"`
+  return link.length > longestLink ? {} : { link }
 }
 
 const find = ({ interpreter }: Options, resource: Resource.Any): Handler => {
   const versionField = Resource.versionField(resource)
+  const alike = !Sensitive.dependsOnRoles(resource.schema)
   return (exchange) => {
     const key = keyOf(exchange)
     if (Result.isFailure(key)) return Effect.fail(key.failure)
     if (exchange.query !== "") return Effect.fail(noParameters(exchange))
     return Effect.map(interpreter.find(resource, key.success), (row) => {
       const version = versionField === undefined ? undefined : row[versionField]
-      return versioned(exchange, 200, row, typeof version === "number" ? version : undefined)
+      if (typeof version !== "number") return Reply.json(exchange, 200, row)
+      return alike ? sameForAll(exchange, row, version) : tagged(exchange, row, version)
     })
   }
 }
@@ -144,19 +153,21 @@ const noParameters = (exchange: Exchange) =>
       .map((part) => ({ path: part.split("=", 1)[0] ?? "", message: "is not a parameter of this route" }))
   })
 
-/** An answer with an entity tag, or `304` where the caller has it. */
-const versioned = (
-  exchange: Exchange,
-  status: number,
-  body: unknown,
-  version: number | undefined,
-  extra?: Reply.Extra
-) => {
-  if (version === undefined) return Reply.json(exchange, status, body, extra)
+/** A row that everyone is shown alike, or `304` where the caller has this version of it. */
+const sameForAll = (exchange: Exchange, row: EncodedRow, version: number) => {
   const etag = Preconditions.etag(version)
-  return exchange.method !== "POST" && Preconditions.noneMatch(exchange.headers, version)
+  return Preconditions.noneMatch(exchange.headers, etag)
     ? Reply.empty(exchange, 304, { etag })
-    : Reply.json(exchange, status, body, { ...extra, etag })
+    : Reply.json(exchange, 200, row, { etag })
+}
+
+/** An answer that tells of more than the row's version, or to some of more than to others: its tag is of its bytes. */
+const tagged = (exchange: Exchange, body: unknown, version: number) => {
+  const text = JSON.stringify(body)
+  const etag = Preconditions.etagOf(version, text)
+  return Preconditions.noneMatch(exchange.headers, etag)
+    ? Reply.empty(exchange, 304, { etag })
+    : Reply.text(exchange, "application/json", text, { etag })
 }
 
 const read = ({ interpreter }: Options, resource: Resource.Any, action: Action.Any): Handler => {
@@ -168,7 +179,9 @@ const read = ({ interpreter }: Options, resource: Resource.Any, action: Action.A
     const input = readInput(exchange.query)
     if (Result.isFailure(input)) return Effect.fail(input.failure)
     const request = { resource: resource.name, action: action.name, key: key.success, input: input.success }
-    return Effect.map(perform(request), ({ result, version }) => versioned(exchange, 200, result, version))
+    return Effect.map(perform(request), ({ result, version }) =>
+      version === undefined ? Reply.json(exchange, 200, result) : tagged(exchange, result, version)
+    )
   }
 }
 

@@ -52,7 +52,9 @@ export const Relation = Schema.Struct({
     Schema.Struct({ name: Text, permissive: Schema.Boolean, roles: Names, command: Text, using: Maybe, check: Maybe })
   ),
   /** Privileges of others than the owner; `PUBLIC` for everyone. */
-  grants: Schema.Array(Schema.Struct({ role: Text, privilege: Text, column: Maybe, grantable: Schema.Boolean }))
+  grants: Schema.Array(Schema.Struct({ role: Text, privilege: Text, column: Maybe, grantable: Schema.Boolean })),
+  /** What row security does not bind, and the named roles may do as members of others. */
+  inherited: Schema.Array(Schema.Struct({ role: Text, privilege: Text, via: Text }))
 })
 export interface Relation extends Schema.Struct.Type<typeof Relation.fields> {}
 
@@ -61,8 +63,14 @@ export const Role = Schema.Struct({
   superuser: Schema.Boolean,
   bypasses: Schema.Boolean,
   login: Schema.Boolean,
+  /** `CREATEROLE`, with which it could give itself what it has not. */
+  makesRoles: Schema.Boolean,
+  /** `REPLICATION`, which reads every table. */
+  replicates: Schema.Boolean,
   /** Roles that it is a member of and that are superusers, bypass row security, or own a table here. */
-  escapes: Names
+  escapes: Names,
+  /** PostgreSQL's own roles that it is a member of and that reach past grants, or past the database. */
+  reaches: Names
 })
 export interface Role extends Schema.Struct.Type<typeof Role.fields> {}
 
@@ -122,17 +130,40 @@ const grants = list(`select jsonb_agg(jsonb_build_object(
     where a.attrelid = c.oid and not a.attisdropped
   ) g where g.grantee <> c.relowner`)
 
-const query = `select jsonb_build_object(
+/** PostgreSQL, 22.5: predefined roles that read and write whatever there is, or the server's files, or run programs. */
+const farReaching = [
+  "pg_read_all_data",
+  "pg_write_all_data",
+  "pg_read_server_files",
+  "pg_write_server_files",
+  "pg_execute_server_program"
+]
+
+/** Whoever is a member of a table's owner is found as such. */
+const inherited =
+  list(`select jsonb_agg(jsonb_build_object('role', m.role, 'privilege', p.name, 'via', m.via) order by m.role, m.via, p.name)
+  from members m, unnest(array['truncate', 'references', 'trigger']) as p(name)
+  where m.oid <> c.relowner and has_table_privilege(m.oid, c.oid, p.name)
+    and not exists (select from members o where o.role = m.role and o.oid = c.relowner)
+    and not exists (select from aclexplode(c.relacl) x where x.grantee = 0 and lower(x.privilege_type) = p.name)`)
+
+const query = `with members as materialized (
+  select r.rolname as role, o.oid, o.rolname as via from pg_roles r join pg_roles o on o.oid <> r.oid and pg_has_role(r.oid, o.oid, 'member')
+  where r.rolname in (select jsonb_array_elements_text($2::jsonb)) and not r.rolsuper and not o.rolsuper
+)
+select jsonb_build_object(
   'relations', ${list(`select jsonb_agg(jsonb_build_object(
       'schema', n.nspname, 'name', c.relname, 'kind', c.relkind::text, 'owner', pg_get_userbyid(c.relowner)::text,
       'secured', c.relrowsecurity, 'forced', c.relforcerowsecurity,
       'invoker', exists (select from pg_options_to_table(c.reloptions) o where o.option_name = 'security_invoker' and o.option_value in ('true', 'on', '1', 'yes')),
-      'columns', ${columns}, 'constraints', ${constraints}, 'indexes', ${indexes}, 'policies', ${policies}, 'grants', ${grants})
+      'columns', ${columns}, 'constraints', ${constraints}, 'indexes', ${indexes}, 'policies', ${policies}, 'grants', ${grants}, 'inherited', ${inherited})
       order by n.nspname, c.relname)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname in (select jsonb_array_elements_text($1::jsonb)) and c.relkind in ('r', 'p', 'v', 'm', 'f')`)},
   'roles', ${list(`select jsonb_agg(jsonb_build_object(
       'name', r.rolname, 'superuser', r.rolsuper, 'bypasses', r.rolbypassrls, 'login', r.rolcanlogin,
+      'makesRoles', r.rolcreaterole, 'replicates', r.rolreplication,
+      'reaches', ${list(`select jsonb_agg(m.via order by m.via) from members m where m.role = r.rolname and m.via in (${farReaching.map((each) => `'${each}'`).join(", ")})`)},
       'escapes', ${list(`select jsonb_agg(o.rolname::text order by o.rolname) from pg_roles o
         where o.oid <> r.oid and pg_has_role(r.oid, o.oid, 'member') and not r.rolsuper and (o.rolsuper or o.rolbypassrls or exists (
           select from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -20,10 +20,21 @@ export const roles = (model: DatabaseModel.Model, live: Catalogue.Catalogue): Re
         ? [{ place, problem: "it is a superuser, whom row security does not bind", mend: `${alter} nosuperuser` }]
         : []),
       ...(role.bypasses ? [{ place, problem: "it bypasses row security", mend: `${alter} nobypassrls` }] : []),
+      ...(role.makesRoles && !role.superuser
+        ? [{ place, problem: "it may create roles, and grant itself others", mend: `${alter} nocreaterole` }]
+        : []),
+      ...(role.replicates && !role.superuser
+        ? [{ place, problem: "it may replicate, which reads every tenant's rows", mend: `${alter} noreplication` }]
+        : []),
       ...(role.login ? [{ place, problem: "it can log in", mend: `${alter} nologin, and grant it to the login` }] : []),
       ...role.escapes.map((other) => ({
         place,
         problem: `it is a member of ${other}, which owns tables or escapes row security`,
+        mend: `revoke ${SqlName.quote(other)} from ${SqlName.quote(name)}`
+      })),
+      ...role.reaches.map((other) => ({
+        place,
+        problem: `it is a member of ${other}, which reaches further than its grants`,
         mend: `revoke ${SqlName.quote(other)} from ${SqlName.quote(name)}`
       })),
       ...live.schemas
@@ -76,8 +87,28 @@ export const holes = (
     : []),
   ...rowSecurity(place, wanted, live),
   ...policies(place, model, wanted, live, forms),
-  ...furtherGrants(place, model, wanted, live)
+  ...furtherGrants(place, model, wanted, live),
+  ...live.inherited.map(({ privilege, role, via }) => ({
+    place,
+    problem: `${role} may ${privilege} as a member of ${via} and should not`,
+    mend: `revoke ${SqlName.quote(via)} from ${SqlName.quote(role)}`
+  })),
+  ...exclusions(place, wanted, live)
 ]
+
+/** One that spans tenants reveals what others have: a row is refused for theirs. */
+const exclusions = (
+  place: string,
+  { tenantColumn: tenant, ...table }: DatabaseModel.Table,
+  live: Catalogue.Relation
+): ReadonlyArray<Finding> =>
+  live.constraints
+    .filter(({ columns, type }) => type === "x" && tenant !== undefined && !columns.includes(tenant))
+    .map(({ columns, name }) => ({
+      place,
+      problem: `the exclusion constraint ${name} (${columns.join(", ")}) leaves out the tenant, so it reveals other tenants' values`,
+      mend: `alter table ${SqlName.qualified(table)} drop constraint ${SqlName.quote(name)}, and let it begin with ${tenant} with =`
+    }))
 
 const rowSecurity = (place: string, wanted: DatabaseModel.Table, live: Catalogue.Relation): ReadonlyArray<Finding> => {
   const alter = `alter table ${SqlName.qualified(wanted)}`

@@ -7,7 +7,7 @@
  */
 import type * as Column from "@tenon/core/Column"
 import * as ColumnValue from "@tenon/core/ColumnValue"
-import type * as Query from "@tenon/core/Query"
+import * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
 import * as BigDecimal from "effect/BigDecimal"
@@ -42,7 +42,7 @@ export interface RowSql {
       | "count"
       | { readonly limit: number; readonly last: string | undefined; readonly after: string | number | undefined }
   ) => Statement
-  readonly page: (tenantId: string, query: Query.Query) => Statement
+  readonly page: (tenantId: string, query: Query.Placed) => Statement
   readonly count: (tenantId: string, filters: ReadonlyArray<Query.Filter>) => Statement
 }
 
@@ -117,7 +117,7 @@ export const make = (resource: Resource.Any, schema: string): RowSql => {
       const end = ` order by ${order} limit ${to.param(what.limit)}`
       return { sql: `select ${selected} from ${table} as t${to.where()}${end}`, params: to.params }
     },
-    page: (tenantId, { after, filters, limit, order }) => {
+    page: (tenantId, { after, bytes = Query.maxBytes, filters, limit, order }) => {
       const to = conditions(tenantId)
       filter(to, filters)
       if (after !== undefined)
@@ -128,8 +128,12 @@ export const make = (resource: Resource.Any, schema: string): RowSql => {
           )
         )
       const by = order.map(({ column, descending }) => `${compared(column)}${descending ? " desc" : ""}`).join(", ")
-      const end = ` order by ${by} limit ${to.param(limit + 1)}`
-      return { sql: `select ${selected} from ${table} as t${to.where()}${end}`, params: to.params }
+      const found = `from ${table} as t${to.where()} order by ${by} limit ${to.param(limit + 1)}`
+      const sql =
+        limit > Query.defaultLimit
+          ? withinBytes(resource, { selected, found, by, bytes: to.param(bytes) })
+          : `select ${selected} ${found}`
+      return { sql, params: to.params, maxBytes: bytes }
     },
     count: (tenantId, filters) => {
       const to = conditions(tenantId)
@@ -161,6 +165,29 @@ const beyond = (order: ReadonlyArray<Query.Sort>, values: ReadonlyArray<string>)
     return [...equal, `${names[at]} ${descending ? "<" : ">"} ${values[at]}`].join(" and ")
   })
   return `(${alternatives.join(" or ")})`
+}
+
+/**
+ * Of the rows that are found, those up to one beyond the first that bring so many bytes: what a page could not hold is
+ * not even read from where PostgreSQL keeps long values. A page of few rows is spared this, and is cut as it comes in.
+ */
+const withinBytes = (
+  resource: Resource.Any,
+  { bytes, by, found, selected }: Readonly<Record<"selected" | "found" | "by" | "bytes", string>>
+): string => {
+  // No more than what comes over the wire, or a page would be cut here before it is full.
+  const sizes = resource.columns.flatMap(({ kind, name }) =>
+    kind === "text"
+      ? [`coalesce(octet_length(t.${quote(name)}), 0)`]
+      : kind === "json"
+        ? [`coalesce(octet_length(t.${quote(name)}::text), 0)`]
+        : []
+  )
+  const before = `sum(${sizes.join(" + ")}) over (order by ${by} rows between unbounded preceding and 2 preceding)`
+  return (
+    `select ${selected} from (select t.*, ${before} as "~before" from (select t.* ${found}) as t) as t ` +
+    `where coalesce(t."~before", 0) < ${bytes}::int8 order by ${by}`
+  )
 }
 
 /** The column of a field that the registry has checked to be there. */

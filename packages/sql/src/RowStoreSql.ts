@@ -1,6 +1,6 @@
 /** Rows and pages over PostgreSQL: one round trip each, but for a save that numbers its row. */
 import * as Failure from "@tenon/core/Failure"
-import { cursorAfter } from "@tenon/core/Query"
+import * as Query from "@tenon/core/Query"
 import type { Registry } from "@tenon/core/Registry"
 import type * as Resource from "@tenon/core/Resource"
 import { RowStore } from "@tenon/core/RowStore"
@@ -13,6 +13,7 @@ import * as SaveSql from "./SaveSql.ts"
 import * as SqlFailure from "./SqlFailure.ts"
 import * as StoreTables from "./StoreTables.ts"
 import { type Statement, TenantSql } from "./TenantSql.ts"
+import { moreRows } from "./TenantSqlConnection.ts"
 
 /** How often a transaction is tried that collides with others. */
 const attempts = 6
@@ -26,6 +27,9 @@ class Stale {
 class Taken {
   readonly _tag = "Taken"
 }
+
+/** Why nothing was saved. */
+type Refused = SqlFailure.SqlFailure | Failure.InvalidTransition | Failure.InvalidOutcome | Stale | Taken
 
 /** Reads and saves rows of the registry's resources. */
 export const layer = (registry: Registry, options?: StoreTables.Options): Layer.Layer<RowStore, never, TenantSql> =>
@@ -75,22 +79,17 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
                 Math.random() * 5 * 2 ** attempt
               )
         )
-        const sent: Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Failure.InvalidTransition | Stale | Taken> =
+        const sent: Effect.Effect<EncodedRow, Refused> =
           saving.foreseen === undefined
             ? sql.transaction(scopeOf(actor), (tx) =>
-                Effect.flatMap(
-                  tx.run(saving.statements),
-                  (
-                    answers
-                  ): Effect.Effect<EncodedRow, SqlFailure.SqlFailure | Failure.InvalidTransition | Stale | Taken> => {
-                    const stands = saving.read(answers)
-                    if (stands === "stale") return Effect.fail(new Stale())
-                    if (stands === "taken") return Effect.fail(new Taken())
-                    if (stands === "collided") return Effect.fail(collided)
-                    if (stands instanceof Failure.InvalidTransition) return Effect.fail(stands)
-                    return Effect.as(tx.commit([]), stands.row)
-                  }
-                )
+                Effect.flatMap(tx.run(saving.statements), (answers): Effect.Effect<EncodedRow, Refused> => {
+                  const stands = saving.read(answers)
+                  if (stands === "stale") return Effect.fail(new Stale())
+                  if (stands === "taken") return Effect.fail(new Taken())
+                  if (stands === "collided") return Effect.fail(collided)
+                  if ("_tag" in stands) return Effect.fail(stands)
+                  return Effect.as(tx.commit([]), stands.row)
+                })
               )
             : Effect.as(sql.batch(scopeOf(actor), saving.statements), saving.foreseen.row)
         return Effect.catch(sent, (failure): Effect.Effect<EncodedRow, Failure.Failure> => {
@@ -98,6 +97,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
             case "Stale":
               return Effect.fail(conflict())
             case "InvalidTransition":
+            case "InvalidOutcome":
               return Effect.fail(failure)
             case "Taken":
               return Effect.fail(new Failure.AlreadyExists({ resource: resource.name, fields: [resource.key] }))
@@ -112,14 +112,16 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
         })
       }
 
+      const find: RowStore["Service"]["find"] = (actor, resource, key) => {
+        if (!RowSql.isStorable(key)) return Effect.undefined
+        const { decode, find } = tables.of(resource).rows
+        return Effect.map(query(actor, find(actor.tenantId, key)), ([row]) =>
+          row === undefined ? undefined : decode(row)
+        )
+      }
+
       return RowStore.of({
-        find: (actor, resource, key) => {
-          if (!RowSql.isStorable(key)) return Effect.undefined
-          const { decode, find } = tables.of(resource).rows
-          return Effect.map(query(actor, find(actor.tenantId, key)), ([row]) =>
-            row === undefined ? undefined : decode(row)
-          )
-        },
+        find,
         findMany: (actor, resource, keys) => {
           const { decode, findMany } = tables.of(resource).rows
           const storable = [...new Set(keys)].filter(RowSql.isStorable)
@@ -128,13 +130,15 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
         },
         page: (actor, resource, asked) => {
           const { decode, page } = tables.of(resource).rows
-          return Effect.map(query(actor, page(actor.tenantId, asked)), (rows) => {
-            const items = (rows.length > asked.limit ? rows.slice(0, asked.limit) : rows).map(decode)
-            const last = items.at(-1)
-            return {
-              items,
-              next: rows.length > asked.limit && last !== undefined ? cursorAfter(asked.order, last) : undefined
-            }
+          const rows = Effect.flatMap(
+            Query.place(asked, (key) => find(actor, resource, key)),
+            (placed) => query(actor, page(actor.tenantId, placed))
+          )
+          return Effect.map(rows, (found) => {
+            const cut = found.at(-1) === moreRows
+            const count = Math.min(cut ? found.length - 1 : found.length, asked.limit)
+            const items = (found.length > count ? found.slice(0, count) : found).map(decode)
+            return Query.pageOf(resource, asked, items, found.length > count)
           })
         },
         count: (actor, resource, { filters }) =>

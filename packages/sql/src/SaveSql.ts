@@ -6,7 +6,8 @@
  * fail (division by zero, 22012) if it turns out otherwise; the commit can then go out in the same flight.
  */
 import type * as Column from "@tenon/core/Column"
-import type { InvalidTransition } from "@tenon/core/Failure"
+import type { InvalidOutcome, InvalidTransition } from "@tenon/core/Failure"
+import * as Positions from "@tenon/core/Positions"
 import type * as Resource from "@tenon/core/Resource"
 import * as Transitions from "@tenon/core/Transitions"
 import type { Change, EncodedRow, Standing } from "@tenon/core/UnitOfWork"
@@ -25,13 +26,13 @@ export interface Saving {
   /**
    * What stands, by the rows that the statements gave. `stale`: not the expected version. `taken`: another row has the
    * key. `collided`: another transaction interfered in a way that only a new transaction can see; this one must be
-   * rolled back. Or the state machine does not allow it.
+   * rolled back. Or the state machine does not allow it, or the row would leave those that it is numbered with.
    */
   readonly read: (answers: ReadonlyArray<ReadonlyArray<Row>>) => Came
 }
 
 /** What came of a save. */
-export type Came = Standing | InvalidTransition | "stale" | "taken" | "collided"
+export type Came = Standing | InvalidTransition | InvalidOutcome | "stale" | "taken" | "collided"
 
 /** How a row is to be saved. */
 export interface How {
@@ -261,7 +262,7 @@ const refusalOf = (
 ): Came => {
   const stands = found === undefined ? undefined : decode(found)
   if (version !== undefined && expected !== 0 && stands?.[version.field] !== expected) return "stale"
-  return Transitions.refusalOf(resource, stands, row) ?? "collided"
+  return Transitions.refusalOf(resource, stands, row) ?? Positions.refusalOf(resource, stands, row) ?? "collided"
 }
 
 /** Finds a row that has the given key and another natural key. */
@@ -326,8 +327,8 @@ const earlierOf = ({ first, inTenant, resource, selected, table, tenant }: RowSq
  */
 const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
   const { decode, first, inTenant, resource, selected, table, tenant } = rows
-  if (position.default?._tag !== "Position") throw new Error("not a position")
-  const parent = RowSql.columnOf(resource, position.default.parent)
+  const parent = Positions.parentOf(resource, position)
+  if (parent === undefined) throw new Error("not a position")
   const parts = partsOf(rows)
   const { insert, natural, next, set, target, untaken, values, version } = parts
   const name = positionsOf(resource.name, position.field)
@@ -335,13 +336,19 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
   const counters = scoped ? `"tenon"."positions"` : `"tenon"."shared_positions"`
   const ofTenant = (number: number) =>
     (scoped ? `c.tenant_id = $1 and ` : "") + `c.resource = $${number} and c.parent = $${number + 1}`
-  const lock =
+  const lock = (isParent: string) =>
     `insert into ${counters} as c (${scoped ? "tenant_id, " : ""}resource, parent, value) ` +
     `values (${scoped ? "$1, " : ""}$${first}, $${first + 1}, ` +
     `case when exists (select from ${counters} as c where ${ofTenant(first)}) then 0 else coalesce((` +
-    `select max(t.${quote(position.name)}) from ${table} as t where ${inTenant}t.${quote(parent.name)} = $${first + 2}), 0) end) ` +
+    `select max(t.${quote(position.name)}) from ${table} as t where ${inTenant}${isParent}), 0) end) ` +
     `on conflict (${scoped ? "tenant_id, " : ""}resource, parent) do update set value = c.value`
+  const column = `t.${quote(parent.name)}`
+  // Null is compared in a statement of its own, so that an index serves the other.
+  const lockAmong = lock(`${column} = $${first + 2}`)
+  const lockAmongNone = lock(`${column} is null and $${first + 2}::text is null`)
   const kept = resource.conflict.do === "nothing"
+  // A row that is found by its parent has that parent.
+  const moves = !kept && !resource.conflict.on.includes(parent.field)
   const expects = version !== undefined && !kept
   const mayInsert = `$${next + 2}::bool`
   const machine = kept ? undefined : machineOf(rows, next + 3 + (expects ? 1 : 0))
@@ -370,19 +377,26 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
   )
   const add = save(`saved as (${insert} select ${values}, ${numbered} from raised returning ${selected})`)
   const checked = save(upserted(conditions))
-  const held = machine === undefined ? checked : save(upserted([...conditions, machine.allowed]))
+  const stays = moves ? [`${column} is not distinct from excluded.${quote(parent.name)}`] : []
+  const held =
+    machine === undefined && !moves
+      ? checked
+      : save(upserted([...conditions, ...stays, ...(machine === undefined ? [] : [machine.allowed])]))
   const earlier = earlierOf(rows)
   return {
     save: (tenantId, row, { mode }) => {
       const of = row[parent.field] ?? null
-      const counter = [name, of === null ? "" : String(of)]
+      const counter = [name, counterOf(of)]
       const expected = version === undefined ? 0 : Number(row[version.field] ?? 0)
       const adds = mode === "insert"
-      const holds = machine !== undefined && mode === undefined
+      const holds = (machine !== undefined || moves) && mode === undefined
       const begins = mode !== undefined || Transitions.mayInsert(resource, row)
       return {
         statements: [
-          { sql: lock, params: [...tenant(tenantId), ...counter, RowSql.param(parent, of)] },
+          {
+            sql: of === null ? lockAmongNone : lockAmong,
+            params: [...tenant(tenantId), ...counter, RowSql.param(parent, of)]
+          },
           {
             sql: adds ? add : kept ? keep : holds ? held : checked,
             params: [
@@ -390,7 +404,7 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
               ...counter,
               begins,
               ...(expects && !adds ? [expected] : []),
-              ...(holds ? machine.params(row) : [])
+              ...(holds ? (machine?.params(row) ?? []) : [])
             ]
           },
           ...(kept || untaken === undefined ? [] : [taken(tenantId, row)]),
@@ -420,4 +434,11 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
       }
     }
   }
+}
+
+/** The name of a parent's counter: no two parents have one. Null's was the empty text before the empty text had its own. */
+const counterOf = (parent: EncodedRow[string]): string => {
+  if ((parent ?? null) === null) return ""
+  const text = String(parent)
+  return text === "" || text.startsWith("\u0001") ? `\u0001${text}` : text
 }

@@ -32,7 +32,15 @@ export interface Statement {
    * session. Default true: turn it off for SQL that is built anew each time.
    */
   readonly prepare?: boolean
+  /**
+   * Bytes of values with which reading ends: rows behind the one that brings them are dropped as they come, and
+   * `moreRows` stands for them.
+   */
+  readonly maxBytes?: number
 }
+
+/** Stands last among the rows of a statement that has more of them than bytes were asked for. */
+export const moreRows: Row = Object.freeze({})
 
 export type Answer =
   | { readonly _tag: "Rows"; readonly rows: Rows }
@@ -66,6 +74,10 @@ interface Slot {
   readonly prepared: Prepared | undefined
   readonly rows: Array<Row>
   columns: Columns | null | undefined
+  /** Bytes of values that the rows have brought, where they are counted. */
+  bytes: number
+  /** Whether that is all that was asked for. */
+  full: boolean
 }
 
 interface Flight {
@@ -106,6 +118,17 @@ export const commit: Statement = { sql: "commit", params: [] }
 export const rollback: Statement = { sql: "rollback", params: [] }
 
 const skip = (): null => null
+
+/** Reads a slot's values, and counts their bytes where its statement has a limit to them. */
+const readerOf = (slot: Slot): Columns["read"] | undefined => {
+  const read = slot.columns?.read
+  if (slot.statement.maxBytes === undefined || read === undefined) return read
+  return (bytes, offset, size, column) => {
+    if (slot.full) return null
+    slot.bytes += Math.max(0, size)
+    return read(bytes, offset, size, column)
+  }
+}
 
 const maxParams = 65535
 const writer = new FrameWriter()
@@ -210,7 +233,7 @@ export class Connection {
       writer.bind("", params)
       writer.describe("P", "")
       writer.execute()
-      return { statement, prepared: undefined, rows: [], columns: undefined }
+      return { statement, prepared: undefined, rows: [], columns: undefined, bytes: 0, full: false }
     }
     let prepared = this.prepared.get(statement.sql)
     if (prepared === undefined) {
@@ -224,7 +247,7 @@ export class Connection {
     this.prepared.set(statement.sql, prepared)
     writer.bind(prepared.name, params)
     writer.execute()
-    return { statement, prepared, rows: [], columns: prepared.columns }
+    return { statement, prepared, rows: [], columns: prepared.columns, bytes: 0, full: false }
   }
 
   private readonly onData = (chunk: Uint8Array): void => {
@@ -253,17 +276,22 @@ export class Connection {
     switch (message._tag) {
       case "DataRow": {
         if (flight.done < flight.options.hidden) return
+        if (slot!.full) {
+          if (slot!.rows.at(-1) !== moreRows) slot!.rows.push(moreRows)
+          return
+        }
         const columns = slot!.columns!
         const values = message.values
         const row: Record<string, unknown> = {}
         for (let index = 0; index < values.length; index++) row[columns.names[index]!] = values[index]
         slot!.rows.push(row)
+        slot!.full = slot!.bytes >= (slot!.statement.maxBytes ?? Number.POSITIVE_INFINITY)
         return
       }
       case "BindComplete":
         // A second use of a statement first described earlier in this flight.
         if (slot!.columns === undefined) slot!.columns = slot!.prepared?.columns
-        this.parser.readField = flight.done < flight.options.hidden ? skip : slot!.columns?.read
+        this.parser.readField = flight.done < flight.options.hidden ? skip : readerOf(slot!)
         return
       case "CommandComplete":
         flight.command = message.commandTag

@@ -391,7 +391,8 @@ const standingOf = (
     const stands = "sql" in saving ? undefined : saving.read(answers.slice(at, at + count))
     at += count
     if (stands === "collided") return new Collided()
-    if (stands instanceof Failure.InvalidTransition) return new Refused(stands)
+    if (stands instanceof Failure.InvalidTransition || stands instanceof Failure.InvalidOutcome)
+      return new Refused(stands)
     const change = plan.changes[index]
     if (stands === "taken" && change !== undefined) {
       const { key, name } = change.resource

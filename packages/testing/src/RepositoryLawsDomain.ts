@@ -210,6 +210,15 @@ export const Line = Resource.make("LawLine", {
   actions: () => ({})
 })
 
+/** Numbered among the rows of its list, which is no part of its conflict rule. */
+export const Task = Resource.make("LawTask", {
+  fields: { id: Field.Id, list: Schema.NullOr(Schema.String), number: Field.Position("list") },
+  actions: (on) => ({
+    create: on.create({ input: { list: Schema.NullOr(Schema.String) } }),
+    move: on.update({ input: { list: Schema.NullOr(Schema.String) } }, ({ input, self }) => ({ ...self, ...input }))
+  })
+})
+
 /** Replaced by its natural key, with all that the standing row keeps and counts. */
 export const Seat = Resource.make("LawSeat", {
   fields: {
@@ -353,7 +362,7 @@ const apart = [Sample, Account, Card, Tally, Topic, Post, Line, Lock, Seat, Leaf
 
 /** What a store under the laws is made for. */
 export const registry: Registry.Registry = Registry.make({
-  resources: [...apart, Gate, Bolt, Seal, Guard],
+  resources: [...apart, Task, Gate, Bolt, Seal, Guard],
   events: [Happened]
 })
 

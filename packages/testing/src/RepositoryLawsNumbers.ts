@@ -7,17 +7,19 @@ import {
   a,
   count,
   execute,
+  failureOf,
   find,
   line,
   numbers,
   post,
   refused,
+  result,
   save,
   saveFor,
   sorted,
   together
 } from "./RepositoryLawsCalls.ts"
-import { Account, Line, Post, Topic } from "./RepositoryLawsDomain.ts"
+import { Account, Line, Post, Task, Topic } from "./RepositoryLawsDomain.ts"
 import type { It } from "./RepositoryLawsCalls.ts"
 
 /** Declares them. */
@@ -67,6 +69,45 @@ export const declare = (it: It): void => {
       assert.strictEqual((yield* find(Line, "1"))?.["text"], "three")
       const given = yield* together(20, (index) => line(`c${index}`, `s${index % 10}`, "t"))
       assert.deepStrictEqual(sorted([...new Set(given.map(({ number }) => number))]), numbers(12).slice(2))
+    })
+  )
+
+  it.effect("a row stays among those that it is numbered with, whoever saves it", () =>
+    Effect.gen(function* () {
+      const add = (id: string, list: string) => execute(Task, "create", id, { input: { list } })
+      for (const [id, list] of [
+        ["t1", "a"],
+        ["t2", "b"],
+        ["t3", "b"]
+      ] as const)
+        yield* add(id, list)
+      const issues = [
+        {
+          path: "list",
+          message: "cannot change, as number counts within it: make a new row there, and remove this one"
+        }
+      ]
+      const refusal = { _tag: "InvalidOutcome", resource: "LawTask", issues }
+      for (const list of ["a", null, ""]) {
+        const moved = yield* failureOf(execute(Task, "move", "t3", { input: { list } }))
+        assert.deepInclude(moved, refusal, `by an action, to ${list}`)
+        const saved = yield* failureOf(save(Task, { id: "t3", list, number: 0 }))
+        assert.deepInclude(saved, refusal, `by a save, to ${list}`)
+      }
+      assert.deepInclude(yield* find(Task, "t3"), { list: "b", number: 2 })
+      assert.deepInclude(yield* result(Task, "move", "t3", { input: { list: "b" } }), { list: "b", number: 2 })
+      assert.deepInclude(yield* save(Task, { id: "t3", list: "b", number: 0 }), { list: "b", number: 2 })
+      assert.deepInclude(yield* result(Task, "create", "t4", { input: { list: "a" } }), { number: 2 })
+    })
+  )
+
+  it.effect("every parent has numbers of its own, and so have the rows without one", () =>
+    Effect.gen(function* () {
+      for (const round of [1, 2])
+        for (const [index, list] of [null, "", "null", "\u0001", "\u0001\u0001"].entries()) {
+          const made = yield* result(Task, "create", `own-${round}-${index}`, { input: { list } })
+          assert.deepInclude(made, { list, number: round })
+        }
     })
   )
 

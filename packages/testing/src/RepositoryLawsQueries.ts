@@ -10,6 +10,67 @@ import * as Testing from "./Testing.ts"
 
 /** Declares them. */
 export const declare = (it: It): void => {
+  it.effect("pages go on exactly behind values of any length", () =>
+    Effect.gen(function* () {
+      const rows = yield* RowStore
+      const by = Testing.actor({ tenantId: "tenant-long" })
+      const long = "ü".repeat(200_000)
+      const ids = ["l1", "l2", "l3", "l4"]
+      for (const [index, row] of samples(31, ids.length).entries())
+        yield* rows.save(by, Sample, { ...row, id: String(ids[index]), text: `${long}${index % 2}` })
+      const pageAfter = Effect.fnUntraced(function* (after: string | undefined) {
+        const query = yield* Effect.fromResult(Query.parse(Sample, { sort: "text", limit: "1", after }))
+        return yield* rows.page(by, Sample, query)
+      })
+      const given: Array<unknown> = []
+      let after: string | undefined
+      do {
+        const page = yield* pageAfter(after)
+        given.push(...page.items.map(({ id }) => id))
+        after = page.next
+        assert.isBelow(after?.length ?? 0, 2_000)
+      } while (after !== undefined)
+      assert.deepStrictEqual(given, ["l1", "l3", "l2", "l4"])
+      const { items, next } = yield* pageAfter(undefined)
+      yield* rows.save(by, Sample, { ...items[0], text: `${long}9` })
+      assert.include((yield* Effect.flip(pageAfter(next))).message, "changed since")
+      yield* rows.remove(by, Sample, "l1")
+      assert.include((yield* Effect.flip(pageAfter(next))).message, "is gone")
+    })
+  )
+
+  it.effect("a page ends early with the row that fills its bytes", () =>
+    Effect.gen(function* () {
+      const rows = yield* RowStore
+      const by = Testing.actor({ tenantId: "tenant-bytes" })
+      for (const [index, row] of samples(37, 9).entries()) {
+        const times = index === 6 ? 25_000 : 3_000
+        const [text, note] = ["x".repeat(times), "ü".repeat(times)]
+        yield* rows.save(by, Sample, { ...row, id: `b${index}`, text, note, body: { text } })
+      }
+      const pagesOf = Effect.fnUntraced(function* (parameters: Query.Parameters) {
+        const pages: Array<ReadonlyArray<unknown>> = []
+        let after: string | undefined
+        do {
+          const query = yield* Effect.fromResult(Query.parse(Sample, { ...parameters, after }))
+          const page = yield* rows.page(by, Sample, { ...query, bytes: 25_000 })
+          pages.push(page.items.map(({ id }) => id))
+          after = page.next
+        } while (after !== undefined)
+        return pages
+      })
+      const early = [["b0", "b1", "b2"], ["b3", "b4", "b5"], ["b6"], ["b7", "b8"]]
+      for (const limit of ["4", "50", "51", "500"]) assert.deepStrictEqual(yield* pagesOf({ limit }), early, limit)
+      assert.deepStrictEqual(yield* pagesOf({ limit: "500", sort: "-id" }), [
+        ["b8", "b7", "b6"],
+        ["b5", "b4", "b3"],
+        ["b2", "b1", "b0"]
+      ])
+      const filters = [{ field: "id", operator: "eq", value: "b6" }]
+      for (const limit of ["50", "500"]) assert.deepStrictEqual(yield* pagesOf({ limit, filters }), [["b6"]])
+    })
+  )
+
   it.effect("filters, orders and pages agree with a model", () =>
     Effect.gen(function* () {
       const rows = yield* RowStore
