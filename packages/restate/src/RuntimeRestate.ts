@@ -60,6 +60,10 @@ const unexpected = (what: string, status: number, message: string): Effect.Effec
       )
     : Effect.die(new Error(`Restate answered ${status} to ${what}: ${message}`))
 
+/** A handler's bug, which its own log tells of. */
+const buggy = (what: string): Effect.Effect<never> =>
+  Effect.die(new Error(`${what} has a bug; the log of the process that serves it says which`))
+
 /** Runs durable actions and workflows on a Restate server; a process whose server takes no calls is not ready. */
 export const layer = (
   options: Options
@@ -116,13 +120,13 @@ export const layer = (
               const answer = JSON.parse(text) as ActionHandler.Answer
               return { ...answer, deliveries: [] }
             }
-            const { failure, message } = WireError.fromAnswer(
+            const { failure, isBug, message } = WireError.fromAnswer(
               text,
               registry.action(resource, action)?.errors ?? nothing
             )
-            return yield* failure === undefined
-              ? unexpected(`${resource}.${action}`, status, message)
-              : Effect.fail(failure)
+            const what = `${resource}.${action}`
+            if (failure !== undefined) return yield* Effect.fail(failure)
+            return yield* isBug ? buggy(what) : unexpected(what, status, message)
           },
           (effect, { action, resource }) => Span.within(spanOf("client", `${resource}.${action}`), effect)
         ),
