@@ -99,7 +99,7 @@ export const layer = (
       return Runtime.of({
         invoke: Effect.fnUntraced(
           function* (invocation: Invocation): Effect.fn.Return<Executed, ActionFailure> {
-            const { action, actor, fingerprint, idempotencyKey, resource } = invocation
+            const { action, resource } = invocation
             const at = yield* Clock.currentTimeMillis
             const trace = yield* traced
             const call = Call.ofInvocation(invocation, {
@@ -108,14 +108,9 @@ export const layer = (
               expires: at + lifetime,
               ...trace
             })
-            const { status, text } = yield* ingress.call(call, {
-              oneWay: false,
-              // With the fingerprint, so that a reuse for another request reaches the receipt and is told so.
-              idempotencyKey:
-                idempotencyKey === undefined
-                  ? undefined
-                  : SignedContext.named(actor.tenantId, actor.id, idempotencyKey, fingerprint ?? "")
-            })
+            // No key of the ingress' own, which would repeat failures too, whatever `expectedVersion` comes with it. A
+            // repetition waits for its turn at the object and finds the receipt there.
+            const { status, text } = yield* ingress.call(call, { oneWay: false, idempotencyKey: undefined })
             if (status === 200) {
               const answer = JSON.parse(text) as ActionHandler.Answer
               return { ...answer, deliveries: [] }

@@ -71,7 +71,8 @@ const Account = Resource.make("LawAccount", {
   fields: {
     id: Field.Id,
     open: Schema.Boolean.pipe(Field.withDefault(true)),
-    history: Schema.Array(Schema.Int).pipe(Field.withDefault([]))
+    history: Schema.Array(Schema.Int).pipe(Field.withDefault([])),
+    version: Field.Version
   },
   actions: (on) => ({
     create: on.create({}),
@@ -81,6 +82,7 @@ const Account = Resource.make("LawAccount", {
     close: on.update({ errors: [Closed] }, ({ self }) =>
       self.open ? { ...self, open: false } : Result.fail(new Closed({ id: self.id }))
     ),
+    reopen: on.update({}, ({ self }) => ({ ...self, open: true })),
     pay: on.action(
       { input: { to: Schema.String, amounts: Schema.Array(Schema.Int) }, touches: [add, Note] },
       ({ self, input }) =>
@@ -311,6 +313,22 @@ const programs: { readonly [name: string]: Program } = {
     const pay = Tenon.invoke(Account.actions.pay, "a", { to: "b", amounts: [7] }, { idempotencyKey: "k" })
     yield* pay
     yield* pay
+  }),
+  "a failure is not remembered under the caller's key": Effect.gen(function* () {
+    const add = Tenon.invoke(Account.actions.add, "a", { amount: 1 }, { idempotencyKey: "k" })
+    yield* Tenon.invoke(Account.actions.close, "a")
+    const refused = [yield* tag(add), yield* tag(add)]
+    const { version } = yield* Tenon.invoke(Account.actions.reopen, "a")
+    const one = yield* add
+    return [refused, one, yield* add, version]
+  }),
+  "a version that did not fit may be mended under the same key": Effect.gen(function* () {
+    const add = (expectedVersion: number) =>
+      Tenon.invoke(Account.actions.add, "a", { amount: 1 }, { idempotencyKey: "k", expectedVersion })
+    const { version } = yield* Tenon.invoke(Account.actions.reopen, "a")
+    const refused = yield* tag(add(version - 1))
+    const { history } = yield* add(version)
+    return [refused, history]
   }),
   "a workflow's steps, waits, signals and sends": Effect.gen(function* () {
     yield* Tenon.invoke(Account.actions.begin, "a", { run: "r", note: "n" })
