@@ -134,7 +134,7 @@ export const layer = (
             const { status, text } = yield* ingress.call(call, {
               oneWay: true,
               // A workflow's own key makes it unique, and Restate takes no other for it.
-              idempotencyKey: delivery._tag === "StartWorkflow" ? undefined : once
+              idempotencyKey: delivery._tag === "StartWorkflow" ? undefined : SignedContext.secretly(options.keys, once)
             })
             if (status >= 300) {
               return yield* unexpected(call.target.service, status, WireError.fromAnswer(text, nothing).message)
