@@ -131,5 +131,8 @@ export const named = (...names: ReadonlyArray<string>): string => digest(JSON.st
 export const secretly = (keys: ContextKeys, id: string): string => {
   const secret = keys.secrets.get(keys.current)
   if (secret === undefined) throw new Error(`There is no context key with the id ${keys.current}`)
-  return NodeCrypto.createHmac("sha256", secret).update(JSON.stringify(["ingress", id])).digest("base64url").slice(0, 24)
+  return NodeCrypto.createHmac("sha256", secret)
+    .update(JSON.stringify(["ingress", id]))
+    .digest("base64url")
+    .slice(0, 24)
 }

@@ -93,8 +93,12 @@ const Account = Resource.make("LawAccount", {
     ),
     later: on.action(
       { input: { to: Schema.String, amount: Schema.Int, millis: Schema.Int }, touches: [add] },
-      ({ input }) =>
-        Outcome.nothing.pipe(Outcome.send(add, input.to, { amount: input.amount }, { delay: input.millis }))
+      ({ self, input }) =>
+        on.save(self).pipe(
+          // A number of JSON cannot say for ever.
+          Outcome.send(add, input.to, { amount: input.amount }, { delay: input.millis < 0 ? Infinity : input.millis }),
+          Outcome.as(undefined)
+        )
     ),
     tell: on.action({ input: { note: Schema.String }, touches: [Note.actions.write] }, ({ self, input }) =>
       on.save({ ...self, history: [...self.history, 1] }).pipe(
@@ -313,6 +317,12 @@ const programs: { readonly [name: string]: Program } = {
     const pay = Tenon.invoke(Account.actions.pay, "a", { to: "b", amounts: [7] }, { idempotencyKey: "k" })
     yield* pay
     yield* pay
+  }),
+  "a delay that is longer than any runtime waits is refused, and changes nothing": Effect.gen(function* () {
+    const later = (millis: number) => Tenon.invoke(Account.actions.later, "a", { to: "b", amount: 1, millis })
+    const refused = [yield* Effect.flip(later(-1)), yield* Effect.flip(later(1e13))]
+    const { history } = yield* Tenon.invoke(Account.actions.add, "a", { amount: 2 })
+    return [...refused.map(String), history]
   }),
   "a failure is not remembered under the caller's key": Effect.gen(function* () {
     const add = Tenon.invoke(Account.actions.add, "a", { amount: 1 }, { idempotencyKey: "k" })
