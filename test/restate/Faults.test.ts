@@ -1,5 +1,7 @@
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
+import * as Action from "@tenon/core/Action"
+import { Checkpoint } from "@tenon/core/Checkpoint"
 import * as Durable from "@tenon/core/Durable"
 import { Unavailable } from "@tenon/core/Failure"
 import * as Field from "@tenon/core/Field"
@@ -17,14 +19,16 @@ import * as TestingRestate from "@tenon/testing/TestingRestate"
 import { assert, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 
 /** What goes wrong in handlers; a test sets it and mends it. */
-const world = { buggy: true, down: 0, fail: 0, seen: new Array<string>(), replays: 0 }
+const world = { buggy: true, breaks: "", down: 0, fail: 0, seen: new Array<string>(), replays: 0 }
 
 const Item = Resource.make("Item", {
   fields: { id: Field.Id, box: Schema.String, position: Field.Position("box") },
@@ -41,6 +45,9 @@ const Box = Resource.make("Box", {
       if (world.buggy) throw new Error("a bug in bump")
       return { ...self, count: self.count + 1 }
     }),
+    poke: on.action({ touches: [Action.ref("Box", "bump", {})] }, ({ self }) =>
+      Outcome.nothing.pipe(Outcome.send(Action.ref("Box", "bump", {}), self.id, {}))
+    ),
     add: on.update({}, ({ self }) => ({ ...self, count: self.count + 1 }))
   })
 })
@@ -126,7 +133,18 @@ const server = TestingRestate.layerServer({
   env: { RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT: "1s" }
 })
 
-const stack = domain.pipe(Layer.provideMerge(server), Layer.provideMerge(FetchHttpClient.layer))
+const logged: Array<string> = []
+
+const stack = domain.pipe(
+  Layer.provideMerge(server),
+  Layer.provideMerge(FetchHttpClient.layer),
+  Layer.provideMerge(
+    Layer.succeed(Checkpoint, (point, what) =>
+      point === "executed" && what === world.breaks ? Effect.die(new Error("a bug after the commit")) : Effect.void
+    )
+  ),
+  Layer.provideMerge(Logger.layer([Logger.map(Logger.formatJson, (line) => void logged.push(line))]))
+)
 
 const until = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>, holds: (a: A) => boolean) =>
   effect.pipe(
@@ -181,18 +199,63 @@ const whenPaused = (target: string) =>
   )
 
 it.layer(stack, { timeout: 60_000, excludeTestServices: true })("faults on Restate", (it) => {
-  it.effect("a bug in an action pauses its invocation for an operator, and the work is not lost", () =>
+  it.effect("a bug in an action that a door waits for is its answer, and the object is free", () =>
     Effect.gen(function* () {
-      const { adminUrl } = yield* TestingRestate.TestRestate
       const { id } = yield* Tenon.invoke(Box.actions.create)
       world.buggy = true
-      const waiting = yield* Effect.forkScoped(Tenon.invoke(Box.actions.bump, id))
+      logged.length = 0
+      for (let time = 0; time < 2; time++) {
+        const begun = Date.now()
+        const exit = yield* Effect.exit(Tenon.invoke(Box.actions.bump, id))
+        assert.isTrue(Exit.isFailure(exit) && Exit.hasDies(exit))
+        assert.isBelow(Date.now() - begun, 3000)
+      }
+      const { adminUrl } = yield* TestingRestate.TestRestate
+      const ended = yield* RestateAdmin.query(
+        adminUrl,
+        `select completion_failure from sys_invocation where target = 'Box/tenant-a/${id}/bump' and status = 'completed'`
+      )
+      assert.lengthOf(ended, 2)
+      const told = logged.filter((each) => each.includes("a bug in bump"))
+      assert.lengthOf(told, 2)
+      for (const each of [`"action":"Box.bump"`, `"key":"${id}"`, `"tenant":"tenant-a"`]) assert.include(told[0], each)
+      assert.strictEqual((yield* Tenon.invoke(Box.actions.add, id)).count, 1)
+      world.buggy = false
+      assert.strictEqual((yield* Tenon.invoke(Box.actions.bump, id)).count, 2)
+    })
+  )
+
+  it.effect("a bug that comes after the commit does not hide that it was done", () =>
+    Effect.gen(function* () {
+      const repository = yield* Repository.Repository
+      const { id } = yield* Tenon.invoke(Box.actions.create)
+      world.breaks = "Box.add"
+      const added = yield* Effect.ensuring(
+        Tenon.invoke(Box.actions.add, id),
+        Effect.sync(() => (world.breaks = ""))
+      )
+      assert.strictEqual(added.count, 1)
+      assert.strictEqual((yield* repository.get(Box, id)).count, 1)
+    })
+  )
+
+  it.effect("a bug in an action that was sent pauses its invocation for an operator, and the work is not lost", () =>
+    Effect.gen(function* () {
+      const { adminUrl } = yield* TestingRestate.TestRestate
+      const repository = yield* Repository.Repository
+      const { id } = yield* Tenon.invoke(Box.actions.create)
+      world.buggy = true
+      logged.length = 0
+      yield* Tenon.invoke(Box.actions.poke, id)
       const paused = yield* whenPaused(`Box/tenant-a/${id}/bump`)
       assert.include(yield* reasons(paused["id"]), "a bug in bump")
+      const told = logged.filter((each) => each.includes("a bug in bump"))
+      assert.lengthOf(told, 1)
+      assert.include(told[0], `restate invocations resume ${String(paused["id"])}`)
       world.buggy = false
       yield* RestateAdmin.resume(adminUrl, String(paused["id"]))
-      assert.strictEqual((yield* Fiber.join(waiting)).count, 1)
-    }).pipe(Effect.scoped)
+      yield* until("bumped", repository.get(Box, id), ({ count }) => count === 1)
+    })
   )
 
   it.effect("a bug in a workflow's program pauses its run, which goes on when it is mended", () =>
@@ -202,6 +265,9 @@ it.layer(stack, { timeout: 60_000, excludeTestServices: true })("faults on Resta
       yield* start("bug", "bug")
       const paused = yield* whenPaused("Job/tenant-a/bug/run")
       assert.include(yield* reasons(paused["id"]), "a bug in the job")
+      const told = logged.filter((each) => each.includes("a bug in the job"))
+      assert.lengthOf(told, 1)
+      assert.include(told[0], `restate invocations resume ${String(paused["id"])}`)
       world.buggy = false
       yield* RestateAdmin.resume(adminUrl, String(paused["id"]))
       yield* until(

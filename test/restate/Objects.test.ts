@@ -16,6 +16,7 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 
 const registry = Registry.make({
@@ -158,6 +159,31 @@ it.layer(stack, { timeout: 60_000, excludeTestServices: true })("objects on Rest
       const replayed = yield* direct(target, "{}", sign())
       assert.strictEqual(replayed.status, 200)
       assert.strictEqual(replayed.body.result.status, "INACTIVE")
+    })
+  )
+
+  it.effect("the ingress gives no answer to who knows what a call was made of", () =>
+    Effect.gen(function* () {
+      const { ingressUrl } = yield* TestingRestate.TestRestate
+      const runtime = yield* Runtime
+      const repository = yield* Repository.Repository
+      const input = { name: "secret" }
+      const create = (key: string) => ({ resource: "Widget", action: "create", key, input })
+      const actor = Testing.actor()
+      yield* runtime.invoke({ ...create("guess-1"), actor, origin: "door", idempotencyKey: "1", fingerprint: "f" })
+      yield* runtime.deliver(actor, { _tag: "Send", ...create("guess-2"), delayMillis: 0 }, "outbox-1")
+      yield* Effect.retry(repository.get(Widget, "guess-2"), { times: 60, schedule: Schedule.spaced("50 millis") })
+      const guesses = [
+        ["guess-1", SignedContext.named("tenant-a", actor.id, "1", "f")],
+        ["guess-2", SignedContext.named("delivery", "tenant-a", "outbox-1")]
+      ] as const
+      for (const [key, guess] of guesses) {
+        const url = `${ingressUrl}/restate/invocation/Widget/tenant-a%2F${key}/create/${guess}/output`
+        const answer = yield* Effect.promise(() => fetch(url).then((got) => got.text()))
+        assert.notInclude(answer, "secret")
+      }
+      // The same delivery again is the same.
+      yield* runtime.deliver(actor, { _tag: "Send", ...create("guess-2"), delayMillis: 0 }, "outbox-1")
     })
   )
 

@@ -1,10 +1,12 @@
 import * as ApiKeys from "@tenon/core/ApiKeys"
 import { AuditLog } from "@tenon/core/AuditLog"
 import * as Executor from "@tenon/core/Executor"
+import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import { Unavailable } from "@tenon/core/Failure"
 import * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
 import { RowStore } from "@tenon/core/RowStore"
+import { Runtime } from "@tenon/core/Runtime"
 import { Tenants } from "@tenon/core/Tenants"
 import { Outbox, type Pending } from "@tenon/core/UnitOfWork"
 import * as ApiKeysSql from "@tenon/sql/ApiKeysSql"
@@ -293,6 +295,92 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
         "delete from tenon.outbox where kind = 'delivery' returning due_at = 'infinity' as aside"
       )
       assert.deepStrictEqual(left, [{ aside: true }])
+    })
+  )
+
+  it.effect("however much waits behind a delivery that fails, the others go out, of this tenant and of another", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox
+      yield* StoreDatabase.admin("delete from tenon.outbox")
+      yield* execute(Domain.Topic, "create", "stuck", { title: "t" })
+      yield* execute(Domain.Topic, "post", "stuck", { key: "1", text: "t" })
+      assert.strictEqual(yield* outbox.drain(10, () => Effect.die(new Error("stuck"))), 0)
+      yield* StoreDatabase.admin(
+        "update tenon.outbox set due_at = now() + interval '1 hour'",
+        "insert into tenon.outbox (tenant_id, kind, object, actor, body, due_at) " +
+          "select tenant_id, kind, object, actor, body, now() - interval '1 minute' " +
+          "from tenon.outbox, generate_series(1, 3000)",
+        "insert into tenon.outbox (tenant_id, kind, object, actor, body, due_at) " +
+          "select tenant_id, kind, 'later/' || n, actor, body, now() + interval '1 hour' " +
+          "from (select * from tenon.outbox limit 1) as one, generate_series(1, 1000) as n"
+      )
+      for (const by of [a, b]) {
+        yield* execute(Domain.Topic, "create", "free", { title: "t" }, { by })
+        for (const key of ["1", "2", "3"]) yield* execute(Domain.Topic, "post", "free", { key, text: "t" }, { by })
+      }
+      const seen: Array<string> = []
+      const ids: Array<number> = []
+      const deliver = ({ actor, delivery, id }: Pending) =>
+        Effect.sync(() => {
+          seen.push(`${actor.tenantId} ${delivery.key}`)
+          if (actor.tenantId === "tenant-b") ids.push(Number(id))
+        })
+      for (let drains = 0; seen.length < 6 && drains < 20; drains++) {
+        yield* outbox.awaitWork
+        yield* outbox.drain(10, deliver)
+      }
+      const three = ["a", "b"].flatMap((tenant) => Array.from({ length: 3 }, () => `tenant-${tenant} free`))
+      assert.deepStrictEqual(seen.toSorted(), three)
+      assert.deepStrictEqual(
+        ids,
+        ids.toSorted((x, y) => x - y)
+      )
+      yield* StoreDatabase.admin("delete from tenon.outbox")
+    })
+  )
+
+  it.effect("a delivery that takes long holds up its own object only", () =>
+    Effect.gen(function* () {
+      yield* StoreDatabase.admin("delete from tenon.outbox")
+      const post = (topic: string, key: string, by = a) =>
+        execute(Domain.Topic, "post", topic, { key, text: key }, { by })
+      for (const topic of ["long", "quick"]) yield* execute(Domain.Topic, "create", topic, { title: "t" })
+      yield* execute(Domain.Topic, "create", "quick", { title: "t" }, { by: b })
+      const seen: Array<string> = []
+      const gate = yield* Deferred.make<void>()
+      const runtime = Runtime.of({
+        deliver: (actor, delivery) =>
+          Effect.gen(function* () {
+            seen.push(`${actor.tenantId} ${delivery.key}`)
+            if (delivery.key === "long") yield* Deferred.await(gate)
+          }),
+        invoke: () => Effect.die("nothing is asked for"),
+        forget: () => Effect.void,
+        isAlive: () => Effect.succeed(false),
+        cancel: () => Effect.void,
+        resume: () => Effect.void
+      })
+      const arrives = (count: number) =>
+        Effect.suspend(() => (seen.length < count ? Effect.fail("not yet") : Effect.void)).pipe(
+          Effect.retry(Schedule.upTo(Schedule.spaced("20 millis"), { times: 150 })),
+          Effect.catch(() => Effect.fail(`only ${seen.join()}`))
+        )
+      yield* Effect.gen(function* () {
+        yield* post("long", "1")
+        yield* post("quick", "1")
+        yield* arrives(2)
+        // One after the other: each is to the object of the last, which must have been removed meanwhile.
+        for (const [index, by] of [b, a, b, a].entries()) {
+          yield* post("quick", `after ${index}`, by)
+          yield* arrives(3 + index)
+        }
+        yield* post("long", "2")
+        yield* Effect.sleep("300 millis")
+        assert.deepStrictEqual(seen.filter((each) => each.endsWith("long")).length, 1)
+        yield* Deferred.succeed(gate, undefined)
+        yield* arrives(7)
+      }).pipe(Effect.provide(OutboxRelay.layer.pipe(Layer.provide(Layer.succeed(Runtime, runtime)))))
+      yield* StoreDatabase.admin("delete from tenon.outbox")
     })
   )
 

@@ -376,6 +376,36 @@ suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ 
       })
     )
 
+    it.effect("goes on after a statement that its body has given up, once that has ended", () =>
+      Effect.gen(function* () {
+        const sql = yield* TenantSql
+        const cut = <A, E>(run: Effect.Effect<A, E>) => Effect.ignore(Effect.timeout(run, "30 millis"))
+        for (const end of ["run", "commit"] as const) {
+          const id = `given-up-${end}`
+          yield* sql.transaction(a, (tx) =>
+            Effect.gen(function* () {
+              yield* cut(tx.run([insert(`${id}-1`), sleep(0.3)]))
+              yield* cut(tx.run([insert(`${id}-2`)]))
+              yield* tx[end]([insert(`${id}-3`)])
+            })
+          )
+          assert.strictEqual(yield* found(`${id}-1`), 1)
+          // It was given up before it was its turn.
+          assert.strictEqual(yield* found(`${id}-2`), 0)
+          assert.strictEqual(yield* found(`${id}-3`), 1)
+          const broken = sql.transaction(a, (tx) =>
+            Effect.gen(function* () {
+              yield* cut(tx.run([insert(`${id}-4`), sleep(0.1), { sql: "select 1 / 0", params: [] }]))
+              yield* tx[end]([insert(`${id}-5`)])
+            })
+          )
+          assert.strictEqual((yield* failure(broken))._tag, "InvalidValue")
+          assert.strictEqual(yield* found(`${id}-4`), 0)
+        }
+        yield* clean
+      })
+    )
+
     it.effect("gives a batch nobody waits for a moment to land, then ends its session", () =>
       Effect.gen(function* () {
         const sql = yield* TenantSql

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { AuditLog } from "./AuditLog.ts"
@@ -28,11 +29,12 @@ export class Executor extends Context.Service<
      * Runs an invocation here and now, in one transaction. With a receipt key it is safe to run again: a second run
      * returns what the first one came to. `receiptKey` is the runtime's own identity of the invocation.
      * With `deliverByOutbox` what follows goes to the outbox in that transaction, and the answer holds none of it.
+     * With `instead` nothing is decided: it gives what an earlier run came to, or fails with this where there was none.
      */
     readonly execute: (
       invocation: Invocation,
       receiptKey?: string,
-      options?: { readonly deliverByOutbox: boolean }
+      options?: { readonly deliverByOutbox?: boolean; readonly instead?: ActionFailure }
     ) => Effect.Effect<Executed, ActionFailure>
     /**
      * Opens a stream action: its outputs in their JSON encoding, read in pages as they are asked for. Fails at once with
@@ -84,7 +86,9 @@ export const layer = (registry: Registry.Registry): Layer.Layer<Executor, never,
           const found = yield* Decision.lookUp(registry, invocation.resource, invocation.action)
           const given = yield* surroundings(receiptKey, options?.deliverByOutbox)
           const work = yield* Effect.fromResult(Decision.work(registry, found, invocation, given))
-          return yield* unitOfWork.run(work)
+          const instead = options?.instead
+          if (instead === undefined) return yield* unitOfWork.run(work)
+          return yield* unitOfWork.run({ ...work, loads: undefined, decide: () => Result.fail(instead) })
         }, observed),
         stream: Effect.fnUntraced(function* (invocation) {
           const found = yield* Decision.lookUp(registry, invocation.resource, invocation.action)

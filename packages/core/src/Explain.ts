@@ -17,7 +17,14 @@ import * as Policy from "./Policy.ts"
 import type * as Registry from "./Registry.ts"
 import * as Sensitive from "./Sensitive.ts"
 import * as Storable from "./Storable.ts"
-import { type Change, type EncodedRow, type OutboxEvent, type Plan, UnitOfWork } from "./UnitOfWork.ts"
+import {
+  type Change,
+  type Conclusion,
+  type EncodedRow,
+  type OutboxEvent,
+  type Standing,
+  UnitOfWork
+} from "./UnitOfWork.ts"
 
 /** What an action may do, known from its declaration alone. */
 export interface Analysis {
@@ -43,7 +50,7 @@ export interface Explanation extends Analysis {
   readonly events: ReadonlyArray<OutboxEvent>
 }
 
-/** A change that would be made. Versions and positions that the store assigns show as 0. */
+/** A change that would be made: the row as it would stand. */
 export interface ExplainedChange {
   readonly change: "save" | "remove"
   readonly resource: string
@@ -93,12 +100,15 @@ const describeTouch = (touched: Action.Touchable): string => {
   }
 }
 
-/** Ends the transaction once the plan is known. */
+/** Ends the transaction once it is known what would come of it. */
 class Explained extends Error {
   readonly _tag = "Explained"
 }
 
-/** Decides a request on the current state and commits nothing. Fails only where the request itself is not valid. */
+/**
+ * Runs a request's own transaction and rolls it back, so that what the store would refuse or keep is known as well.
+ * Commits nothing. Fails only where the request itself is not valid.
+ */
 export const explain = Effect.fn("Explain.explain")(function* (
   registry: Registry.Registry,
   request: Request
@@ -121,26 +131,32 @@ export const explain = Effect.fn("Explain.explain")(function* (
     Decision.work(registry, found, invocation, { now, newId, receiptKey: undefined, trace: undefined })
   )
   let self: EncodedRow | undefined
-  let plan: Plan | undefined
+  let would = nothing
   const failure = yield* unitOfWork
     .run({
       ...work,
+      rehearsal: true,
       decide: (row, loaded) => {
         self = row
-        const decided = work.decide(row, loaded)
-        if (Result.isFailure(decided)) return decided
-        plan = decided.success
-        return Result.fail(new Explained())
+        return Result.map(work.decide(row, loaded), (plan) => ({
+          ...plan,
+          fixed: false,
+          conclude: (standing) =>
+            Result.flatMap(plan.conclude(standing), (conclusion) => {
+              would = describe(registry, plan.changes, standing, conclusion)
+              return Result.fail(new Explained())
+            })
+        }))
       }
     })
     .pipe(Effect.flip, Effect.orDie)
-  const planned = failure._tag === "Explained" ? describePlan(registry, plan) : Result.fail(failure)
+  const refused = failure instanceof Explained ? undefined : failure
   return {
     ...analyseAction(registry, found.action),
     decision: decisionOf(found.action.policy, failure, actor),
     self: self === undefined ? undefined : hide(found.resource.schema, self),
-    failure: Result.isFailure(planned) ? ErrorBoundary.show(planned.failure, found.action.errors) : undefined,
-    ...(Result.isSuccess(planned) ? planned.success : { changes: [], deliveries: [], events: [] })
+    failure: refused === undefined ? undefined : ErrorBoundary.show(refused, found.action.errors),
+    ...(refused === undefined ? would : nothing)
   }
 })
 
@@ -149,26 +165,32 @@ const decisionOf = (policy: Policy.Policy, failure: ActionFailure, actor: Curren
     ? { allowed: false, open: false, reason: failure.reason }
     : Policy.decideEarly(policy, actor)
 
-const describePlan = (
-  registry: Registry.Registry,
-  plan: Plan | undefined
-): Result.Result<Pick<Explanation, "changes" | "deliveries" | "events">, ActionFailure> => {
-  if (plan === undefined) return Result.succeed({ changes: [], deliveries: [], events: [] })
-  const standing = plan.changes.map((change) => (change._tag === "Save" ? { row: change.row, fresh: true } : undefined))
-  return Result.map(plan.conclude(standing), ({ events, executed }) => ({
-    changes: plan.changes.map(describeChange),
-    deliveries: executed.deliveries.map((each) => describeDelivery(registry, each)),
-    events: events.map((event) => {
-      const declared = registry.events.find((each) => each.name === event.name)
-      return { ...event, payload: hidden(declared?.payload, event.payload) }
-    })
-  }))
-}
+type Would = Pick<Explanation, "changes" | "deliveries" | "events">
 
-const describeChange = (change: Change): ExplainedChange =>
-  change._tag === "Save"
-    ? { change: "save", resource: change.resource.name, row: hide(change.resource.schema, change.row) }
-    : { change: "remove", resource: change.resource.name, row: { [change.resource.key]: change.key } }
+const nothing: Would = { changes: [], deliveries: [], events: [] }
+
+const describe = (
+  registry: Registry.Registry,
+  changes: ReadonlyArray<Change>,
+  standing: ReadonlyArray<Standing | undefined>,
+  { events, executed }: Conclusion
+): Would => ({
+  changes: changes.flatMap((change, index) => describeChange(change, standing[index])),
+  deliveries: executed.deliveries.map((each) => describeDelivery(registry, each)),
+  events: events.map((event) => {
+    const declared = registry.events.find((each) => each.name === event.name)
+    return { ...event, payload: hidden(declared?.payload, event.payload) }
+  })
+})
+
+/** Nothing where an earlier row is kept. */
+const describeChange = (change: Change, stands: Standing | undefined): ReadonlyArray<ExplainedChange> => {
+  const { resource } = change
+  if (change._tag === "Remove")
+    return [{ change: "remove", resource: resource.name, row: { [resource.key]: change.key } }]
+  if (stands?.fresh === false) return []
+  return [{ change: "save", resource: resource.name, row: hide(resource.schema, stands?.row ?? change.row) }]
+}
 
 const describeDelivery = (registry: Registry.Registry, delivery: Delivery): Delivery => {
   switch (delivery._tag) {

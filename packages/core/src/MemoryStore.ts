@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import * as Semaphore from "effect/Semaphore"
 import type { Actor } from "./Actor.ts"
 import type { ActionFailure } from "./Failure.ts"
 import { IdempotencyKeyReused } from "./Failure.ts"
@@ -64,6 +65,7 @@ const rowsLayer = (registry: Registry.Registry) =>
       const events: Array<OutboxEvent & { readonly tenantId: string }> = []
       const pending: Array<Pending> = []
       const added = yield* Latch.make(false)
+      const draining = yield* Semaphore.make(1)
       let deliveries = 0
 
       const enqueue = ({ actor, trace }: Work, delivery: Delivery) => {
@@ -174,20 +176,21 @@ const rowsLayer = (registry: Registry.Registry) =>
             })
         }),
         Context.add(Outbox, {
-          drain: Effect.fnUntraced(function* (
-            limit: number,
-            deliver: (next: Pending) => Effect.Effect<void, ActionFailure>
-          ) {
-            let count = 0
-            for (; count < limit; count++) {
-              const [next] = pending
-              if (next === undefined) break
-              yield* deliver(next)
-              pending.splice(pending.indexOf(next), 1)
-            }
-            if (pending.length === 0) added.closeUnsafe()
-            return count
-          }),
+          drain: Effect.fnUntraced(
+            function* (limit: number, deliver: (next: Pending) => Effect.Effect<void, ActionFailure>) {
+              let count = 0
+              for (; count < limit; count++) {
+                const [next] = pending
+                if (next === undefined) break
+                yield* deliver(next)
+                pending.splice(pending.indexOf(next), 1)
+              }
+              if (pending.length === 0) added.closeUnsafe()
+              return count
+            },
+            // One drain at a time keeps the order.
+            (drained) => draining.withPermits(1)(drained)
+          ),
           awaitWork: added.await,
           depth: Effect.sync(() => pending.length)
         })

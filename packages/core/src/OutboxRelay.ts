@@ -3,9 +3,11 @@
  * keeps the store tidy and says how much waits.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
+import * as Semaphore from "effect/Semaphore"
 import * as Receipts from "./Receipts.ts"
 import { Runtime } from "./Runtime.ts"
 import * as Span from "./Span.ts"
@@ -13,19 +15,32 @@ import { Outbox } from "./UnitOfWork.ts"
 
 const batch = 100
 
-/** A delivery that fails stays in the outbox and is tried again. */
+/** How many drains may go on at once, and how long the next one waits for the last: most have ended by then. */
+const drains = 8
+const patience = "100 millis"
+
+/** A delivery that fails stays in the outbox and is tried again; one that takes long keeps no other from its turn. */
 const relay: Layer.Layer<never, never, Outbox | Runtime> = Layer.effectDiscard(
   Effect.gen(function* () {
     const outbox = yield* Outbox
     const runtime = yield* Runtime
-    const once = Effect.gen(function* () {
-      yield* outbox.awaitWork
-      yield* outbox.drain(batch, ({ actor, delivery, id, trace }) =>
+    const scope = yield* Effect.scope
+    const places = yield* Semaphore.make(drains)
+    const drain = outbox
+      .drain(batch, ({ actor, delivery, id, trace }) =>
         Span.resume(trace, runtime.deliver(actor, delivery, `outbox-${id}`))
       )
+      .pipe(
+        Effect.tapError((failure) => Effect.logWarning("The outbox could not be drained", failure.message)),
+        Effect.ensuring(places.release(1))
+      )
+    const once = Effect.gen(function* () {
+      yield* outbox.awaitWork
+      yield* places.take(1)
+      const fiber = yield* Effect.forkIn(drain, scope, { startImmediately: true })
+      yield* Effect.timeoutOption(Fiber.join(fiber), patience)
     })
     yield* once.pipe(
-      Effect.tapError((failure) => Effect.logWarning("The outbox could not be drained", failure.message)),
       Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")])),
       Effect.forever,
       Effect.forkScoped

@@ -97,6 +97,8 @@ export interface Work {
   readonly deliverByOutbox: boolean
   /** The span that the work is done in (`traceparent`), which what waits in the outbox goes on from. */
   readonly trace: string | undefined
+  /** Where true, `conclude` refuses: it is called with the rows as they were saved, and never with what can be foreseen. */
+  readonly rehearsal?: boolean
   /** What else to read, given the row; `undefined` where the action declares no loads. */
   readonly loads:
     | ((self: EncodedRow | undefined) => Result.Result<{ readonly [name: string]: Load<unknown> }, ActionFailure>)

@@ -148,7 +148,7 @@ create table "tenon"."outbox" (
   constraint "outbox__kind__check" check ("kind" = any (array['delivery'::text, 'event'::text]))
 );
 create index "outbox__kind__due_at__id__idx" on "tenon"."outbox" ("kind", "due_at", "id");
-create index "outbox__tenant_id__object__id__idx" on "tenon"."outbox" ("tenant_id", "object", "id");
+create index "outbox__kind__tenant_id__object__id__idx" on "tenon"."outbox" ("kind", "tenant_id", "object", "id");
 alter table "tenon"."outbox" enable row level security;
 alter table "tenon"."outbox" force row level security;
 create policy "tenant_isolation" on "tenon"."outbox" to "tenon_app"

@@ -2,10 +2,10 @@
  * The handler of one action: check who calls, run the action in one journaled step, then send what follows from it.
  * The journal holds the step and one entry per send, as in an object written by hand.
  */
-import type * as restate from "@restatedev/restate-sdk"
+import * as restate from "@restatedev/restate-sdk"
 import type * as Action from "@tenon/core/Action"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
-import { SchemaMismatch, Unauthenticated } from "@tenon/core/Failure"
+import { type ActionFailure, SchemaMismatch, Unauthenticated } from "@tenon/core/Failure"
 import type { Executed, Invocation } from "@tenon/core/Invocation"
 import * as RunBody from "@tenon/core/RunBody"
 import * as Span from "@tenon/core/Span"
@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Attempt from "./Attempt.ts"
+import * as Bug from "./Bug.ts"
 import * as Handler from "./Handler.ts"
 import * as JsonSerde from "./JsonSerde.ts"
 import * as SignedContext from "./SignedContext.ts"
@@ -112,30 +113,46 @@ const execute = async (
   ctx: restate.Context
 ): Promise<Step> => {
   const what = `${action.resource}.${action.name}`
-  const plain = Span.resume(
-    claims.trace,
-    Span.within(
-      () => ({
-        name: `handle ${what}`,
-        kind: "server",
-        attributes: { "rpc.system.name": "restate", "rpc.method": what },
-        isAnswer: (failure) => !ErrorBoundary.isInfrastructure(failure)
-      }),
-      Effect.flatMap(Span.current, (trace) =>
-        Effect.map(setting.executor.execute(invocation, claims.id), (executed) => ({ executed, trace }))
+  const { attemptCompletedSignal, id } = ctx.request()
+  const done = (options?: { readonly instead: ActionFailure }) =>
+    Span.resume(
+      claims.trace,
+      Span.within(
+        () => ({
+          name: `handle ${what}`,
+          kind: "server",
+          attributes: { "rpc.system.name": "restate", "rpc.method": what },
+          isAnswer: (failure) => !ErrorBoundary.isInfrastructure(failure)
+        }),
+        Effect.flatMap(Span.current, (trace) =>
+          Effect.map(setting.executor.execute(invocation, claims.id, options), (executed) => ({ executed, trace }))
+        )
       )
     )
-  )
   // What an action refuses is done as well.
   const effect =
     setting.reached === undefined
-      ? plain
-      : Effect.flatten(RunBody.watched(what, claims.actor.tenantId, Effect.exit(plain)))
-  const settled = await Attempt.settle(
-    setting.context,
-    effect,
-    new Attempt.Interruption(ctx.request().attemptCompletedSignal)
-  )
+      ? done()
+      : Effect.flatten(RunBody.watched(what, claims.actor.tenantId, Effect.exit(done())))
+  const settle = (body: ReturnType<typeof done>) =>
+    Attempt.settle(setting.context, body, new Attempt.Interruption(attemptCompletedSignal))
+  const settled = await settle(effect).catch(async (error: unknown) => {
+    if (!(error instanceof restate.PauseError)) throw error
+    // A run that calls an action waits as long as it takes; only a door's caller does not.
+    const isWaitedFor = invocation.origin === "door" && claims.expires !== undefined
+    // What an earlier attempt has committed is the answer; that there is none is certain with the object's lock.
+    const ended = isWaitedFor
+      ? await Bug.unlessPaused(settle(done({ instead: new WireError.Unexpected() })))
+      : undefined
+    if (ended === undefined) {
+      await Bug.tellOfPause(setting.context, "An action", nameOf(invocation), id, error.cause)
+      throw error
+    }
+    if (Result.isFailure(ended) && ended.failure instanceof WireError.Unexpected) {
+      await Bug.tell(setting.context, nameOf(invocation), error.cause)
+    }
+    return ended
+  })
   if (Result.isSuccess(settled)) {
     const { executed, trace } = settled.success
     const done = { ...executed, at: Date.now() }
@@ -147,3 +164,9 @@ const execute = async (
     ErrorBoundary.isInfrastructure(failure) && !(invocation.origin === "door" && failure instanceof SchemaMismatch)
   throw waits ? new Error(failure.message) : WireError.toTerminal(failure, action.errors, Date.now())
 }
+
+const nameOf = ({ action, actor, key, resource }: Invocation) => ({
+  action: `${resource}.${action}`,
+  key,
+  tenant: actor.tenantId
+})

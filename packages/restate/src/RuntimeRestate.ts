@@ -73,6 +73,10 @@ const unforgettable =
   "Runs that Restate has lost are started again, but Restate starts none again that was killed: its key is taken until " +
   "the ended invocation is purged. Set RESTATE_ADMIN_URL (RuntimeRestate's `adminUrl`) to have that done"
 
+/** A handler's bug, which its own log tells of. */
+const buggy = (what: string): Effect.Effect<never> =>
+  Effect.die(new Error(`${what} has a bug; the log of the process that serves it says which`))
+
 /** Runs durable actions and workflows on a Restate server; a process whose server takes no calls is not ready. */
 export const layer = (
   options: Options
@@ -116,7 +120,7 @@ export const layer = (
       return Runtime.of({
         invoke: Effect.fnUntraced(
           function* (invocation: Invocation): Effect.fn.Return<Executed, ActionFailure> {
-            const { action, actor, fingerprint, idempotencyKey, resource } = invocation
+            const { action, resource } = invocation
             const at = yield* Clock.currentTimeMillis
             const trace = yield* traced
             const call = Call.ofInvocation(invocation, {
@@ -125,25 +129,20 @@ export const layer = (
               expires: at + lifetime,
               ...trace
             })
-            const { status, text } = yield* ingress.call(call, {
-              oneWay: false,
-              // With the fingerprint, so that a reuse for another request reaches the receipt and is told so.
-              idempotencyKey:
-                idempotencyKey === undefined
-                  ? undefined
-                  : SignedContext.named(actor.tenantId, actor.id, idempotencyKey, fingerprint ?? "")
-            })
+            // No key of the ingress' own, which would repeat failures too, whatever `expectedVersion` comes with it. A
+            // repetition waits for its turn at the object and finds the receipt there.
+            const { status, text } = yield* ingress.call(call, { oneWay: false, idempotencyKey: undefined })
             if (status === 200) {
               const { result, version } = JSON.parse(text) as ActionHandler.Answer
               return { result, ...(version === undefined ? {} : { version }), deliveries: [] }
             }
-            const { failure, message } = WireError.fromAnswer(
+            const { failure, isBug, message } = WireError.fromAnswer(
               text,
               registry.action(resource, action)?.errors ?? nothing
             )
-            return yield* failure === undefined
-              ? unexpected(`${resource}.${action}`, status, message)
-              : Effect.fail(failure)
+            const what = `${resource}.${action}`
+            if (failure !== undefined) return yield* Effect.fail(failure)
+            return yield* isBug ? buggy(what) : unexpected(what, status, message)
           },
           (effect, { action, resource }) => Span.within(spanOf("client", `${resource}.${action}`), effect)
         ),
@@ -156,7 +155,7 @@ export const layer = (
             const { status, text } = yield* ingress.call(call, {
               oneWay: true,
               // A workflow's own key makes it unique, and Restate takes no other for it.
-              idempotencyKey: delivery._tag === "StartWorkflow" ? undefined : once
+              idempotencyKey: delivery._tag === "StartWorkflow" ? undefined : SignedContext.secretly(options.keys, once)
             })
             if (status >= 300) {
               return yield* unexpected(call.target.service, status, WireError.fromAnswer(text, nothing).message)

@@ -122,3 +122,17 @@ export const follow = (id: string, index: number): string => digest(`${id}/${ind
 
 /** The id of a call that others may ask for again by a name of their own. */
 export const named = (...names: ReadonlyArray<string>): string => digest(JSON.stringify(names))
+
+/**
+ * The same as an idempotency key for the ingress, which gives an invocation's output to whoever knows its key: only who
+ * has the context key can make it. After a rotation it is another, and what was accepted before may be accepted again;
+ * the receipt of the call's id keeps it from being done twice.
+ */
+export const secretly = (keys: ContextKeys, id: string): string => {
+  const secret = keys.secrets.get(keys.current)
+  if (secret === undefined) throw new Error(`There is no context key with the id ${keys.current}`)
+  return NodeCrypto.createHmac("sha256", secret)
+    .update(JSON.stringify(["ingress", id]))
+    .digest("base64url")
+    .slice(0, 24)
+}

@@ -30,6 +30,11 @@ export const timeOf = ({ metadata }: restate.TerminalError): number | undefined 
   return Number.isFinite(at) ? at : undefined
 }
 
+/** What a caller is told of a bug in a handler: nothing but that there was one. */
+export class Unexpected extends Error {
+  readonly _tag = "Unexpected"
+}
+
 /** The failure that a handler ended with, where a call of it came to a terminal error. */
 export const fromTerminal = (
   { metadata }: restate.TerminalError,
@@ -56,12 +61,13 @@ const decode = Schema.decodeUnknownOption(Answer)
 export const fromAnswer = (
   text: string,
   declared: ReadonlyArray<Action.ErrorClass>
-): { readonly failure: ActionFailure | undefined; readonly message: string } => {
+): { readonly failure: ActionFailure | undefined; readonly isBug: boolean; readonly message: string } => {
   const answer = decode(text)
-  if (Option.isNone(answer)) return { failure: undefined, message: text.slice(0, 500) }
+  if (Option.isNone(answer)) return { failure: undefined, isBug: false, message: text.slice(0, 500) }
   const wire = answer.value.metadata?.[field]
   return {
     failure: wire === undefined ? undefined : ErrorBoundary.decode(wire, declared),
+    isBug: wire?.tag === ErrorBoundary.unexpected.tag,
     message: answer.value.message
   }
 }

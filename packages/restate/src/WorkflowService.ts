@@ -14,6 +14,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Attempt from "./Attempt.ts"
+import * as Bug from "./Bug.ts"
 import * as DurableRestate from "./DurableRestate.ts"
 import * as ForkSource from "./ForkSource.ts"
 import * as Handler from "./Handler.ts"
@@ -77,6 +78,14 @@ export const make = (
     const suspended = () => mirror.stand({ status: paused === undefined ? "waiting" : "paused", problem: paused })
     const pausing = async (problem: unknown) => {
       paused = RunBody.wordsOf(problem)
+      const cause = problem instanceof restate.PauseError ? problem.cause : problem
+      await Bug.tellOfPause(
+        setting.context,
+        "A run",
+        { workflow: workflow.name, run: key, tenant: tenantId },
+        id,
+        cause
+      )
       const deliveries = FollowUp.whenPaused(implementation, { key, input: raw }, paused)
       await follow(setting, verified.claims.actor, id, deliveries)
     }

@@ -133,7 +133,7 @@ export const tables: ReadonlyArray<Table> = [
     checks: [{ name: SqlName.derived("outbox", ["kind"], "check"), column: "kind", values: ["delivery", "event"] }],
     indexes: [
       ["kind", "due_at", "id"],
-      ["tenant_id", "object", "id"]
+      ["kind", "tenant_id", "object", "id"]
     ],
     policies: [relayAll],
     grants: [

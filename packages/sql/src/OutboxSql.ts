@@ -5,7 +5,8 @@
  * object of a tenant go out in order, by however many relays: a claimed row is hidden from others (by a lease, which is
  * renewed while the relay lives), and none is claimed while an earlier one to the same object is left. One that fails
  * waits longer each time and holds up its own object only; one that keeps failing for a reason that time does not mend
- * is set aside for an operator. A delayed one is due when its time has come, and holds nothing up before.
+ * is set aside for an operator. A delayed one is due when its time has come, and holds nothing up before. One that takes
+ * long holds up its own object only, too: what has ended is removed meanwhile, and other drains may go on beside it.
  */
 import { Actor } from "@tenon/core/Actor"
 import * as Failure from "@tenon/core/Failure"
@@ -18,9 +19,11 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as OutboxClaim from "./OutboxClaim.ts"
+import * as OutboxTurns from "./OutboxTurns.ts"
 import * as SqlValue from "./SqlValue.ts"
 import type * as StoreTables from "./StoreTables.ts"
-import { type Row, type Statement, TenantSql } from "./TenantSql.ts"
+import { type Statement, TenantSql } from "./TenantSql.ts"
 
 /** A row to add. */
 export interface Added {
@@ -92,37 +95,18 @@ export const signalOf = (sql: TenantSql["Service"]): Latch.Latch => {
 /** How often other processes' deliveries are looked for. */
 const pollMillis = 1000
 
-/** How many deliveries that have nothing to do with each other are carried out at once. */
-const concurrency = 8
+/** How many deliveries that have nothing to do with each other are carried out at once: in all, and for one tenant. */
+const concurrency = { all: 8, tenant: 6 }
 
 /** How long a claimed delivery is hidden from other relays after the last sign of life, and how often one is given. */
 const leaseSeconds = 10
-const renewal = "3 seconds"
+const renewalMillis = 3000
+
+/** How often what has ended is removed while other deliveries of the same claim go on. */
+const settleMillis = 100
 
 /** How often a delivery is tried that fails for a reason other than unavailability. */
 const maxAttempts = 10
-
-const claim = `
-with due as materialized (
-  select o.tenant_id, o.id, o.object from tenon.outbox as o
-  where o.kind = 'delivery' and o.due_at <= now()
-  order by o.due_at, o.id limit $1 for update skip locked
-), ready as (
-  select d.tenant_id, d.id from due as d where not exists (
-    select from tenon.outbox as e
-    where e.tenant_id = d.tenant_id and e.object = d.object and e.kind = 'delivery' and e.id < d.id
-      and e.due_at < 'infinity' and (e.attempts > 0 or e.due_at <= now())
-      and not exists (select from due as x where x.id = e.id)
-  )
-)
-update tenon.outbox as o set due_at = clock_timestamp() + make_interval(secs => $2), attempts = o.attempts + 1
-from ready as r where o.tenant_id = r.tenant_id and o.id = r.id
-returning o.id::text as id, o.tenant_id, o.object, o.actor, o.body, o.attempts::int as attempts, o.created_at::text as committed`
-
-/** In how many milliseconds the next one is due. */
-const nextDue =
-  "select (extract(epoch from due_at - clock_timestamp()) * 1000)::double precision as millis from tenon.outbox " +
-  "where kind = 'delivery' and due_at > now() and due_at < 'infinity' order by due_at limit 1"
 
 const remove = "delete from tenon.outbox where tenant_id = any($1) and id = any($2)"
 
@@ -145,16 +129,6 @@ const depth = "select count(*)::int as n from (select from tenon.outbox where ki
 
 const decodePending = Schema.decodeUnknownEffect(Schema.Struct({ actor: Actor, delivery: Delivery }))
 
-interface Claimed {
-  readonly id: string
-  readonly tenantId: string
-  readonly object: string
-  readonly attempts: number
-  /** The beginning of the transaction that wrote it, to the microsecond. */
-  readonly committed: string
-  readonly row: Row
-}
-
 /** Drains under the relay's role, which sees the outbox of every tenant and nothing else. */
 export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, never, TenantSql> =>
   Layer.effect(
@@ -163,31 +137,30 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
       const sql = yield* TenantSql
       const added = signalOf(sql)
       const scope = { tenantId: null, role: options.relayRole ?? "tenon_relay" }
+      const walk = new OutboxClaim.Walk()
+      const turns = new OutboxTurns.Turns(concurrency)
+      let claims = 0
+      let nextMillis = pollMillis
 
       const batch = (statements: ReadonlyArray<Statement>) => Effect.mapError(sql.batch(scope, statements), unavailable)
 
-      let nextMillis = pollMillis
-
-      const claimed = (limit: number) =>
-        Effect.map(
-          batch([
-            { sql: claim, params: [limit, leaseSeconds] },
-            { sql: nextDue, params: [] }
-          ]),
-          ([rows = [], due = []]) => {
-            nextMillis = Math.max(1, Math.min(pollMillis, Number(due[0]?.["millis"] ?? pollMillis)))
-            return rows
-              .map((row): Claimed => ({
-                id: String(row["id"]),
-                tenantId: String(row["tenant_id"]),
-                object: String(row["object"]),
-                attempts: Number(row["attempts"]),
-                committed: String(row["committed"]),
-                row
-              }))
-              .toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1))
-          }
+      const claim = Effect.fnUntraced(function* (
+        limit: number
+      ): Effect.fn.Return<OutboxClaim.Claim, Failure.Unavailable> {
+        const { busy } = turns
+        const [oldest = [], due = []] = yield* batch(OutboxClaim.ofOldest(leaseSeconds, limit, busy))
+        nextMillis = Math.max(1, Math.min(pollMillis, Number(due[0]?.["millis"] ?? pollMillis)))
+        const rows = OutboxClaim.claimedOf(oldest)
+        if (OutboxClaim.seenBy(oldest) < limit) return { rows, more: false }
+        if (rows.length === limit) return { rows, more: true }
+        const [steps = []] = yield* batch([walk.statement(leaseSeconds, limit - rows.length, busy)]).pipe(
+          // What is claimed already is to be delivered all the same.
+          Effect.catch((failure) => (rows.length > 0 ? Effect.succeed([]) : Effect.fail(failure)))
         )
+        const more = walk.advance(steps)
+        const all = [...rows, ...OutboxClaim.claimedOf(steps)]
+        return { rows: all, more: more || all.length > 0 }
+      })
 
       const drain = Effect.fnUntraced(function* (
         limit: number,
@@ -195,36 +168,52 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
       ) {
         // Closed before looking: a commit from here on opens it again.
         added.closeUnsafe()
-        const rows = yield* Effect.tapError(claimed(limit), () => Effect.sync(() => added.openUnsafe()))
-        const delivered: Array<Claimed> = []
+        const mine = ++claims
+        const { more, rows } = yield* Effect.tapError(claim(limit), () => Effect.sync(() => added.openUnsafe()))
+        if (more) added.openUnsafe()
+        if (rows.length === 0) return 0
+        const delivered: Array<OutboxClaim.Claimed> = []
         const ends: Array<Statement> = []
         const left = new Set(rows)
+        let count = 0
         let failure: Failure.ActionFailure | undefined
-        const one = (each: Claimed) =>
+        const one = (each: OutboxClaim.Claimed) =>
           Effect.exit(
             Effect.flatMap(
               Effect.orDie(decodePending({ actor: each.row["actor"], delivery: each.row["body"] })),
               (pending) => deliver({ id: each.id, trace: traceOf(each.row["body"]), ...pending })
             )
           )
-        const settle = Effect.suspend(() =>
-          rows.length === 0
-            ? Effect.void
-            : batch([
-                ...(delivered.length > 0 ? [over(remove, delivered)] : []),
-                ...ends,
-                ...(left.size > 0 ? [over(release, [...left])] : [])
-              ])
-        )
-        const deliverSome = Effect.fnUntraced(function* (some: ReadonlyArray<Claimed>) {
+        const settle = (more: ReadonlyArray<Statement> = []) =>
+          Effect.suspend(() => {
+            const [gone, later] = [delivered.splice(0), ends.splice(0)]
+            const all = [...(gone.length > 0 ? [over(remove, gone)] : []), ...later, ...more]
+            if (all.length === 0) return Effect.void
+            return Effect.matchEffect(batch(all), {
+              onFailure: (unavailable) => {
+                delivered.push(...gone)
+                ends.push(...later)
+                return Effect.fail(unavailable)
+              },
+              onSuccess: () => {
+                // A claim in between has found what comes after these waiting for them.
+                if (claims !== mine) added.openUnsafe()
+                return Effect.void
+              }
+            })
+          })
+        const giveBack = Effect.suspend(() => settle(left.size > 0 ? [over(release, [...left])] : []))
+        const deliverSome = Effect.fnUntraced(function* (some: OutboxClaim.Group) {
           const failedObjects = new Set<string>()
-          for (const each of some) {
-            if (failedObjects.has(objectOf(each))) continue
+          for (const each of some.rows) {
+            if (failedObjects.has(each.object)) continue
             const exit = yield* one(each)
-            if (Exit.isSuccess(exit)) delivered.push(each)
-            else {
+            if (Exit.isSuccess(exit)) {
+              delivered.push(each)
+              count++
+            } else {
               if (Cause.hasInterrupts(exit.cause)) return yield* Effect.interrupt
-              failedObjects.add(objectOf(each))
+              failedObjects.add(each.object)
               const cause = Cause.squash(exit.cause)
               const why = asFailure(cause)
               failure = why
@@ -238,21 +227,18 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
             left.delete(each)
           }
         })
-        const deliverAll = Effect.forEach(related(rows), deliverSome, { concurrency, discard: true })
-        // Not to be interrupted half-way: a renewal must not come after the end of what it renews.
-        const renewing = Effect.suspend(() => batch([over(renew, [...left], leaseSeconds)])).pipe(
-          Effect.ignore,
-          Effect.uninterruptible,
-          Effect.delay(renewal),
-          Effect.forever
-        )
-        if (rows.length > 0) {
-          yield* Effect.onInterrupt(Effect.raceFirst(deliverAll, renewing), () => Effect.ignore(settle))
-        }
-        yield* settle
-        if (rows.length === limit) added.openUnsafe()
-        if (delivered.length === 0 && failure instanceof Failure.Unavailable) return yield* Effect.fail(failure)
-        return delivered.length
+        const deliverAll = turns.each(OutboxClaim.related(rows), deliverSome)
+        let renewed = Date.now()
+        // One after the other, and none interrupted half-way: a renewal must not come after the end of what it renews.
+        const keeping = Effect.suspend(() => {
+          if (Date.now() - renewed < renewalMillis) return settle()
+          renewed = Date.now()
+          return settle([over(renew, [...left], leaseSeconds)])
+        }).pipe(Effect.ignore, Effect.uninterruptible, Effect.delay(settleMillis), Effect.forever)
+        yield* Effect.onInterrupt(Effect.raceFirst(deliverAll, keeping), () => Effect.ignore(giveBack))
+        yield* giveBack
+        if (count === 0 && failure instanceof Failure.Unavailable) return yield* Effect.fail(failure)
+        return count
       })
 
       return Outbox.of({
@@ -263,42 +249,11 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
     })
   )
 
-const objectOf = ({ object, tenantId }: Claimed) => JSON.stringify([tenantId, object])
-
-const commitOf = ({ committed, tenantId }: Claimed) => JSON.stringify([tenantId, "", committed])
-
-/**
- * Deliveries that must stay in order, together: those to one object, and those of one commit, as the first may be what
- * the second's receiver builds on.
- */
-const related = (rows: ReadonlyArray<Claimed>): ReadonlyArray<ReadonlyArray<Claimed>> => {
-  // A union-find: each row leads to an earlier one of its group, and so in the end to the first.
-  const leads = new Map(rows.map((row) => [row, row]))
-  const firstOf = (row: Claimed): Claimed => {
-    for (;;) {
-      const next = leads.get(row) ?? row
-      if (next === row) return row
-      leads.set(row, leads.get(next) ?? next)
-      row = next
-    }
-  }
-  const named = new Map<string, Claimed>()
-  for (const row of rows) {
-    for (const name of [objectOf(row), commitOf(row)]) {
-      const [one, other] = [firstOf(named.get(name) ?? row), firstOf(row)]
-      if (BigInt(one.id) < BigInt(other.id)) leads.set(other, one)
-      else leads.set(one, other)
-      named.set(name, row)
-    }
-  }
-  return [...Map.groupBy(rows, firstOf).values()]
-}
-
 const traceOf = (body: unknown): string | undefined =>
   Predicate.hasProperty(body, "trace") && typeof body.trace === "string" ? body.trace : undefined
 
 // Both keys: ids are unique by themselves, and the tenant comes first in the index.
-const over = (sql: string, rows: ReadonlyArray<Claimed>, ...more: ReadonlyArray<unknown>): Statement => ({
+const over = (sql: string, rows: ReadonlyArray<OutboxClaim.Claimed>, ...more: ReadonlyArray<unknown>): Statement => ({
   sql,
   params: [[...new Set(rows.map(({ tenantId }) => tenantId))], rows.map(({ id }) => id), ...more]
 })

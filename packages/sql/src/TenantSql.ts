@@ -163,7 +163,7 @@ class OpenTransaction implements Transaction {
       if (this.failure !== undefined) return resume(Effect.fail(this.failure))
       if (this.finished) return resume(Effect.die(new Error("the transaction is over: nothing may follow its commit")))
       if (last) this.finished = true
-      if (this.connection !== undefined) return this.send(this.connection, statements, last, resume)
+      if (this.connection !== undefined) return this.sendNext(this.connection, statements, last, resume)
       if (last) {
         // Nothing ran before: all of it is known, so all of it is one flight.
         return this.sql.batch(this.scope, statements, (effect, failure) => {
@@ -182,6 +182,27 @@ class OpenTransaction implements Transaction {
   private fail(failure: SqlFailure.SqlFailure, resume: Resume): void {
     this.failure = failure
     resume(Effect.fail(failure))
+  }
+
+  /** Sends once a flight that was cut short has landed: what came of it is a part of the transaction. */
+  private sendNext(
+    connection: Connection,
+    statements: ReadonlyArray<Statement>,
+    last: boolean,
+    resume: Resume
+  ): Effect.Effect<void> {
+    let waits = true
+    const next = (): void => {
+      if (!waits) return
+      if (connection.busy) return connection.onIdle(next)
+      waits = false
+      if (this.failure !== undefined) return resume(Effect.fail(this.failure))
+      this.send(connection, statements, last, resume)
+    }
+    next()
+    return Effect.sync(() => {
+      waits = false
+    })
   }
 
   private send(

@@ -196,6 +196,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
             ? tables.of(change.resource).saves.save(tenantId, change.row, { foresee, mode: change.mode })
             : tables.of(change.resource).rows.remove(tenantId, change.key)
         )
+        if (work.rehearsal === true) return { plan, savings, final: undefined }
         const foreseen: Array<Standing | undefined> = []
         for (const saving of savings) {
           if ("sql" in saving) foreseen.push(undefined)
@@ -313,7 +314,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
               Math.random() * 5 * 2 ** attempt
             )
 
-      return UnitOfWork.of({ run: (work) => Effect.suspend(() => run(work, 1, true)) })
+      return UnitOfWork.of({ run: (work) => Effect.suspend(() => run(work, 1, work.rehearsal !== true)) })
     })
   )
 

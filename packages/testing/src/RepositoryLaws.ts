@@ -14,6 +14,7 @@ import { describe, layer as suite } from "@effect/vitest"
 import * as Layer from "effect/Layer"
 import { a } from "./RepositoryLawsCalls.ts"
 import { registry } from "./RepositoryLawsDomain.ts"
+import * as Explained from "./RepositoryLawsExplained.ts"
 import * as Numbers from "./RepositoryLawsNumbers.ts"
 import * as Kept from "./RepositoryLawsKept.ts"
 import * as Once from "./RepositoryLawsOnce.ts"
@@ -39,7 +40,7 @@ export const repositoryLaws = <E>(
 
   describe(`the repository laws: ${name}`, () => {
     suite(services, { timeout, excludeTestServices: true })((it) => {
-      for (const { declare } of [Rows, Numbers, Once, Kept, States, Tenants, Queries, Streams]) declare(it)
+      for (const { declare } of [Rows, Numbers, Once, Kept, States, Tenants, Queries, Streams, Explained]) declare(it)
     })
   })
 }

@@ -7,7 +7,7 @@ import type * as Repository from "@tenon/core/Repository"
 import type * as Resource from "@tenon/core/Resource"
 import type { Receipts } from "@tenon/core/Receipts"
 import { RowStore } from "@tenon/core/RowStore"
-import type { EncodedRow, Outbox } from "@tenon/core/UnitOfWork"
+import type { EncodedRow, Outbox, UnitOfWork } from "@tenon/core/UnitOfWork"
 import type { Vitest } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
@@ -15,7 +15,9 @@ import { Account, Line, Post, Topic } from "./RepositoryLawsDomain.ts"
 import * as Testing from "./Testing.ts"
 
 /** What the laws of a store need, and where they are declared. */
-export type It = Vitest.MethodsNonLive<Executor.Executor | Repository.Repository | RowStore | Outbox | Receipts>
+export type It = Vitest.MethodsNonLive<
+  Executor.Executor | Repository.Repository | RowStore | Outbox | Receipts | UnitOfWork
+>
 
 /** The actor that laws are tried by unless they say another. */
 export const a = Testing.actor({ tenantId: "tenant-a" })

@@ -71,7 +71,8 @@ const Account = Resource.make("LawAccount", {
   fields: {
     id: Field.Id,
     open: Schema.Boolean.pipe(Field.withDefault(true)),
-    history: Schema.Array(Schema.Int).pipe(Field.withDefault([]))
+    history: Schema.Array(Schema.Int).pipe(Field.withDefault([])),
+    version: Field.Version
   },
   actions: (on) => ({
     create: on.create({}),
@@ -81,6 +82,7 @@ const Account = Resource.make("LawAccount", {
     close: on.update({ errors: [Closed] }, ({ self }) =>
       self.open ? { ...self, open: false } : Result.fail(new Closed({ id: self.id }))
     ),
+    reopen: on.update({}, ({ self }) => ({ ...self, open: true })),
     pay: on.action(
       { input: { to: Schema.String, amounts: Schema.Array(Schema.Int) }, touches: [add, Note] },
       ({ self, input }) =>
@@ -91,8 +93,12 @@ const Account = Resource.make("LawAccount", {
     ),
     later: on.action(
       { input: { to: Schema.String, amount: Schema.Int, millis: Schema.Int }, touches: [add] },
-      ({ input }) =>
-        Outcome.nothing.pipe(Outcome.send(add, input.to, { amount: input.amount }, { delay: input.millis }))
+      ({ self, input }) =>
+        on.save(self).pipe(
+          // A number of JSON cannot say for ever.
+          Outcome.send(add, input.to, { amount: input.amount }, { delay: input.millis < 0 ? Infinity : input.millis }),
+          Outcome.as(undefined)
+        )
     ),
     tell: on.action({ input: { note: Schema.String }, touches: [Note.actions.write] }, ({ self, input }) =>
       on.save({ ...self, history: [...self.history, 1] }).pipe(
@@ -311,6 +317,28 @@ const programs: { readonly [name: string]: Program } = {
     const pay = Tenon.invoke(Account.actions.pay, "a", { to: "b", amounts: [7] }, { idempotencyKey: "k" })
     yield* pay
     yield* pay
+  }),
+  "a delay that is longer than any runtime waits is refused, and changes nothing": Effect.gen(function* () {
+    const later = (millis: number) => Tenon.invoke(Account.actions.later, "a", { to: "b", amount: 1, millis })
+    const refused = [yield* Effect.flip(later(-1)), yield* Effect.flip(later(1e13))]
+    const { history } = yield* Tenon.invoke(Account.actions.add, "a", { amount: 2 })
+    return [...refused.map(String), history]
+  }),
+  "a failure is not remembered under the caller's key": Effect.gen(function* () {
+    const add = Tenon.invoke(Account.actions.add, "a", { amount: 1 }, { idempotencyKey: "k" })
+    yield* Tenon.invoke(Account.actions.close, "a")
+    const refused = [yield* tag(add), yield* tag(add)]
+    const { version } = yield* Tenon.invoke(Account.actions.reopen, "a")
+    const one = yield* add
+    return [refused, one, yield* add, version]
+  }),
+  "a version that did not fit may be mended under the same key": Effect.gen(function* () {
+    const add = (expectedVersion: number) =>
+      Tenon.invoke(Account.actions.add, "a", { amount: 1 }, { idempotencyKey: "k", expectedVersion })
+    const { version } = yield* Tenon.invoke(Account.actions.reopen, "a")
+    const refused = yield* tag(add(version - 1))
+    const { history } = yield* add(version)
+    return [refused, history]
   }),
   "a workflow's steps, waits, signals and sends": Effect.gen(function* () {
     yield* Tenon.invoke(Account.actions.begin, "a", { run: "r", note: "n" })
