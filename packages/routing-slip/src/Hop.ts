@@ -119,8 +119,8 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         return yield* work({ delivery, task, held, claim, expires }).pipe(
           Effect.tapError(({ _tag }) => {
             if (_tag === "Fenced" || _tag === "Unavailable") return giveBack(held, digest)
-            // What is refused for want of a key, say, may come again once there is one.
-            return _tag === "Refused" ? letGo(held, digest) : Effect.void
+            // What is refused for want of a key, say, may be driven back once there is one. Until then nobody does it again.
+            return _tag === "Refused" ? giveBack(held, digest, "refused") : Effect.void
           }),
           Effect.onInterrupt(() => letGo(held, digest)),
           TraceContext.inSpan(
@@ -336,8 +336,8 @@ const letGo = (held: Held, digest: string) =>
  * with its last moments, and others would take the step for a new one. The message is kept in hand until that is said, or
  * for as long as a store may take to come back.
  */
-const giveBack = (held: Held, digest: string) =>
-  Effect.flatMap(HopStore, (store) => store.release(held, digest)).pipe(
+const giveBack = (held: Held, digest: string, why?: "refused") =>
+  Effect.flatMap(HopStore, (store) => store.release(held, digest, why)).pipe(
     Effect.retry({ schedule: Schedule.spaced("1 second"), times: 30 }),
     Effect.ignore
   )

@@ -245,8 +245,10 @@ export class HopStore extends Context.Service<
     /**
      * Gives a claim back as if it had not been made: its worker stops, or cannot store what came of the step, which is
      * uncertain from now on. So it is where the store itself has lost the claim, which was that of a message with `digest`.
+     * One that is `refused` is set aside by the broker: the store forgets it, and does not have it come again, but for a
+     * copy that came while the claim was held, since that may be the only one.
      */
-    readonly release: (held: Held, digest: string) => Effect.Effect<void, Unavailable>
+    readonly release: (held: Held, digest: string, why?: "refused") => Effect.Effect<void, Unavailable>
     /**
      * Stores what came of a step: the messages to send on, the event and the slip's state, all or nothing. True where
      * `outgoing` is published with it: the queues of `via` live in the database of the store.

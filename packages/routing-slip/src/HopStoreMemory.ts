@@ -76,7 +76,10 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           if (row?.status === "done") return { _tag: "Done", outgoing: row.message, age: now - row.due }
           if (row?.status === "halted") return { _tag: "Parked" }
           if (row !== undefined && row.due > now) {
-            if (row.status === "claimed") slips.setMessage(row, incoming)
+            if (row.status === "claimed") {
+              slips.setMessage(row, incoming)
+              row.publishedAt = Number.NEGATIVE_INFINITY
+            }
             return { _tag: "Parked" }
           }
           const isWoken = row?.status === "suspended"
@@ -86,7 +89,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           next.token += 1
           next.claims += 1
           next.due = now + lease
-          next.restsUntil = now
+          next.publishedAt = next.restsUntil = now
           if (row === undefined) slips.add(slip, next)
           if (isWoken) slip.show(now)
           const { token, claims, failures, skippedBy, uncertain } = next
@@ -101,10 +104,14 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           }
         }),
       renew: (claim, lease) => held(claim, (row, _, now) => void (row.due = now + lease)),
-      release: ({ key, token }, digest) =>
+      release: ({ key, token }, digest, why) =>
         atomically((now) => {
           const row = slips.row(key)
-          if (row?.status === "claimed" && row.token === token) Object.assign(row, { due: now, claims: row.claims - 1 })
+          if (row?.status === "claimed" && row.token === token) {
+            Object.assign(row, { due: now, claims: row.claims - 1 })
+            // What is parked has not been published since.
+            if (why === "refused" && Number.isFinite(row.publishedAt)) slips.setMessage(row, undefined)
+          }
           if (row !== undefined || slips.isPurged(key)) return
           slips.add(slips.of(key), { ...newRow(key, digest, "claimed", now), token })
         }),

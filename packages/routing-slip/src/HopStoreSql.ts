@@ -54,13 +54,19 @@ const seconds = (millis: number) => millis / 1_000
 /** A condition of a claim: it is held and its token is the newest. */
 const isHeld = `${where} and status = 'claimed' and token = $5`
 
+/** What is parked has not been published since; the rest of what a row remembers was taken with the claim. */
+const isParked = "h.published_at = '-infinity'"
+const unlessParked = (column: string) => `${column} = case when ${isParked} then h.${column} end`
+const forgetting = ["queue", "message_id", "body"].map((column) => `, ${unlessParked(column)}`).join("")
+
 /** A claim that was lost with the database's last moments is written once more. */
-const releasing = `insert into tenon.slip_hops as h
+const releasing = (isRefused: boolean) => `insert into tenon.slip_hops as h
     (tenant_id, correlation_id, step, phase, digest, status, token, due_at, published_at)
   select $1, $2, $3, $4, $6, 'claimed', $5, ${now}, '-infinity'
   where not exists (select from tenon.purged_slips where tenant_id = $1 and correlation_id = $2)
   on conflict (tenant_id, correlation_id, step, phase) do update
-    set due_at = ${now}, pending_at = case when h.body is null then null else ${now} end, claims = h.claims - 1
+    set due_at = ${now}, claims = h.claims - 1${isRefused ? forgetting : ""},
+      pending_at = case when h.body is null${isRefused ? ` or not ${isParked}` : ""} then null else ${now} end
     where h.status = 'claimed' and h.token = $5`
 
 /** The parameters of a statement in the making, after those that it begins with. */
@@ -328,8 +334,8 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             sql: `update tenon.slip_hops set ${lease("$6")} where ${isHeld} returning 1`,
             params: [...keyOf(claim.key), claim.token, seconds(millis)]
           }),
-        release: ({ key, token }, digest) =>
-          one(key.tenantId, releasing, [...keyOf(key), token, digest]).pipe(Effect.asVoid),
+        release: ({ key, token }, digest, why) =>
+          one(key.tenantId, releasing(why === "refused"), [...keyOf(key), token, digest]).pipe(Effect.asVoid),
         complete: (claim, completion, via) => {
           const { key } = claim
           const { outgoing } = completion

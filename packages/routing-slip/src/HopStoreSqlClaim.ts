@@ -159,8 +159,8 @@ export const claimIn = (
       if (row["status"] === "claimed") {
         yield* tx.commit([
           {
-            sql: `update tenon.slip_hops set queue = $5, message_id = $6, body = $7::bytea, pending_at = due_at
-              where ${where}`,
+            sql: `update tenon.slip_hops set queue = $5, message_id = $6, body = $7::bytea, pending_at = due_at,
+              published_at = '-infinity' where ${where}`,
             params: [...keyOf(key), ...columnsOf(incoming)]
           }
         ])
@@ -170,7 +170,7 @@ export const claimIn = (
     yield* tx.commit([
       {
         sql: `update tenon.slip_hops set uncertain = uncertain or (status = 'claimed' and token > 0),
-            status = 'claimed', token = token + 1, claims = claims + 1, ${lease("$5")}
+            status = 'claimed', token = token + 1, claims = claims + 1, published_at = ${now}, ${lease("$5")}
           where ${where}`,
         params: [...keyOf(key), seconds]
       },

@@ -1,5 +1,5 @@
 /** What a store of hops owes to the steps of slips, and to the workers and operators who move them. */
-import { branchKey, HopStore, openingKey } from "@tenon/routing-slip/HopStore"
+import { branchKey, type HopKey, HopStore, openingKey } from "@tenon/routing-slip/HopStore"
 import { assert, type Vitest } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 
@@ -137,6 +137,28 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
           assert.deepInclude(known, { _tag: "Claimed", uncertain: true })
         }
       })
+  )
+
+  it.effect("a step that is refused after it was claimed does not come again by itself", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      const claimed = (key: HopKey) => Effect.map(store.claim(key, incoming(), 10_000), (claim) => heldBy(key, claim))
+      const key = newKey()
+      const again = { incoming: message("later"), delay: 0, event: event("retrying") }
+      yield* store.postpone(yield* claimed(key), again)
+      assert.deepStrictEqual(yield* dueOf(key), ["later"])
+      yield* store.release(yield* claimed(key), "d", "refused")
+      assert.deepStrictEqual(yield* dueOf(key), [])
+      const driven = yield* store.claim(key, incoming(), 10_000)
+      assert.deepInclude(driven, { _tag: "Claimed", claims: 2, failures: 1, uncertain: true })
+      yield* store.postpone(heldBy(key, driven), again)
+      const held = yield* claimed(key)
+      assert.strictEqual((yield* store.claim(key, incoming(), 10_000))._tag, "Parked")
+      yield* store.release(held, "d", "refused")
+      assert.deepStrictEqual(yield* dueOf(key), ["incoming"], "the broker may have no other")
+      yield* store.release(yield* claimed(key), "d", "refused")
+      assert.deepStrictEqual(yield* dueOf(key), [])
+    })
   )
 
   it.effect("a postponed step comes again when its time has come, with its failures counted", () =>
