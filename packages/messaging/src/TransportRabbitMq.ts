@@ -120,6 +120,11 @@ class Link {
   }
 }
 
+/** The header of a message that was given back: how often it had been handed over before. */
+const attempts = "tenon-attempts"
+const attemptOf = ({ properties: { headers = {} } }: Message): number =>
+  1 + Number(headers[attempts] ?? 0) + Number(headers["x-delivery-count"] ?? 0)
+
 const text = (value: unknown) => (typeof value === "string" ? value : "")
 
 /** When the broker itself set a message aside: its header `x-death` knows, in seconds. */
@@ -200,15 +205,24 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         const inFlight = yield* InFlight.make(handler, settings)
         let listening: { readonly channel: Channel; readonly tag: string } | undefined
 
+        /** What stands in the place of a message that is given back: the broker counts whatever it takes back itself. */
+        const anew = (message: ConsumeMessage) => {
+          const outgoing = { queue, id: text(message.properties.messageId), body: message.content }
+          return send(named(queue), outgoing, { [attempts]: attemptOf(message) - 1 })
+        }
+        const insteadOf = (message: ConsumeMessage, ending: InFlight.Ending) => {
+          if (ending._tag === "GiveBack") return anew(message)
+          return ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void
+        }
+
         /** A channel that has closed in the meantime cannot settle; the broker gives the message to someone again. */
         const settle = (channel: Channel, message: ConsumeMessage) => (ending: InFlight.Ending) => {
           if (ending._tag === "Ack") return Effect.sync(() => tryTo(() => channel.ack(message)))
-          return (
-            ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void
-          ).pipe(
+          if (ending._tag === "GiveBack" && listening?.channel !== channel) return Effect.void
+          return insteadOf(message, ending).pipe(
             Effect.andThen(
               Effect.try({
-                try: () => (ending._tag === "DeadLetter" ? channel.ack(message) : channel.nack(message, false, true)),
+                try: () => (ending._tag === "Requeue" ? channel.nack(message, false, true) : channel.ack(message)),
                 catch: (cause) => Answer.failure("settle", cause)
               })
             ),
@@ -233,15 +247,19 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
             const { consumerTag } = await channel.consume(named(queue), (message) => {
               // The broker cancels a consumer whose queue is deleted or moves; listening anew declares it again.
               if (message === null) return tryTo(() => void channel.close().catch(() => {}))
-              const count = Number(message.properties.headers?.["x-delivery-count"] ?? 0)
               const id = text(message.properties.messageId)
-              inFlight.start({ queue, id, body: message.content, attempt: count + 1 }, settle(channel, message))
+              const delivery = { queue, id, body: message.content, attempt: attemptOf(message) }
+              inFlight.start(delivery, settle(channel, message))
             })
             listening = { channel, tag: consumerTag }
             // Wrapped, since an async function would wait for a promise it returns.
-            return { closed }
+            return { closed, channel }
           })
-          return Effect.promise(() => ended.closed)
+          return Effect.promise(async () => {
+            await ended.closed
+            // What it had handed over is the broker's again.
+            if (listening?.channel === ended.channel) listening = undefined
+          })
         })
 
         const first = yield* listen

@@ -11,7 +11,6 @@ import {
   deadLetter,
   type Delivery,
   type Outgoing,
-  requeue,
   type Settlement,
   type Transport,
   type TransportError
@@ -27,6 +26,7 @@ import type * as Envelope from "./Envelope.ts"
 import { reached } from "./HopPoint.ts"
 import { type Fenced, type Held, type HopKey, HopStore, type SlipEvent } from "./HopStore.ts"
 import * as Gathering from "./Gathering.ts"
+import * as Outage from "./Outage.ts"
 import * as PassOn from "./PassOn.ts"
 import type { Work } from "./PassOn.ts"
 import * as Performance from "./Performance.ts"
@@ -55,8 +55,6 @@ export interface Options {
   readonly maxCrashes?: number
 }
 
-const again = requeue("1 second")
-
 type Decision = Result.Result<Slip.Transition, Performance.Failing>
 const transition = (done: Slip.Transition): Decision => Result.succeed(done)
 const failing = (error: string, message: string): Decision => Result.fail({ error, message })
@@ -67,6 +65,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   const maxCrashes = options.maxCrashes ?? 5
   const redelivery = Duration.toMillis(Duration.fromInputUnsafe(options.redelivery ?? "1 day"))
   const limits = options.limits ?? StrictJson.defaultLimits
+  const unavailable = Outage.make()
 
   const handle = Effect.fnUntraced(function* (
     delivery: Delivery
@@ -320,9 +319,11 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       Effect.catchTags({
         Refused: ({ reason, detail }) =>
           Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail)),
-        Unavailable: (failure) => Effect.as(Effect.logWarning("A hop is put off", failure.message), again),
-        TransportError: (failure) => Effect.as(Effect.logWarning("A hop is put off", failure.message), again),
-        Fenced: (failure) => Effect.as(Effect.logWarning("A hop is left to another worker", failure.message), again)
+        Unavailable: (failure) => unavailable(delivery, failure),
+        TransportError: ({ message }) =>
+          Effect.as(Effect.logWarning("A hop is put off", message), Outage.again(delivery)),
+        Fenced: ({ message }) =>
+          Effect.as(Effect.logWarning("A hop is left to another worker", message), Outage.again(delivery))
       })
     )
 }

@@ -234,10 +234,18 @@ export interface Pending {
   readonly message: Outgoing
 }
 
+/** What `Unavailable` calls the store. */
+export const storeName = "The store of hops"
+
 /** Remembers hops. */
 export class HopStore extends Context.Service<
   HopStore,
   {
+    /**
+     * Whether steps can be claimed and stored at the moment. Asked where the store was `Unavailable`, by the name
+     * `storeName`: then it is known whether it is away, or chokes on one message.
+     */
+    readonly answers: Effect.Effect<void, Unavailable>
     /** Claims a step for `lease` milliseconds. */
     readonly claim: (key: HopKey, claimant: Claimant, lease: number) => Effect.Effect<Claim, Unavailable>
     /** Extends the lease. */

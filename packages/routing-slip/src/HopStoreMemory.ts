@@ -57,6 +57,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       })
 
     return HopStore.of({
+      answers: Effect.void,
       claim: (key, { branch, digest, incoming, index, knownOnly = false }, lease) =>
         atomically((now): Claim => {
           if (slips.isPurged(key)) return { _tag: "Purged" }

@@ -5,7 +5,7 @@
  */
 import { Unavailable } from "@tenon/core/Failure"
 import * as Storable from "@tenon/core/Storable"
-import { bodyOf, type Row, type Statement, Transactions } from "@tenon/messaging/Transactions"
+import { bodyOf, type Row, type Statement, type Transaction, Transactions } from "@tenon/messaging/Transactions"
 import type { Outgoing, Transport } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -27,7 +27,8 @@ import {
   type Skip,
   type SlipEvent,
   type SlipRecord,
-  type SlipState
+  type SlipState,
+  storeName
 } from "./HopStore.ts"
 import * as HopStoreSqlChange from "./HopStoreSqlChange.ts"
 import * as HopStoreSqlMarks from "./HopStoreSqlMarks.ts"
@@ -266,10 +267,15 @@ const pageOfSlips = `select ${state} from tenon.slips where tenant_id = $1 and (
   and ($6::bigint is null or (updated_at, correlation_id collate "C") < ($6, $7::text collate "C"))
   order by updated_at desc, correlation_id collate "C" desc limit $8`
 
+/** A step that there is never: whether it could be claimed says whether any could. Nothing of it is kept. */
+const probed: HopKey = { tenantId: "probe", correlationId: "probe", step: "0", phase: "execute" }
+const probing = (tx: Transaction) =>
+  Effect.andThen(tx.run([claimNew(probed, "", 0).statement]), Effect.fail(new NotTaken({ _tag: "Unknown" })))
+
 /** Whatever the database says that is not an answer: the same may succeed later, and a bug shows in the log. */
 const unavailable = (failure: { readonly _tag: string; readonly message: string }) =>
   Effect.logWarning("The store of hops did not answer", failure._tag, failure.message).pipe(
-    Effect.andThen(Effect.fail(new Unavailable({ what: "The store of hops" })))
+    Effect.andThen(Effect.fail(new Unavailable({ what: storeName })))
   )
 
 /** Remembers hops in the framework's tables. `relayRole` is the role that sees the outboxes of all tenants. */
@@ -319,6 +325,9 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
       }
 
       return HopStore.of({
+        answers: Effect.catch(sql.transaction({ tenantId: probed.tenantId }, probing), (failure) =>
+          failure instanceof NotTaken ? Effect.void : unavailable(failure)
+        ),
         claim: (key, claimant, millis) => {
           if (claimant.index !== undefined || claimant.knownOnly === true) return claimAny(key, claimant, millis)
           return writers.claim(claimNew(key, claimant.digest, seconds(millis))).pipe(

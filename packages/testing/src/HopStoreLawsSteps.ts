@@ -29,6 +29,16 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
     })
   )
 
+  it.effect("whether it answers is said to however many ask at once", () =>
+    Effect.gen(function* () {
+      const { answers } = yield* HopStore
+      yield* Effect.all(
+        Array.from({ length: 20 }, () => answers),
+        { concurrency: "unbounded" }
+      )
+    })
+  )
+
   it.effect("of many that claim at once, one gets it", () =>
     Effect.gen(function* () {
       const store = yield* HopStore

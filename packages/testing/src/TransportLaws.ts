@@ -1,5 +1,5 @@
 /** What every transport has to do. Run it over your own: `TransportLaws.suite("mine", layer)`. */
-import { deadLetter, type Delivery, ack, requeue, type Settlement, Transport } from "@tenon/messaging/Transport"
+import { deadLetter, type Delivery, ack, putOff, requeue, type Settlement, Transport } from "@tenon/messaging/Transport"
 import { assert, layer as suiteOf } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -177,6 +177,20 @@ export const suite = <E>(
           const [letter] = yield* eventually(deadLetters(queue), (found) => found.length === 1)
           assert.deepInclude(letter, { id: "poison", queue, reason: "delivery-limit" })
           assert.strictEqual(yield* Queue.size(seen), 0)
+        })
+      )
+
+      it.effect("a message that is put off without blame is never set aside, however often", () =>
+        Effect.gen(function* () {
+          const queue = newQueue()
+          let times = 0
+          const answer = ({ attempt }: Delivery) => (attempt === 1 ? requeue(0) : ++times < 8 ? putOff(0) : ack)
+          const seen = yield* listen(queue, answer, { maxDeliveries: 3 })
+          yield* publish(queue, "waits")
+          const attempts = (yield* Queue.takeN(seen, 9)).map(({ attempt }) => attempt)
+          assert.deepStrictEqual(attempts, [1, 2, 2, 2, 2, 2, 2, 2, 2])
+          const { deadLetters } = yield* Transport
+          assert.deepStrictEqual(yield* deadLetters(queue), [])
         })
       )
 
