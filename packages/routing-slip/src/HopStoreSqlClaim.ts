@@ -105,6 +105,15 @@ export const claimedNew = ({ isPurged, row }: Claimed): Claim | undefined => {
   }
 }
 
+/**
+ * The broker lets go of what is parked: that, and the claim that it is parked on, must not be lost with the database's last
+ * moments. What was committed before goes to the disk with it.
+ */
+const waitForDisk: Statement = {
+  sql: "select set_config(name, reset_val, true) from pg_settings where name = 'synchronous_commit'",
+  params: []
+}
+
 /** Claims a step inside a transaction. */
 export const claimIn = (
   key: HopKey,
@@ -158,6 +167,7 @@ export const claimIn = (
     if (row["early"] === true) {
       if (row["status"] === "claimed") {
         yield* tx.commit([
+          waitForDisk,
           {
             sql: `update tenon.slip_hops set queue = $5, message_id = $6, body = $7::bytea, pending_at = due_at,
               published_at = '-infinity' where ${where}`,
