@@ -113,6 +113,11 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             // What is parked has not been published since.
             if (why === "refused" && Number.isFinite(row.publishedAt)) slips.setMessage(row, undefined)
           }
+          // Set aside, and claimed since, which was lost.
+          if ((row?.status === "waiting" || row?.status === "suspended") && row.token === token - 1) {
+            row.uncertain = true
+            comeAt(row, now)
+          }
           if (row !== undefined || slips.isPurged(key)) return
           slips.add(slips.of(key), { ...newRow(key, digest, "claimed", now), token })
         }),

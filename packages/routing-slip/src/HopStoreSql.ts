@@ -60,15 +60,19 @@ const isParked = "h.published_at = '-infinity'"
 const unlessParked = (column: string) => `${column} = case when ${isParked} then h.${column} end`
 const forgetting = ["queue", "message_id", "body"].map((column) => `, ${unlessParked(column)}`).join("")
 
-/** A claim that was lost with the database's last moments is written once more. */
+/**
+ * A claim that was lost with the database's last moments is written once more; where the step had been claimed before and
+ * set aside, it is still as it was then, and is noted as uncertain.
+ */
 const releasing = (isRefused: boolean) => `insert into tenon.slip_hops as h
     (tenant_id, correlation_id, step, phase, digest, status, token, due_at, published_at)
   select $1, $2, $3, $4, $6, 'claimed', $5, ${now}, '-infinity'
   where not exists (select from tenon.purged_slips where tenant_id = $1 and correlation_id = $2)
   on conflict (tenant_id, correlation_id, step, phase) do update
-    set due_at = ${now}, claims = h.claims - 1${isRefused ? forgetting : ""},
+    set due_at = ${now}, uncertain = h.uncertain or h.status <> 'claimed',
+      claims = h.claims - case when h.status = 'claimed' then 1 else 0 end${isRefused ? forgetting : ""},
       pending_at = case when h.body is null${isRefused ? ` or not ${isParked}` : ""} then null else ${now} end
-    where h.status = 'claimed' and h.token = $5`
+    where h.status = 'claimed' and h.token = $5 or h.status in ('waiting', 'suspended') and h.token = $5 - 1`
 
 /** The parameters of a statement in the making, after those that it begins with. */
 class Params {

@@ -149,6 +149,32 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
       })
   )
 
+  it.effect("a lost claim of a step that had been set aside is known once its worker gives it back", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      for (const status of ["waiting", "suspended"] as const) {
+        const key = newKey()
+        yield* store.open(record(key), message("first"), event("dispatched"))
+        yield* store.dispatched(openingKey(key), "first")
+        const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+        const again = { incoming: message("later"), delay: 0, event: event("retrying") }
+        yield* status === "waiting" ? store.postpone(held, again) : store.suspend(held, again)
+        // Not of its own claim, which is over.
+        yield* store.release(held, "d")
+        yield* store.release({ key, token: held.token + 1 }, "d")
+        assert.deepStrictEqual(yield* dueOf(key), ["later"])
+        const next = yield* store.claim(key, incoming(), 10_000)
+        assert.deepInclude(next, { _tag: "Claimed", uncertain: true })
+        yield* store.postpone(heldBy(key, next), again)
+      }
+      const key = newKey()
+      const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+      yield* store.postpone(held, { incoming: message("later"), delay: 0, event: event("retrying") })
+      yield* store.release(held, "d")
+      assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", uncertain: false })
+    })
+  )
+
   it.effect("a step that is refused after it was claimed does not come again by itself", () =>
     Effect.gen(function* () {
       const store = yield* HopStore
