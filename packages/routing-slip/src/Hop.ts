@@ -157,7 +157,14 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const delay = Activity.delayAfter(retry, claim.failures + 1)
     if (delay !== undefined && decided === undefined) {
       const event = yield* eventOf(item, "retrying", `${error}: ${message}`)
-      yield* store.postpone(held, { incoming, delay: Duration.toMillis(delay), event, uncertain })
+      yield* store.postpone(held, {
+        incoming,
+        delay: Math.min(Duration.toMillis(delay), Suspension.untilEnd(item, event.at)),
+        event,
+        uncertain,
+        // It is not called off but done again, since nobody knows what it did: as often as it may, and at its own pace.
+        isCalledOff: claim.cancelledBy !== undefined
+      })
       return ack
     }
     const at = yield* Clock.currentTimeMillis

@@ -276,9 +276,9 @@ export class HopStore extends Context.Service<
       arrival: Arrival
     ) => Effect.Effect<ReadonlyArray<Arrival>, Unavailable>
     /**
-     * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then. It counts as a
-     * failure of the step, unless it is `blameless`. `uncertain`: what it did may stand. `event` is undefined where that was
-     * told before.
+     * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then, and at once where it
+     * has been called off, unless that was known to who claimed it (`isCalledOff`). It counts as a failure of the step,
+     * unless it is `blameless`. `uncertain`: what it did may stand. `event` is undefined where that was told before.
      */
     readonly postpone: (
       held: Held,
@@ -288,6 +288,7 @@ export class HopStore extends Context.Service<
         readonly event: SlipEvent | undefined
         readonly blameless?: boolean
         readonly uncertain?: boolean
+        readonly isCalledOff?: boolean
       }
     ) => Effect.Effect<void, Fenced | Unavailable>
     /**
@@ -339,7 +340,10 @@ export class HopStore extends Context.Service<
       correlationId: string,
       skip: Skip
     ) => Effect.Effect<void, NotHalted | SkipUnclear | Unavailable>
-    /** Has a slip turn back before its next step; what is suspended at once. What is halted waits for `resume` all the same. */
+    /**
+     * Has a slip turn back before its next step; what is suspended, or waits for its next attempt, at once. What is halted
+     * waits for `resume` all the same, and what is to be undone for its time.
+     */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     /**
      * Removes up to `limit` slips, of whatever tenant, with all that belongs to them, and says how many: those that have

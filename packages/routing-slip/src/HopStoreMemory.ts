@@ -17,7 +17,7 @@ import {
   type SlipFilter,
   type SlipRecord
 } from "./HopStore.ts"
-import { comeAt, newRow, type Row, rowName, type Slip, Slips } from "./HopStoreMemorySlip.ts"
+import { comeAt, newRow, type Row, rowName, type Slip, Slips, wake } from "./HopStoreMemorySlip.ts"
 
 /** Everything happens at once: there is no await between reading and writing. */
 const atomically = <A, E = never>(run: (now: number) => A | Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -137,11 +137,12 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           if (record !== undefined) slips.set(slip, record, now)
         }).pipe(Effect.as(false)),
       arrive: (key, gather, arrival) => Effect.sync(() => slips.of(key).arrive(gather, arrival)),
-      postpone: (claim, { incoming, delay, event, blameless, uncertain = false }) =>
+      postpone: (claim, { incoming, delay, event, blameless, uncertain = false, isCalledOff = false }) =>
         held(claim, (row, slip, now) => {
           slips.setMessage(row, incoming)
           row.status = "waiting"
           comeAt(row, now + delay)
+          if (!isCalledOff && slip.cancellerOf(row.key.step) !== undefined) wake(row, now)
           row.uncertain ||= uncertain
           if (blameless === true) row.claims -= 1
           else row.failures += 1

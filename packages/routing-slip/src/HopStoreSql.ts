@@ -148,12 +148,22 @@ const waitForPurge = (slip: SlipRecord): Statement => ({
   params: keyOf(openingKey(slip))
 })
 
-/** Has what is suspended come at once. What is claimed may be about to be suspended: that is waited for. */
+/** What a slip that is called off does not wait for. */
+const rests = `(status = 'suspended' or status = 'waiting' and phase = 'execute' and due_at > ${now})`
+
+/** Has what rests come at once. What is claimed may be about to be set aside: that is waited for. */
 const wake = (those: string) => `update tenon.slip_hops set
-    due_at = case when status = 'suspended' then ${now} else due_at end,
-    pending_at = case when status = 'suspended' then ${now} else pending_at end,
-    published_at = case when status = 'suspended' then '-infinity' else published_at end
-  where tenant_id = $1 and correlation_id = $2 and status in ('claimed', 'suspended') and ${those}`
+    due_at = case when ${rests} then ${now} else due_at end,
+    pending_at = case when ${rests} then ${now} else pending_at end,
+    published_at = case when ${rests} then '-infinity' else published_at end
+  where tenant_id = $1 and correlation_id = $2 and status in ('claimed', 'suspended', 'waiting') and ${those}`
+
+/** Has a step come at once that was set aside just now, where it has been called off. */
+const wakeIfCalledOff = (key: HopKey): Statement => ({
+  sql: `${wake("step = $3 and phase = $4")} and exists (select from tenon.slip_cancellations as c
+    where c.tenant_id = $1 and c.correlation_id = $2 and starts_with($3, c.scope))`,
+  params: keyOf(key)
+})
 
 /** `first` is what is still to be published. */
 const opening = (
@@ -395,13 +405,13 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               Effect.catch(unavailable)
             ),
         postpone: (claim, again) =>
-          held(claim, settingAside(claim, "waiting", again, again.blameless === true ? blameless : undefined)),
+          held(
+            claim,
+            settingAside(claim, "waiting", again, again.blameless === true ? blameless : undefined),
+            ...(again.isCalledOff === true ? [] : [wakeIfCalledOff(claim.key)])
+          ),
         suspend: (claim, again) =>
-          held(claim, settingAside(claim, "suspended", again, blameless), {
-            sql: `${wake(`step = $3 and phase = $4`)} and exists (select from tenon.slip_cancellations as c
-              where c.tenant_id = $1 and c.correlation_id = $2 and starts_with($3, c.scope))`,
-            params: keyOf(claim.key)
-          }),
+          held(claim, settingAside(claim, "suspended", again, blameless), wakeIfCalledOff(claim.key)),
         suspended: (tenantId, correlationId) =>
           one(
             tenantId,
