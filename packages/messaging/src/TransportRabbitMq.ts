@@ -15,6 +15,7 @@ import * as Answer from "./Answer.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
 import type { TransportError } from "./Transport.ts"
+import * as Dead from "./TransportRabbitMqDead.ts"
 import { type DeadLetter, type Outgoing, type Selection, selects, Transport } from "./Transport.ts"
 
 /** Where RabbitMQ is. */
@@ -285,64 +286,43 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         )
       })
 
-      /** Takes the dead letters in turn, up to the one that is meant where one is; those that `act` does not take go back in their order when the channel closes. */
+      const takeDead = Dead.make(Effect.map(connect, ({ model }) => model))
       const eachDead = (
         queue: string,
-        limit: number,
         act: (letter: DeadLetter) => Effect.Effect<boolean, TransportError>,
-        most = limit
+        { limit = Number.POSITIVE_INFINITY, most = Number.POSITIVE_INFINITY } = {}
       ) =>
-        Effect.scoped(
-          Effect.gen(function* () {
-            const link = yield* connect
-            const channel = yield* Effect.acquireRelease(
-              attempt("open a channel", () => link.model.createChannel()),
-              (channel) => Effect.ignore(attempt("close", async () => await channel.close()))
-            )
-            yield* attempt("declare", () => declare(channel, named(queue)))
-            // What is driven back may be set aside again meanwhile, behind all that is there now.
-            const { messageCount } = yield* attempt("count", () => channel.checkQueue(deadOf(named(queue))))
-            let taken = 0
-            for (let seen = 0; seen < Math.min(limit, messageCount) && taken < most; seen++) {
-              const message = yield* attempt("get", () => channel.get(deadOf(named(queue))))
-              if (message === false) break
-              if (!(yield* act(yield* letterOf(queue, message)))) continue
-              channel.ack(message)
-              taken++
-            }
-            return taken
-          })
-        )
+        takeDead({
+          queue: deadOf(named(queue)),
+          limit,
+          most,
+          act: (message) => Effect.flatMap(letterOf(queue, message), act)
+        })
 
       return Transport.of({
         publish: (message) => send(named(message.queue), message),
         subscribe,
         deadLetters: Effect.fnUntraced(function* (queue, limit = 100) {
           const letters: Array<DeadLetter> = []
-          yield* eachDead(queue, limit, (letter) =>
-            Effect.as(
-              Effect.sync(() => letters.push(letter)),
-              false
-            )
-          )
+          const note = (letter: DeadLetter) => Effect.sync(() => letters.push(letter))
+          yield* eachDead(queue, (letter) => Effect.as(note(letter), false), { limit })
           return letters
         }),
         redrive: (queue, selection) =>
           eachDead(
             queue,
-            10_000,
             (letter) =>
               selects(selection, letter) ? Effect.as(send(named(queue), letter), true) : Effect.succeed(false),
             mostOf(selection)
           ),
         discard: (queue, selection) =>
-          eachDead(queue, 10_000, (letter) => Effect.succeed(selects(selection, letter)), mostOf(selection))
+          eachDead(queue, (letter) => Effect.succeed(selects(selection, letter)), mostOf(selection))
       })
     })
   )
 
-/** How many letters can be meant; undefined where that is not known. */
-const mostOf = (selection: Selection) => (selection !== "all" && "letter" in selection ? 1 : undefined)
+/** How many letters can be meant, where that is known. */
+const mostOf = (selection: Selection) => (selection !== "all" && "letter" in selection ? { most: 1 } : {})
 
 const tryTo = (run: () => void): void => {
   try {

@@ -265,6 +265,28 @@ export const suite = <E>(
         })
       )
 
+      it.effect("dead letters are found by several who look at once, and by who drives one back meanwhile", () =>
+        Effect.gen(function* () {
+          const queue = newQueue()
+          const { deadLetters, discard, redrive } = yield* Transport
+          yield* listen(queue, ({ id }) => (id === "back" ? ack : deadLetter("refused", "no")))
+          yield* publish(queue, ...Array.from({ length: 200 }, (_, index) => `m${index}`))
+          const letters = yield* eventually(deadLetters(queue, 1_000), (found) => found.length === 200)
+          const [first, second] = letters.map(({ letter }) => ({ letter }))
+          const [found, , driven, gone] = yield* Effect.all(
+            [
+              deadLetters(queue, 1_000),
+              deadLetters(queue, 1_000),
+              Effect.delay(redrive(queue, first ?? "all"), "5 millis"),
+              Effect.delay(discard(queue, second ?? "all"), "10 millis")
+            ],
+            { concurrency: "unbounded" }
+          )
+          assert.isAtLeast(found.length, 198)
+          assert.deepStrictEqual([driven, gone], [1, 1])
+        })
+      )
+
       it.effect("dead letters keep reason and bytes, are grouped by cause, driven back and discarded", () =>
         Effect.gen(function* () {
           const queue = newQueue()
