@@ -3,6 +3,8 @@ import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import emptyMesh from "../support/empty-mesh-child.ts"
 import slowMesh, { registry, slow } from "../support/slow-mesh-child.ts"
@@ -51,6 +53,25 @@ it.live(
       }).pipe(Effect.provide(Layer.merge(SlipTransport.over(url, roles), SlipStore.over(url, roles))))
     }),
   60_000
+)
+
+it.live(
+  "a mesh without a database of its own is started again on what it has kept",
+  () =>
+    Effect.gen(function* () {
+      const state = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "tenon-run-"))),
+        (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
+      )
+      const alone = { LOG_FORMAT: "line", DATABASE_URL: undefined, REDIS_URL: undefined, RABBITMQ_URL: undefined }
+      for (let time = 1; time <= 2; time++) {
+        const run = yield* TenonProcess.start(["run", mesh, "--state", state], { ...alone, TRANSPORT: undefined })
+        yield* run.says(/INFO +ready/)
+        run.child.kill("SIGTERM")
+        assert.strictEqual((yield* run.ended).code, 0, run.said.stderr)
+      }
+    }).pipe(Effect.scoped),
+  120_000
 )
 
 it.live(

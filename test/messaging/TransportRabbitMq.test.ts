@@ -2,7 +2,9 @@ import { ack, Transport } from "@tenon/messaging/Transport"
 import * as TransportRabbitMq from "@tenon/messaging/TransportRabbitMq"
 import * as TransportLaws from "@tenon/testing/TransportLaws"
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Amqp from "amqplib"
 import { deleteQueues, listens, rabbitUrl } from "../support/Brokers.ts"
@@ -31,6 +33,19 @@ const isThere = async (queue: string) => {
   )
   await connection.close()
   return found
+}
+
+/** Makes so many dead letters, of which the last but one is unlike the others. */
+const fillDead = async (queue: string, count: number) => {
+  const connection = await Amqp.connect(rabbitUrl)
+  const channel = await connection.createConfirmChannel()
+  await channel.assertQueue(`${queue}!dead`, { durable: true })
+  for (let index = 0; index < count; index++) {
+    const headers = { "tenon-letter": `l${index}`, "tenon-fingerprint": index === count - 2 ? "rare" : "common" }
+    channel.sendToQueue(`${queue}!dead`, Buffer.from("x"), { messageId: `m${index}`, headers })
+  }
+  await channel.waitForConfirms()
+  await connection.close()
 }
 
 describe.skipIf(!(await listens(rabbitUrl)))("over RabbitMQ", () => {
@@ -65,6 +80,29 @@ describe.skipIf(!(await listens(rabbitUrl)))("over RabbitMQ", () => {
       }
       assert.isFalse(yield* Effect.promise(() => isThere(queue)))
     })
+  )
+
+  it.live(
+    "a dead letter is driven back, and one is thrown away, however many there are before it, and whoever else looks",
+    () =>
+      Effect.gen(function* () {
+        const queue = `tenon.many.${process.pid}`
+        yield* Effect.addFinalizer(() => Effect.promise(() => deleteQueues([queue])))
+        const { deadLetters, discard, redrive } = yield* Transport
+        yield* Effect.promise(() => fillDead(queue, 10_010))
+        const other = Context.get(
+          yield* Layer.build(Layer.fresh(TransportRabbitMq.layer({ url: rabbitUrl }))),
+          Transport
+        )
+        const [, driven] = yield* Effect.all(
+          [other.deadLetters(queue, 1_000), Effect.delay(redrive(queue, { letter: "l10009" }), "20 millis")],
+          { concurrency: 2 }
+        )
+        assert.strictEqual(driven, 1)
+        assert.strictEqual(yield* discard(queue, { fingerprint: "rare" }), 1)
+        assert.strictEqual((yield* deadLetters(queue, 20_000)).length, 10_008)
+      }).pipe(Effect.provide(TransportRabbitMq.layer({ url: rabbitUrl })), Effect.scoped),
+    60_000
   )
 
   it.live("what the broker itself has set aside is grouped, dated and driven back like all else", () =>

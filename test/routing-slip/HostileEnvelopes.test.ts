@@ -1,5 +1,6 @@
 /* oxlint-disable typescript/no-explicit-any -- hostile messages are made by hand, past all types. */
 /** The quick check of envelopes accepts nothing that the schema would refuse, whatever a stranger changes in a message. */
+import * as DeadLetters from "@tenon/messaging/DeadLetters"
 import * as Envelope from "@tenon/routing-slip/Envelope"
 import * as Wire from "@tenon/routing-slip/Wire"
 import { isCarriable, isEnvelope } from "@tenon/routing-slip/EnvelopeCheck"
@@ -117,3 +118,48 @@ it("what is carried is JSON and not too deep", () => {
     assert.isFalse(isCarriable(value), String(value))
   }
 })
+
+const encoded = (value: unknown) => new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value))
+
+it.effect("why a message is malformed tells nothing of what it says, and is the same for what is wrong alike", () =>
+  Effect.gen(function* () {
+    const secret = "hunter2"
+    const kinds: ReadonlyArray<ReadonlyArray<unknown>> = [
+      [
+        secret,
+        `{${secret}`,
+        `["${secret}", oops`,
+        `<${secret}/>`,
+        `{"password": "${secret}"`,
+        `'${secret}'`,
+        `1 ${secret}`
+      ],
+      [`{"a${secret}": 1, "a${secret}": 2}`, `{"b": 1, "b": {}}`],
+      [
+        { payload: 1, headers: {}, [secret]: 1 },
+        { payload: 1, headers: {}, other: 1 }
+      ],
+      [
+        { payload: 1, headers: { [`${secret}.x`]: 1 } },
+        { payload: 1, headers: { [`other.y`]: secret } }
+      ],
+      [
+        { payload: null, headers: { ...sample.headers, tenant_id: `${secret}\n` } },
+        { payload: null, headers: { ...sample.headers, tenant_id: "\u0000" } }
+      ]
+    ]
+    const told = new Set<string>()
+    for (const bodies of kinds) {
+      const prints = new Set<string>()
+      for (const body of bodies) {
+        const { detail, reason } = yield* Effect.flip(Wire.decode(encoded(body)))
+        assert.notInclude(detail, secret)
+        prints.add(yield* DeadLetters.fingerprint("q", reason, detail))
+        told.add(`${reason}: ${detail}`)
+      }
+      assert.strictEqual(prints.size, 1, [...told].at(-1))
+    }
+    assert.strictEqual(told.size, kinds.length)
+    assert.include([...told].at(-1), "headers.tenant_id")
+  })
+)

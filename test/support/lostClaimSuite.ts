@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
 const did: Array<string> = []
+const noted = (what: string) => Effect.sync(() => void did.push(what))
 const reserve = Activity.make("reserve", {
   arguments: {},
   log: {},
@@ -22,12 +23,20 @@ const reserve = Activity.make("reserve", {
     ),
   compensate: () => Effect.sync(() => void did.push("give back"))
 })
+let failures = 0
+const flaky = Activity.make("flaky", {
+  arguments: {},
+  log: {},
+  retry: { times: 3, delay: "10 millis" },
+  execute: () => Effect.suspend(() => (++failures === 1 ? Effect.fail("flaky") : Effect.as(noted("flaky"), {}))),
+  compensate: () => noted("undo flaky")
+})
 const pay = Activity.make("pay", { arguments: {}, execute: () => Effect.sync(() => void did.push("pay")) })
-const registry = Registry.make(reserve, pay)
+const registry = Registry.make(reserve, flaky, pay)
 
-/** A store that loses its first claim, and is away afterwards for so many calls that store something. */
-const losing = (store: HopStore["Service"], away: number) => {
-  let hasLost = false
+/** A store that loses one of its claims, and is away afterwards for so many calls that store something. */
+const losing = (store: HopStore["Service"], away: number, lost = 1) => {
+  let claims = 0
   let left = away
   const unlessAway = <A, E>(effect: Effect.Effect<A, E>) =>
     Effect.suspend((): Effect.Effect<A, E | Unavailable> =>
@@ -36,13 +45,12 @@ const losing = (store: HopStore["Service"], away: number) => {
   return HopStore.of({
     ...store,
     claim: (...args) => {
-      if (hasLost) return store.claim(...args)
-      hasLost = true
+      if (++claims !== lost) return store.claim(...args)
       return Effect.succeed({
         _tag: "Claimed",
-        token: 1,
-        claims: 1,
-        failures: 0,
+        token: lost,
+        claims: lost,
+        failures: lost - 1,
         uncertain: false,
         skippedBy: undefined,
         cancelledBy: undefined
@@ -58,6 +66,36 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
   suiteOf(store, { excludeTestServices: true, timeout: "30 seconds" })(
     `a step whose claim is lost, over ${name}`,
     (it) => {
+      it.effect(
+        "is known to be uncertain where it was the claim of a retry, and undone though its slip is cancelled",
+        () =>
+          Effect.gen(function* () {
+            const real = yield* HopStore
+            const store = Layer.succeed(HopStore, losing(real, 0, 2))
+            did.length = failures = 0
+            const slip = { tenantId: "default", correlationId: "retried" }
+            const deliver = Effect.fnUntraced(function* (queue: string) {
+              const body = (yield* real.slip("default", "retried"))?.body ?? new Uint8Array()
+              return yield* Hop.handler(registry)({ queue, id: "m", body, attempt: 1 })
+            })
+            yield* Effect.gen(function* () {
+              yield* RoutingSlip.builder(registry, slip).pipe(
+                RoutingSlip.add(flaky, {}),
+                RoutingSlip.add(pay, {}),
+                RoutingSlip.dispatch
+              )
+              assert.strictEqual((yield* deliver(flaky.queue))._tag, "Ack")
+              yield* Effect.sleep("50 millis")
+              assert.strictEqual((yield* deliver(flaky.queue))._tag, "Requeue")
+              assert.deepStrictEqual(did, ["flaky"])
+              yield* real.cancel("default", "retried", "grace")
+              for (const { queue } of [flaky, pay, flaky]) assert.strictEqual((yield* deliver(queue))._tag, "Ack")
+            }).pipe(Effect.provide(Layer.mergeAll(TransportMemory.layer, Security.layerUnsigned, store)))
+            assert.deepStrictEqual(did, ["flaky", "flaky", "undo flaky"])
+            assert.strictEqual((yield* real.slip("default", "retried"))?.status, "cancelled")
+          })
+      )
+
       for (const away of [0, 2]) {
         it.effect(`is known to be uncertain, and undone though its slip is cancelled, ${away} calls later`, () =>
           Effect.gen(function* () {

@@ -7,7 +7,7 @@ import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import type * as Transport from "./Transport.ts"
 
-/** A settlement, or the news that the handler was interrupted and the message is to be given back as it was. */
+/** A settlement, or the news that the message is to be given back as it was, as after an interruption. */
 export type Ending = Transport.Settlement | { readonly _tag: "GiveBack" }
 
 /** Messages in hand. */
@@ -63,7 +63,9 @@ export const make = Effect.fnUntraced(function* <R>(
             // The common ending, without a detour.
             if (exit._tag === "Success" && exit.value._tag !== "Requeue") return settle(exit.value)
             return Effect.flatMap(endingOf(exit), (ending) =>
-              ending._tag === "Requeue" ? Effect.andThen(pause(ending.delay), settle(ending)) : settle(ending)
+              ending._tag === "Requeue"
+                ? Effect.andThen(pause(ending.delay), settle(ending.blameless === true ? { _tag: "GiveBack" } : ending))
+                : settle(ending)
             )
           })
         )

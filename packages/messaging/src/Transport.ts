@@ -56,8 +56,11 @@ export interface Delivery extends Outgoing {
 export type Settlement =
   /** It is done with. */
   | { readonly _tag: "Ack" }
-  /** It comes again after `delay`, during which it takes up one of the subscriber's places. */
-  | { readonly _tag: "Requeue"; readonly delay: Duration.Input }
+  /**
+   * It comes again after `delay`, during which it takes up one of the subscriber's places. `blameless`: it is not why, and
+   * `maxDeliveries` does not count it.
+   */
+  | { readonly _tag: "Requeue"; readonly delay: Duration.Input; readonly blameless?: boolean }
   /** It is set aside for a person. `reason` is one of few; `detail` may say anything. */
   | { readonly _tag: "DeadLetter"; readonly reason: string; readonly detail: string }
 
@@ -66,6 +69,9 @@ export const ack: Settlement = { _tag: "Ack" }
 
 /** It comes again after a while. */
 export const requeue = (delay: Duration.Input): Settlement => ({ _tag: "Requeue", delay })
+
+/** It comes again after a while, however often: something else is wrong than the message, say a database is away. */
+export const putOff = (delay: Duration.Input): Settlement => ({ _tag: "Requeue", delay, blameless: true })
 
 /** It is set aside for a person. */
 export const deadLetter = (reason: string, detail: string): Settlement => ({ _tag: "DeadLetter", reason, detail })

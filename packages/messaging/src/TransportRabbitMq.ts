@@ -15,6 +15,7 @@ import * as Answer from "./Answer.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
 import type { TransportError } from "./Transport.ts"
+import * as Dead from "./TransportRabbitMqDead.ts"
 import { type DeadLetter, type Outgoing, type Selection, selects, Transport } from "./Transport.ts"
 
 /** Where RabbitMQ is. */
@@ -134,6 +135,11 @@ class Link {
   }
 }
 
+/** The header of a message that was given back: how often it had been handed over before. */
+const attempts = "tenon-attempts"
+const attemptOf = ({ properties: { headers = {} } }: Message): number =>
+  1 + Number(headers[attempts] ?? 0) + Number(headers["x-delivery-count"] ?? 0)
+
 const text = (value: unknown) => (typeof value === "string" ? value : "")
 
 /** When the broker itself set a message aside: its header `x-death` knows, in seconds. */
@@ -214,15 +220,24 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         const inFlight = yield* InFlight.make(handler, settings)
         let listening: { readonly channel: Channel; readonly tag: string } | undefined
 
+        /** What stands in the place of a message that is given back: the broker counts whatever it takes back itself. */
+        const anew = (message: ConsumeMessage) => {
+          const outgoing = { queue, id: text(message.properties.messageId), body: message.content }
+          return send(named(queue), outgoing, { [attempts]: attemptOf(message) - 1 })
+        }
+        const insteadOf = (message: ConsumeMessage, ending: InFlight.Ending) => {
+          if (ending._tag === "GiveBack") return anew(message)
+          return ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void
+        }
+
         /** A channel that has closed in the meantime cannot settle; the broker gives the message to someone again. */
         const settle = (channel: Channel, message: ConsumeMessage) => (ending: InFlight.Ending) => {
           if (ending._tag === "Ack") return Effect.sync(() => tryTo(() => channel.ack(message)))
-          return (
-            ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void
-          ).pipe(
+          if (ending._tag === "GiveBack" && listening?.channel !== channel) return Effect.void
+          return insteadOf(message, ending).pipe(
             Effect.andThen(
               Effect.try({
-                try: () => (ending._tag === "DeadLetter" ? channel.ack(message) : channel.nack(message, false, true)),
+                try: () => (ending._tag === "Requeue" ? channel.nack(message, false, true) : channel.ack(message)),
                 catch: (cause) => Answer.failure("settle", cause)
               })
             ),
@@ -247,15 +262,19 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
             const { consumerTag } = await channel.consume(named(queue), (message) => {
               // The broker cancels a consumer whose queue is deleted or moves; listening anew declares it again.
               if (message === null) return tryTo(() => void channel.close().catch(() => {}))
-              const count = Number(message.properties.headers?.["x-delivery-count"] ?? 0)
               const id = text(message.properties.messageId)
-              inFlight.start({ queue, id, body: message.content, attempt: count + 1 }, settle(channel, message))
+              const delivery = { queue, id, body: message.content, attempt: attemptOf(message) }
+              inFlight.start(delivery, settle(channel, message))
             })
             listening = { channel, tag: consumerTag }
             // Wrapped, since an async function would wait for a promise it returns.
-            return { closed }
+            return { closed, channel }
           })
-          return Effect.promise(() => ended.closed)
+          return Effect.promise(async () => {
+            await ended.closed
+            // What it had handed over is the broker's again.
+            if (listening?.channel === ended.channel) listening = undefined
+          })
         })
 
         const first = yield* listen
@@ -281,34 +300,18 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         )
       })
 
-      /** Takes the dead letters in turn, up to the one that is meant where one is; those that `act` does not take go back in their order when the channel closes. */
+      const takeDead = Dead.make(Effect.map(connect, ({ model }) => model))
       const eachDead = (
         queue: string,
-        limit: number,
         act: (letter: DeadLetter) => Effect.Effect<boolean, TransportError>,
-        most = limit
+        { limit = Number.POSITIVE_INFINITY, most = Number.POSITIVE_INFINITY } = {}
       ) =>
-        Effect.scoped(
-          Effect.gen(function* () {
-            const link = yield* connect
-            const channel = yield* Effect.acquireRelease(
-              attempt("open a channel", () => link.model.createChannel()),
-              (channel) => Effect.ignore(attempt("close", async () => await channel.close()))
-            )
-            if (!(yield* attempt("look", () => isThere(link.model, deadOf(named(queue)))))) return 0
-            // What is driven back may be set aside again meanwhile, behind all that is there now.
-            const { messageCount } = yield* attempt("count", () => channel.checkQueue(deadOf(named(queue))))
-            let taken = 0
-            for (let seen = 0; seen < Math.min(limit, messageCount) && taken < most; seen++) {
-              const message = yield* attempt("get", () => channel.get(deadOf(named(queue))))
-              if (message === false) break
-              if (!(yield* act(yield* letterOf(queue, message)))) continue
-              channel.ack(message)
-              taken++
-            }
-            return taken
-          })
-        )
+        takeDead({
+          queue: deadOf(named(queue)),
+          limit,
+          most,
+          act: (message) => Effect.flatMap(letterOf(queue, message), act)
+        })
 
       return Transport.of({
         publish: (message) => send(named(message.queue), message),
@@ -316,30 +319,25 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         exists: (queue) => Effect.flatMap(connect, (link) => attempt("look", () => isThere(link.model, named(queue)))),
         deadLetters: Effect.fnUntraced(function* (queue, limit = 100) {
           const letters: Array<DeadLetter> = []
-          yield* eachDead(queue, limit, (letter) =>
-            Effect.as(
-              Effect.sync(() => letters.push(letter)),
-              false
-            )
-          )
+          const note = (letter: DeadLetter) => Effect.sync(() => letters.push(letter))
+          yield* eachDead(queue, (letter) => Effect.as(note(letter), false), { limit })
           return letters
         }),
         redrive: (queue, selection) =>
           eachDead(
             queue,
-            10_000,
             (letter) =>
               selects(selection, letter) ? Effect.as(send(named(queue), letter), true) : Effect.succeed(false),
             mostOf(selection)
           ),
         discard: (queue, selection) =>
-          eachDead(queue, 10_000, (letter) => Effect.succeed(selects(selection, letter)), mostOf(selection))
+          eachDead(queue, (letter) => Effect.succeed(selects(selection, letter)), mostOf(selection))
       })
     })
   )
 
-/** How many letters can be meant; undefined where that is not known. */
-const mostOf = (selection: Selection) => (selection !== "all" && "letter" in selection ? 1 : undefined)
+/** How many letters can be meant, where that is known. */
+const mostOf = (selection: Selection) => (selection !== "all" && "letter" in selection ? { most: 1 } : {})
 
 const tryTo = (run: () => void): void => {
   try {

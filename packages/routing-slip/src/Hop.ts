@@ -11,7 +11,6 @@ import {
   deadLetter,
   type Delivery,
   type Outgoing,
-  requeue,
   type Settlement,
   type Transport,
   type TransportError
@@ -27,6 +26,7 @@ import type * as Envelope from "./Envelope.ts"
 import { reached } from "./HopPoint.ts"
 import { type Fenced, type Held, type HopKey, HopStore, type SlipEvent } from "./HopStore.ts"
 import * as Gathering from "./Gathering.ts"
+import * as Outage from "./Outage.ts"
 import * as PassOn from "./PassOn.ts"
 import type { Work } from "./PassOn.ts"
 import * as Performance from "./Performance.ts"
@@ -55,8 +55,6 @@ export interface Options {
   readonly maxCrashes?: number
 }
 
-const again = requeue("1 second")
-
 type Decision = Result.Result<Slip.Transition, Performance.Failing>
 const transition = (done: Slip.Transition): Decision => Result.succeed(done)
 const failing = (error: string, message: string): Decision => Result.fail({ error, message })
@@ -67,6 +65,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   const maxCrashes = options.maxCrashes ?? 5
   const redelivery = Duration.toMillis(Duration.fromInputUnsafe(options.redelivery ?? "1 day"))
   const limits = options.limits ?? StrictJson.defaultLimits
+  const unavailable = Outage.make()
 
   const handle = Effect.fnUntraced(function* (
     delivery: Delivery
@@ -119,8 +118,8 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         return yield* work({ delivery, task, held, claim, expires }).pipe(
           Effect.tapError(({ _tag }) => {
             if (_tag === "Fenced" || _tag === "Unavailable") return giveBack(held, digest)
-            // What is refused for want of a key, say, may come again once there is one.
-            return _tag === "Refused" ? letGo(held, digest) : Effect.void
+            // What is refused for want of a key, say, may be driven back once there is one. Until then nobody does it again.
+            return _tag === "Refused" ? giveBack(held, digest, "refused") : Effect.void
           }),
           Effect.onInterrupt(() => letGo(held, digest)),
           TraceContext.inSpan(
@@ -160,7 +159,14 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const delay = Activity.delayAfter(retry, claim.failures + 1)
     if (delay !== undefined && decided === undefined) {
       const event = yield* eventOf(item, "retrying", `${error}: ${message}`)
-      yield* store.postpone(held, { incoming, delay: Duration.toMillis(delay), event, uncertain })
+      yield* store.postpone(held, {
+        incoming,
+        delay: Math.min(Duration.toMillis(delay), Suspension.untilEnd(item, event.at)),
+        event,
+        uncertain,
+        // It is not called off but done again, since nobody knows what it did: as often as it may, and at its own pace.
+        isCalledOff: claim.cancelledBy !== undefined
+      })
       return ack
     }
     const at = yield* Clock.currentTimeMillis
@@ -324,9 +330,11 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       Effect.catchTags({
         Refused: ({ reason, detail }) =>
           Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail)),
-        Unavailable: (failure) => Effect.as(Effect.logWarning("A hop is put off", failure.message), again),
-        TransportError: (failure) => Effect.as(Effect.logWarning("A hop is put off", failure.message), again),
-        Fenced: (failure) => Effect.as(Effect.logWarning("A hop is left to another worker", failure.message), again)
+        Unavailable: (failure) => unavailable(delivery, failure),
+        TransportError: ({ message }) =>
+          Effect.as(Effect.logWarning("A hop is put off", message), Outage.again(delivery)),
+        Fenced: ({ message }) =>
+          Effect.as(Effect.logWarning("A hop is left to another worker", message), Outage.again(delivery))
       })
     )
 }
@@ -340,8 +348,8 @@ const letGo = (held: Held, digest: string) =>
  * with its last moments, and others would take the step for a new one. The message is kept in hand until that is said, or
  * for as long as a store may take to come back.
  */
-const giveBack = (held: Held, digest: string) =>
-  Effect.flatMap(HopStore, (store) => store.release(held, digest)).pipe(
+const giveBack = (held: Held, digest: string, why?: "refused") =>
+  Effect.flatMap(HopStore, (store) => store.release(held, digest, why)).pipe(
     Effect.retry({ schedule: Schedule.spaced("1 second"), times: 30 }),
     Effect.ignore
   )

@@ -234,10 +234,18 @@ export interface Pending {
   readonly message: Outgoing
 }
 
+/** What `Unavailable` calls the store. */
+export const storeName = "The store of hops"
+
 /** Remembers hops. */
 export class HopStore extends Context.Service<
   HopStore,
   {
+    /**
+     * Whether steps can be claimed and stored at the moment. Asked where the store was `Unavailable`, by the name
+     * `storeName`: then it is known whether it is away, or chokes on one message.
+     */
+    readonly answers: Effect.Effect<void, Unavailable>
     /** Claims a step for `lease` milliseconds. */
     readonly claim: (key: HopKey, claimant: Claimant, lease: number) => Effect.Effect<Claim, Unavailable>
     /** Extends the lease. */
@@ -245,8 +253,10 @@ export class HopStore extends Context.Service<
     /**
      * Gives a claim back as if it had not been made: its worker stops, or cannot store what came of the step, which is
      * uncertain from now on. So it is where the store itself has lost the claim, which was that of a message with `digest`.
+     * One that is `refused` is set aside by the broker: the store forgets it, and does not have it come again, but for a
+     * copy that came while the claim was held, since that may be the only one.
      */
-    readonly release: (held: Held, digest: string) => Effect.Effect<void, Unavailable>
+    readonly release: (held: Held, digest: string, why?: "refused") => Effect.Effect<void, Unavailable>
     /**
      * Stores what came of a step: the messages to send on, the event and the slip's state, all or nothing. True where
      * `outgoing` is published with it: the queues of `via` live in the database of the store.
@@ -266,9 +276,9 @@ export class HopStore extends Context.Service<
       arrival: Arrival
     ) => Effect.Effect<ReadonlyArray<Arrival>, Unavailable>
     /**
-     * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then. It counts as a
-     * failure of the step, unless it is `blameless`. `uncertain`: what it did may stand. `event` is undefined where that was
-     * told before.
+     * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then, and at once where it
+     * has been called off, unless that was known to who claimed it (`isCalledOff`). It counts as a failure of the step,
+     * unless it is `blameless`. `uncertain`: what it did may stand. `event` is undefined where that was told before.
      */
     readonly postpone: (
       held: Held,
@@ -278,6 +288,7 @@ export class HopStore extends Context.Service<
         readonly event: SlipEvent | undefined
         readonly blameless?: boolean
         readonly uncertain?: boolean
+        readonly isCalledOff?: boolean
       }
     ) => Effect.Effect<void, Fenced | Unavailable>
     /**
@@ -329,7 +340,10 @@ export class HopStore extends Context.Service<
       correlationId: string,
       skip: Skip
     ) => Effect.Effect<void, NotHalted | SkipUnclear | Unavailable>
-    /** Has a slip turn back before its next step; what is suspended at once. What is halted waits for `resume` all the same. */
+    /**
+     * Has a slip turn back before its next step; what is suspended, or waits for its next attempt, at once. What is halted
+     * waits for `resume` all the same, and what is to be undone for its time.
+     */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     /**
      * Removes up to `limit` slips, of whatever tenant, with all that belongs to them, and says how many: those that have

@@ -17,7 +17,7 @@ import {
   type SlipFilter,
   type SlipRecord
 } from "./HopStore.ts"
-import { comeAt, newRow, type Row, rowName, type Slip, Slips } from "./HopStoreMemorySlip.ts"
+import { comeAt, newRow, type Row, rowName, type Slip, Slips, wake } from "./HopStoreMemorySlip.ts"
 
 /** Everything happens at once: there is no await between reading and writing. */
 const atomically = <A, E = never>(run: (now: number) => A | Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -57,6 +57,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
       })
 
     return HopStore.of({
+      answers: Effect.void,
       claim: (key, { branch, digest, incoming, index, knownOnly = false }, lease) =>
         atomically((now): Claim => {
           if (slips.isPurged(key)) return { _tag: "Purged" }
@@ -76,7 +77,10 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           if (row?.status === "done") return { _tag: "Done", outgoing: row.message, age: now - row.due }
           if (row?.status === "halted") return { _tag: "Parked" }
           if (row !== undefined && row.due > now) {
-            if (row.status === "claimed") slips.setMessage(row, incoming)
+            if (row.status === "claimed") {
+              slips.setMessage(row, incoming)
+              row.publishedAt = Number.NEGATIVE_INFINITY
+            }
             return { _tag: "Parked" }
           }
           const isWoken = row?.status === "suspended"
@@ -86,7 +90,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           next.token += 1
           next.claims += 1
           next.due = now + lease
-          next.restsUntil = now
+          next.publishedAt = next.restsUntil = now
           if (row === undefined) slips.add(slip, next)
           if (isWoken) slip.show(now)
           const { token, claims, failures, skippedBy, uncertain } = next
@@ -101,10 +105,19 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           }
         }),
       renew: (claim, lease) => held(claim, (row, _, now) => void (row.due = now + lease)),
-      release: ({ key, token }, digest) =>
+      release: ({ key, token }, digest, why) =>
         atomically((now) => {
           const row = slips.row(key)
-          if (row?.status === "claimed" && row.token === token) Object.assign(row, { due: now, claims: row.claims - 1 })
+          if (row?.status === "claimed" && row.token === token) {
+            Object.assign(row, { due: now, claims: row.claims - 1 })
+            // What is parked has not been published since.
+            if (why === "refused" && Number.isFinite(row.publishedAt)) slips.setMessage(row, undefined)
+          }
+          // Set aside, and claimed since, which was lost.
+          if ((row?.status === "waiting" || row?.status === "suspended") && row.token === token - 1) {
+            row.uncertain = true
+            comeAt(row, now)
+          }
           if (row !== undefined || slips.isPurged(key)) return
           slips.add(slips.of(key), { ...newRow(key, digest, "claimed", now), token })
         }),
@@ -124,11 +137,12 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           if (record !== undefined) slips.set(slip, record, now)
         }).pipe(Effect.as(false)),
       arrive: (key, gather, arrival) => Effect.sync(() => slips.of(key).arrive(gather, arrival)),
-      postpone: (claim, { incoming, delay, event, blameless, uncertain = false }) =>
+      postpone: (claim, { incoming, delay, event, blameless, uncertain = false, isCalledOff = false }) =>
         held(claim, (row, slip, now) => {
           slips.setMessage(row, incoming)
           row.status = "waiting"
           comeAt(row, now + delay)
+          if (!isCalledOff && slip.cancellerOf(row.key.step) !== undefined) wake(row, now)
           row.uncertain ||= uncertain
           if (blameless === true) row.claims -= 1
           else row.failures += 1

@@ -42,6 +42,12 @@ export const comeAt = (row: Row, due: number): void => {
   row.publishedAt = row.restsUntil = Number.NEGATIVE_INFINITY
 }
 
+/** Has a step come at once that is suspended, or that waits to be tried again on its way forth. */
+export const wake = (row: Row, now: number): void => {
+  const waits = row.status === "waiting" && row.key.phase === "execute" && row.due > now
+  if (row.status === "suspended" || waits) comeAt(row, now)
+}
+
 /** Names a step in one of its phases, within its slip; neither holds a slash. */
 export const rowName = ({ phase, step }: Pick<HopKey, "phase" | "step">) => `${phase}/${step}`
 
@@ -101,10 +107,10 @@ export class Slip {
     return this.rows.get(rowName({ phase, step: step.slice(0, -2) }))?.status !== "done"
   }
 
-  /** Calls off the steps whose names begin with a scope; who does so first has done it. What is suspended comes at once. */
+  /** Calls off the steps whose names begin with a scope; who does so first has done it. What rests comes at once. */
   cancel(scope: string, by: string, now: number): void {
     if (!this.#cancelled.has(scope)) this.#cancelled.set(scope, by)
-    for (const row of this.of("suspended")) if (row.key.step.startsWith(scope)) comeAt(row, now)
+    for (const row of this.of("suspended", "waiting")) if (row.key.step.startsWith(scope)) wake(row, now)
   }
 
   /** Who has called a step off. */

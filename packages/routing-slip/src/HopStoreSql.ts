@@ -5,7 +5,7 @@
  */
 import { Unavailable } from "@tenon/core/Failure"
 import * as Storable from "@tenon/core/Storable"
-import { bodyOf, type Row, type Statement, Transactions } from "@tenon/messaging/Transactions"
+import { bodyOf, type Row, type Statement, type Transaction, Transactions } from "@tenon/messaging/Transactions"
 import type { Outgoing, Transport } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -27,7 +27,8 @@ import {
   type Skip,
   type SlipEvent,
   type SlipRecord,
-  type SlipState
+  type SlipState,
+  storeName
 } from "./HopStore.ts"
 import * as HopStoreSqlChange from "./HopStoreSqlChange.ts"
 import * as HopStoreSqlMarks from "./HopStoreSqlMarks.ts"
@@ -54,14 +55,24 @@ const seconds = (millis: number) => millis / 1_000
 /** A condition of a claim: it is held and its token is the newest. */
 const isHeld = `${where} and status = 'claimed' and token = $5`
 
-/** A claim that was lost with the database's last moments is written once more. */
-const releasing = `insert into tenon.slip_hops as h
+/** What is parked has not been published since; the rest of what a row remembers was taken with the claim. */
+const isParked = "h.published_at = '-infinity'"
+const unlessParked = (column: string) => `${column} = case when ${isParked} then h.${column} end`
+const forgetting = ["queue", "message_id", "body"].map((column) => `, ${unlessParked(column)}`).join("")
+
+/**
+ * A claim that was lost with the database's last moments is written once more; where the step had been claimed before and
+ * set aside, it is still as it was then, and is noted as uncertain.
+ */
+const releasing = (isRefused: boolean) => `insert into tenon.slip_hops as h
     (tenant_id, correlation_id, step, phase, digest, status, token, due_at, published_at)
   select $1, $2, $3, $4, $6, 'claimed', $5, ${now}, '-infinity'
   where not exists (select from tenon.purged_slips where tenant_id = $1 and correlation_id = $2)
   on conflict (tenant_id, correlation_id, step, phase) do update
-    set due_at = ${now}, pending_at = case when h.body is null then null else ${now} end, claims = h.claims - 1
-    where h.status = 'claimed' and h.token = $5`
+    set due_at = ${now}, uncertain = h.uncertain or h.status <> 'claimed',
+      claims = h.claims - case when h.status = 'claimed' then 1 else 0 end${isRefused ? forgetting : ""},
+      pending_at = case when h.body is null${isRefused ? ` or not ${isParked}` : ""} then null else ${now} end
+    where h.status = 'claimed' and h.token = $5 or h.status in ('waiting', 'suspended') and h.token = $5 - 1`
 
 /** The parameters of a statement in the making, after those that it begins with. */
 class Params {
@@ -137,12 +148,22 @@ const waitForPurge = (slip: SlipRecord): Statement => ({
   params: keyOf(openingKey(slip))
 })
 
-/** Has what is suspended come at once. What is claimed may be about to be suspended: that is waited for. */
+/** What a slip that is called off does not wait for. */
+const rests = `(status = 'suspended' or status = 'waiting' and phase = 'execute' and due_at > ${now})`
+
+/** Has what rests come at once. What is claimed may be about to be set aside: that is waited for. */
 const wake = (those: string) => `update tenon.slip_hops set
-    due_at = case when status = 'suspended' then ${now} else due_at end,
-    pending_at = case when status = 'suspended' then ${now} else pending_at end,
-    published_at = case when status = 'suspended' then '-infinity' else published_at end
-  where tenant_id = $1 and correlation_id = $2 and status in ('claimed', 'suspended') and ${those}`
+    due_at = case when ${rests} then ${now} else due_at end,
+    pending_at = case when ${rests} then ${now} else pending_at end,
+    published_at = case when ${rests} then '-infinity' else published_at end
+  where tenant_id = $1 and correlation_id = $2 and status in ('claimed', 'suspended', 'waiting') and ${those}`
+
+/** Has a step come at once that was set aside just now, where it has been called off. */
+const wakeIfCalledOff = (key: HopKey): Statement => ({
+  sql: `${wake("step = $3 and phase = $4")} and exists (select from tenon.slip_cancellations as c
+    where c.tenant_id = $1 and c.correlation_id = $2 and starts_with($3, c.scope))`,
+  params: keyOf(key)
+})
 
 /** `first` is what is still to be published. */
 const opening = (
@@ -260,10 +281,15 @@ const pageOfSlips = `select ${state} from tenon.slips where tenant_id = $1 and (
   and ($6::bigint is null or (updated_at, correlation_id collate "C") < ($6, $7::text collate "C"))
   order by updated_at desc, correlation_id collate "C" desc limit $8`
 
+/** A step that there is never: whether it could be claimed says whether any could. Nothing of it is kept. */
+const probed: HopKey = { tenantId: "probe", correlationId: "probe", step: "0", phase: "execute" }
+const probing = (tx: Transaction) =>
+  Effect.andThen(tx.run([claimNew(probed, "", 0).statement]), Effect.fail(new NotTaken({ _tag: "Unknown" })))
+
 /** Whatever the database says that is not an answer: the same may succeed later, and a bug shows in the log. */
 const unavailable = (failure: { readonly _tag: string; readonly message: string }) =>
   Effect.logWarning("The store of hops did not answer", failure._tag, failure.message).pipe(
-    Effect.andThen(Effect.fail(new Unavailable({ what: "The store of hops" })))
+    Effect.andThen(Effect.fail(new Unavailable({ what: storeName })))
   )
 
 /** Remembers hops in the framework's tables. `relayRole` is the role that sees the outboxes of all tenants. */
@@ -313,6 +339,9 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
       }
 
       return HopStore.of({
+        answers: Effect.catch(sql.transaction({ tenantId: probed.tenantId }, probing), (failure) =>
+          failure instanceof NotTaken ? Effect.void : unavailable(failure)
+        ),
         claim: (key, claimant, millis) => {
           if (claimant.index !== undefined || claimant.knownOnly === true) return claimAny(key, claimant, millis)
           return writers.claim(claimNew(key, claimant.digest, seconds(millis))).pipe(
@@ -328,8 +357,8 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             sql: `update tenon.slip_hops set ${lease("$6")} where ${isHeld} returning 1`,
             params: [...keyOf(claim.key), claim.token, seconds(millis)]
           }),
-        release: ({ key, token }, digest) =>
-          one(key.tenantId, releasing, [...keyOf(key), token, digest]).pipe(Effect.asVoid),
+        release: ({ key, token }, digest, why) =>
+          one(key.tenantId, releasing(why === "refused"), [...keyOf(key), token, digest]).pipe(Effect.asVoid),
         complete: (claim, completion, via) => {
           const { key } = claim
           const { outgoing } = completion
@@ -376,13 +405,13 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
               Effect.catch(unavailable)
             ),
         postpone: (claim, again) =>
-          held(claim, settingAside(claim, "waiting", again, again.blameless === true ? blameless : undefined)),
+          held(
+            claim,
+            settingAside(claim, "waiting", again, again.blameless === true ? blameless : undefined),
+            ...(again.isCalledOff === true ? [] : [wakeIfCalledOff(claim.key)])
+          ),
         suspend: (claim, again) =>
-          held(claim, settingAside(claim, "suspended", again, blameless), {
-            sql: `${wake(`step = $3 and phase = $4`)} and exists (select from tenon.slip_cancellations as c
-              where c.tenant_id = $1 and c.correlation_id = $2 and starts_with($3, c.scope))`,
-            params: keyOf(claim.key)
-          }),
+          held(claim, settingAside(claim, "suspended", again, blameless), wakeIfCalledOff(claim.key)),
         suspended: (tenantId, correlationId) =>
           one(
             tenantId,

@@ -105,6 +105,15 @@ export const claimedNew = ({ isPurged, row }: Claimed): Claim | undefined => {
   }
 }
 
+/**
+ * The broker lets go of what is parked: that, and the claim that it is parked on, must not be lost with the database's last
+ * moments. What was committed before goes to the disk with it.
+ */
+const waitForDisk: Statement = {
+  sql: "select set_config(name, reset_val, true) from pg_settings where name = 'synchronous_commit'",
+  params: []
+}
+
 /** Claims a step inside a transaction. */
 export const claimIn = (
   key: HopKey,
@@ -158,9 +167,10 @@ export const claimIn = (
     if (row["early"] === true) {
       if (row["status"] === "claimed") {
         yield* tx.commit([
+          waitForDisk,
           {
-            sql: `update tenon.slip_hops set queue = $5, message_id = $6, body = $7::bytea, pending_at = due_at
-              where ${where}`,
+            sql: `update tenon.slip_hops set queue = $5, message_id = $6, body = $7::bytea, pending_at = due_at,
+              published_at = '-infinity' where ${where}`,
             params: [...keyOf(key), ...columnsOf(incoming)]
           }
         ])
@@ -170,7 +180,7 @@ export const claimIn = (
     yield* tx.commit([
       {
         sql: `update tenon.slip_hops set uncertain = uncertain or (status = 'claimed' and token > 0),
-            status = 'claimed', token = token + 1, claims = claims + 1, ${lease("$5")}
+            status = 'claimed', token = token + 1, claims = claims + 1, published_at = ${now}, ${lease("$5")}
           where ${where}`,
         params: [...keyOf(key), seconds]
       },

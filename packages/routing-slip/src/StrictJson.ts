@@ -5,7 +5,7 @@
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 
-/** Why a text was not read. */
+/** Why a text was not read. It quotes nothing of it, since it is shown in lists, and what is wrong alike is told alike. */
 export interface Fault {
   readonly reason: "too-large" | "malformed" | "duplicate-key"
   readonly detail: string
@@ -42,7 +42,7 @@ const scan = (text: string, maxDepth: number): Fault | undefined => {
       if (!expectsKey || keys === undefined) continue
       // An escape makes one key of two spellings.
       const key = escaped ? String(JSON.parse(text.slice(start, at + 1))) : text.slice(start + 1, at)
-      if (keys.has(key)) return { reason: "duplicate-key", detail: `the key ${JSON.stringify(key)} comes twice` }
+      if (keys.has(key)) return { reason: "duplicate-key", detail: "a key comes twice in one object" }
       keys.add(key)
       expectsKey = false
     } else if (code === 0x7b || code === 0x5b) {
@@ -96,8 +96,9 @@ export const parse = (text: string, limits: Limits = defaultLimits): Result.Resu
     const value: Schema.Json = JSON.parse(text)
     const fault = isOwnSpelling(value, text, limits) ? undefined : scan(text, limits.maxDepth)
     return fault === undefined ? Result.succeed(value) : Result.fail(fault)
-  } catch (error) {
-    return Result.fail({ reason: "malformed", detail: error instanceof Error ? error.message : "it is not JSON" })
+  } catch {
+    // What the parser says quotes the text.
+    return Result.fail({ reason: "malformed", detail: "it is not JSON" })
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import { type Held, type HopKey, HopStore, type SlipEvent } from "./HopStore.ts"
+import type { Work } from "./PassOn.ts"
 import type * as Performance from "./Performance.ts"
 import * as Slip from "./Slip.ts"
 
@@ -14,6 +15,16 @@ const longestWait = 120_000
 
 /** A clock that is behind the database's is not to wake a slip just before it is to turn back again and again. */
 const shortest = 100
+
+/**
+ * How many milliseconds are left until a slip is to turn back before its next step; without end where it is on its way back,
+ * nothing limits its time, or it goes on though that is over.
+ */
+export const untilEnd = <R>({ expires, task }: Work<R>, at: number): number => {
+  const { deadline, phase } = task.envelope.headers.routing_slip
+  const end = Math.min(deadline ?? Number.POSITIVE_INFINITY, expires ?? Number.POSITIVE_INFINITY)
+  return phase === "execute" && end >= at ? Math.max(end - at + 1, shortest) : Number.POSITIVE_INFINITY
+}
 
 /** When it was told that a step waits for this, if nothing else has been told of it since. */
 const toldAt = Effect.fnUntraced(function* ({ correlationId, tenantId }: HopKey, { detail, step, type }: SlipEvent) {

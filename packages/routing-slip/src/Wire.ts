@@ -1,4 +1,5 @@
 /** Reads and writes the bytes of a message. */
+import * as Issues from "@tenon/core/Issues"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -10,6 +11,20 @@ import * as TraceContext from "./TraceContext.ts"
 
 const decodeEnvelope = Schema.decodeUnknownEffect(Envelope.Envelope)
 
+const { Branch, BranchCompensation, BranchStep, CompensationLog, Headers, RoutingSlip, Scatter, Step } = Envelope
+const structs = [Envelope.Envelope, Headers, RoutingSlip, Branch, Step, BranchStep, Scatter, CompensationLog]
+const others = [BranchCompensation, Envelope.ActivityLog, Envelope.Fault, Envelope.Revision, Envelope.SecurityContext]
+/** The names that an envelope's fields have; any other is its sender's. */
+const known = new Set([...structs, ...others].flatMap(({ fields }) => Object.keys(fields)))
+const isTold = (part: string) => known.has(part) || /^\d{1,6}$/.test(part)
+
+/** The first thing that is wrong, and where, without a word of the message itself: this is shown in lists. */
+const faultOf = (error: Schema.SchemaError): string => {
+  const [{ message, path } = { message: "", path: "" }] = Issues.fromSchema(error)
+  const place = path.split(".").map((part) => (isTold(part) ? part : "…"))
+  return `it is not an envelope: ${path === "" ? "" : `${place.join(".")}: `}${message}`
+}
+
 /** Reads an envelope from bytes of strangers. */
 export const decode = (
   body: Uint8Array,
@@ -20,7 +35,7 @@ export const decode = (
   const envelope: Effect.Effect<Envelope.Envelope, Refused> = isEnvelope(json.success)
     ? Effect.succeed(json.success)
     : decodeEnvelope(json.success, { onExcessProperty: "error" }).pipe(
-        Effect.mapError(({ message }) => new Refused({ reason: "malformed", detail: message.slice(0, 1_000) }))
+        Effect.mapError((error) => new Refused({ reason: "malformed", detail: faultOf(error) }))
       )
   return Effect.tap(envelope, ({ headers }) => {
     const bytes = TraceContext.sizeOf(headers.trace_context)

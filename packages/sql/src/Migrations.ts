@@ -11,6 +11,7 @@ import * as Catalogue from "./Catalogue.ts"
 import * as CatalogueForms from "./CatalogueForms.ts"
 import type * as DatabaseModel from "./DatabaseModel.ts"
 import * as Ddl from "./Ddl.ts"
+import * as DdlRender from "./DdlRender.ts"
 import * as Drift from "./Drift.ts"
 import { DatabaseDiffers, MigrationRefused } from "./MigrationFailure.ts"
 import * as MigrationFiles from "./MigrationFiles.ts"
@@ -156,12 +157,12 @@ const isFirstOf = (files: ReadonlyArray<MigrationFiles.MigrationFile>, model: Da
   return generated.length === files.length && generated.every(({ sql }, index) => files[index]?.sql === sql)
 }
 
-/** Whether a database has a table of a model. */
+/** Whether a database has a table of a model, other than the one that migrations keep for themselves. */
 const holdsAnyOf = Effect.fnUntraced(function* (model: DatabaseModel.Model) {
   const sql = yield* SqlClient.SqlClient
   const [there] = yield* sql.unsafe<{ found: boolean }>(
     `select coalesce(bool_or(to_regclass(name) is not null), false) as found from jsonb_array_elements_text($1::jsonb) as t(name)`,
-    [JSON.stringify(model.tables.filter(({ resource }) => resource !== undefined).map(SqlName.qualified))]
+    [JSON.stringify(model.tables.filter((table) => !DdlRender.isBootstrap(table)).map(SqlName.qualified))]
   )
   return there?.found === true
 })

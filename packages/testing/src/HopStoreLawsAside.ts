@@ -42,6 +42,49 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
     })
   )
 
+  it.effect(
+    "a step that waits for its next attempt comes at once when its slip is called off, whichever is first",
+    () =>
+      Effect.gen(function* () {
+        const store = yield* HopStore
+        const all = yield* Effect.forEach(Array.from({ length: 40 }), () => claimed(newKey()))
+        const later = { incoming: message("later"), delay: 3_600_000, event: event("retrying") }
+        yield* Effect.forEach(
+          all,
+          (held) =>
+            Effect.all(
+              [store.cancel(held.key.tenantId, held.key.correlationId, "grace"), store.postpone(held, later)],
+              {
+                concurrency: "unbounded"
+              }
+            ),
+          { concurrency: "unbounded" }
+        )
+        const due = yield* store.pending(1_000, 0)
+        const ids = new Set(due.map(({ key }) => key.correlationId))
+        assert.deepStrictEqual(
+          all.flatMap(({ key }) => (ids.has(key.correlationId) ? [] : [key.correlationId])),
+          []
+        )
+      })
+  )
+
+  it.effect("what is to be undone waits as long as it should, and so does what goes on though it was called off", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      const later = { incoming: message("later"), delay: 3_600_000, event: event("retrying") }
+      const back = newKey("compensate")
+      yield* store.postpone(yield* claimed(back), later)
+      yield* store.cancel(back.tenantId, back.correlationId, "grace")
+      assert.notInclude(yield* dueOf(back), "later")
+      const forth = newKey()
+      const held = yield* claimed(forth)
+      yield* store.cancel(forth.tenantId, forth.correlationId, "grace")
+      yield* store.postpone(held, { ...later, isCalledOff: true })
+      assert.deepStrictEqual(yield* dueOf(forth), [])
+    })
+  )
+
   it.effect("what is suspended of branches that a gather calls off comes at once, and nothing else", () =>
     Effect.gen(function* () {
       const store = yield* HopStore

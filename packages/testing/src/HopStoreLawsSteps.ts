@@ -1,5 +1,5 @@
 /** What a store of hops owes to the steps of slips, and to the workers and operators who move them. */
-import { branchKey, HopStore, openingKey } from "@tenon/routing-slip/HopStore"
+import { branchKey, type HopKey, HopStore, openingKey } from "@tenon/routing-slip/HopStore"
 import { assert, type Vitest } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 
@@ -26,6 +26,16 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
       assert.strictEqual((yield* Effect.flip(store.halt(first, again)))._tag, "Fenced")
       assert.deepStrictEqual(yield* store.events(key.tenantId, key.correlationId), [], "nothing of it was kept")
       assert.isUndefined(yield* store.slip(key.tenantId, key.correlationId))
+    })
+  )
+
+  it.effect("whether it answers is said to however many ask at once", () =>
+    Effect.gen(function* () {
+      const { answers } = yield* HopStore
+      yield* Effect.all(
+        Array.from({ length: 20 }, () => answers),
+        { concurrency: "unbounded" }
+      )
     })
   )
 
@@ -137,6 +147,54 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
           assert.deepInclude(known, { _tag: "Claimed", uncertain: true })
         }
       })
+  )
+
+  it.effect("a lost claim of a step that had been set aside is known once its worker gives it back", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      for (const status of ["waiting", "suspended"] as const) {
+        const key = newKey()
+        yield* store.open(record(key), message("first"), event("dispatched"))
+        yield* store.dispatched(openingKey(key), "first")
+        const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+        const again = { incoming: message("later"), delay: 0, event: event("retrying") }
+        yield* status === "waiting" ? store.postpone(held, again) : store.suspend(held, again)
+        // Not of its own claim, which is over.
+        yield* store.release(held, "d")
+        yield* store.release({ key, token: held.token + 1 }, "d")
+        assert.deepStrictEqual(yield* dueOf(key), ["later"])
+        const next = yield* store.claim(key, incoming(), 10_000)
+        assert.deepInclude(next, { _tag: "Claimed", uncertain: true })
+        yield* store.postpone(heldBy(key, next), again)
+      }
+      const key = newKey()
+      const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+      yield* store.postpone(held, { incoming: message("later"), delay: 0, event: event("retrying") })
+      yield* store.release(held, "d")
+      assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { _tag: "Claimed", uncertain: false })
+    })
+  )
+
+  it.effect("a step that is refused after it was claimed does not come again by itself", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      const claimed = (key: HopKey) => Effect.map(store.claim(key, incoming(), 10_000), (claim) => heldBy(key, claim))
+      const key = newKey()
+      const again = { incoming: message("later"), delay: 0, event: event("retrying") }
+      yield* store.postpone(yield* claimed(key), again)
+      assert.deepStrictEqual(yield* dueOf(key), ["later"])
+      yield* store.release(yield* claimed(key), "d", "refused")
+      assert.deepStrictEqual(yield* dueOf(key), [])
+      const driven = yield* store.claim(key, incoming(), 10_000)
+      assert.deepInclude(driven, { _tag: "Claimed", claims: 2, failures: 1, uncertain: true })
+      yield* store.postpone(heldBy(key, driven), again)
+      const held = yield* claimed(key)
+      assert.strictEqual((yield* store.claim(key, incoming(), 10_000))._tag, "Parked")
+      yield* store.release(held, "d", "refused")
+      assert.deepStrictEqual(yield* dueOf(key), ["incoming"], "the broker may have no other")
+      yield* store.release(yield* claimed(key), "d", "refused")
+      assert.deepStrictEqual(yield* dueOf(key), [])
+    })
   )
 
   it.effect("a postponed step comes again when its time has come, with its failures counted", () =>

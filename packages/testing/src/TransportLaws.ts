@@ -1,5 +1,5 @@
 /** What every transport has to do. Run it over your own: `TransportLaws.suite("mine", layer)`. */
-import { deadLetter, type Delivery, ack, requeue, type Settlement, Transport } from "@tenon/messaging/Transport"
+import { deadLetter, type Delivery, ack, putOff, requeue, type Settlement, Transport } from "@tenon/messaging/Transport"
 import { assert, layer as suiteOf } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -180,6 +180,20 @@ export const suite = <E>(
         })
       )
 
+      it.effect("a message that is put off without blame is never set aside, however often", () =>
+        Effect.gen(function* () {
+          const queue = newQueue()
+          let times = 0
+          const answer = ({ attempt }: Delivery) => (attempt === 1 ? requeue(0) : ++times < 8 ? putOff(0) : ack)
+          const seen = yield* listen(queue, answer, { maxDeliveries: 3 })
+          yield* publish(queue, "waits")
+          const attempts = (yield* Queue.takeN(seen, 9)).map(({ attempt }) => attempt)
+          assert.deepStrictEqual(attempts, [1, 2, 2, 2, 2, 2, 2, 2, 2])
+          const { deadLetters } = yield* Transport
+          assert.deepStrictEqual(yield* deadLetters(queue), [])
+        })
+      )
+
       it.effect("closing the scope lets messages in hand finish and leaves the rest to others", () =>
         Effect.gen(function* () {
           const queue = newQueue()
@@ -248,6 +262,28 @@ export const suite = <E>(
           yield* eventually(deadLetters(queue), (found) => found.length === 40)
           assert.strictEqual(yield* redrive(queue, "all"), 40)
           yield* eventually(deadLetters(queue), (found) => found.length === 40)
+        })
+      )
+
+      it.effect("dead letters are found by several who look at once, and by who drives one back meanwhile", () =>
+        Effect.gen(function* () {
+          const queue = newQueue()
+          const { deadLetters, discard, redrive } = yield* Transport
+          yield* listen(queue, ({ id }) => (id === "back" ? ack : deadLetter("refused", "no")))
+          yield* publish(queue, ...Array.from({ length: 200 }, (_, index) => `m${index}`))
+          const letters = yield* eventually(deadLetters(queue, 1_000), (found) => found.length === 200)
+          const [first, second] = letters.map(({ letter }) => ({ letter }))
+          const [found, , driven, gone] = yield* Effect.all(
+            [
+              deadLetters(queue, 1_000),
+              deadLetters(queue, 1_000),
+              Effect.delay(redrive(queue, first ?? "all"), "5 millis"),
+              Effect.delay(discard(queue, second ?? "all"), "10 millis")
+            ],
+            { concurrency: "unbounded" }
+          )
+          assert.isAtLeast(found.length, 198)
+          assert.deepStrictEqual([driven, gone], [1, 1])
         })
       )
 

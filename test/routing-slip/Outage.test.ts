@@ -1,0 +1,84 @@
+/** What becomes of messages while the store is away, and of one that it cannot take; on the test clock. */
+import { Unavailable } from "@tenon/core/Failure"
+import { Transport } from "@tenon/messaging/Transport"
+import * as TransportMemory from "@tenon/messaging/TransportMemory"
+import * as Activity from "@tenon/routing-slip/Activity"
+import { HopStore, storeName } from "@tenon/routing-slip/HopStore"
+import * as HopStoreMemory from "@tenon/routing-slip/HopStoreMemory"
+import * as Registry from "@tenon/routing-slip/Registry"
+import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as Security from "@tenon/routing-slip/Security"
+import * as Worker from "@tenon/routing-slip/Worker"
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+
+const step = Activity.make("step", { arguments: {}, execute: () => Effect.void })
+const registry = Registry.make(step)
+
+/** What the store does not do at the moment, and how often it was asked for that. */
+interface Trouble {
+  isAway: boolean
+  chokesOn?: string
+  asked: number
+}
+
+const withStore = (trouble: Trouble) => {
+  const failing = <A, E>(effect: Effect.Effect<A, E>, fails = () => trouble.isAway) =>
+    Effect.suspend((): Effect.Effect<A, E | Unavailable> => {
+      if (!fails()) return effect
+      trouble.asked++
+      return Effect.fail(new Unavailable({ what: storeName }))
+    })
+  const store = Layer.effect(
+    HopStore,
+    Effect.map(HopStore, (real) => ({
+      ...real,
+      answers: failing(real.answers),
+      claim: (...args) =>
+        failing(real.claim(...args), () => trouble.isAway || args[0].correlationId === trouble.chokesOn)
+    }))
+  ).pipe(Layer.provide(HopStoreMemory.layer))
+  return Worker.layer(registry, { drain: 0 }).pipe(
+    Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, store, Security.layerUnsigned))
+  )
+}
+
+const dispatch = (correlationId: string) =>
+  RoutingSlip.builder(registry, { correlationId }).pipe(RoutingSlip.add(step, {}), RoutingSlip.dispatch)
+
+const statusOf = (correlationId: string) =>
+  Effect.flatMap(HopStore, ({ slip }) => Effect.map(slip("default", correlationId), (found) => found?.status))
+
+it.effect(
+  "no message is set aside because the store is away, for however long, and it is not asked without end",
+  () => {
+    const trouble: Trouble = { isAway: true, asked: 0 }
+    const names = Array.from({ length: 40 }, (_, index) => `slip ${index}`)
+    return Effect.gen(function* () {
+      const { deadLetters } = yield* Transport
+      yield* Effect.forEach(names, dispatch)
+      yield* TestClock.adjust("3 hours")
+      trouble.isAway = false
+      assert.isBelow(trouble.asked, 5_000)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* deadLetters(step.queue), [])
+      for (const name of names) assert.strictEqual(yield* statusOf(name), "completed")
+    }).pipe(Effect.provide(withStore(trouble)))
+  }
+)
+
+it.effect("a message that a store chokes on is set aside in the end, and keeps no other from being done", () => {
+  const trouble: Trouble = { isAway: false, chokesOn: "poison", asked: 0 }
+  return Effect.gen(function* () {
+    const { deadLetters } = yield* Transport
+    yield* Effect.forEach(["poison", "food"], dispatch)
+    yield* TestClock.adjust("1 minute")
+    assert.strictEqual(yield* statusOf("food"), "completed")
+    yield* TestClock.adjust("1 hour")
+    const [letter, ...others] = yield* deadLetters(step.queue)
+    assert.strictEqual(letter?.reason, "delivery-limit")
+    assert.deepStrictEqual(others, [])
+  }).pipe(Effect.provide(withStore(trouble)))
+})
