@@ -148,6 +148,14 @@ describe("a message under zero trust", () => {
   resigned("signed by the issuer in an activity's place", "not-authorised", (ring) => ring.issuer)
   resigned("signed by a revoked key", "revoked-key", (ring) => ring.gone)
   resigned("signed by a key after it was retired", "retired-key", (ring) => ring.old)
+  resigned(
+    "signed by a retired key at a time that no calendar has",
+    "retired-key",
+    (ring) => ring.old,
+    (entry) => {
+      entry.at = entry.transition.at = Number.MAX_SAFE_INTEGER
+    }
+  )
   resigned("signed by a key of another tenant", "not-authorised", (ring) => ring.elsewhere)
   resigned(
     "signed by its activity for a transition that is not allowed",

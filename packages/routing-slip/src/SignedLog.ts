@@ -148,7 +148,7 @@ const checkKey = (key: Key, { at, tenant_id }: Pick<Entry, "at" | "tenant_id">):
   const { not_before = 0, retired_at = Number.POSITIVE_INFINITY, tenants } = key.grants
   // A clock that is behind may sign with a new key before its time, never with an old one after it: they overlap.
   if (at < not_before - skew || at >= retired_at) {
-    return refuse("retired-key", `${key.kid} is not in use at ${new Date(at).toISOString()}, when it signs`)
+    return refuse("retired-key", `${key.kid} was not in use at ${at}, when it says that it signed`)
   }
   return tenants !== undefined && !tenants.includes(tenant_id)
     ? refuse("not-authorised", `${key.kid} may not sign for the tenant ${tenant_id}`)
