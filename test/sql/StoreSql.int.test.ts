@@ -339,6 +339,29 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
     })
   )
 
+  it.effect("a tenant does not wait until another's backlog is gone", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox
+      yield* StoreDatabase.admin("delete from tenon.outbox")
+      for (const by of [a, b]) {
+        yield* execute(Domain.Topic, "create", "fair", { title: "t" }, { by })
+        yield* execute(Domain.Topic, "post", "fair", { key: "1", text: "t" }, { by })
+      }
+      yield* StoreDatabase.admin(
+        "insert into tenon.outbox (tenant_id, kind, object, actor, body, due_at) " +
+          "select tenant_id, kind, 'many/' || n, actor, body, now() - interval '1 minute' " +
+          "from tenon.outbox, generate_series(1, 500) as n where tenant_id = 'tenant-a' and kind = 'delivery'"
+      )
+      const seen: Array<string> = []
+      const deliver = ({ actor }: Pending) => Effect.sync(() => void seen.push(actor.tenantId))
+      // A walk may stand anywhere, and begins anew where it finds no more.
+      for (let drains = 0; drains < 5; drains++) assert.isAtMost(yield* outbox.drain(10, deliver), 10)
+      assert.include(seen, "tenant-b")
+      for (let drains = 0; seen.length < 502 && drains < 100; drains++) yield* outbox.drain(10, deliver)
+      assert.lengthOf(seen, 502)
+    })
+  )
+
   it.effect("a delivery that takes long holds up its own object only", () =>
     Effect.gen(function* () {
       yield* StoreDatabase.admin("delete from tenon.outbox")

@@ -57,7 +57,7 @@ with recursive tenants (tenant_id, n) as (
   select next.tenant_id, t.n + 1 from tenants as t, lateral (
     select o.tenant_id from tenon.outbox as o where o.kind = 'delivery' and o.tenant_id > t.tenant_id
     order by o.tenant_id, o.object, o.id limit 1
-  ) as next where t.n < ${stride.tenants}
+  ) as next where t.n < $6
 ), objects (tenant_id, object, n) as (
   select t.tenant_id, next.object, 1 from tenants as t, lateral (
     select o.object from tenon.outbox as o
@@ -101,13 +101,16 @@ with recursive tenants (tenant_id, n) as (
   left join wanted as cut on cut.tenant_id = t.tenant_id and cut.place = $2
 )
 select w.tenant_id as walked, w.last, w.more,
-  (select case when count(*) = ${stride.tenants} then max(tenant_id) else '' end from tenants) as next, c.*
+  (select case when count(*) = $6 then max(tenant_id) else '' end from tenants) as next, c.*
 from walked as w left join claimed as c on c.tenant_id = w.tenant_id`
 
 /** In how many milliseconds the next one is due. */
 const nextDue =
   "select (extract(epoch from due_at - clock_timestamp()) * 1000)::double precision as millis from tenon.outbox " +
   "where kind = 'delivery' and due_at > now() and due_at < 'infinity' order by due_at limit 1"
+
+/** How many of the oldest are looked at; the rest of a claim is kept for the walk, so that all tenants get on. */
+export const windowOf = (limit: number): number => Math.ceil(limit * 0.8)
 
 /** The oldest deliveries that are due, `limit` at most, and when the next one is; none of the `busy` tenants'. */
 export const ofOldest = (
@@ -131,9 +134,9 @@ export class Walk {
 
   /** The next steps. A tenant gets its share of `limit`; none of the `busy` ones does. */
   statement(leaseSeconds: number, limit: number, busy: ReadonlyArray<string>): Statement {
-    const share = Math.max(1, Math.floor(limit / stride.tenants))
+    const tenants = Math.min(stride.tenants, limit)
     const objects = JSON.stringify(Object.fromEntries(this.#objects))
-    return { sql: walk, params: [leaseSeconds, share, this.#tenant, objects, busy] }
+    return { sql: walk, params: [leaseSeconds, Math.floor(limit / tenants), this.#tenant, objects, busy, tenants] }
   }
 
   /** Takes note of how far it came. Returns whether there is more to walk before it is everywhere again. */

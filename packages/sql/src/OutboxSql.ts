@@ -148,12 +148,14 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
         limit: number
       ): Effect.fn.Return<OutboxClaim.Claim, Failure.Unavailable> {
         const { busy } = turns
-        const [oldest = [], due = []] = yield* batch(OutboxClaim.ofOldest(leaseSeconds, limit, busy))
+        const window = OutboxClaim.windowOf(limit)
+        const [oldest = [], due = []] = yield* batch(OutboxClaim.ofOldest(leaseSeconds, window, busy))
         nextMillis = Math.max(1, Math.min(pollMillis, Number(due[0]?.["millis"] ?? pollMillis)))
         const rows = OutboxClaim.claimedOf(oldest)
-        if (OutboxClaim.seenBy(oldest) < limit) return { rows, more: false }
-        if (rows.length === limit) return { rows, more: true }
-        const [steps = []] = yield* batch([walk.statement(leaseSeconds, limit - rows.length, busy)]).pipe(
+        if (OutboxClaim.seenBy(oldest) < window) return { rows, more: false }
+        const room = limit - rows.length
+        if (room === 0) return { rows, more: true }
+        const [steps = []] = yield* batch([walk.statement(leaseSeconds, room, busy)]).pipe(
           // What is claimed already is to be delivered all the same.
           Effect.catch((failure) => (rows.length > 0 ? Effect.succeed([]) : Effect.fail(failure)))
         )
