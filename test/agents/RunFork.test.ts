@@ -27,7 +27,7 @@ const ended = (n: number, status: string): Told => ["signal", `child/run.child${
 const reserved = (n: number): Told => ["call", "ModelBudget.reserve", { value: { usageId: `run.model${n}` } }]
 const settled = (n: number): Told => ["call", "ModelBudget.settle", { value: { usageId: `run.model${n}` } }]
 const stopped: Told = ["signal", "stop", { reason: "cancelled" }]
-const endedBy = (failedBy?: number | "model"): Told => [
+const endedBy = (failedBy?: number | "model" | "bug"): Told => [
   "call",
   "Thread.endRun",
   { value: failedBy === undefined ? {} : { failedBy } }
@@ -54,6 +54,28 @@ describe("what a fork takes over", () => {
     assert.strictEqual(forkable([failing("first"), step("charge"), failing("last"), endedBy(0)]), 2)
     assert.strictEqual(forkable([failing("first"), step("charge"), stopped]), 2)
     assert.strictEqual(forkable([failing("first"), ["call", "Payment.refund", { value: {} }], endedBy()]), 2)
+  })
+
+  it("is everything where a bug has ended the run, and where the program made another failure of one that it went on after", () => {
+    assert.strictEqual(forkable([failing("card"), say, endedBy("bug")]), 2)
+    assert.strictEqual(forkable([failing("first"), step("refund"), endedBy()]), 2)
+  })
+
+  it("is less each time that a run comes to nothing more than it had taken over", () => {
+    const parting: Told = ["fork", "other"]
+    assert.strictEqual(forkable([step("one"), failing("first"), parting, step("refund"), endedBy()]), 1)
+    assert.strictEqual(forkable([step("one"), failing("first"), parting, step("refund"), step("new"), endedBy()]), 5)
+    assert.strictEqual(forkable([step("one"), parting, ["sleep", ""], endedBy()]), 2)
+    assert.strictEqual(forkable([step("one"), parting, step("two"), endedBy("bug")]), 2)
+  })
+
+  it("ends before the first of two that fail at one moment", () => {
+    const [x, y] = journal(failing("x"), failing("y"))
+    const end = journal(endedBy(0))
+    const at = (each: Operation | undefined, startedAt: number, endedAt: number) =>
+      ({ ...each, startedAt, endedAt }) as Operation
+    assert.strictEqual(RunFork.forkable([at(x, 0, 5), at(y, 0, 6), ...end], false, undefined), 0)
+    assert.strictEqual(RunFork.forkable([at(x, 0, 5), at(y, 5, 6), ...end], false, undefined), 1)
   })
 
   it("is what was asked for, failures with it, but for the end", () => {

@@ -104,6 +104,15 @@ const job = Workflow.implement(
           )
         )
         return
+      case "steps":
+        for (const name of ["one", "two", "three", "four"]) {
+          const work = Effect.andThen(
+            Effect.sync(() => void say(name)),
+            Effect.sleep("250 millis")
+          )
+          yield* durable.step(name, work)
+        }
+        return
       case "cancel":
         yield* durable.signal("go").pipe(
           Effect.onInterrupt(() =>
@@ -423,7 +432,7 @@ it.live(
 )
 
 it.live(
-  "an endpoint that ends lets a step end that is under way, and waits for no run that only waits",
+  "an endpoint that ends lets runs end that are at work, and waits for none that only waits",
   () =>
     Effect.gen(function* () {
       world.seen = []
@@ -437,9 +446,16 @@ it.live(
         yield* until("waiting", seen("patient first"), (has) => has)
         yield* start("busy", "slow")
         yield* until("begun", seen("busy begun"), (has) => has)
+        yield* start("many", "steps")
+        yield* until("begun", seen("many one"), (has) => has)
         return Date.now()
       }).pipe(Effect.provide(TestingRestate.layer(registry, Workflow.layer(job), { drain: "20 seconds" })))
       assert.isTrue(yield* seen("busy done"))
+      const steps = world.seen.filter((each) => each.startsWith("many"))
+      assert.deepStrictEqual(
+        steps,
+        ["one", "two", "three", "four"].map((name) => `many ${name}`)
+      )
       assert.isBelow(Date.now() - ending, 10_000)
     }).pipe(
       // Left to itself, the server would keep a stream open for each run that waits.

@@ -89,17 +89,47 @@ const unanswered = Agent.make("unanswered", (ctx) =>
   })
 )
 
+/** Makes another failure of one, of which nothing tells that it was made of it, and cleans up in between. */
+const wrapping = Agent.make("wrapping", (ctx) =>
+  step(ctx, "last").pipe(
+    Effect.tapError(() => Effect.ignore(step(ctx, "clean up"))),
+    Effect.mapError(() => new Sick({ part: "whole" })),
+    Effect.asVoid
+  )
+)
+
+/** Waits in all for a time that began before its last step. */
+const inTime = Agent.make("inTime", (ctx) =>
+  Effect.gen(function* () {
+    yield* step(ctx, "first")
+    yield* step(ctx, "last")
+    yield* ctx.sleep("20 millis")
+    yield* ctx.writeMessage("in time")
+  }).pipe(Effect.timeout("500 millis"))
+)
+
 /** The agents of this suite. */
-export const agents = [twoQuestions, worker, twoChildren, failingChild, abandoning, patient, unanswered] as const
+export const agents = [
+  twoQuestions,
+  worker,
+  twoChildren,
+  failingChild,
+  abandoning,
+  patient,
+  unanswered,
+  wrapping,
+  inTime
+] as const
 
 /** Declares the tests in a suite whose layer runs these agents. */
 export const rerun = (it: Vitest.Vitest.MethodsNonLive<Interpreter | Repository | CurrentActor>) => {
   const answer = (id: string, answer: Schema.Json) => Tenon.invoke(Question.actions.answer, id, { answer })
   const again = (id: string) => Effect.map(Tenon.invoke(AgentRun.actions.retry, id), ({ runId }) => runId)
 
-  const begin = Effect.fnUntraced(function* (agent: string) {
+  const begin = Effect.fnUntraced(function* (agent: string, ...failing: ReadonlyArray<string>) {
     done.clear()
     sick.clear()
+    for (const part of failing) sick.add(part)
     patience = "50 millis"
     const talk = yield* conversation(agent)
     yield* talk.post("1")
@@ -153,9 +183,7 @@ export const rerun = (it: Vitest.Vitest.MethodsNonLive<Interpreter | Repository 
 
   it.effect("a child that failed is run anew, and no step before it", () =>
     Effect.gen(function* () {
-      const { run, said, status } = yield* begin("failingChild").pipe(
-        Effect.tap(() => Effect.sync(() => sick.add("child")))
-      )
+      const { run, said, status } = yield* begin("failingChild", "child")
       yield* status(run, "FAILED")
       sick.clear()
       const second = yield* again(run)
@@ -167,9 +195,7 @@ export const rerun = (it: Vitest.Vitest.MethodsNonLive<Interpreter | Repository 
 
   it.effect("what was done after a failure that the program has dealt with is not done again", () =>
     Effect.gen(function* () {
-      const { cancel, open, run, said, status } = yield* begin("patient").pipe(
-        Effect.tap(() => Effect.sync(() => sick.add("try").add("last")))
-      )
+      const { cancel, open, run, said, status } = yield* begin("patient", "try", "last")
       yield* eventually(open(1), ([each]) => each?.prompt === "And now?")
       yield* cancel(run)
       yield* status(run, "CANCELLED")
@@ -182,6 +208,31 @@ export const rerun = (it: Vitest.Vitest.MethodsNonLive<Interpreter | Repository 
       yield* status(third, "DONE")
       assert.deepStrictEqual(Object.fromEntries(done), { try: 1, charge: 1, last: 2, "clean up": 2 })
       assert.strictEqual((yield* said).at(-1), "None charged")
+    })
+  )
+
+  it.effect("a retry that comes to nothing new goes further back the next time", () =>
+    Effect.gen(function* () {
+      const { run, status } = yield* begin("wrapping", "last")
+      yield* status(run, "FAILED")
+      sick.clear()
+      const second = yield* again(run)
+      yield* status(second, "FAILED")
+      const third = yield* again(second)
+      yield* status(third, "DONE")
+      assert.deepStrictEqual(Object.fromEntries(done), { last: 2, "clean up": 1 })
+    })
+  )
+
+  it.effect("the time between two runs is none of theirs", () =>
+    Effect.gen(function* () {
+      const { run, said, status } = yield* begin("inTime", "last")
+      yield* status(run, "FAILED")
+      sick.clear()
+      yield* Effect.sleep("700 millis")
+      const second = yield* again(run)
+      yield* status(second, "DONE")
+      assert.strictEqual((yield* said).at(-1), "in time")
     })
   )
 
@@ -228,9 +279,7 @@ export const rerun = (it: Vitest.Vitest.MethodsNonLive<Interpreter | Repository 
 
   it.effect("an edit stands in for all that was edited before, and for what all runs have said of it", () =>
     Effect.gen(function* () {
-      const { run, runs, status, thread } = yield* begin("patient").pipe(
-        Effect.tap(() => Effect.sync(() => sick.add("charge")))
-      )
+      const { run, runs, status, thread } = yield* begin("patient", "charge")
       yield* status(run, "FAILED")
       const second = yield* again(run)
       yield* status(second, "FAILED")

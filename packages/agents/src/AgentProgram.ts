@@ -103,7 +103,7 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
   const problem = Cause.squash(exit.cause)
   if (problem instanceof Stopped) return { status: "CANCELLED", problem: problem.reason } satisfies RunEnding
   if (Cause.hasInterruptsOnly(exit.cause)) return { status: "CANCELLED", problem: "interrupted" } satisfies RunEnding
-  const failedBy = failures.countedBack(problem) ?? (ModelFailure.isOfModel(problem) ? ("model" as const) : undefined)
+  const failedBy = whyFailed(failures, problem, Cause.hasDies(exit.cause))
   const from = failedBy === undefined ? {} : { failedBy }
   if (Cause.hasDies(exit.cause)) {
     yield* Effect.logError("An agent has a bug", Cause.pretty(exit.cause)).pipe(
@@ -113,6 +113,13 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
   }
   return { ...failed(wordsFor(problem)), ...from }
 })
+
+/** What the run has failed by, where that can be told. */
+const whyFailed = (failures: Failures, problem: unknown, isBug: boolean): (typeof FailedBy.Type)["failedBy"] => {
+  const failure = AiError.isAiError(problem) ? ModelFailure.fromAi(problem) : problem
+  const back = failures.countedBack(failure)
+  return back ?? (isBug ? "bug" : ModelFailure.isOfModel(failure) ? "model" : undefined)
+}
 
 const wordsFor = (problem: unknown): string => {
   if (AiError.isAiError(problem)) return ModelFailure.fromAi(problem).message

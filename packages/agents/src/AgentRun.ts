@@ -49,11 +49,11 @@ export const RunEnding = Schema.Struct({
 export type RunEnding = typeof RunEnding.Type
 
 /**
- * Which of the failures that a run was handed it has ended by, counted from the last, or what its model said last; absent
- * where it was neither.
+ * Which of the failures that a run was handed it has ended by, counted from the last; or what its model said last, or a bug
+ * of its program; absent where it is none of these, as where the program has made another failure of one.
  */
 export const FailedBy = Schema.Struct({
-  failedBy: Schema.optionalKey(Schema.Union([Schema.Int, Schema.Literal("model")]))
+  failedBy: Schema.optionalKey(Schema.Union([Schema.Int, Schema.Literals(["model", "bug"])]))
 })
 
 const what = {

@@ -66,20 +66,24 @@ const key = "tenon"
 const decodeBudget = Schema.decodeUnknownOption(BudgetExceeded)
 const decodeFailed = Schema.decodeUnknownOption(ModelFailed)
 
+/** What the reason of an `AiError` was made of: the very failure, by which a run tells which of its calls it was. */
+const origins = new WeakMap<object, BudgetExceeded | ModelFailed>()
+
 /** `BudgetExceeded` or `ModelFailed` as the only kind of failure that `LanguageModel` has. */
-export const toAi = (failure: BudgetExceeded | ModelFailed): AiError.AiError =>
-  AiError.make({
-    module: "LanguageModel",
-    method: "call",
-    reason:
-      failure._tag === "BudgetExceeded"
-        ? new AiError.QuotaExhaustedError({ metadata: { [key]: { ...failure } } })
-        : new AiError.UnknownError({ description: failure.problem, metadata: { [key]: { ...failure } } })
-  })
+export const toAi = (failure: BudgetExceeded | ModelFailed): AiError.AiError => {
+  const reason =
+    failure._tag === "BudgetExceeded"
+      ? new AiError.QuotaExhaustedError({ metadata: { [key]: { ...failure } } })
+      : new AiError.UnknownError({ description: failure.problem, metadata: { [key]: { ...failure } } })
+  origins.set(reason, failure)
+  return AiError.make({ module: "LanguageModel", method: "call", reason })
+}
 
 /** What a failure of `LanguageModel` inside a run means. */
 export const fromAi = (error: AiError.AiError): BudgetExceeded | ModelFailed => {
   const { reason } = error
+  const origin = origins.get(reason)
+  if (origin !== undefined) return origin
   const given = "metadata" in reason ? reason.metadata[key] : undefined
   const known = decodeBudget(given)
   if (known._tag === "Some") return known.value
@@ -94,7 +98,5 @@ export const describe = ({ reason }: AiError.AiError): ModelFailed => {
 }
 
 /** Whether a program failed by what its model said, or by its saying nothing. */
-export const isOfModel = (problem: unknown): boolean => {
-  const failure = AiError.isAiError(problem) ? fromAi(problem) : problem
-  return [ModelFailed, ModelRefused, ToolCallsInvalid, TooManyRounds].some((each) => failure instanceof each)
-}
+export const isOfModel = (failure: unknown): boolean =>
+  [ModelFailed, ModelRefused, ToolCallsInvalid, TooManyRounds].some((each) => failure instanceof each)

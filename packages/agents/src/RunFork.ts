@@ -3,7 +3,9 @@
  *
  * A run cannot go on from the middle of an exchange with others - a question, a child, a call of a model - as those know
  * the run that began it, under that run's key: what is cut there is cut before the exchange, which is then begun anew. And
- * a run that failed is run again from the operation that it failed by; what has succeeded since is never done twice.
+ * a run that failed is run again from the operation that it failed by. Where that cannot be told, what has succeeded after
+ * the last failure is not done twice; but a run that did nothing more than what it had taken over is run again from further
+ * back, or it would fail the same way for ever.
  */
 import { callName, type Forkable, type Operation, signalName } from "@tenon/core/RunJournal"
 import * as Predicate from "effect/Predicate"
@@ -126,12 +128,23 @@ const isWork = (operation: Operation): boolean => {
 const failedAt = (operations: ReadonlyArray<Operation>, end: Operation | undefined): number | undefined => {
   if (end?.kind === "signal") return undefined
   const failures = operations.flatMap((each, at) => (failed(each) ? [at] : []))
-  const back = end === undefined ? undefined : answered(end, "failedBy")
-  if (typeof back === "number") return failures.at(-1 - back)
-  if (back === "model") return operations.findLastIndex(isModelStep)
+  const by = end === undefined ? undefined : answered(end, "failedBy")
+  if (typeof by === "number") return firstOfBatch(operations, failures.at(-1 - by))
+  if (by === "model") return operations.findLastIndex(isModelStep)
   const last = failures.at(-1)
-  return last === undefined || operations.slice(last).some(isWork) ? undefined : last
+  if (hasOnlyTakenOver(operations)) return last ?? operations.length - 1
+  return by === "bug" || last === undefined || operations.slice(last).some(isWork) ? undefined : last
 }
+
+/** Two that fail at one moment are both in the journal, but only the first need have been handed out. */
+const firstOfBatch = (operations: ReadonlyArray<Operation>, at: number | undefined): number | undefined => {
+  const [one, before] = at === undefined ? [] : [operations[at], operations[at - 1]]
+  const isOfBatch = one !== undefined && before !== undefined && failed(before) && one.startedAt < before.endedAt
+  return isOfBatch && at !== undefined ? firstOfBatch(operations, at - 1) : at
+}
+
+/** Whether a run that took operations over has ended with nothing more. The last of them is behind its `fork`. */
+const hasOnlyTakenOver = (operations: ReadonlyArray<Operation>): boolean => operations.at(-2)?.kind === "fork"
 
 /**
  * All before its end, or as many of them as are wanted; where it is run again, all before the one that it failed by. Never

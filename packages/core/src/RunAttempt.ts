@@ -88,7 +88,7 @@ export class JournalMismatch extends Schema.TaggedError<JournalMismatch>()("Jour
 }
 
 /** What it is that an operation waits for, where that is neither a body nor a write. */
-type Awaited = { readonly until: number } | { readonly signal: string }
+type Awaited = { until: number } | { readonly signal: string }
 
 interface Parked {
   readonly index: number
@@ -346,7 +346,12 @@ class Attempt<E> {
   /** What is drawn from here on is the run's own. */
   #part(fork: Operation): void {
     this.#draw = seeded(RunOrigin.seedFrom(fork))
+    const missed = fork.endedAt - this.#clock.currentTimeMillisUnsafe()
     this.#clock.advance(fork.endedAt)
+    // The time between the two runs was none of this one's: what it waits for is as far away as it was.
+    for (const { awaited } of this.#parked.values()) {
+      if (awaited !== undefined && "until" in awaited) awaited.until += Math.max(0, missed)
+    }
   }
 
   /** What was interrupted before it was handed out is passed over, as it was then. */

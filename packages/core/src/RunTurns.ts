@@ -21,7 +21,7 @@ export const foreign =
   "something that is not durable. Put promises, timers, queues and calls of other services inside `Durable.step`, and " +
   "what is durable outside of it."
 
-/** How long a turn may go on for, in milliseconds of its own slices. */
+/** How long a turn may go on for, in milliseconds of its own slices: of the processor's time, once there are several. */
 const limit = 2000
 
 /** How long a slice is, in milliseconds. */
@@ -35,6 +35,14 @@ export const endless = (limitMillis: number = limit): string =>
   `A run went on for more than ${limitMillis / 1000} seconds without waiting: nothing that it polls for can change in ` +
   "that time. Wait for it (`Fiber.join`, a signal), poll with `ctx.sleep` of more than no time, and put long " +
   "computations into a step."
+
+/** A busy machine may take the processor away in the middle of a slice, and a frozen one stops: that is nobody's bug. */
+const spentSince = (begun: number, worked: NodeJS.CpuUsage | undefined): number => {
+  const passed = performance.now() - begun
+  if (worked === undefined) return Math.min(passed, 2 * slice)
+  const { system, user } = process.cpuUsage(worked)
+  return Math.min(passed, (system + user) / 1000)
+}
 
 /** The turns of one attempt of one run. */
 export class RunTurns<A, E> {
@@ -129,6 +137,7 @@ export class RunTurns<A, E> {
 
   #slice(body: () => void): void {
     const begun = performance.now()
+    const worked = this.#spent > 0 ? process.cpuUsage() : undefined
     this.#until = begun + slice
     this.#turn = true
     try {
@@ -137,7 +146,7 @@ export class RunTurns<A, E> {
     } finally {
       this.#turn = false
     }
-    this.#spent += performance.now() - begun
+    this.#spent += this.isUnfinished ? spentSince(begun, worked) : 0
     if (this.isUnfinished && this.#spent > this.#limit) this.#stop()
   }
 

@@ -5,9 +5,13 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
+/** How long nothing is begun, in milliseconds, before no more is expected: a run goes from one step to the next sooner. */
+const patience = 500
+
 /** Counts bodies that have begun and not ended. */
 export class Working {
   #count = 0
+  #last = performance.now()
 
   begin(): void {
     this.#count++
@@ -15,11 +19,12 @@ export class Working {
 
   end(): void {
     this.#count--
+    this.#last = performance.now()
   }
 
-  /** Done when no body is under way. */
+  /** Done when no body has been under way for a while. */
   readonly quiet: Effect.Effect<void> = Effect.suspend(() =>
-    this.#count === 0 ? Effect.void : Effect.delay(this.quiet, "20 millis")
+    this.#count === 0 && performance.now() - this.#last > patience ? Effect.void : Effect.delay(this.quiet, "20 millis")
   )
 }
 

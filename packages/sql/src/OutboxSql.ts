@@ -208,7 +208,12 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
         const deliverSome = Effect.fnUntraced(function* (some: OutboxClaim.Group) {
           const failedObjects = new Set<string>()
           for (const each of some.rows) {
-            if (failedObjects.has(each.object)) continue
+            if (failedObjects.has(each.object)) {
+              // At once, and not with the end of the drain: others of the drain may take long.
+              ends.push(over(release, [each]))
+              left.delete(each)
+              continue
+            }
             const exit = yield* one(each)
             if (Exit.isSuccess(exit)) {
               delivered.push(each)
