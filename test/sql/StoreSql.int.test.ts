@@ -407,6 +407,40 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
     })
   )
 
+  it.effect("what waits behind a delivery that fails does not wait for another that takes long", () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox
+      yield* StoreDatabase.admin("delete from tenon.outbox")
+      for (const [topic, by] of [
+        ["lasting", a],
+        ["failing", b]
+      ] as const) {
+        yield* execute(Domain.Topic, "create", topic, { title: "t" }, { by })
+        const posts = topic === "lasting" ? ["1"] : ["1", "2", "3"]
+        for (const key of posts) yield* execute(Domain.Topic, "post", topic, { key, text: key }, { by })
+      }
+      const gate = yield* Deferred.make<void>()
+      let calls = 0
+      const slow = yield* Effect.forkChild(
+        outbox.drain(10, ({ delivery }) => {
+          if (delivery.key === "lasting") return Deferred.await(gate)
+          return ++calls === 1 ? Effect.fail(new Unavailable({ what: "x" })) : Effect.void
+        })
+      )
+      const seen: Array<string> = []
+      const others = outbox.drain(10, ({ delivery }) => Effect.sync(() => void seen.push(delivery.key)))
+      yield* others.pipe(
+        Effect.delay("50 millis"),
+        Effect.repeat({ until: () => seen.length === 3, times: 100 }),
+        Effect.ignore
+      )
+      assert.deepStrictEqual(seen, ["failing", "failing", "failing"])
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(slow)
+      yield* StoreDatabase.admin("delete from tenon.outbox")
+    })
+  )
+
   it.effect("many relays keep the order of each object and deliver each once", () =>
     Effect.gen(function* () {
       const outbox = yield* Outbox
