@@ -318,8 +318,14 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const delay = Activity.delayAfter(task.activity.compensationRetry, claim.failures + 1)
     if (delay !== undefined) {
       const event = yield* eventOf(item, "retrying", detail)
-      // It is done: no deadline and no cancellation may have that forgotten.
-      yield* store.postpone(held, { incoming, delay: Duration.toMillis(delay), event, uncertain: true })
+      // It is done: no deadline and no cancellation may have that forgotten, or hurry what undoes it.
+      yield* store.postpone(held, {
+        incoming,
+        delay: Duration.toMillis(delay),
+        event,
+        uncertain: true,
+        isCalledOff: true
+      })
       return ack
     }
     if (task.activity.onCompensationFailure === "continue") return yield* turnBack(true)
