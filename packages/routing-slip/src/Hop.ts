@@ -338,7 +338,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       Effect.catchTags({
         Refused: ({ reason, detail }) =>
           Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail)),
-        Unavailable: (failure) => unavailable(delivery, failure),
+        Unavailable: unavailable,
         TransportError: ({ message }) =>
           Effect.as(Effect.logWarning("A hop is put off", message), Outage.again(delivery)),
         Fenced: ({ message }) =>
