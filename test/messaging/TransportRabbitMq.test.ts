@@ -1,4 +1,4 @@
-import { ack, Transport } from "@tenon/messaging/Transport"
+import { ack, requeue, Transport } from "@tenon/messaging/Transport"
 import * as TransportRabbitMq from "@tenon/messaging/TransportRabbitMq"
 import * as TransportLaws from "@tenon/testing/TransportLaws"
 import { assert, describe, it } from "@effect/vitest"
@@ -50,6 +50,26 @@ const fillDead = async (queue: string, count: number) => {
 
 describe.skipIf(!(await listens(rabbitUrl)))("over RabbitMQ", () => {
   TransportLaws.suite("TransportRabbitMq", TransportRabbitMq.layer({ url: rabbitUrl }), deleteQueues)
+
+  it.live("a message that is put back comes again behind those that wait", () =>
+    Effect.gen(function* () {
+      const queue = `tenon.behind.${process.pid}`
+      yield* Effect.addFinalizer(() => Effect.promise(() => deleteQueues([queue])))
+      const { publish, subscribe } = yield* Transport
+      const seen = yield* Queue.unbounded<string>()
+      yield* Effect.forEach(["poison", "food", "more"], (id) => publish({ queue, id, body: new Uint8Array([1]) }))
+      yield* subscribe(
+        queue,
+        ({ attempt, id }) =>
+          Effect.as(
+            Queue.offer(seen, `${id} ${attempt}`),
+            id === "poison" && attempt < 3 ? requeue("100 millis") : ack
+          ),
+        { prefetch: 1 }
+      )
+      assert.deepStrictEqual(yield* Queue.takeN(seen, 5), ["poison 1", "food 1", "more 1", "poison 2", "poison 3"])
+    }).pipe(Effect.scoped, Effect.provide(TransportRabbitMq.layer({ url: rabbitUrl })))
+  )
 
   it.live("looking at a queue that is not there makes none, and says so", () =>
     Effect.gen(function* () {

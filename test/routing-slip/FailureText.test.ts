@@ -18,6 +18,19 @@ class Told extends Schema.TaggedError<Told>()("Told", { sku: Schema.String }) {
 }
 class Silent extends Schema.TaggedError<Silent>()("Silent", {}) {}
 class Secret extends Schema.TaggedError<Secret>()("Secret", { card: Schema.String.pipe(Field.sensitive) }) {}
+class Behind extends Schema.TaggedError<Behind>()("Behind", {
+  table: Schema.String,
+  cause: Schema.Unknown,
+  reason: Schema.optionalKey(Schema.Defect()),
+  all: Schema.Array(Schema.Defect({ includeStack: true })),
+  other: Schema.Unknown
+}) {}
+class Odd extends Schema.TaggedError<Odd>()("Odd", { what: Schema.Unknown }) {}
+class Loud extends Schema.TaggedError<Loud>()("Loud", {}) {
+  override get message(): string {
+    throw new Error("s3cret")
+  }
+}
 class Undeclared {
   readonly _tag = "Undeclared"
   readonly card = "4242"
@@ -48,6 +61,32 @@ describe("What a failure has to say", () => {
     assert.strictEqual(FailureText.of(new Told({ sku: "a" }), { encrypted: true }), "There is no a.")
     assert.strictEqual(FailureText.of("no", open), "no")
     assert.strictEqual(FailureText.of(new Error("broken"), open), "broken")
+  })
+
+  it("is nothing of what lies behind it", () => {
+    const secret = new Error("postgres://app:s3cret@db")
+    for (const other of [
+      secret,
+      [secret],
+      { deep: { error: secret } },
+      { cause: "s3cret" },
+      new Map([["a", secret]])
+    ]) {
+      const failure = new Behind({ table: "orders", cause: "s3cret", reason: "s3cret", all: ["s3cret"], other })
+      assert.strictEqual(FailureText.of(failure, open), `table: "orders"`)
+    }
+  })
+
+  it("is nothing where it throws when it is shown", () => {
+    const detached = () => {
+      throw new Error("s3cret")
+    }
+    const getter = Object.defineProperty({}, "x", { enumerable: true, get: detached })
+    for (const failure of [new Odd({ what: getter }), new Odd({ what: { toJSON: detached } }), new Loud()]) {
+      assert.strictEqual(FailureText.of(failure, open), "The failure says no more.")
+      assert.strictEqual(FailureText.nameOf(failure), failure._tag)
+    }
+    assert.strictEqual(FailureText.nameOf(Object.defineProperty({}, "_tag", { get: detached })), "Failure")
   })
 
   it("is never nothing", () => {

@@ -5,6 +5,7 @@ import * as Activity from "@tenon/routing-slip/Activity"
 import * as Hop from "@tenon/routing-slip/Hop"
 import { HopStore } from "@tenon/routing-slip/HopStore"
 import * as HopStoreMemory from "@tenon/routing-slip/HopStoreMemory"
+import * as JsonForm from "@tenon/routing-slip/JsonForm"
 import * as Registry from "@tenon/routing-slip/Registry"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
 import * as Security from "@tenon/routing-slip/Security"
@@ -127,6 +128,32 @@ describe("arguments, what undoing needs, and variables", () => {
         RoutingSlip.build
       )
       assert.deepStrictEqual(envelope.payload, { x: value, n: 2 })
+    })
+  )
+
+  it.effect("leave out what is undefined, which null would not mean", () =>
+    Effect.gen(function* () {
+      const note = Schema.optional(Schema.NullOr(Schema.String))
+      const patch = Schema.Struct({ note, name: Schema.optional(Schema.String) })
+      const form = JsonForm.of<unknown>(
+        Schema.Struct({
+          note,
+          patch,
+          list: Schema.Array(patch),
+          either: Schema.Union([Schema.Struct({ id: Schema.Int, note }), Schema.Null]),
+          by: Schema.Record(Schema.String, patch)
+        })
+      )
+      const given = (note: { readonly note?: undefined }) => ({
+        ...note,
+        patch: { name: "Ada", ...note },
+        list: [note, { note: null }],
+        either: { id: 1, ...note },
+        by: { a: note }
+      })
+      const json = yield* JsonForm.encode(form, given({ note: undefined }))
+      assert.deepStrictEqual<unknown>(json, given({}))
+      assert.deepStrictEqual(yield* JsonForm.decode(form, json), given({}))
     })
   )
 

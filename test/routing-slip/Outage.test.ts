@@ -36,17 +36,16 @@ const withStore = (trouble: Trouble) => {
     Effect.map(HopStore, (real) => ({
       ...real,
       answers: failing(real.answers),
-      claim: (...args) =>
-        failing(real.claim(...args), () => trouble.isAway || args[0].correlationId === trouble.chokesOn)
+      claim: (...args) => failing(real.claim(...args), () => trouble.isAway || args[0].tenantId === trouble.chokesOn)
     }))
   ).pipe(Layer.provide(HopStoreMemory.layer))
-  return Worker.layer(registry, { drain: 0 }).pipe(
+  return Worker.layer(registry, { drain: 0, prefetch: 4 }).pipe(
     Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, store, Security.layerUnsigned))
   )
 }
 
-const dispatch = (correlationId: string) =>
-  RoutingSlip.builder(registry, { correlationId }).pipe(RoutingSlip.add(step, {}), RoutingSlip.dispatch)
+const dispatch = (correlationId: string, tenantId = "default") =>
+  RoutingSlip.builder(registry, { correlationId, tenantId }).pipe(RoutingSlip.add(step, {}), RoutingSlip.dispatch)
 
 const statusOf = (correlationId: string) =>
   Effect.flatMap(HopStore, ({ slip }) => Effect.map(slip("default", correlationId), (found) => found?.status))
@@ -58,7 +57,7 @@ it.effect(
     const names = Array.from({ length: 40 }, (_, index) => `slip ${index}`)
     return Effect.gen(function* () {
       const { deadLetters } = yield* Transport
-      yield* Effect.forEach(names, dispatch)
+      yield* Effect.forEach(names, (name) => dispatch(name))
       yield* TestClock.adjust("3 hours")
       trouble.isAway = false
       assert.isBelow(trouble.asked, 5_000)
@@ -73,12 +72,24 @@ it.effect("a message that a store chokes on is set aside in the end, and keeps n
   const trouble: Trouble = { isAway: false, chokesOn: "poison", asked: 0 }
   return Effect.gen(function* () {
     const { deadLetters } = yield* Transport
-    yield* Effect.forEach(["poison", "food"], dispatch)
+    yield* dispatch("poison", "poison")
+    yield* dispatch("food")
     yield* TestClock.adjust("1 minute")
     assert.strictEqual(yield* statusOf("food"), "completed")
     yield* TestClock.adjust("1 hour")
     const [letter, ...others] = yield* deadLetters(step.queue)
     assert.strictEqual(letter?.reason, "delivery-limit")
     assert.deepStrictEqual(others, [])
+  }).pipe(Effect.provide(withStore(trouble)))
+})
+
+it.effect("a tenant whose messages a store chokes on does not keep another's waiting", () => {
+  const trouble: Trouble = { isAway: false, chokesOn: "poison", asked: 0 }
+  return Effect.gen(function* () {
+    for (let index = 0; index < 8; index++) yield* dispatch(`poison ${index}`, "poison")
+    yield* TestClock.adjust("10 seconds")
+    yield* dispatch("food")
+    yield* TestClock.adjust("3 seconds")
+    assert.strictEqual(yield* statusOf("food"), "completed")
   }).pipe(Effect.provide(withStore(trouble)))
 })

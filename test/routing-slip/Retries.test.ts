@@ -13,6 +13,7 @@ import { assert, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { story } from "../support/Slips.ts"
 
@@ -115,6 +116,38 @@ it.effect(
     )
   }
 )
+
+it.effect("a step that is undone where it was done keeps the pace of that though its slip is cancelled", () => {
+  const undone: Array<number> = []
+  const big = Activity.make("big", {
+    arguments: {},
+    log: { text: Schema.String },
+    compensationRetry: { times: 10, delay: "10 minutes", factor: 1 },
+    execute: () => Effect.succeed({ text: "x".repeat(3_000_000) }),
+    compensate: () =>
+      Effect.flatMap(Clock.currentTimeMillis, (at) => {
+        undone.push(at)
+        return Effect.fail("no")
+      })
+  })
+  const registry = Registry.make(big)
+  return Effect.gen(function* () {
+    const { cancel, slip } = yield* HopStore
+    yield* RoutingSlip.builder(registry, one).pipe(RoutingSlip.add(big, {}), RoutingSlip.dispatch)
+    yield* TestClock.adjust("1 minute")
+    assert.strictEqual(undone.length, 1)
+    yield* cancel("default", "one", "grace")
+    yield* TestClock.adjust("5 minutes")
+    assert.isAtMost(undone.length, 2, "once more where it is called off, and then at its own pace")
+    yield* TestClock.adjust("10 minutes")
+    assert.isAtMost(undone.length, 3)
+    assert.strictEqual((yield* slip("default", "one"))?.status, "executing")
+  }).pipe(
+    Effect.provide(
+      Worker.layer(registry).pipe(Layer.provideMerge(infrastructure), Layer.provide(Security.layerUnsigned))
+    )
+  )
+})
 
 it.effect("a step whose outcome is refused is set aside once, and done again where an operator drives it back", () => {
   let [times, isMissing] = [0, true]

@@ -135,7 +135,7 @@ class Link {
   }
 }
 
-/** The header of a message that was given back: how often it had been handed over before. */
+/** The header of a message that comes again: how often it had been handed over before. */
 const attempts = "tenon-attempts"
 const attemptOf = ({ properties: { headers = {} } }: Message): number =>
   1 + Number(headers[attempts] ?? 0) + Number(headers["x-delivery-count"] ?? 0)
@@ -219,25 +219,31 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         const settings = InFlight.settings(given)
         const inFlight = yield* InFlight.make(handler, settings)
         let listening: { readonly channel: Channel; readonly tag: string } | undefined
+        const closedChannels = new WeakSet<Channel>()
 
-        /** What stands in the place of a message that is given back: the broker counts whatever it takes back itself. */
-        const anew = (message: ConsumeMessage) => {
+        /**
+         * What stands in the place of a message that comes again, behind all that waits: the broker counts whatever it takes
+         * back itself, and hands that over before all others.
+         */
+        const anew = (message: ConsumeMessage, before: number) => {
           const outgoing = { queue, id: text(message.properties.messageId), body: message.content }
-          return send(named(queue), outgoing, { [attempts]: attemptOf(message) - 1 })
+          return send(named(queue), outgoing, { [attempts]: before })
         }
         const insteadOf = (message: ConsumeMessage, ending: InFlight.Ending) => {
-          if (ending._tag === "GiveBack") return anew(message)
+          if (ending._tag === "GiveBack") return anew(message, attemptOf(message) - 1)
+          if (ending._tag === "Requeue") return anew(message, attemptOf(message))
           return ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void
         }
 
         /** A channel that has closed in the meantime cannot settle; the broker gives the message to someone again. */
         const settle = (channel: Channel, message: ConsumeMessage) => (ending: InFlight.Ending) => {
           if (ending._tag === "Ack") return Effect.sync(() => tryTo(() => channel.ack(message)))
-          if (ending._tag === "GiveBack" && listening?.channel !== channel) return Effect.void
-          return insteadOf(message, ending).pipe(
+          // Asked only once the delay has passed, in which it may close.
+          const hasClosed = Effect.sync(() => ending._tag !== "DeadLetter" && closedChannels.has(channel))
+          const settling = insteadOf(message, ending).pipe(
             Effect.andThen(
               Effect.try({
-                try: () => (ending._tag === "Requeue" ? channel.nack(message, false, true) : channel.ack(message)),
+                try: () => channel.ack(message),
                 catch: (cause) => Answer.failure("settle", cause)
               })
             ),
@@ -247,6 +253,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
               )
             )
           )
+          return Effect.flatMap(hasClosed, (isClosed) => (isClosed ? Effect.void : settling))
         }
 
         const listen = Effect.gen(function* () {
@@ -254,8 +261,12 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           const ended = yield* attempt("subscribe", async () => {
             const channel = await link.model.createChannel()
             const closed = new Promise<void>((resolve) => {
-              channel.on("error", () => resolve())
-              channel.on("close", () => resolve())
+              const close = () => {
+                closedChannels.add(channel)
+                resolve()
+              }
+              channel.on("error", close)
+              channel.on("close", close)
             })
             await declare(channel, named(queue))
             await channel.prefetch(settings.prefetch)

@@ -24,7 +24,7 @@ import * as Schedule from "effect/Schedule"
 import * as Activity from "./Activity.ts"
 import type * as Envelope from "./Envelope.ts"
 import { reached } from "./HopPoint.ts"
-import { type Fenced, type Held, type HopKey, HopStore, type SlipEvent } from "./HopStore.ts"
+import { type Fenced, type Held, type HopKey, HopStore, type Release, type SlipEvent } from "./HopStore.ts"
 import * as Gathering from "./Gathering.ts"
 import * as Outage from "./Outage.ts"
 import * as PassOn from "./PassOn.ts"
@@ -114,14 +114,15 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       case "Claimed": {
         const held = { key, token: claim.token }
         const task = { key, hop, activity, envelope, attempt: claim.claims }
+        const progress = { unbegun: true }
         yield* reached("claimed", key)
-        return yield* work({ delivery, task, held, claim, expires }).pipe(
+        return yield* work({ delivery, task, held, claim, expires }, progress).pipe(
           Effect.tapError(({ _tag }) => {
-            if (_tag === "Fenced" || _tag === "Unavailable") return giveBack(held, digest)
+            if (_tag === "Fenced" || _tag === "Unavailable") return giveBack(held, digest, progress)
             // What is refused for want of a key, say, may be driven back once there is one. Until then nobody does it again.
-            return _tag === "Refused" ? giveBack(held, digest, "refused") : Effect.void
+            return _tag === "Refused" ? giveBack(held, digest, { ...progress, refused: true }) : Effect.void
           }),
-          Effect.onInterrupt(() => letGo(held, digest)),
+          Effect.onInterrupt(() => letGo(held, digest, progress)),
           TraceContext.inSpan(
             `${hop.activity} ${hop.phase}`,
             TraceContext.parentOf(envelope.headers.trace_context),
@@ -133,7 +134,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   })
 
   /** Does the step and passes the slip on, or sets it aside. */
-  const work = Effect.fnUntraced(function* (item: Work<R>) {
+  const work = Effect.fnUntraced(function* (item: Work<R>, progress: { unbegun: boolean }) {
     const { claim, held, task } = item
     const store = yield* HopStore
     const security = yield* Security
@@ -142,6 +143,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const begunAt = yield* Clock.currentTimeMillis
     const decided = decide(item, begunAt)
     if (decided === undefined && task.hop.kind === "scatter") return yield* Gathering.scatter(item, limits)
+    progress.unbegun = decided !== undefined
     const answer = decided ?? (yield* attempt(item))
     yield* reached("executed", task.key)
     if (Result.isSuccess(answer)) return yield* passOn(item, inTime(item, answer.success, begunAt))
@@ -316,8 +318,14 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const delay = Activity.delayAfter(task.activity.compensationRetry, claim.failures + 1)
     if (delay !== undefined) {
       const event = yield* eventOf(item, "retrying", detail)
-      // It is done: no deadline and no cancellation may have that forgotten.
-      yield* store.postpone(held, { incoming, delay: Duration.toMillis(delay), event, uncertain: true })
+      // It is done: no deadline and no cancellation may have that forgotten, or hurry what undoes it.
+      yield* store.postpone(held, {
+        incoming,
+        delay: Duration.toMillis(delay),
+        event,
+        uncertain: true,
+        isCalledOff: true
+      })
       return ack
     }
     if (task.activity.onCompensationFailure === "continue") return yield* turnBack(true)
@@ -330,7 +338,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       Effect.catchTags({
         Refused: ({ reason, detail }) =>
           Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail)),
-        Unavailable: (failure) => unavailable(delivery, failure),
+        Unavailable: unavailable,
         TransportError: ({ message }) =>
           Effect.as(Effect.logWarning("A hop is put off", message), Outage.again(delivery)),
         Fenced: ({ message }) =>
@@ -340,16 +348,16 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 }
 
 /** Gives a claim back at once, if the store answers. */
-const letGo = (held: Held, digest: string) =>
-  Effect.flatMap(HopStore, (store) => Effect.ignore(store.release(held, digest)))
+const letGo = (held: Held, digest: string, how: Release) =>
+  Effect.flatMap(HopStore, (store) => Effect.ignore(store.release(held, digest, how)))
 
 /**
- * Says of a step that it may have been done, where what came of it could not be stored: the store may have lost the claim
+ * Says of a step that it may have been done, if it was begun, where what came of it could not be stored: the store may have lost the claim
  * with its last moments, and others would take the step for a new one. The message is kept in hand until that is said, or
  * for as long as a store may take to come back.
  */
-const giveBack = (held: Held, digest: string, why?: "refused") =>
-  Effect.flatMap(HopStore, (store) => store.release(held, digest, why)).pipe(
+const giveBack = (held: Held, digest: string, how: Release) =>
+  Effect.flatMap(HopStore, (store) => store.release(held, digest, how)).pipe(
     Effect.retry({ schedule: Schedule.spaced("1 second"), times: 30 }),
     Effect.ignore
   )

@@ -228,6 +228,14 @@ export interface Held {
   readonly token: number
 }
 
+/** How a claim is given back. */
+export interface Release {
+  /** Its message is set aside by the broker. */
+  readonly refused?: boolean
+  /** Nothing of the step was done under this claim. */
+  readonly unbegun?: boolean
+}
+
 /** A message that is to be published, and the hop or the slip that it comes from. */
 export interface Pending {
   readonly key: HopKey
@@ -254,9 +262,10 @@ export class HopStore extends Context.Service<
      * Gives a claim back as if it had not been made: its worker stops, or cannot store what came of the step, which is
      * uncertain from now on. So it is where the store itself has lost the claim, which was that of a message with `digest`.
      * One that is `refused` is set aside by the broker: the store forgets it, and does not have it come again, but for a
-     * copy that came while the claim was held, since that may be the only one.
+     * copy that came while the claim was held, since that may be the only one. What is `unbegun` leaves nothing uncertain
+     * that was not so before.
      */
-    readonly release: (held: Held, digest: string, why?: "refused") => Effect.Effect<void, Unavailable>
+    readonly release: (held: Held, digest: string, how?: Release) => Effect.Effect<void, Unavailable>
     /**
      * Stores what came of a step: the messages to send on, the event and the slip's state, all or nothing. True where
      * `outgoing` is published with it: the queues of `via` live in the database of the store.

@@ -105,21 +105,20 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           }
         }),
       renew: (claim, lease) => held(claim, (row, _, now) => void (row.due = now + lease)),
-      release: ({ key, token }, digest, why) =>
+      release: ({ key, token }, digest, { refused = false, unbegun = false } = {}) =>
         atomically((now) => {
           const row = slips.row(key)
           if (row?.status === "claimed" && row.token === token) {
-            Object.assign(row, { due: now, claims: row.claims - 1 })
+            Object.assign(row, { due: now, claims: row.claims - 1, status: unbegun ? "waiting" : "claimed" })
             // What is parked has not been published since.
-            if (why === "refused" && Number.isFinite(row.publishedAt)) slips.setMessage(row, undefined)
-          }
-          // Set aside, and claimed since, which was lost.
-          if ((row?.status === "waiting" || row?.status === "suspended") && row.token === token - 1) {
-            row.uncertain = true
+            if (refused && Number.isFinite(row.publishedAt)) slips.setMessage(row, undefined)
+          } else if ((row?.status === "waiting" || row?.status === "suspended") && row.token === token - 1) {
+            // Set aside, and claimed since, which was lost.
+            row.uncertain ||= !unbegun
             comeAt(row, now)
           }
           if (row !== undefined || slips.isPurged(key)) return
-          slips.add(slips.of(key), { ...newRow(key, digest, "claimed", now), token })
+          slips.add(slips.of(key), { ...newRow(key, digest, unbegun ? "waiting" : "claimed", now), token })
         }),
       complete: (claim, { closes, event, further = [], outgoing, slip: record }) =>
         held(claim, (row, slip, now) => {

@@ -24,6 +24,7 @@ import {
   openingKey,
   type Pending,
   type RecordedEvent,
+  type Release,
   type Skip,
   type SlipEvent,
   type SlipRecord,
@@ -60,18 +61,21 @@ const isParked = "h.published_at = '-infinity'"
 const unlessParked = (column: string) => `${column} = case when ${isParked} then h.${column} end`
 const forgetting = ["queue", "message_id", "body"].map((column) => `, ${unlessParked(column)}`).join("")
 
+/** What is claimed when it is claimed the next time counts as uncertain; what waits does not. */
+const unbegunNow = "status = case when h.status = 'claimed' then 'waiting' else h.status end"
+
 /**
  * A claim that was lost with the database's last moments is written once more; where the step had been claimed before and
- * set aside, it is still as it was then, and is noted as uncertain.
+ * set aside, it is still as it was then, and is noted as uncertain, unless nothing was done.
  */
-const releasing = (isRefused: boolean) => `insert into tenon.slip_hops as h
+const releasing = ({ refused = false, unbegun = false }: Release = {}) => `insert into tenon.slip_hops as h
     (tenant_id, correlation_id, step, phase, digest, status, token, due_at, published_at)
-  select $1, $2, $3, $4, $6, 'claimed', $5, ${now}, '-infinity'
+  select $1, $2, $3, $4, $6, '${unbegun ? "waiting" : "claimed"}', $5, ${now}, '-infinity'
   where not exists (select from tenon.purged_slips where tenant_id = $1 and correlation_id = $2)
   on conflict (tenant_id, correlation_id, step, phase) do update
-    set due_at = ${now}, uncertain = h.uncertain or h.status <> 'claimed',
-      claims = h.claims - case when h.status = 'claimed' then 1 else 0 end${isRefused ? forgetting : ""},
-      pending_at = case when h.body is null${isRefused ? ` or not ${isParked}` : ""} then null else ${now} end
+    set due_at = ${now}, ${unbegun ? unbegunNow : "uncertain = h.uncertain or h.status <> 'claimed'"},
+      claims = h.claims - case when h.status = 'claimed' then 1 else 0 end${refused ? forgetting : ""},
+      pending_at = case when h.body is null${refused ? ` or not ${isParked}` : ""} then null else ${now} end
     where h.status = 'claimed' and h.token = $5 or h.status in ('waiting', 'suspended') and h.token = $5 - 1`
 
 /** The parameters of a statement in the making, after those that it begins with. */
@@ -357,8 +361,8 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
             sql: `update tenon.slip_hops set ${lease("$6")} where ${isHeld} returning 1`,
             params: [...keyOf(claim.key), claim.token, seconds(millis)]
           }),
-        release: ({ key, token }, digest, why) =>
-          one(key.tenantId, releasing(why === "refused"), [...keyOf(key), token, digest]).pipe(Effect.asVoid),
+        release: ({ key, token }, digest, how) =>
+          one(key.tenantId, releasing(how), [...keyOf(key), token, digest]).pipe(Effect.asVoid),
         complete: (claim, completion, via) => {
           const { key } = claim
           const { outgoing } = completion

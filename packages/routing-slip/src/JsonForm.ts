@@ -15,10 +15,13 @@ export interface JsonCodec<in out A> extends Schema.Codec<A, Schema.Json> {}
 export const of = <A>(schema: Schema.Codec<A, unknown>): JsonCodec<A> =>
   Schema.toCodecJson(schema) satisfies Schema.Codec<A, Schema.Json>
 
-const pairOf = (codec: JsonCodec<any>) => ({
-  encode: Schema.encodeUnknownEffect(codec),
-  decode: Schema.decodeUnknownEffect(codec)
-})
+const pairOf = (codec: JsonCodec<any>) => {
+  const encode = Schema.encodeUnknownEffect(codec)
+  return {
+    encode: (value: unknown, options: SchemaAST.ParseOptions) => encode(withoutUndefined(codec.ast, value), options),
+    decode: Schema.decodeUnknownEffect(codec)
+  }
+}
 
 /** One pair per schema: making them anew for each message costs more than using them. */
 const pairs = new WeakMap<object, ReturnType<typeof pairOf>>()
@@ -35,6 +38,66 @@ export const encode = (codec: JsonCodec<any>, value: unknown): Effect.Effect<Sch
 /** Reads a value. */
 export const decode = <A>(codec: JsonCodec<A>, json: Schema.Json): Effect.Effect<A, Schema.SchemaError> =>
   pairFor(codec).decode(json, { errors: "all" })
+
+const isPlain = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value))
+
+/**
+ * Leaves out members that may be absent and are undefined, where null is another value of their type: JSON has no
+ * undefined, and null stands for it.
+ */
+const withoutUndefined = (ast: SchemaAST.AST, value: unknown): unknown => {
+  switch (ast._tag) {
+    case "Objects":
+      return isPlain(value) ? withoutMembers(ast, value) : value
+    case "Arrays":
+      return Array.isArray(value) ? withoutInItems(ast, value) : value
+    case "Union":
+      return withoutInUnion(ast, value)
+    case "Suspend":
+      return withoutUndefined(ast.thunk(), value)
+    default:
+      return value
+  }
+}
+
+/** What is not changed stays the same value. */
+const withoutMembers = (ast: SchemaAST.Objects, value: object): object => {
+  const members = new Map(ast.propertySignatures.map(({ name, type }) => [String(name), type]))
+  const [index] = ast.indexSignatures
+  let isChanged = false
+  const kept = Object.entries(value).flatMap(([name, member]): ReadonlyArray<[string, unknown]> => {
+    const type = members.get(name) ?? index?.type
+    if (type === undefined) return [[name, member]]
+    const isLeftOut = member === undefined && type.context?.isOptional === true && isOf(type)(null)
+    const changed = isLeftOut ? undefined : withoutUndefined(type, member)
+    isChanged ||= isLeftOut || changed !== member
+    return isLeftOut ? [] : [[name, changed]]
+  })
+  return isChanged ? Object.fromEntries(kept) : value
+}
+
+const withoutInItems = ({ elements, rest }: SchemaAST.Arrays, value: ReadonlyArray<unknown>) => {
+  const changed = value.map((item, index) => {
+    const type = elements[index] ?? (rest.length === 1 ? rest[0] : undefined)
+    return type === undefined ? item : withoutUndefined(type, item)
+  })
+  return changed.some((item, index) => item !== value[index]) ? changed : value
+}
+
+/** Of several types, the one that the value is of. */
+const withoutInUnion = ({ types }: SchemaAST.Union, value: unknown): unknown => {
+  if (typeof value !== "object" || value === null) return value
+  const type = types.find((each) => isOf(each)(value))
+  return type === undefined ? value : withoutUndefined(type, value)
+}
+
+const guards = new WeakMap<SchemaAST.AST, (value: unknown) => boolean>()
+const isOf = (ast: SchemaAST.AST) => {
+  const guard = guards.get(ast) ?? Schema.is(Schema.make(ast))
+  guards.set(ast, guard)
+  return guard
+}
 
 interface Inside {
   readonly name: string

@@ -15,6 +15,8 @@ import { HopStore, storeName } from "./HopStore.ts"
 const inHand = "5 minutes"
 /** How long it is put off where another service is away, such as the key set, which looks by itself whether it is back. */
 const elsewhere = "10 seconds"
+/** How long the message that a well store chokes on keeps a place in its worker, each time: others need that. */
+const choking = "1 second"
 const longestPause = Duration.seconds(30)
 const asking = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("5 seconds")])
 
@@ -26,14 +28,11 @@ export const again = ({ attempt }: Delivery): Settlement =>
 export const make = () => {
   const turn = Semaphore.makeUnsafe(1)
   const untilBack = Effect.flatMap(HopStore, ({ answers }) => turn.withPermit(Effect.retry(answers, asking)))
-  return Effect.fnUntraced(function* (
-    delivery: Delivery,
-    { message, what }: Unavailable
-  ): Effect.fn.Return<Settlement, never, HopStore> {
+  return Effect.fnUntraced(function* ({ message, what }: Unavailable): Effect.fn.Return<Settlement, never, HopStore> {
     yield* Effect.logWarning("A hop is put off", message)
     if (what !== storeName) return putOff(elsewhere)
     const { answers } = yield* HopStore
-    if ((yield* Effect.exit(answers))._tag === "Success") return again(delivery)
+    if ((yield* Effect.exit(answers))._tag === "Success") return requeue(choking)
     yield* Effect.ignore(Effect.timeout(untilBack, inHand))
     return putOff(0)
   })

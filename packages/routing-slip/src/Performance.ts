@@ -4,7 +4,6 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -62,13 +61,7 @@ const failingOf = (cause: Cause.Cause<unknown>, hop: Slip.Hop): Failing => {
     return { error: "Defect", message: "The activity died; its worker's log says why.", uncertain: true }
   }
   const { value } = failure
-  const error =
-    Predicate.hasProperty(value, "_tag") && typeof value._tag === "string"
-      ? value._tag
-      : value instanceof Error
-        ? value.name
-        : "Failure"
-  const failing = { error: error.slice(0, 100), message: FailureText.of(value, hop.payload) }
+  const failing = { error: FailureText.nameOf(value), message: FailureText.of(value, hop.payload) }
   if (value instanceof StepTimedOut) return { ...failing, uncertain: true }
   if (value instanceof AuthorityExpired) return { ...failing, waitsFor: "authority" }
   return value instanceof ExchangeUnavailable ? { ...failing, waitsFor: "exchange" } : failing

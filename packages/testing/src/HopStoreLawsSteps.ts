@@ -183,17 +183,45 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
       const again = { incoming: message("later"), delay: 0, event: event("retrying") }
       yield* store.postpone(yield* claimed(key), again)
       assert.deepStrictEqual(yield* dueOf(key), ["later"])
-      yield* store.release(yield* claimed(key), "d", "refused")
+      yield* store.release(yield* claimed(key), "d", { refused: true })
       assert.deepStrictEqual(yield* dueOf(key), [])
       const driven = yield* store.claim(key, incoming(), 10_000)
       assert.deepInclude(driven, { _tag: "Claimed", claims: 2, failures: 1, uncertain: true })
       yield* store.postpone(heldBy(key, driven), again)
       const held = yield* claimed(key)
       assert.strictEqual((yield* store.claim(key, incoming(), 10_000))._tag, "Parked")
-      yield* store.release(held, "d", "refused")
+      yield* store.release(held, "d", { refused: true })
       assert.deepStrictEqual(yield* dueOf(key), ["incoming"], "the broker may have no other")
-      yield* store.release(yield* claimed(key), "d", "refused")
+      yield* store.release(yield* claimed(key), "d", { refused: true })
       assert.deepStrictEqual(yield* dueOf(key), [])
+    })
+  )
+
+  it.effect("a step that is given back before it was begun is as certain as before", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      for (const refused of [true, false]) {
+        const key = newKey()
+        const held = heldBy(key, yield* store.claim(key, incoming(), 10_000))
+        yield* store.release(held, "d", { unbegun: true, refused })
+        yield* store.cancel(key.tenantId, key.correlationId, "grace")
+        const again = yield* store.claim(key, incoming(), 10_000)
+        assert.deepInclude(again, { _tag: "Claimed", claims: 1, uncertain: false, cancelledBy: "grace" })
+        yield* store.release(held, "d", { unbegun: true })
+        assert.strictEqual((yield* store.claim(key, incoming(), 10_000))._tag, "Parked", "it is another's claim")
+        yield* store.release(heldBy(key, again), "d")
+        const third = yield* store.claim(key, incoming(), 10_000)
+        yield* store.release(heldBy(key, third), "d", { unbegun: true, refused })
+        assert.deepInclude(yield* store.claim(key, incoming(), 10_000), { uncertain: true }, "from before")
+        const lost = { key: newKey(), token: 1 }
+        yield* store.release(lost, "d", { unbegun: true, refused })
+        const found = yield* store.claim(lost.key, incoming(), 10_000)
+        assert.deepInclude(found, { _tag: "Claimed", token: 2, uncertain: false })
+        const later = { incoming: message("later"), delay: 0, event: event("retrying") }
+        yield* store.postpone(heldBy(lost.key, found), later)
+        yield* store.release({ ...lost, token: 3 }, "d", { unbegun: true })
+        assert.deepInclude(yield* store.claim(lost.key, incoming(), 10_000), { _tag: "Claimed", uncertain: false })
+      }
     })
   )
 
