@@ -352,9 +352,9 @@ const letGo = (held: Held, digest: string, how: Release) =>
   Effect.flatMap(HopStore, (store) => Effect.ignore(store.release(held, digest, how)))
 
 /**
- * Says of a step that it may have been done, if it was begun, where what came of it could not be stored: the store may have lost the claim
- * with its last moments, and others would take the step for a new one. The message is kept in hand until that is said, or
- * for as long as a store may take to come back.
+ * Says of a step that it may have been done, if it was begun, where what came of it could not be stored: the store may have
+ * lost the claim with its last moments, and others would take the step for a new one. The message is kept in hand until that
+ * is said, or for as long as a store may take to come back.
  */
 const giveBack = (held: Held, digest: string, how: Release) =>
   Effect.flatMap(HopStore, (store) => store.release(held, digest, how)).pipe(
