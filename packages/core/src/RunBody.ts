@@ -84,6 +84,11 @@ export const step = <A, E, R>(
     RunTracer.step(workflow, name, StepResult.encoded(name, effect, options))
   ) as Effect.Effect<Schema.Json, never, R>
 
+/** A declared failure as the outcome of a call; `answer` reads it. */
+export const refusal = (action: Action.Any, failure: ActionFailure): Schema.Json => ({
+  refused: { ...ErrorBoundary.encode(failure, action.errors) }
+})
+
 /** The body of a call: the action's answer, or the failure that it ended with. */
 export const call = (
   name: string,
@@ -97,9 +102,7 @@ export const call = (
     Effect.matchEffect(perform, {
       onSuccess: (value): Effect.Effect<Schema.Json, ActionFailure> => Effect.succeed({ value }),
       onFailure: (failure) =>
-        ErrorBoundary.isInfrastructure(failure)
-          ? Effect.fail(failure)
-          : Effect.succeed({ refused: ErrorBoundary.encode(failure, action.errors) as unknown as Schema.Json })
+        ErrorBoundary.isInfrastructure(failure) ? Effect.fail(failure) : Effect.succeed(refusal(action, failure))
     })
   )
 

@@ -1,9 +1,6 @@
 /** `Durable` over a Restate workflow: what a run of a program can do that survives a crash. */
 import * as restate from "@restatedev/restate-sdk"
-import type * as Action from "@tenon/core/Action"
 import { Durable, type StepOptions } from "@tenon/core/Durable"
-import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
-import type { ActionFailure } from "@tenon/core/Failure"
 import { NewId } from "@tenon/core/NewId"
 import * as RunBody from "@tenon/core/RunBody"
 import { callName, type Kind, type Operation, signalName } from "@tenon/core/RunJournal"
@@ -179,7 +176,7 @@ export const attempt = (
                 const failure = WireError.fromTerminal(terminal, action.errors)
                 return failure === undefined
                   ? Effect.die(terminal)
-                  : Effect.fail({ at: WireError.timeOf(terminal), outcome: refusal(action, failure) })
+                  : Effect.fail({ at: WireError.timeOf(terminal), outcome: RunBody.refusal(action, failure) })
               }
             })
             .pipe(Effect.match({ onSuccess: answerOf, onFailure: (refused) => refused }))
@@ -225,10 +222,6 @@ const answerOf = (bytes: Uint8Array): Handed => {
   const { at, result } = JSON.parse(decoder.decode(bytes)) as ActionHandler.Answer
   return { at, outcome: { value: result } }
 }
-
-const refusal = (action: Action.Any, failure: ActionFailure): Schema.Json => ({
-  refused: ErrorBoundary.encode(failure, action.errors) as unknown as Schema.Json
-})
 
 /**
  * The context of a step's body: the world's scheduler, clock, chance and tracer again. Most steps of a run are taken in

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 
 /** One failure per resource whose version differs; version 0 where the database does not know it. */
-export const mismatches = Effect.fn("SchemaVersions.mismatches")(function* (registry: Registry) {
+export const mismatches = Effect.fn("RecordedVersions.mismatches")(function* (registry: Registry) {
   const sql = yield* SqlClient.SqlClient
   const [there] = yield* sql.unsafe<{ found: boolean }>(
     `select to_regclass('"tenon"."_schema_versions"') is not null as found`
