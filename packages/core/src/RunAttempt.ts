@@ -7,24 +7,22 @@
  * while a write is under way go into the next one together, and so do sends, for which nobody waits.
  */
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
-import * as Random from "effect/Random"
-import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
+import type * as Tracer from "effect/Tracer"
 import type * as Action from "./Action.ts"
-import { Durable, type StepOptions } from "./Durable.ts"
+import type { Durable, StepOptions } from "./Durable.ts"
 import type { ActionFailure } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
-import { NewId } from "./NewId.ts"
 import * as RunBody from "./RunBody.ts"
-import { newId, random, RunClock, seeded } from "./RunClock.ts"
+import { RunClock, seeded } from "./RunClock.ts"
+import * as RunContext from "./RunContext.ts"
 import { callName, isOneWay, type Kind, type Operation, signalName } from "./RunJournal.ts"
 import * as RunOperations from "./RunOperations.ts"
 import * as RunOrigin from "./RunOrigin.ts"
@@ -112,14 +110,6 @@ const bodyGrace = "1 second"
 /** A timer of the platform ends at once where it is set for longer than 25 days. */
 const longestTimer = 24 * 60 * 60 * 1000
 
-/** The context of a step's body: the world's scheduler, clock, chance and tracer again. */
-const outside = <R>(context: Context.Context<R>, tracer: Tracer.Tracer | undefined): Context.Context<R> =>
-  tracer === undefined ? omitted(context) : Context.add(omitted(context), Tracer.Tracer, tracer)
-
-const omitted = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId, Tracer.Tracer) as <R>(
-  context: Context.Context<R>
-) => Context.Context<R>
-
 /** Runs an attempt. Dies with the program's defect, with a mismatch, or with a crash that a test injects. */
 export const run = <E>(world: World<E>): Effect.Effect<Ending, E, Scope.Scope> =>
   Effect.flatMap(Effect.context<never>(), (context) => Effect.suspend(() => new Attempt(world, context).run()))
@@ -132,6 +122,7 @@ class Attempt<E> {
   readonly #durable: Durable["Service"]
   /** Where spans are reported. */
   readonly #tracer: Tracer.Tracer | undefined
+  readonly #outside: RunContext.Outside
   /** What the run's sends and calls go on from. */
   readonly #trace: string | undefined
   /** Where it goes its own way, if it is a fork. */
@@ -172,6 +163,7 @@ class Attempt<E> {
     this.#fits = RunOrigin.fits(world.operations, world.run.claim.key)
     this.#toReplay = this.#partings.operations.length
     this.#tracer = RunTracer.reporting(context)
+    this.#outside = RunContext.outside(this.#tracer)
     this.#trace = RunTracer.ofSends(world.run.id, world.run.trace)
     this.#cancelled = world.operations.some(({ kind }) => kind === "cancel")
     const { actor, claim } = world.run
@@ -214,19 +206,15 @@ class Attempt<E> {
     })
   }
 
-  /** The program's context: everything of the attempt's, but with time, chance, spans and turns of its own. */
   #inside(): Context.Context<Durable> {
-    const draw = () => this.#draw()
-    const own = this.#context.pipe(
-      Context.add(Scheduler.Scheduler, this.#turns.scheduler),
-      Context.add(Clock.Clock, this.#clock),
-      Context.add(Random.Random, random(draw)),
-      Context.add(NewId, newId(draw)),
-      Context.add(Durable, this.#durable)
-    )
-    if (this.#tracer === undefined) return own
-    const tracer = RunTracer.make(this.#tracer, this.#world.run.id, () => this.#toReplay > 0)
-    return Context.add(own, Tracer.Tracer, tracer)
+    const tracer = this.#tracer
+    return RunContext.inside(this.#context, {
+      scheduler: this.#turns.scheduler,
+      clock: this.#clock,
+      draw: () => this.#draw(),
+      durable: this.#durable,
+      tracer: tracer && RunTracer.make(tracer, this.#world.run.id, () => this.#toReplay > 0)
+    })
   }
 
   get #tenantId(): string {
@@ -283,7 +271,7 @@ class Attempt<E> {
     options: StepOptions<A, F> | undefined
   ): Effect.Effect<A, F, R> {
     return Effect.contextWith((context: Context.Context<R>) => {
-      const around = Effect.provideContext(outside(context, this.#tracer))
+      const around = Effect.provideContext(this.#outside(context))
       const { claim } = this.#world.run
       const body = (index: number) =>
         around(RunBody.step(name, claim, StepKey.within(claim, index, name, effect), options))

@@ -62,8 +62,8 @@ export class RunTurns<A, E> {
   #stopped = false
 
   /**
-   * `mistaken` is told when something goes on outside of a turn; the attempt must end then. `limitMillis`: how long a turn
-   * may go on for.
+   * `mistaken` is told when something goes on outside of a turn; nothing of the program does after that, and the attempt
+   * must end. `limitMillis`: how long a turn may go on for.
    */
   constructor(mistaken: (mistake: Error) => void, limitMillis = limit) {
     this.#mistaken = mistaken
@@ -147,7 +147,9 @@ export class RunTurns<A, E> {
       this.#turn = false
     }
     this.#spent += this.isUnfinished ? spentSince(begun, worked) : 0
-    if (this.isUnfinished && this.#spent > this.#limit) this.#stop()
+    if (!this.isUnfinished || this.#spent <= this.#limit) return
+    this.#stop()
+    throw new Error(endless(this.#limit))
   }
 
   #drain(): void {
@@ -158,13 +160,14 @@ export class RunTurns<A, E> {
     }
   }
 
-  #stop(): never {
+  #stop(): void {
     this.#stopped = true
     this.#tasks = []
-    throw new Error(endless(this.#limit))
   }
 
   #checkTurn(): void {
-    if (!this.#turn) this.#mistaken(new Error(foreign))
+    if (this.#turn) return
+    this.#stop()
+    this.#mistaken(new Error(foreign))
   }
 }

@@ -134,7 +134,7 @@ const execute = async (
     setting.reached === undefined
       ? done()
       : Effect.flatten(RunBody.watched(what, claims.actor.tenantId, Effect.exit(done())))
-  const settle = (body: ReturnType<typeof done>) =>
+  const settle = async (body: ReturnType<typeof done>) =>
     Attempt.settle(setting.context, body, new Attempt.Interruption(attemptCompletedSignal))
   const settled = await settle(effect).catch(async (error: unknown) => {
     if (!(error instanceof restate.PauseError)) throw error

@@ -57,42 +57,42 @@ export class Interruption {
 }
 
 /**
- * Runs an effect to a value or a typed failure. Rejects, for Restate to retry, where it was interrupted or a crash was
- * injected; a defect is tried a few times here and then pauses the invocation, with its message for the operator.
+ * Runs an effect to a value or a typed failure; at once, where it has a value and waits for nothing. Rejects, for Restate
+ * to retry, where it was interrupted or a crash was injected; a defect is tried a few times here and then pauses the
+ * invocation, with its message for the operator.
  */
-export const settle = async <A, E, R>(
+export const settle = <A, E, R>(
   context: Context.Context<R>,
   effect: Effect.Effect<A, E, R>,
   interruption: Interruption
-): Promise<Result.Result<A, E>> => {
+): Result.Result<A, E> | Promise<Result.Result<A, E>> => {
   const working = Context.get(context, CurrentWorking)
   working?.begin()
-  try {
-    return await settled(context, effect, interruption)
-  } finally {
-    working?.end()
+  const first = interruption.run(context, effect)
+  if (first instanceof Promise || Exit.isFailure(first)) {
+    return settled(context, effect, interruption, first).finally(() => working?.end())
   }
+  working?.end()
+  return Result.succeed(first.value)
 }
 
 const settled = async <A, E, R>(
   context: Context.Context<R>,
   effect: Effect.Effect<A, E, R>,
-  interruption: Interruption
+  interruption: Interruption,
+  first: Exit.Exit<A, E> | Promise<Exit.Exit<A, E>>
 ): Promise<Result.Result<A, E>> => {
-  for (let attempt = 1; ; attempt++) {
-    const exit = await interruption.run(context, effect)
+  for (let attempt = 1, run = first; ; attempt++, run = interruption.run(context, effect)) {
+    const exit = await run
     if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
     const failure = Cause.findErrorOption(exit.cause)
     if (!Cause.hasDies(exit.cause) && Option.isSome(failure)) return Result.fail(failure.value)
     // One that interrupted itself has a bug: it would do so again.
-    if (Cause.hasDies(exit.cause) || !interruption.isDue) {
-      const problem = RunBody.defectOf(exit)
-      if (isCrash(problem)) throw problem
-      // `PauseError.from` of SDK 1.17.2 makes a RetryableError.
-      if (attempt === RunBody.defectAttempts) throw new restate.PauseError(RunBody.wordsOf(problem), { cause: problem })
-      await NodeTimers.setTimeout(50 * 2 ** attempt)
-      continue
-    }
-    throw new Error("The step was interrupted")
+    if (!Cause.hasDies(exit.cause) && interruption.isDue) throw new Error("The step was interrupted")
+    const problem = RunBody.defectOf(exit)
+    if (isCrash(problem)) throw problem
+    // `PauseError.from` of SDK 1.17.2 makes a RetryableError.
+    if (attempt === RunBody.defectAttempts) throw new restate.PauseError(RunBody.wordsOf(problem), { cause: problem })
+    await NodeTimers.setTimeout(50 * 2 ** attempt)
   }
 }

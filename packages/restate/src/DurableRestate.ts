@@ -1,25 +1,22 @@
 /** `Durable` over a Restate workflow: what a run of a program can do that survives a crash. */
 import * as restate from "@restatedev/restate-sdk"
-import { Durable, type StepOptions } from "@tenon/core/Durable"
-import { NewId } from "@tenon/core/NewId"
+import type { StepOptions } from "@tenon/core/Durable"
+import type { ActionFailure } from "@tenon/core/Failure"
 import * as RunBody from "@tenon/core/RunBody"
 import { callName, type Kind, type Operation, signalName } from "@tenon/core/RunJournal"
-import { newId, random, RunClock, seeded } from "@tenon/core/RunClock"
+import { RunClock, seeded } from "@tenon/core/RunClock"
+import * as RunContext from "@tenon/core/RunContext"
 import * as RunOperations from "@tenon/core/RunOperations"
 import { type Origin, seedFrom } from "@tenon/core/RunOrigin"
 import * as RunTracer from "@tenon/core/RunTracer"
 import * as StepKey from "@tenon/core/StepKey"
 import * as StepResult from "@tenon/core/StepResult"
 import type { Implementation } from "@tenon/core/Workflow"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import * as Random from "effect/Random"
 import * as Result from "effect/Result"
-import * as Scheduler from "effect/Scheduler"
 import type * as Schema from "effect/Schema"
-import * as Tracer from "effect/Tracer"
 import type * as ActionHandler from "./ActionHandler.ts"
 import * as Attempt from "./Attempt.ts"
 import * as Handler from "./Handler.ts"
@@ -74,6 +71,7 @@ export const attempt = (
   )
   const ended = ctx.request().attemptCompletedSignal
   const tracer = RunTracer.reporting(setting.context)
+  const outside = RunContext.outside(tracer)
   const sendTrace = RunTracer.ofSends(claims.id, claims.trace)
   let performed: Array<string> = []
 
@@ -100,28 +98,27 @@ export const attempt = (
       })
     })
 
-  const perform = async <A, E, R>(
+  const perform = <A, E, R>(
     name: string,
     effect: Effect.Effect<A, E, R>,
     options: StepOptions<A, E> | undefined,
     context: Context.Context<R>,
     interruption: Attempt.Interruption
-  ): Promise<StepResult.StepResult> => {
+  ): StepResult.StepResult | Promise<StepResult.StepResult> => {
     const plain = RunTracer.step(workflow, name, StepResult.encoded(name, effect, options))
-    const watched = setting.reached === undefined ? plain : RunBody.watched(name, claims.actor.tenantId, plain)
-    try {
-      const settled = await Attempt.settle(outside(context, tracer), watched, interruption)
-      if (Result.isSuccess(settled)) {
-        performed.push(name)
-        return { at: Date.now(), ...settled.success }
-      }
-      throw new Error(settled.failure.message)
-    } catch (error) {
+    const body = setting.reached === undefined ? plain : noted(name, plain)
+    const settled = Attempt.settle(outside(context), body, interruption)
+    if (!(settled instanceof Promise)) return kept(settled)
+    return settled.then(kept).catch(async (error: unknown) => {
       if (interruption.isWanted) return { at: Date.now(), interrupted: true }
       if (error instanceof restate.PauseError) await pausing(error)
       throw error
-    }
+    })
   }
+
+  /** Tells a test's listener of a step's body, and notes that there will be more to tell. */
+  const noted = <A, E, R>(name: string, body: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.tap(RunBody.watched(name, tenantId, body), () => Effect.sync(() => performed.push(name)))
 
   /** What identifies what an operation sends. */
   const following = (index: number) => ({
@@ -139,7 +136,8 @@ export const attempt = (
           const body = (index: number) => StepKey.within({ tenantId, workflow, key }, index, name, effect)
           const run = (index: number) =>
             driver.await(
-              () => ctx.run(name, () => perform(name, body(index), options, context, interruption), Attempt.retry),
+              () =>
+                ctx.run(name, async () => perform(name, body(index), options, context, interruption), Attempt.retry),
               { interrupted: () => interruption.interrupt() }
             )
           const done = told("step", name, (index) =>
@@ -185,21 +183,13 @@ export const attempt = (
     }
   )
 
-  const context = setting.context.pipe(
-    Context.add(Scheduler.Scheduler, driver.turns.scheduler),
-    Context.add(Clock.Clock, clock),
-    Context.add(Random.Random, random(draw)),
-    Context.add(NewId, newId(draw)),
-    Context.add(Durable, durable),
-    (made) =>
-      tracer === undefined
-        ? made
-        : Context.add(
-            made,
-            Tracer.Tracer,
-            RunTracer.make(tracer, claims.id, () => !Handler.isFirst(ctx))
-          )
-  )
+  const context = RunContext.inside(setting.context, {
+    scheduler: driver.turns.scheduler,
+    clock,
+    draw,
+    durable,
+    tracer: tracer && RunTracer.make(tracer, claims.id, () => !Handler.isFirst(ctx))
+  })
   const program = RunTracer.run({ tenantId, workflow }, claims.trace, implementation.run(input))
   const between = () => {
     const { reached } = setting
@@ -209,6 +199,12 @@ export const attempt = (
     return Promise.all(names.map((name) => reached("journaled", name, claims.actor.tenantId))).then(() => {})
   }
   return driver.run(context, program, between)
+}
+
+/** What the journal keeps of what came of a step's body. What may be tried again is not kept. */
+const kept = (settled: Result.Result<StepResult.Ending, ActionFailure>): StepResult.StepResult => {
+  if (Result.isFailure(settled)) throw new Error(settled.failure.message)
+  return { at: Date.now(), ...settled.success }
 }
 
 /** What came of an operation, and when, as far as Restate's journal says. */
@@ -222,21 +218,3 @@ const answerOf = (bytes: Uint8Array): Handed => {
   const { at, result } = JSON.parse(decoder.decode(bytes)) as ActionHandler.Answer
   return { at, outcome: { value: result } }
 }
-
-/**
- * The context of a step's body: the world's scheduler, clock, chance and tracer again. Most steps of a run are taken in
- * one context, so what was made of a context is kept with it; all of its steps have the same tracer.
- */
-const outside = <R>(context: Context.Context<R>, tracer: Tracer.Tracer | undefined): Context.Context<R> => {
-  const known = outsides.get(context)
-  if (known !== undefined) return known as Context.Context<R>
-  const made = tracer === undefined ? omitted(context) : Context.add(omitted(context), Tracer.Tracer, tracer)
-  outsides.set(context, made)
-  return made
-}
-
-const outsides = new WeakMap<object, unknown>()
-
-const omitted = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, NewId, Tracer.Tracer) as <R>(
-  context: Context.Context<R>
-) => Context.Context<R>

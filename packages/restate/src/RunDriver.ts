@@ -110,7 +110,15 @@ export class RunDriver<A, E> {
    * Runs a program to its end. Rejects where the attempt must end; never settles where Restate suspends it. `between`
    * runs before anything goes on after a wait, and may reject to end the attempt.
    */
-  async run<R>(
+  run<R>(
+    context: Context.Context<R>,
+    program: Effect.Effect<A, E, R>,
+    between: () => Promise<void> | undefined
+  ): Promise<Exit.Exit<A, E>> {
+    return Promise.race([this.#drive(context, program, between), this.#mistaken.promise])
+  }
+
+  async #drive<R>(
     context: Context.Context<R>,
     program: Effect.Effect<A, E, R>,
     between: () => Promise<void> | undefined
@@ -118,7 +126,7 @@ export class RunDriver<A, E> {
     this.turns.begin(context, program)
     for (;;) {
       while (this.turns.isUnfinished) {
-        await Promise.race([NodeTimers.setImmediate(), this.#mistaken.promise])
+        await NodeTimers.setImmediate()
         this.turns.goOn()
       }
       if (this.turns.exit !== undefined) return this.turns.exit
@@ -151,9 +159,9 @@ export class RunDriver<A, E> {
     const [first, ...others] = this.#parked.values()
     try {
       // A race costs the SDK more; but a promise that was waited for itself when the run was cancelled says so ever after.
-      const arrival =
-        first !== undefined && others.length === 0 && !this.#cancelled ? alone(first) : race([...this.#parked.values()])
-      return await Promise.race([arrival, this.#mistaken.promise])
+      return await (first !== undefined && others.length === 0 && !this.#cancelled
+        ? alone(first)
+        : race([...this.#parked.values()]))
     } catch (error) {
       if (!(error instanceof restate.CancelledError)) throw error
       this.#cancelled = true
