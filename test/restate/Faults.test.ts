@@ -158,7 +158,7 @@ const stack = domain.pipe(
 const until = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>, holds: (a: A) => boolean) =>
   effect.pipe(
     Effect.flatMap((a) => (holds(a) ? Effect.succeed(a) : Effect.fail("not yet" as const))),
-    Effect.retry({ times: 200, schedule: Schedule.spaced("50 millis") }),
+    Effect.retry({ times: 900, schedule: Schedule.spaced("50 millis") }),
     Effect.catch(() => Effect.die(new Error(`It never came to: ${what}`)))
   )
 
@@ -297,16 +297,20 @@ it.layer(stack, { timeout: 60_000, excludeTestServices: true })("faults on Resta
     })
   )
 
-  it.effect("a program that goes round without waiting keeps nobody from working, and is told so", () =>
-    Effect.gen(function* () {
-      yield* start("poll", "poll")
-      yield* Effect.sleep(500)
-      const { id } = yield* Tenon.invoke(Box.actions.create)
-      const [took] = yield* Effect.timed(Tenon.invoke(Box.actions.add, id))
-      assert.isBelow(Duration.toMillis(took), 1500)
-      const paused = yield* whenPaused("Job/tenant-a/poll/run")
-      assert.include(yield* reasons(paused["id"]), "without waiting")
-    })
+  // It takes three times two seconds of the processor's time, which others may have.
+  it.effect(
+    "a program that goes round without waiting keeps nobody from working, and is told so",
+    () =>
+      Effect.gen(function* () {
+        yield* start("poll", "poll")
+        yield* Effect.sleep(500)
+        const { id } = yield* Tenon.invoke(Box.actions.create)
+        const [took] = yield* Effect.timed(Tenon.invoke(Box.actions.add, id))
+        assert.isBelow(Duration.toMillis(took), 1500)
+        const paused = yield* whenPaused("Job/tenant-a/poll/run")
+        assert.include(yield* reasons(paused["id"]), "without waiting")
+      }),
+    60_000
   )
 
   it.effect("a service that is down is waited for, longer than a bug is tried", () =>
