@@ -147,8 +147,7 @@ describe("the guide for host apps", { timeout: 120_000 }, () => {
         "src/App.ts",
         "tenon.config.ts",
         "test/Ticket.test.ts",
-        "src/main.ts",
-        "src/key.ts"
+        "src/main.ts"
       ]
     )
     assert.lengthOf(commands, 8)

@@ -18,6 +18,7 @@ const commands = {
   run: () => import("./RunCommand.ts").then(({ run }) => run),
   deploy: () => import("./DeployCommand.ts").then(({ deploy }) => deploy),
   slip: () => import("./SlipCommand.ts").then(({ slip }) => slip),
+  key: () => import("./KeyCommand.ts").then(({ key }) => key),
   migrate: () => import("./MigrateCommand.ts").then(({ migrate }) => migrate),
   explain: () => import("./ExplainCommand.ts").then(({ explain }) => explain),
   doctor: () => import("./DoctorCommand.ts").then(({ doctor }) => doctor)

@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { Actor } from "./Actor.ts"
-import { type ActionFailure, AlreadyExists, InvalidInput } from "./Failure.ts"
+import { type ActionFailure, AlreadyExists, InvalidInput, type Issue } from "./Failure.ts"
 import { NewId } from "./NewId.ts"
 
 /** A key as it may be shown: never its secret, never its hash. Times are milliseconds since 1970. */
@@ -71,13 +71,18 @@ export interface Created {
   readonly secret: Redacted.Redacted
 }
 
+const issuesOf = ({ roles, tenantId }: Options): ReadonlyArray<Issue> => [
+  ...(tenantId === "" ? [{ path: "tenantId", message: "must name a tenant" }] : []),
+  ...(roles.includes("system") ? [{ path: "roles", message: "the role system is the framework's own" }] : [])
+]
+
 /** Makes and keeps a new key. Its roles may not include `system`, which is the framework's own. */
 export const create = Effect.fn("ApiKeys.create")(function* (
   options: Options
 ): Effect.fn.Return<Created, ActionFailure, ApiKeys> {
   const keys = yield* ApiKeys
-  if (options.roles.includes("system"))
-    return yield* new InvalidInput({ issues: [{ path: "roles", message: "the role system is the framework's own" }] })
+  const issues = issuesOf(options)
+  if (issues.length > 0) return yield* new InvalidInput({ issues })
   const now = yield* Clock.currentTimeMillis
   const secret = prefix + newSecret()
   const key: ApiKey = {
