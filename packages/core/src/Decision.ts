@@ -26,8 +26,9 @@ import type { Generate } from "./NewId.ts"
 import * as Outcome from "./Outcome.ts"
 import * as Policy from "./Policy.ts"
 import type * as Registry from "./Registry.ts"
-import * as Resource from "./Resource.ts"
+import type * as Resource from "./Resource.ts"
 import * as RowCodec from "./RowCodec.ts"
+import * as RowMark from "./RowMark.ts"
 import * as Touches from "./Touches.ts"
 import * as Undeliverable from "./Undeliverable.ts"
 import type { Conclusion, EncodedRow, LoadAnswer, OutboxEvent, Plan, Standing, Work, ReceiptKey } from "./UnitOfWork.ts"
@@ -96,9 +97,9 @@ export const work = (
       return Result.fail(new NotFound({ resource: resource.name, key: invocation.key }))
     }
     const expected = invocation.expectedVersion
-    return expected !== undefined && self?.[Resource.versionField(resource) ?? ""] !== expected
-      ? Result.fail(new VersionConflict({ resource: resource.name, key: invocation.key, expected }))
-      : Result.succeed(undefined)
+    if (expected === undefined || RowMark.agrees(resource, self, expected)) return Result.succeed(undefined)
+    const named = RowMark.versionIn(expected)
+    return Result.fail(new VersionConflict({ resource: resource.name, key: invocation.key, expected: named }))
   }
   return Result.succeed({
     actor: invocation.actor,
@@ -239,9 +240,9 @@ const conclude = (
       deliveries.push(delivery)
     }
   }
-  const field = Resource.versionField(resource)
   const own = outcome.rows.findIndex((change) => change.resource.name === resource.name)
-  const version = field === undefined ? undefined : (own >= 0 ? standing[own]?.row : self)?.[field]
+  const row = own >= 0 ? standing[own]?.row : self
+  const mark = row === undefined ? undefined : RowMark.of(resource, row)
   const output = ActionJson.outputOf(action)
   const kept = encodeKept(outcome, output, standing)
   const result = kept ?? ActionJson.encode(output, outcome.result(saved), action)
@@ -249,7 +250,7 @@ const conclude = (
   if (kept === undefined && !Action.isRead(action)) issues.push(...Undeliverable.inResult(result))
   if (issues.length > 0) return Result.fail(new InvalidOutcome({ resource: resource.name, issues }))
   return Result.succeed({
-    executed: { result, ...(typeof version === "number" ? { version } : {}), deliveries },
+    executed: { result, ...(mark === undefined ? {} : { mark }), deliveries },
     events
   })
 }

@@ -84,7 +84,7 @@ export class VersionConflict extends Schema.TaggedError<VersionConflict>()(
   { httpStatus: 412, description: "The row has changed since the version that was named." }
 ) {
   override get message() {
-    return `${this.resource} ${JSON.stringify(this.key)} is no longer at version ${this.expected}; read it again.`
+    return `${this.resource} ${JSON.stringify(this.key)} is no longer as it was at version ${this.expected}; read it again.`
   }
 }
 

@@ -9,7 +9,8 @@ export const of = (value: Schema.Json): Effect.Effect<string> =>
     Effect.map((digest) => Hex.encode(new Uint8Array(digest)))
   )
 
-const canonical = (value: Schema.Json): string =>
+/** JSON in which the order of keys does not matter: they are sorted. */
+export const canonical = (value: Schema.Json): string =>
   JSON.stringify(value, (_, each: unknown) =>
     typeof each === "object" && each !== null && !Array.isArray(each)
       ? Object.fromEntries(Object.entries(each).toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))

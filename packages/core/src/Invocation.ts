@@ -1,6 +1,7 @@
 /** A call of an action, as JSON: what a door hands to the interpreter and what a runtime carries, signed, to a handler. */
 import * as Schema from "effect/Schema"
 import { Actor, Principal } from "./Actor.ts"
+import * as RowMark from "./RowMark.ts"
 import { Fork } from "./RunJournal.ts"
 
 /** What a door asks for. `input` is the JSON encoding of the action's input. */
@@ -12,8 +13,8 @@ export interface Request {
   readonly input: Schema.Json | undefined
   /** Given by the caller: the same key and request give the same answer, done once. */
   readonly idempotencyKey?: string | undefined
-  /** Refuses with `VersionConflict` where the row is at another version. */
-  readonly expectedVersion?: number | undefined
+  /** Refuses with `VersionConflict` where the row is not so. */
+  readonly expectedVersion?: RowMark.Expected | undefined
   /** True for a caller in this process, which gets sensitive fields too. */
   readonly reveal?: boolean
 }
@@ -30,7 +31,7 @@ export const Invocation = Schema.Struct({
   idempotencyKey: Schema.optionalKey(Schema.String),
   /** SHA-256 of the request that first used the idempotency key, to tell a repetition from a reuse. */
   fingerprint: Schema.optionalKey(Schema.String),
-  expectedVersion: Schema.optionalKey(Schema.Int)
+  expectedVersion: Schema.optionalKey(RowMark.Expected)
 }).annotate({ identifier: "Invocation" })
 export interface Invocation extends Schema.Struct.Type<typeof Invocation.fields> {}
 
@@ -76,8 +77,8 @@ export const delayOf = ({ delayMillis = 0 }: Delivery): number => delayMillis
 /** What an execution came to: the JSON encoding of the action's output, and what is to be delivered after it. */
 export const Executed = Schema.Struct({
   result: Schema.Json,
-  /** The version of the object's own row as it stands, where the resource is versioned. */
-  version: Schema.optionalKey(Schema.Int),
+  /** Of the object's own row as it stands, where the resource is versioned: what `expectedVersion` may name. */
+  mark: Schema.optionalKey(Schema.String),
   deliveries: Schema.Array(Delivery)
 })
 export interface Executed extends Schema.Struct.Type<typeof Executed.fields> {}

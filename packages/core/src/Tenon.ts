@@ -8,11 +8,12 @@ import * as ActionJson from "./ActionJson.ts"
 import type * as Failure from "./Failure.ts"
 import { Interpreter } from "./Interpreter.ts"
 import type { Kind } from "./Policy.ts"
+import type * as RowMark from "./RowMark.ts"
 
 /** What a caller may add to a call. */
 export interface CallOptions {
   readonly idempotencyKey?: string
-  readonly expectedVersion?: number
+  readonly expectedVersion?: RowMark.Expected
 }
 
 /** The answer to a call of an action. */

@@ -1,32 +1,32 @@
 /** Reads the headers that make a request conditional (RFC 9110, 13) or safe to repeat. */
 import { InvalidInput } from "@tenon/core/Failure"
+import type * as RowMark from "@tenon/core/RowMark"
 import type * as Headers from "effect/http/Headers"
 import * as Result from "effect/Result"
 import { hash } from "node:crypto"
 
-/** The entity tag of a row as such, which everyone is shown alike: strong, since the version counts every save. */
-export const etag = (version: number): string => `"${version}"`
+/** The entity tag of a row as such, which everyone is shown alike: its mark, which tells it from all others (`RowMark`). */
+export const etag = (mark: string): string => `"${mark}"`
 
-/**
- * The entity tag of any other answer about a row: strong, since it is of the bytes that are sent. It begins with the
- * row's version, for `If-Match`.
- */
-export const etagOf = (version: number, body: string): string =>
-  `"${version}-${hash("sha256", body, "base64url").slice(0, 22)}"`
+/** The entity tag of any other answer about a row: of the bytes that are sent, behind the row's mark for `If-Match`. */
+export const etagOf = (mark: string, body: string): string =>
+  `"${mark}-${hash("sha256", body, "base64url").slice(0, 22)}"`
 
 const tags = /^(?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*"(?:\s*,\s*(?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*")*$/
-const versionTag = /^"([1-9]\d{0,14})(?:-[\w-]{22})?"$/
+const marked = /^"([1-9]\d{0,14}-[0-9a-f]{16})(?:-[\w-]{22})?"$/
 
 /** No row has this version: what an entity tag that is not one of ours stands for. */
 const noVersion = 0
 
-/** The version that `If-Match` names; `undefined` where any will do. */
-export const expectedVersion = (headers: Headers.Headers): Result.Result<number | undefined, InvalidInput> => {
+/** What `If-Match` says of the row; `undefined` where any will do. */
+export const expectedVersion = (
+  headers: Headers.Headers
+): Result.Result<RowMark.Expected | undefined, InvalidInput> => {
   const given = headers["if-match"]?.trim()
   if (given === undefined || given === "*") return Result.succeed(undefined)
-  const version = versionTag.exec(given)?.[1]
-  if (version !== undefined) return Result.succeed(Number(version))
-  if (!tags.test(given)) return fail("If-Match", 'must be * or an entity tag such as "3"')
+  const mark = marked.exec(given)?.[1]
+  if (mark !== undefined) return Result.succeed(mark)
+  if (!tags.test(given)) return fail("If-Match", "must be * or an entity tag as it was sent")
   return given.includes(",") ? fail("If-Match", "must name one entity tag") : Result.succeed(noVersion)
 }
 

@@ -6,8 +6,9 @@ import * as Field from "@tenon/core/Field"
 import type { Interpreter } from "@tenon/core/Interpreter"
 import type { Executed, Request } from "@tenon/core/Invocation"
 import type * as Query from "@tenon/core/Query"
-import * as Resource from "@tenon/core/Resource"
+import type * as Resource from "@tenon/core/Resource"
 import type { RunEvents } from "@tenon/core/RunEvents"
+import * as RowMark from "@tenon/core/RowMark"
 import type { RunJournal } from "@tenon/core/RunJournal"
 import * as Sensitive from "@tenon/core/Sensitive"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
@@ -102,16 +103,15 @@ const nextLink = (exchange: Exchange, { next }: Query.Page<EncodedRow>): Reply.E
 }
 
 const find = ({ interpreter }: Options, resource: Resource.Any): Handler => {
-  const versionField = Resource.versionField(resource)
   const alike = !Sensitive.dependsOnRoles(resource.schema)
   return (exchange) => {
     const key = keyOf(exchange)
     if (Result.isFailure(key)) return Effect.fail(key.failure)
     if (exchange.query !== "") return Effect.fail(noParameters(exchange))
     return Effect.map(interpreter.find(resource, key.success), (row) => {
-      const version = versionField === undefined ? undefined : row[versionField]
-      if (typeof version !== "number") return Reply.json(exchange, 200, row)
-      return alike ? sameForAll(exchange, row, version) : tagged(exchange, row, version)
+      const mark = RowMark.of(resource, row)
+      if (mark === undefined) return Reply.json(exchange, 200, row)
+      return alike ? sameForAll(exchange, row, mark) : tagged(exchange, row, mark)
     })
   }
 }
@@ -153,18 +153,18 @@ const noParameters = (exchange: Exchange) =>
       .map((part) => ({ path: part.split("=", 1)[0] ?? "", message: "is not a parameter of this route" }))
   })
 
-/** A row that everyone is shown alike, or `304` where the caller has this version of it. */
-const sameForAll = (exchange: Exchange, row: EncodedRow, version: number) => {
-  const etag = Preconditions.etag(version)
+/** A row that everyone is shown alike, or `304` where the caller has it as it is. */
+const sameForAll = (exchange: Exchange, row: EncodedRow, mark: string) => {
+  const etag = Preconditions.etag(mark)
   return Preconditions.noneMatch(exchange.headers, etag)
     ? Reply.empty(exchange, 304, { etag })
     : Reply.json(exchange, 200, row, { etag })
 }
 
-/** An answer that tells of more than the row's version, or to some of more than to others: its tag is of its bytes. */
-const tagged = (exchange: Exchange, body: unknown, version: number) => {
+/** An answer that tells of more than the row, or to some of more than to others: its tag is of its bytes. */
+const tagged = (exchange: Exchange, body: unknown, mark: string) => {
   const text = JSON.stringify(body)
-  const etag = Preconditions.etagOf(version, text)
+  const etag = Preconditions.etagOf(mark, text)
   return Preconditions.noneMatch(exchange.headers, etag)
     ? Reply.empty(exchange, 304, { etag })
     : Reply.text(exchange, "application/json", text, { etag })
@@ -179,8 +179,8 @@ const read = ({ interpreter }: Options, resource: Resource.Any, action: Action.A
     const input = readInput(exchange.query)
     if (Result.isFailure(input)) return Effect.fail(input.failure)
     const request = { resource: resource.name, action: action.name, key: key.success, input: input.success }
-    return Effect.map(perform(request), ({ result, version }) =>
-      version === undefined ? Reply.json(exchange, 200, result) : tagged(exchange, result, version)
+    return Effect.map(perform(request), ({ mark, result }) =>
+      mark === undefined ? Reply.json(exchange, 200, result) : tagged(exchange, result, mark)
     )
   }
 }
@@ -217,8 +217,8 @@ const write = ({ bodyLimit, interpreter }: Options, endpoint: RestEndpoint.Endpo
   const isVoid = RestEndpoint.isVoid(action)
   const collection = RestEndpoint.collectionPath(resource)
   const perform = performer(interpreter, action)
-  const conclude = (exchange: Exchange, { result, version }: Executed) => {
-    const etag = version === undefined ? undefined : { etag: Preconditions.etag(version) }
+  const conclude = (exchange: Exchange, { mark, result }: Executed) => {
+    const etag = mark === undefined ? undefined : { etag: Preconditions.etag(mark) }
     if (isVoid) return Reply.empty(exchange, 204, etag)
     if (action.kind !== "create") return Reply.json(exchange, 200, result, etag)
     return Reply.json(exchange, 201, result, { ...etag, location: locationOf(collection, resource, result) })

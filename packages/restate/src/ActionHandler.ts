@@ -31,7 +31,7 @@ interface Step extends Executed {
 }
 
 /** What a handler answers. A run that called it takes its time from `at`, in milliseconds since 1970. */
-export interface Answer extends Pick<Executed, "result" | "version"> {
+export interface Answer extends Pick<Executed, "result" | "mark"> {
   readonly at?: number
 }
 
@@ -44,7 +44,7 @@ export const options = (action: Action.Any) => ({
     JsonSerde.jsonSchema(
       Schema.Struct({
         result: action.kind === "stream" ? Schema.Array(action.output) : action.output,
-        version: Schema.optionalKey(Schema.Int).annotate({ description: "The version of the object's row." }),
+        mark: Schema.optionalKey(Schema.String).annotate({ description: "Of the object's row as it stands." }),
         at: Schema.optionalKey(Schema.Int).annotate({ description: "When it was done, in milliseconds since 1970." })
       })
     )
@@ -75,7 +75,7 @@ export const make =
     await setting.reached?.("delivered", what, actor.tenantId)
     return {
       result: step.result,
-      ...(step.version === undefined ? {} : { version: step.version }),
+      ...(step.mark === undefined ? {} : { mark: step.mark }),
       ...(step.at === undefined ? {} : { at: step.at })
     }
   }

@@ -133,8 +133,8 @@ export const layer = (
             // repetition waits for its turn at the object and finds the receipt there.
             const { status, text } = yield* ingress.call(call, { oneWay: false, idempotencyKey: undefined })
             if (status === 200) {
-              const { result, version } = JSON.parse(text) as ActionHandler.Answer
-              return { result, ...(version === undefined ? {} : { version }), deliveries: [] }
+              const { mark, result } = JSON.parse(text) as ActionHandler.Answer
+              return { result, ...(mark === undefined ? {} : { mark }), deliveries: [] }
             }
             const { failure, isBug, message } = WireError.fromAnswer(
               text,

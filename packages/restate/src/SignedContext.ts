@@ -17,6 +17,7 @@ import * as NodeCrypto from "node:crypto"
 import type { Actor } from "@tenon/core/Actor"
 import { Unauthenticated } from "@tenon/core/Failure"
 import type { Invocation } from "@tenon/core/Invocation"
+import type * as RowMark from "@tenon/core/RowMark"
 import type { Fork } from "@tenon/core/RunJournal"
 import * as Result from "effect/Result"
 import type { ContextKeys } from "./ContextKeys.ts"
@@ -37,7 +38,7 @@ export interface Claims {
   readonly expires?: number
   readonly idempotencyKey?: string
   readonly fingerprint?: string
-  readonly expectedVersion?: number
+  readonly expectedVersion?: RowMark.Expected
   /** Which of several signals of one name it is, where it is a signal. */
   readonly signal?: string
   /** Which run it takes over operations of, where it is the start of a workflow. */

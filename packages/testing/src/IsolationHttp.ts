@@ -1,5 +1,6 @@
 /** What the isolation proof tries over HTTP, with tenant A's token, against a server that has the same store. */
 import * as Query from "@tenon/core/Query"
+import * as RowMark from "@tenon/core/RowMark"
 import * as RestEndpoint from "@tenon/http/RestEndpoint"
 import * as Effect from "effect/Effect"
 import * as ApiClient from "./ApiClient.ts"
@@ -125,14 +126,15 @@ const route = Effect.fnUntraced(function* (
 
   if (RestEndpoint.hasKey(endpoint)) {
     const { tenantId } = b.actor
+    const tag = `"${RowMark.of(resource, theirRow) ?? 1}"`
     const pretences: ReadonlyArray<readonly [string, { readonly [name: string]: string }]> = [
       ["on B's key", {}],
       [
         "on B's key with B's tenant in headers",
         { "x-tenant-id": tenantId, "tenant-id": tenantId, "x-tenon-tenant": tenantId }
       ],
-      ["on B's key as known", { "if-none-match": `"1"` }],
-      ["on B's key at its version", { "if-match": `"1"` }]
+      ["on B's key as known", { "if-none-match": tag }],
+      ["on B's key as it stands", { "if-match": tag }]
     ]
     for (const [what, headers] of pretences) {
       if (action === undefined || action.self === "required") {

@@ -2,7 +2,9 @@
 import type { Actor } from "@tenon/core/Actor"
 import * as Executor from "@tenon/core/Executor"
 import type { ActionFailure } from "@tenon/core/Failure"
+import type { Executed, Invocation } from "@tenon/core/Invocation"
 import * as Query from "@tenon/core/Query"
+import * as RowMark from "@tenon/core/RowMark"
 import type * as Repository from "@tenon/core/Repository"
 import type * as Resource from "@tenon/core/Resource"
 import type { Receipts } from "@tenon/core/Receipts"
@@ -30,7 +32,7 @@ export interface Call {
   readonly input?: Schema.Json
   readonly receipt?: string
   readonly caller?: { readonly key: string; readonly fingerprint: string }
-  readonly expectedVersion?: number
+  readonly expectedVersion?: Invocation["expectedVersion"]
 }
 
 /** Executes an action, as a door's call. */
@@ -51,6 +53,9 @@ export const execute = (resource: Resource.Any, action: string, key: string, cal
     )
   )
 
+/** The version at which the object's row stands after an execution. */
+export const versionOf = ({ mark = "" }: Executed) => RowMark.versionIn(mark)
+
 /** What an execution gives. */
 export const result = (resource: Resource.Any, action: string, key: string, call?: Call) =>
   Effect.map(execute(resource, action, key, call), (executed) => executed.result)
@@ -69,6 +74,10 @@ export const refused = <A, R>(effect: Effect.Effect<A, ActionFailure, R>) =>
 /** The row that a store has under a key. */
 export const find = (resource: Resource.Any, key: string, by = a) =>
   Effect.flatMap(RowStore, (store) => store.find(by, resource, key))
+
+/** Removes a row past any action. */
+export const remove = (resource: Resource.Any, key: string, by = a) =>
+  Effect.flatMap(RowStore, (store) => store.remove(by, resource, key))
 
 /** Saves a row past any action. */
 export const save = (resource: Resource.Any, row: EncodedRow, by = a) =>

@@ -12,12 +12,14 @@ import {
   line,
   numbers,
   post,
+  remove,
   refused,
   result,
   save,
   saveFor,
   sorted,
-  together
+  together,
+  versionOf
 } from "./RepositoryLawsCalls.ts"
 import { Account, Line, Post, Task, Topic } from "./RepositoryLawsDomain.ts"
 import type { It } from "./RepositoryLawsCalls.ts"
@@ -114,27 +116,44 @@ export const declare = (it: It): void => {
   it.effect("versions count saves and refuse what is stale", () =>
     Effect.gen(function* () {
       const made = yield* execute(Account, "create", "versioned", { input: { name: "versioned" } })
-      assert.strictEqual(made.version, 1)
+      assert.strictEqual(versionOf(made), 1)
       const added = yield* execute(Account, "add", "versioned", { input: { amount: 5 }, expectedVersion: 1 })
-      assert.strictEqual(added.version, 2)
+      assert.strictEqual(versionOf(added), 2)
       const overwrite = (key: string, version: number) => execute(Account, "overwrite", key, { input: { version } })
       assert.strictEqual(yield* refused(overwrite("versioned", 1)), "VersionConflict")
       assert.strictEqual(yield* refused(overwrite("versioned", 3)), "VersionConflict")
       assert.strictEqual(yield* refused(overwrite("not-there", 3)), "VersionConflict")
       assert.isUndefined(yield* find(Account, "not-there"))
-      assert.strictEqual((yield* overwrite("versioned", 2)).version, 3)
-      assert.strictEqual((yield* overwrite("versioned", 0)).version, 4)
-      assert.strictEqual((yield* overwrite("fresh", 0)).version, 1)
+      assert.strictEqual(versionOf(yield* overwrite("versioned", 2)), 3)
+      assert.strictEqual(versionOf(yield* overwrite("versioned", 0)), 4)
+      assert.strictEqual(versionOf(yield* overwrite("fresh", 0)), 1)
       assert.strictEqual(
         yield* refused(execute(Account, "add", "versioned", { input: { amount: 1 }, expectedVersion: 1 })),
         "VersionConflict"
       )
       // A save of a key that is there replaces it, and counts on.
-      assert.strictEqual((yield* overwrite("versioned", 0)).version, 5)
+      assert.strictEqual(versionOf(yield* overwrite("versioned", 0)), 5)
       const row = { id: "versioned", name: "versioned", balance: 1 }
       assert.strictEqual(yield* refused(save(Account, { ...row, version: 2 })), "VersionConflict")
       assert.strictEqual((yield* save(Account, { ...row, version: 5 }))["version"], 6)
       assert.strictEqual((yield* save(Account, { ...row, version: 0 }))["version"], 7)
+    })
+  )
+
+  it.effect("a mark tells a row from another that was under its key", () =>
+    Effect.gen(function* () {
+      const make = (name: string) => execute(Account, "create", "again", { input: { name } })
+      const add = (expectedVersion: string | undefined) =>
+        execute(Account, "add", "again", { input: { amount: 1 }, expectedVersion })
+      const { mark: former } = yield* make("former")
+      yield* remove(Account, "again")
+      const { mark: latter } = yield* make("latter")
+      assert.notStrictEqual(latter, former)
+      assert.deepInclude(yield* failureOf(add(former)), { _tag: "VersionConflict", expected: 1 })
+      const added = yield* add(latter)
+      assert.strictEqual(yield* refused(add(latter)), "VersionConflict")
+      // What read the row knows it by the same mark as what wrote it.
+      assert.strictEqual((yield* execute(Account, "get", "again")).mark, added.mark)
     })
   )
 }

@@ -14,7 +14,8 @@ import {
   refused,
   result,
   sorted,
-  together
+  together,
+  versionOf
 } from "./RepositoryLawsCalls.ts"
 import { Account, Claim, Tally, Topic } from "./RepositoryLawsDomain.ts"
 import type { It } from "./RepositoryLawsCalls.ts"
@@ -61,7 +62,7 @@ export const declare = (it: It): void => {
       const adds = yield* together(100, () =>
         execute(Account, "add", "adds-once", { input: { amount: 1 }, receipt: "add-once" })
       )
-      assert.isTrue(adds.every(({ version }) => version === 2))
+      assert.isTrue(adds.every((each) => versionOf(each) === 2))
       assert.strictEqual(yield* result(Account, "get", "adds-once"), 1)
     })
   )
