@@ -196,6 +196,33 @@ it.layer(layer(), withoutTestServices)("hostile input", (it) => {
     })
   )
 
+  it.effect(
+    "a caller that waits to be told to go on is told so where its body is wanted, and its body is bounded too",
+    () =>
+      Effect.gen(function* () {
+        const { admin, port } = yield* Api
+        const chunked = (text: string) =>
+          `Transfer-Encoding: chunked\r\n\r\n${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`
+        for (const [rest, told, status] of [
+          [`Content-Length: 12\r\n\r\n{"name":"a"}`, true, 201],
+          [chunked('{"name":"a"}'), true, 201],
+          [chunked(`{"name":"${"x".repeat(1_100_000)}"}`), true, 413],
+          [`Content-Length: 1100000\r\n\r\n`, false, 413],
+          [`Content-Length: 12\r\nIdempotency-Key: \x01\r\n\r\n`, false, 400]
+        ] as const) {
+          const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${admin}\r\nContent-Type: application/json\r\n`
+          const answer = yield* Effect.promise(() =>
+            sendText(port, `${head}Connection: close\r\nExpect: 100-continue\r\n${rest}`)
+          )
+          assert.match(
+            answer,
+            new RegExp(`^${told ? "HTTP/1.1 100 Continue\r\n\r\n" : ""}HTTP/1.1 ${status} `),
+            rest.slice(0, 60)
+          )
+        }
+      })
+  )
+
   it.effect("of several credentials none is taken", () =>
     Effect.gen(function* () {
       const { admin, port } = yield* Api
@@ -228,9 +255,16 @@ it.layer(layer({ timeoutMillis: 300 }), withoutTestServices)("a body that does n
     Effect.gen(function* () {
       const { admin, port } = yield* Api
       const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${admin}\r\nContent-Type: application/json\r\n`
-      for (const rest of ["Content-Length: 40\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"]) {
+      for (const rest of [
+        "Content-Length: 40\r\n\r\n{",
+        "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+        "Content-Length: 40\r\nExpect: 100-continue\r\n\r\n",
+        "Content-Length: 40\r\nExpect: 100-continue\r\n\r\n{",
+        "Transfer-Encoding: chunked\r\nExpect: 100-Continue\r\n\r\n1\r\n{\r\n"
+      ]) {
         const answer = yield* Effect.promise(() => sendText(port, head + rest))
-        assert.match(answer, /^HTTP\/1.1 408 /)
+        assert.match(answer, /^(HTTP\/1.1 100 Continue\r\n\r\n)?HTTP\/1.1 408 /, rest)
+        assert.strictEqual(answer.startsWith("HTTP/1.1 100 "), rest.includes("Expect"), rest)
         assert.match(answer, /^connection: close\r$/im)
         assert.include(answer, "nothing was begun")
         assert.include(answer, '"tag":"RequestTimeout"')

@@ -1,8 +1,8 @@
 /** Reads a request's body as JSON, once, up to a limit. */
 import { InvalidInput } from "@tenon/core/Failure"
 import * as Effect from "effect/Effect"
-import type { HttpServerError } from "effect/http/HttpServerError"
 import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { Readable } from "node:stream"
 import type { Exchange } from "./Exchange.ts"
 import { BodyTooLarge, MalformedBody, UnknownTransferCoding, UnsupportedMediaType } from "./HttpFailure.ts"
@@ -42,11 +42,19 @@ const bytesOf = (exchange: Exchange, limit: number): Effect.Effect<Uint8Array, F
   // A caller that waits for `100 Continue` is answered by the server's reader only.
   return source instanceof Readable && exchange.headers["expect"] === undefined
     ? fromNode(source, limit)
-    : Effect.matchEffect(exchange.request.arrayBuffer, {
-        onFailure: (error) => Effect.fail(toFailure(error, limit)),
-        onSuccess: (bytes) => Effect.succeed(new Uint8Array(bytes))
-      })
+    : fromServer(exchange, limit)
 }
+
+/** By the server's stream: its `arrayBuffer` would close the connection where it is given up, so that nothing is heard. */
+const fromServer = ({ request }: Exchange, limit: number): Effect.Effect<Uint8Array, Failure> =>
+  Effect.suspend(() => {
+    let size = 0
+    return request.stream.pipe(
+      Stream.mapError(() => brokeOff),
+      Stream.tap((chunk) => ((size += chunk.length) > limit ? Effect.fail(new BodyTooLarge({ limit })) : Effect.void)),
+      Stream.mkUint8Array
+    )
+  })
 
 const fromNode = (source: Readable, limit: number): Effect.Effect<Uint8Array, Failure> =>
   Effect.callback((resume) => {
@@ -58,7 +66,7 @@ const fromNode = (source: Readable, limit: number): Effect.Effect<Uint8Array, Fa
       else chunks.push(chunk)
     }
     const onEnd = () => finish(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
-    const onBroken = () => finish(Effect.fail(new MalformedBody({ reason: "it broke off" })))
+    const onBroken = () => finish(Effect.fail(brokeOff))
     const leave = () => {
       source.off("data", onData).off("end", onEnd).off("close", onBroken)
     }
@@ -73,10 +81,7 @@ const fromNode = (source: Readable, limit: number): Effect.Effect<Uint8Array, Fa
 
 const noInput = Effect.succeed<Schema.Json>({})
 
-const toFailure = (error: HttpServerError, limit: number): Failure =>
-  error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
-    ? new BodyTooLarge({ limit })
-    : new MalformedBody({ reason: "it broke off" })
+const brokeOff = new MalformedBody({ reason: "it broke off" })
 
 const toInput = (bytes: Uint8Array): Effect.Effect<Schema.Json, Failure> => {
   if (bytes.byteLength === 0) return noInput
