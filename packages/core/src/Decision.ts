@@ -31,7 +31,17 @@ import * as RowCodec from "./RowCodec.ts"
 import * as RowMark from "./RowMark.ts"
 import * as Touches from "./Touches.ts"
 import * as Undeliverable from "./Undeliverable.ts"
-import type { Conclusion, EncodedRow, LoadAnswer, OutboxEvent, Plan, Standing, Work, ReceiptKey } from "./UnitOfWork.ts"
+import {
+  type Conclusion,
+  type EncodedRow,
+  type LoadAnswer,
+  LoadedPage,
+  type OutboxEvent,
+  type Plan,
+  type ReceiptKey,
+  type Standing,
+  type Work
+} from "./UnitOfWork.ts"
 
 /** An action with the resource it belongs to. */
 export interface Found {
@@ -183,6 +193,7 @@ const decodeLoaded = (
     const answer = answers[name]
     const codec = RowCodec.of(resource)
     if (typeof answer === "number") loaded[name] = answer
+    else if (answer instanceof LoadedPage) loaded[name] = answer.rows.map(codec.decode)
     else if (isRows(answer)) loaded[name] = answer.map(codec.decode)
     else if (answer !== undefined) loaded[name] = codec.decode(answer)
     else if (_tag === "One") return Result.fail(new NotFound({ resource: resource.name, key: key ?? "" }))

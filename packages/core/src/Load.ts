@@ -22,9 +22,17 @@ export interface Load<out A> {
   readonly limit: number | undefined
   /** The field by whose value the last rows are taken, for `Many`. */
   readonly last: string | undefined
-  /** For `Many`: only rows whose keys come after this one. */
-  readonly after: string | number | undefined
+  /** For `Many`: answered by a `LoadedPage`. */
+  readonly page: Page | undefined
   readonly _A?: (_: never) => A
+}
+
+/** A part of the rows, in the order of their keys. */
+export interface Page {
+  /** Only rows whose keys come after this one. */
+  readonly after: string | number | undefined
+  /** Bytes of values with which it ends, however few its rows. */
+  readonly bytes: number
 }
 
 /** How many rows an action is given at most, unless it says otherwise: what it decides on has to fit in memory. */
@@ -47,7 +55,7 @@ const load = <A>(
   where: RowCodec.of(erase(resource)).encodeWhere({ ...options.where }),
   limit: options.limit,
   last: options.last,
-  after: undefined
+  page: undefined
 })
 
 /** The row with this key. The action fails with `NotFound` where there is none. */

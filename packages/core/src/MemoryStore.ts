@@ -28,6 +28,7 @@ import * as RunEventsMemory from "./RunEventsMemory.ts"
 import {
   type EncodedRow,
   type LoadAnswer,
+  LoadedPage,
   Outbox,
   type OutboxEvent,
   type Pending,
@@ -200,7 +201,7 @@ const rowsLayer = (registry: Registry.Registry) =>
 
 /** As many of a page's rows as it may have, and as its bytes leave room for. */
 const fitting = (
-  { bytes = Query.maxBytes, limit }: Query.Query,
+  { bytes = Query.maxBytes, limit }: Pick<Query.Query, "bytes" | "limit">,
   rows: ReadonlyArray<EncodedRow>
 ): ReadonlyArray<EncodedRow> => {
   let size = 0
@@ -226,10 +227,14 @@ const answer = (
 ): { readonly [name: string]: LoadAnswer } =>
   Object.fromEntries(
     Object.entries(loads).map(([name, load]): readonly [string, LoadAnswer] => {
-      const { _tag, after, key, last, limit = defaultLimit, resource, where } = load
+      const { _tag, key, last, limit = defaultLimit, page, resource, where } = load
       if (_tag === "One" || _tag === "Optional") return [name, tables.find(tenantId, resource, key ?? "")]
-      const rows = tables.where(tenantId, resource, where, { by: last, after })
+      const rows = tables.where(tenantId, resource, where, { by: last, after: page?.after })
       if (_tag === "Count") return [name, rows.length]
+      if (page !== undefined) {
+        const items = fitting({ limit, bytes: page.bytes }, rows)
+        return [name, new LoadedPage(items, rows.length > items.length)]
+      }
       return [name, last === undefined ? rows.slice(0, limit) : rows.slice(-limit)]
     })
   )

@@ -1,7 +1,7 @@
 /**
  * A stream action page by page: each page is a transaction of its own, which reads the object's row again and asks the
- * policy again, and no more than one page is held at a time. Rows come in the order of their keys, each once; a row that
- * is saved meanwhile comes where its key is still ahead.
+ * policy again, and no more than one page is held at a time, which is bounded in rows and in bytes. Rows come in the order
+ * of their keys, each once; a row that is saved meanwhile comes where its key is still ahead.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -12,8 +12,9 @@ import * as Decision from "./Decision.ts"
 import type { ActionFailure } from "./Failure.ts"
 import type { Invocation } from "./Invocation.ts"
 import type { Load } from "./Load.ts"
+import * as Query from "./Query.ts"
 import type * as Registry from "./Registry.ts"
-import type { EncodedRow, UnitOfWork, Work } from "./UnitOfWork.ts"
+import { LoadedPage, type UnitOfWork, type Work } from "./UnitOfWork.ts"
 
 /** Rows of a page, at most. */
 export const pageSize = 200
@@ -67,30 +68,31 @@ const pageAt = (
   const paged: typeof source = (args) => {
     const whole = source(args)
     const left = (whole.limit ?? Number.POSITIVE_INFINITY) - place.taken
-    return (load = { ...whole, after: place.after, limit: Math.min(pageSize, left) })
+    const page = { after: place.after, bytes: Query.maxBytes }
+    return (load = { ...whole, limit: Math.min(pageSize, left), page })
   }
   const made = Decision.work(registry, found, invocation, surroundings, paged)
   if (Result.isFailure(made)) return Effect.fail(made.failure)
   const work = made.success
-  let rows: ReadonlyArray<EncodedRow> = []
+  let page: LoadedPage | undefined
   const decide: Work["decide"] = (self, loaded) => {
     const answer = loaded[Decision.streamRows]
-    rows = Array.isArray(answer) ? (answer as ReadonlyArray<EncodedRow>) : []
+    page = answer instanceof LoadedPage ? answer : undefined
     return work.decide(self, loaded)
   }
   return Effect.map(unitOfWork.run({ ...work, decide }), ({ result }) => ({
     items: Array.isArray(result) ? result : [],
-    next: placeAfter(place, rows, load)
+    next: placeAfter(place, page, load)
   }))
 }
 
-/** A page that is not full is the last, and so is one that brings as many rows as the stream may have. */
+/** Behind the rows of a page, where there are more. One that brings as many as the stream may have is the last. */
 const placeAfter = (
   { taken }: Place,
-  rows: ReadonlyArray<EncodedRow>,
+  page: LoadedPage | undefined,
   load: Load<ReadonlyArray<object>> | undefined
 ): Place | undefined => {
-  const last = load === undefined ? undefined : rows.at(-1)?.[load.resource.key]
-  if ((typeof last !== "string" && typeof last !== "number") || rows.length < pageSize) return undefined
-  return { after: last, taken: taken + rows.length }
+  const last = load === undefined ? undefined : page?.rows.at(-1)?.[load.resource.key]
+  if ((typeof last !== "string" && typeof last !== "number") || page?.more !== true) return undefined
+  return { after: last, taken: taken + page.rows.length }
 }

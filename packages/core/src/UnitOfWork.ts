@@ -83,8 +83,18 @@ export interface Self {
   readonly read: boolean
 }
 
-/** An answer to a load, in the shape of its tag: a row, a row or nothing, rows, or a number. */
-export type LoadAnswer = EncodedRow | undefined | ReadonlyArray<EncodedRow> | number
+/** Rows of a page, and whether others come behind them. */
+export class LoadedPage {
+  readonly rows: ReadonlyArray<EncodedRow>
+  readonly more: boolean
+  constructor(rows: ReadonlyArray<EncodedRow>, more: boolean) {
+    this.rows = rows
+    this.more = more
+  }
+}
+
+/** An answer to a load, in the shape of its tag: a row, a row or nothing, rows or a page of them, or a number. */
+export type LoadAnswer = EncodedRow | undefined | ReadonlyArray<EncodedRow> | LoadedPage | number
 
 /** The work of one action. All functions are pure and synchronous; they may run again if a transaction is retried. */
 export interface Work {

@@ -7,6 +7,7 @@
  */
 import type * as Column from "@tenon/core/Column"
 import * as ColumnValue from "@tenon/core/ColumnValue"
+import type { Page } from "@tenon/core/Load"
 import * as Query from "@tenon/core/Query"
 import type * as Resource from "@tenon/core/Resource"
 import type { EncodedRow } from "@tenon/core/UnitOfWork"
@@ -14,6 +15,7 @@ import * as BigDecimal from "effect/BigDecimal"
 import { list, quote } from "./SqlName.ts"
 import * as SqlValue from "./SqlValue.ts"
 import type { Row, Statement } from "./TenantSql.ts"
+import { moreRows } from "./TenantSqlConnection.ts"
 
 /** What is known of a resource's table. */
 export interface RowSql {
@@ -38,9 +40,7 @@ export interface RowSql {
   readonly where: (
     tenantId: string,
     where: EncodedRow,
-    what:
-      | "count"
-      | { readonly limit: number; readonly last: string | undefined; readonly after: string | number | undefined }
+    what: "count" | { readonly limit: number; readonly last: string | undefined; readonly page: Page | undefined }
   ) => Statement
   readonly page: (tenantId: string, query: Query.Placed) => Statement
   readonly count: (tenantId: string, filters: ReadonlyArray<Query.Filter>) => Statement
@@ -111,11 +111,16 @@ export const make = (resource: Resource.Any, schema: string): RowSql => {
       }
       if (what === "count")
         return { sql: `select count(*)::int as n from ${table} as t${to.where()}`, params: to.params }
-      if (what.after !== undefined) to.and(`${compared(key)} > ${to.param(param(key, what.after))}`)
-      const by = what.last === undefined ? undefined : compared(columnOf(resource, what.last))
-      const order = by === undefined ? compared(key) : `${by} desc, ${compared(key)} desc`
-      const end = ` order by ${order} limit ${to.param(what.limit)}`
-      return { sql: `select ${selected} from ${table} as t${to.where()}${end}`, params: to.params }
+      const { last, limit, page } = what
+      const place = page?.after
+      if (place !== undefined) to.and(`${compared(key)} > ${to.param(param(key, place))}`)
+      const field = last === undefined ? undefined : compared(columnOf(resource, last))
+      const by = field === undefined ? compared(key) : `${field} desc, ${compared(key)} desc`
+      const found = (most: number) => `from ${table} as t${to.where()} order by ${by} limit ${to.param(most)}`
+      if (page === undefined) return { sql: `select ${selected} ${found(limit)}`, params: to.params }
+      const { bytes } = page
+      const sql = withinBytes(resource, { selected, found: found(limit + 1), by, bytes: to.param(bytes) })
+      return { sql, params: to.params, maxBytes: bytes }
     },
     page: (tenantId, { after, bytes = Query.maxBytes, filters, limit, order }) => {
       const to = conditions(tenantId)
@@ -188,6 +193,12 @@ const withinBytes = (
     `select ${selected} from (select t.*, ${before} as "~before" from (select t.* ${found}) as t) as t ` +
     `where coalesce(t."~before", 0) < ${bytes}::int8 order by ${by}`
   )
+}
+
+/** Of what was found for a page with room for so many rows, its rows, and whether there are others behind them. */
+export const fitting = (found: ReadonlyArray<Row>, limit: number) => {
+  const count = Math.min(found.at(-1) === moreRows ? found.length - 1 : found.length, limit)
+  return { rows: found.length > count ? found.slice(0, count) : found, more: found.length > count }
 }
 
 /** The column of a field that the registry has checked to be there. */

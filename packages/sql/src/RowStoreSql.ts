@@ -13,7 +13,6 @@ import * as SaveSql from "./SaveSql.ts"
 import * as SqlFailure from "./SqlFailure.ts"
 import * as StoreTables from "./StoreTables.ts"
 import { type Statement, TenantSql } from "./TenantSql.ts"
-import { moreRows } from "./TenantSqlConnection.ts"
 
 /** How often a transaction is tried that collides with others. */
 const attempts = 6
@@ -135,10 +134,8 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
             (placed) => query(actor, page(actor.tenantId, placed))
           )
           return Effect.map(rows, (found) => {
-            const cut = found.at(-1) === moreRows
-            const count = Math.min(cut ? found.length - 1 : found.length, asked.limit)
-            const items = (found.length > count ? found.slice(0, count) : found).map(decode)
-            return Query.pageOf(resource, asked, items, found.length > count)
+            const { more, rows } = RowSql.fitting(found, asked.limit)
+            return Query.pageOf(resource, asked, rows.map(decode), more)
           })
         },
         count: (actor, resource, { filters }) =>

@@ -6,10 +6,12 @@
 import type { Actor } from "@tenon/core/Actor"
 import { Unavailable } from "@tenon/core/Failure"
 import * as RunEventBuffer from "@tenon/core/RunEventBuffer"
+import { maxBytes } from "@tenon/core/Query"
 import { type Draft, maxKept, RunEvent, RunEvents } from "@tenon/core/RunEvents"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as RowSql from "./RowSql.ts"
 import * as SqlValue from "./SqlValue.ts"
 import { type Rows, type Statement, TenantSql } from "./TenantSql.ts"
 
@@ -87,13 +89,14 @@ export const layer: Layer.Layer<RunEvents, never, TenantSql> = Layer.effect(
         Effect.gen(function* () {
           const id = [actor.tenantId, run]
           // The bounds first: an event that is added in between is then found and not yet counted.
-          const [edges, rows = []] = yield* Effect.mapError(
+          const [edges, found = []] = yield* Effect.mapError(
             sql.batch(scopeOf(actor), [
               { sql: bounds, params: id },
-              { sql: readEvents, params: [...id, after, limit] }
+              { sql: readEvents, params: [...id, after, limit], maxBytes }
             ]),
             unavailable
           )
+          const { rows } = RowSql.fitting(found, limit)
           const events = yield* Effect.orDie(
             decodeEvents(rows.map(({ data, seq, type }) => ({ seq: Number(seq), type, data })))
           )

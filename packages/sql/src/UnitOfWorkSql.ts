@@ -17,6 +17,7 @@ import {
   type Conclusion,
   type EncodedRow,
   type LoadAnswer,
+  LoadedPage,
   type Plan,
   type ReceiptKey,
   type Standing,
@@ -162,7 +163,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
 
       const loadStatement = (
         tenantId: string,
-        { _tag, after, key = "", last, limit = defaultLimit, resource, where }: Load<unknown>
+        { _tag, key = "", last, limit = defaultLimit, page, resource, where }: Load<unknown>
       ): Statement => {
         const { rows } = tables.of(resource)
         switch (_tag) {
@@ -170,7 +171,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
           case "Optional":
             return RowSql.isStorable(key) ? rows.find(tenantId, key) : rows.findMany(tenantId, [])
           case "Many":
-            return rows.where(tenantId, where, { limit, last, after })
+            return rows.where(tenantId, where, { limit, last, page })
           case "Count":
             return rows.where(tenantId, where, "count")
         }
@@ -178,10 +179,14 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
 
       const answersOf = (loads: ReadonlyArray<readonly [string, Load<unknown>]>, answers: Rows) => {
         const loaded: { [name: string]: LoadAnswer } = {}
-        loads.forEach(([name, { _tag, last, resource }], index) => {
+        loads.forEach(([name, { _tag, last, limit = defaultLimit, page, resource }], index) => {
           const { decode } = tables.of(resource).rows
-          const rows = last === undefined ? (answers[index] ?? []) : (answers[index] ?? []).toReversed()
-          if (_tag === "Count") loaded[name] = Number(rows[0]?.["n"] ?? 0)
+          const found = answers[index] ?? []
+          const rows = last === undefined ? found : found.toReversed()
+          if (page !== undefined) {
+            const { more, rows } = RowSql.fitting(found, limit)
+            loaded[name] = new LoadedPage(rows.map(decode), more)
+          } else if (_tag === "Count") loaded[name] = Number(rows[0]?.["n"] ?? 0)
           else if (_tag === "Many") loaded[name] = rows.map(decode)
           else loaded[name] = rows[0] === undefined ? undefined : decode(rows[0])
         })

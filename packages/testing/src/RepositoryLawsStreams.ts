@@ -50,4 +50,32 @@ export const declare = (it: It): void => {
       assert.strictEqual(yield* refused(open("cards")), "NotFound")
     })
   )
+
+  it.effect("a page of a stream ends with the row with which it is large enough", () =>
+    Effect.gen(function* () {
+      const { stream } = yield* Executor.Executor
+      yield* execute(Account, "create", "large", { input: { name: "large" } })
+      const ids = Array.from({ length: 21 }, (_, index) => `large ${String(index).padStart(2, "0")}`)
+      const spare = "x".repeat(1_000_000)
+      for (const id of ids) yield* save(Card, { id, accountId: "large", spare })
+      const pages: Array<number> = []
+      const seen: Array<unknown> = []
+      const opened = yield* stream({
+        resource: Account.name,
+        action: "cards",
+        key: "large",
+        input: {},
+        actor: a,
+        origin: "door"
+      })
+      yield* Stream.runForEachArray(opened, (page) =>
+        Effect.sync(() => {
+          seen.push(...page)
+          pages.push(page.length)
+        })
+      )
+      assert.deepStrictEqual(seen, ids)
+      assert.deepStrictEqual(pages, [9, 9, 3])
+    })
+  )
 }
