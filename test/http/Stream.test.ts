@@ -36,6 +36,7 @@ const Book = Resource.make("Book", {
       { output: Schema.String, from: ({ self }) => Load.many(Page, { book: self.id }) },
       ({ row }) => `${row.id} ${"x".repeat(50_000)}`
     ),
+    whole: on.read({ output: Schema.String }, () => "x".repeat(40_000_000)),
     remove: on.destroy({})
   })
 })
@@ -82,6 +83,57 @@ const settled = Effect.gen(function* () {
   }
   return read
 })
+
+const after = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
+
+/** Takes a little of an answer with pauses of these lengths, then the rest; says how much it was, and how it ended. */
+const sip = async (answer: IncomingMessage, pauses: ReadonlyArray<number>) => {
+  let taken = 0
+  answer.on("data", (chunk: Buffer) => (taken += chunk.length)).on("error", () => undefined)
+  const ended = new Promise((resolve) => answer.on("close", resolve))
+  for (const millis of pauses) {
+    answer.pause()
+    await after(millis)
+    answer.resume()
+    await after(20)
+  }
+  await ended
+  return { taken, whole: answer.complete }
+}
+
+const patience = 400
+
+it.layer(layerOf(registry, {}, undefined, { writeTimeoutMillis: patience }), { excludeTestServices: true })(
+  "an answer",
+  (it) => {
+    it.effect("is cut off where nothing of it is taken for long", () =>
+      Effect.gen(function* () {
+        const { admin, call, url } = yield* Api
+        const { id } = (yield* call("POST", "/api/v1/books", { body: {} })).json
+        yield* call("POST", `/api/v1/books/${id}/write`, { body: {} })
+        for (const path of [`/api/v1/books/${id}/read`, `/api/v1/books/${id}/whole`]) {
+          const answer = yield* open(url + path, admin)
+          assert.strictEqual(answer.statusCode, 200)
+          const { taken, whole } = yield* Effect.promise(() => sip(answer, [3 * patience]))
+          assert.isFalse(whole, path)
+          assert.isBelow(taken, 40_000_000, path)
+        }
+      })
+    )
+
+    it.effect("is not where a little is taken now and then", () =>
+      Effect.gen(function* () {
+        const { admin, call, url } = yield* Api
+        const { id } = (yield* call("POST", "/api/v1/books", { body: {} })).json
+        yield* call("POST", `/api/v1/books/${id}/write`, { body: {} })
+        const answer = yield* open(`${url}/api/v1/books/${id}/read`, admin)
+        const pauses = Array.from({ length: 8 }, () => patience / 2)
+        const { taken, whole } = yield* Effect.promise(() => sip(answer, pauses))
+        assert.deepStrictEqual([whole, taken > pages * 50_000], [true, true])
+      })
+    )
+  }
+)
 
 it.layer(layerOf(registry).pipe(Layer.provideMerge(Layer.succeed(Tracer.Tracer, counting))), {
   excludeTestServices: true

@@ -12,12 +12,14 @@ import * as Decision from "./Decision.ts"
 import type { ActionFailure } from "./Failure.ts"
 import type { Invocation } from "./Invocation.ts"
 import type { Load } from "./Load.ts"
-import * as Query from "./Query.ts"
 import type * as Registry from "./Registry.ts"
 import { LoadedPage, type UnitOfWork, type Work } from "./UnitOfWork.ts"
 
 /** Rows of a page, at most. */
 export const pageSize = 200
+
+/** Bytes of values with which a page ends: what each caller holds here who has stopped reading. */
+const pageBytes = 1_048_576
 
 /** Where a page begins: behind a key, and behind so many rows. */
 interface Place {
@@ -68,7 +70,7 @@ const pageAt = (
   const paged: typeof source = (args) => {
     const whole = source(args)
     const left = (whole.limit ?? Number.POSITIVE_INFINITY) - place.taken
-    const page = { after: place.after, bytes: Query.maxBytes }
+    const page = { after: place.after, bytes: pageBytes }
     return (load = { ...whole, limit: Math.min(pageSize, left), page })
   }
   const made = Decision.work(registry, found, invocation, surroundings, paged)

@@ -13,6 +13,8 @@ export interface Options {
   readonly requestTimeoutMillis?: number
   /** Milliseconds that an idle connection is kept. Default 60 seconds: longer than the usual load balancer's. */
   readonly keepAliveMillis?: number
+  /** Milliseconds for which a caller may take nothing of what waits to be sent to it. Default 60 seconds. */
+  readonly writeTimeoutMillis?: number
 }
 
 /** A server that does not listen yet, for `NodeHttpServer.layer`. */
@@ -32,9 +34,18 @@ export const make = (options: Options = {}): Server => {
     // The door refuses a request without a host itself, with a problem.
     requireHostHeader: false
   })
+  const patience = options.writeTimeoutMillis ?? 60_000
+  const watch = ({ socket }: IncomingMessage, response: ServerResponse) =>
+    response.setTimeout(patience, () => endStuck(socket))
+  server.on("request", watch).on("checkContinue", watch)
   server.on("clientError", answerUnreadable)
   server.on("checkExpectation", refuseExpectation)
   return server
+}
+
+/** Node counts the time since bytes last came or went. While none wait to be sent it is the server that takes its time. */
+const endStuck = (socket: Socket): void => {
+  if (socket.writableLength > 0) socket.destroy()
 }
 
 /** RFC 9110, 10.1.1: `100-continue` is all that may be expected. */

@@ -6,7 +6,6 @@
 import type { Actor } from "@tenon/core/Actor"
 import { Unavailable } from "@tenon/core/Failure"
 import * as RunEventBuffer from "@tenon/core/RunEventBuffer"
-import { maxBytes } from "@tenon/core/Query"
 import { type Draft, maxKept, RunEvent, RunEvents } from "@tenon/core/RunEvents"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -17,6 +16,9 @@ import { type Rows, type Statement, TenantSql } from "./TenantSql.ts"
 
 /** How long events are kept after their run's last one. */
 const keptFor = "7 days"
+
+/** Bytes of events that are read at once. */
+const maxBytes = 1_048_576
 
 /** How many events are deleted at most when a run begins, so that none waits for it. */
 const swept = 5_000
