@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Tracer from "effect/Tracer"
 import { type IncomingMessage, request } from "node:http"
 import { createInterface } from "node:readline"
-import { Api, layerOf } from "../support/HttpDomain.ts"
+import { Api, jwt, layerOf, statuses } from "../support/HttpDomain.ts"
 
 const Page = Resource.make("Page", {
   fields: { id: Field.Id, book: Schema.String },
@@ -134,6 +134,23 @@ it.layer(layerOf(registry, {}, undefined, { writeTimeoutMillis: patience }), { e
     )
   }
 )
+
+it.layer(layerOf(registry, {}, { ...jwt, rememberMillis: 0 }), { excludeTestServices: true })("a stream", (it) => {
+  it.effect("ends where its caller's token no longer counts", () =>
+    Effect.gen(function* () {
+      const { admin, call, url } = yield* Api
+      const { id } = (yield* call("POST", "/api/v1/books", { body: {} })).json
+      yield* call("POST", `/api/v1/books/${id}/write`, { body: {} })
+      const answer = yield* open(`${url}/api/v1/books/${id}/read`, admin)
+      yield* Effect.sleep(300)
+      statuses.set("tenant-a", "suspended")
+      const { taken, whole } = yield* Effect.promise(() => sip(answer, []))
+      statuses.delete("tenant-a")
+      assert.isFalse(whole)
+      assert.isBelow(taken, pages * 50_000)
+    })
+  )
+})
 
 it.layer(layerOf(registry).pipe(Layer.provideMerge(Layer.succeed(Tracer.Tracer, counting))), {
   excludeTestServices: true

@@ -105,6 +105,9 @@ export const secret = "a shared secret that is long enough for HS256"
 export const issuer = "https://issuer.test"
 export const audience = "tenon"
 
+/** Which tokens count. */
+export const jwt: Auth.Options = { jwt: { keys: { secret: Redacted.make(secret) }, issuer, audience } }
+
 /** A token of the tenant with the roles, good for an hour. */
 export const token = (
   tenantId: string,
@@ -202,7 +205,7 @@ export const workflows = Workflow.layer(Workflow.implement(AgentRun, () => Effec
 export const layerOver = <R>(
   infrastructure: Layer.Layer<Interpreter | RunEvents | R>,
   options: HttpApp.Options = {},
-  auth: Auth.Options = { jwt: { keys: { secret: Redacted.make(secret) }, issuer, audience } },
+  auth: Auth.Options = jwt,
   server: NodeServer.Options = {}
 ) =>
   Layer.mergeAll(HttpApp.layer({ accessLog: false, ...options }), layerApi).pipe(

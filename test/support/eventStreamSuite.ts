@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { conversation, eventually } from "./agentDomain.ts"
 import * as EventReader from "./EventReader.ts"
-import { Api, layerOver } from "./HttpDomain.ts"
+import { Api, jwt, layerOver, statuses } from "./HttpDomain.ts"
 import { registry, type Watched } from "./modelSuite.ts"
 
 const pieces = Array.from({ length: 30 }, (_, index) => `w${index} `)
@@ -45,7 +45,8 @@ export const eventStreams = (name: string, infrastructure: Watched) => {
   const layer = layerOver(
     infrastructure(registry, { workflows }).pipe(Layer.provideMerge(Layer.succeed(Checkpoint, points.listen))),
     // Shorter than any of the runs: who watches is not timed.
-    { timeoutMillis: 400 }
+    { timeoutMillis: 400 },
+    { ...jwt, rememberMillis: 0 }
   )
   suite(layer, { timeout: 60_000, excludeTestServices: true })(`watching a run ${name}`, (it) => {
     const begin = Effect.gen(function* () {
@@ -113,6 +114,24 @@ export const eventStreams = (name: string, infrastructure: Watched) => {
           fetch(path, { method: "HEAD", headers: { authorization: `Bearer ${admin}` } })
         )
         assert.deepStrictEqual([head.status, head.headers.get("content-type")], [200, "text/event-stream"])
+      })
+    )
+
+    it.effect("who may no longer be let in is told no more", () =>
+      Effect.gen(function* () {
+        const { admin, path } = yield* begin
+        const { ended, seen } = yield* Effect.promise(() =>
+          EventReader.read(path, {
+            token: admin,
+            enough: (seen) => {
+              if (shown(seen).includes("w5")) statuses.set("tenant-a", "suspended")
+              return false
+            }
+          })
+        )
+        statuses.delete("tenant-a")
+        assert.isTrue(ended)
+        assert.notInclude(shown(seen), "w29")
       })
     )
 

@@ -5,6 +5,7 @@
 import { CurrentActor } from "@tenon/core/Actor"
 import type { ActionFailure } from "@tenon/core/Failure"
 import { isLast, type Reset, type RunEvent, RunEvents, watch } from "@tenon/core/RunEvents"
+import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Schedule from "effect/Schedule"
@@ -50,9 +51,9 @@ export const respond = Effect.fnUntraced(function* (exchange: Exchange, options:
     if (tail?.events.some(isLast) === true) return Reply.empty(exchange, 204)
   }
   if (exchange.method === "HEAD") return Reply.empty(exchange, 200, { "content-type": contentType })
-  const idle = idleOf(options, actor)
+  const idle = idleOf({ ...options, over: Effect.andThen(exchange.admitted, over) }, actor)
   const told = watch(actor, run, cursor, idle).pipe(
-    Stream.map(format),
+    Stream.mapArrayEffect((page) => Effect.as(exchange.admitted, Array.map(page, format))),
     // What fails in the middle has no status any more: the client comes back and is told.
     Stream.catch(() => Stream.empty),
     Stream.provideService(RunEvents, events)

@@ -1,4 +1,6 @@
 /** One request on its way through the door. */
+import type { ActionFailure } from "@tenon/core/Failure"
+import * as Effect from "effect/Effect"
 import type * as Headers from "effect/http/Headers"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 
@@ -22,6 +24,8 @@ export interface Exchange {
   /** The tenant and actor, once they are known. */
   tenantId: string | undefined
   actorId: string | undefined
+  /** Fails once the credentials no longer count: what goes on for long asks it again and again. */
+  admitted: Effect.Effect<unknown, ActionFailure>
   /** Whether its body is still arriving. */
   arriving: boolean
   timedOut: boolean
@@ -46,6 +50,7 @@ export const make = (request: HttpServerRequest): Exchange => {
     route: "unmatched",
     tenantId: undefined,
     actorId: undefined,
+    admitted: Effect.void,
     arriving: false,
     timedOut: false
   }

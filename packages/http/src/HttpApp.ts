@@ -165,14 +165,16 @@ const namesHost = ({ headers, request }: Exchange.Exchange): boolean => {
   return (request.source as { readonly httpVersion?: unknown }).httpVersion !== "1.1"
 }
 
-const routed = (auth: Auth["Service"], exchange: Exchange.Exchange, route: Routes.Route) =>
-  route.open
-    ? Effect.provideService(route.handle(exchange), CurrentActor, nobody)
-    : Effect.flatMap(auth.authenticate(exchange.headers), (actor) => {
-        exchange.tenantId = actor.tenantId
-        exchange.actorId = actor.id
-        return Effect.provideService(route.handle(exchange), CurrentActor, actor)
-      })
+const routed = (auth: Auth["Service"], exchange: Exchange.Exchange, route: Routes.Route) => {
+  if (route.open) return Effect.provideService(route.handle(exchange), CurrentActor, nobody)
+  const admitted = auth.authenticate(exchange.headers)
+  exchange.admitted = admitted
+  return Effect.flatMap(admitted, (actor) => {
+    exchange.tenantId = actor.tenantId
+    exchange.actorId = actor.id
+    return Effect.provideService(route.handle(exchange), CurrentActor, actor)
+  })
+}
 
 /** Who asks on an open route: an actor of no tenant with no role. */
 const nobody: CurrentActor["Service"] = { id: "nobody", tenantId: "", kind: "user", roles: [] }

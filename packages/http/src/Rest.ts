@@ -202,8 +202,8 @@ const stream = ({ interpreter }: Options, resource: Resource.Any, action: Action
     const request = { resource: resource.name, action: action.name, key: key.success, input: input.success }
     return Effect.map(counted(interpreter.stream(request)), (outputs) =>
       HttpServerResponse.stream(
-        Stream.mapArray(outputs, (page) =>
-          Array.of(utf8.encode(page.map((row) => `${JSON.stringify(row)}\n`).join("")))
+        Stream.mapArrayEffect(outputs, (page) =>
+          Effect.as(exchange.admitted, Array.of(utf8.encode(page.map((row) => `${JSON.stringify(row)}\n`).join(""))))
         ),
         { contentType: "application/x-ndjson", headers: Reply.headersOf(exchange) }
       )
