@@ -9,14 +9,16 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { Api, layerOver, registry, token, workflows } from "../support/HttpDomain.ts"
+import { Api, jwt, layerOver, registry, statuses, token, workflows } from "../support/HttpDomain.ts"
 import { halted, held, send, twiceHalted, unstick, world } from "../support/slipRepositorySuite.ts"
 import { settled } from "../support/Slips.ts"
 
 const slips = world(HopStoreMemory.layer)
 
 const layer = Layer.unwrap(
-  Effect.map(SlipRoutes.make, (options) => layerOver(Testing.layer(registry, { workflows }), options))
+  Effect.map(SlipRoutes.make, (options) =>
+    layerOver(Testing.layer(registry, { workflows }), options, { ...jwt, rememberMillis: 0 })
+  )
 ).pipe(Layer.provideMerge(Layer.merge(slips, AuditLog.layerLog)))
 
 const path = "/api/v1/slips"
@@ -110,6 +112,21 @@ it.layer(layer, { excludeTestServices: true })("slips over HTTP", (it) => {
       )
       const [, first = ""] = /^data: (.*)$/m.exec(text) ?? []
       assert.deepInclude(JSON.parse(first), { type: "dispatched", step: "0" })
+    })
+  )
+
+  it.effect("are watched by nobody who may no longer be let in", () =>
+    Effect.gen(function* () {
+      const { admin, url } = yield* Api
+      const slip = yield* held("tenant-a", "suspended")
+      const response = yield* Effect.promise(() =>
+        fetch(`${url}${path}/${slip.correlationId}/events`, { headers: { authorization: `Bearer ${admin}` } })
+      )
+      statuses.set("tenant-a", "suspended")
+      yield* slip.open
+      const text = yield* Effect.promise(() => response.text().catch(() => "cut"))
+      statuses.delete("tenant-a")
+      assert.strictEqual(text, "cut")
     })
   )
 

@@ -171,6 +171,7 @@ export const make = Effect.gen(function* () {
         .pipe(Stream.provideService(CurrentActor, actor), Stream.map(frameOf), Stream.concat(Stream.make(end)))
       const body = happened.pipe(
         Stream.merge(heartbeat, { haltStrategy: "left" }),
+        Stream.tap(() => exchange.admitted),
         Stream.interruptWhen(Deferred.await(closing))
       )
       return HttpServerResponse.stream(body, {
