@@ -196,6 +196,16 @@ describe("Registry", () => {
     assert.deepStrictEqual(problemsOf({ resources: [a, b, self] }), [])
   })
 
+  it("refuses a look back along what points elsewhere, or nowhere", () => {
+    const a = plain("A", { b: Relation.belongsTo("B", "otherId"), c: Relation.hasMany("C", "otherId") })
+    const b = plain("B", { all: Relation.hasMany("A", "otherId"), wrong: Relation.hasMany("A", "id") })
+    const c = plain("C", { b: Relation.belongsTo("B", "otherId") })
+    assert.deepStrictEqual(problemsOf({ resources: [a, b, c] }), [
+      "A.relations.c: looks back along C.otherId, which points to no A",
+      "B.relations.wrong: looks back along A.id, which points to no B"
+    ])
+  })
+
   it("lists resources that belong to no tenant", () => {
     const shared = Resource.make("Country", { tenantScoped: false, fields: { id: Field.Id }, actions: () => ({}) })
     assert.deepStrictEqual(Registry.make({ resources: [shared, Widget] }).notTenantScoped, ["Country"])

@@ -8,6 +8,18 @@ const withoutTestServices = { excludeTestServices: true }
 // oxlint-disable-next-line typescript/no-explicit-any
 const document: any = JSON.parse(JSON.stringify(OpenApi.make(registry)))
 
+const operations = new Map<string, { readonly path: string; readonly parameters: ReadonlyArray<string> }>(
+  // oxlint-disable-next-line typescript/no-explicit-any
+  Object.entries<Record<string, any>>(document.paths).flatMap(([path, methods]) =>
+    Object.values(methods).map(({ operationId, parameters = [] }) => [
+      operationId,
+      { path, parameters: parameters.map((each: { readonly name: string }) => each.name) }
+    ])
+  )
+)
+
+const linksOf = (path: string, method: string, status: string) => document.paths[path][method].responses[status].links
+
 describe("the OpenAPI document", () => {
   it("is valid OpenAPI 3.1", async () => {
     const validator = new Validator()
@@ -20,8 +32,13 @@ describe("the OpenAPI document", () => {
     const text = JSON.stringify(document)
     for (const [, name = ""] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g))
       assert.property(document.components.schemas, name)
-    const ids = [...text.matchAll(/"operationId":"([^"]+)"/g)].map(([, id]) => id)
-    assert.strictEqual(new Set(ids).size, ids.length)
+    const named = [...text.matchAll(/"operationId":"([^"]+)"/g)].map(([, id]) => id)
+    const ids = [...operations.keys()]
+    assert.deepStrictEqual(ids.toSorted(), [...new Set(named)].toSorted())
+    assert.strictEqual(
+      ids.length,
+      Object.values(document.paths).flatMap((methods) => Object.values(methods as object)).length
+    )
   })
 
   it("has an operation for every action", () => {
@@ -59,6 +76,45 @@ describe("the OpenAPI document", () => {
       "If-Match"
     )
   })
+})
+
+it.layer(layer(), withoutTestServices)("a relationship", (it) => {
+  it.effect("is a link of every answer that is the row, which leads to what it says", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Api
+      const threads = "/api/v1/forum-threads"
+      const { messages } = linksOf(threads, "post", "201")
+      assert.deepStrictEqual(linksOf(`${threads}/{id}`, "get", "200"), { messages })
+      // oxlint-disable-next-line typescript/no-explicit-any
+      /** Follows a link from an answer. */
+      const follow = ({ operationId, parameters }: any, body: { readonly [field: string]: string }) => {
+        const [name = "", place = ""] = Object.entries<string>(parameters)[0] ?? []
+        const operation = operations.get(operationId)
+        assert.include(operation?.parameters ?? [], name)
+        const value = encodeURIComponent(body[place.replace("$response.body#/", "")] ?? "")
+        const path = operation?.path ?? ""
+        return call("GET", path.includes("{id}") ? path.replace("{id}", value) : `${path}?${name}=${value}`)
+      }
+      const people = yield* call("POST", "/api/v1/forum-participants", { body: { name: "a", kind: "AGENT" } })
+      const posted = Effect.fnUntraced(function* (title: string, count: number) {
+        const { json: thread } = yield* call("POST", threads, { body: { title } })
+        for (let index = 0; index < count; index++) {
+          const body = { idempotencyKey: `k${index}`, participantId: people.json.id, content: title }
+          assert.strictEqual((yield* call("POST", `${threads}/${thread.id}/add-message`, { body })).status, 200)
+        }
+        return thread
+      })
+      yield* posted("another", 1)
+      const thread = yield* posted("this", 2)
+      const { items } = (yield* follow(messages, thread)).json
+      assert.deepStrictEqual(
+        items.map((each: { readonly content: string }) => each.content),
+        ["this", "this"]
+      )
+      const back = linksOf("/api/v1/forum-messages/{id}", "get", "200")
+      assert.deepStrictEqual((yield* follow(back.thread, items[0])).json, thread)
+    })
+  )
 })
 
 it.layer(layer({ info: { title: "Test", version: "7" } }), withoutTestServices)("the documentation", (it) => {

@@ -261,6 +261,13 @@ function* checkRelations(resource: Resource.Any, { resources }: Parts): Generato
         mend: "Make the field optional, or choose another `onRemove`"
       }
     }
+    if (relation._tag === "HasMany" && column !== undefined && !pointsBack(target, resource, relation.field)) {
+      yield {
+        place,
+        problem: `looks back along ${target.name}.${relation.field}, which points to no ${resource.name}`,
+        mend: `Declare \`Relation.belongsTo("${resource.name}", "${relation.field}")\` in ${target.name}`
+      }
+    }
     if (relation._tag === "BelongsTo" && column !== undefined && column.kind !== "text") {
       yield {
         place,
@@ -277,6 +284,11 @@ function* checkRelations(resource: Resource.Any, { resources }: Parts): Generato
     }
   }
 }
+
+const pointsBack = (from: Resource.Any, to: Resource.Any, field: string): boolean =>
+  Object.values(from.relations).some(
+    (each) => each._tag === "BelongsTo" && each.target === to.name && each.field === field
+  )
 
 function* checkWatch({ columns, name, watch }: Resource.Any, { workflows }: Parts): Generator<Problem> {
   if (watch === undefined) return

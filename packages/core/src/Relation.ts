@@ -1,4 +1,7 @@
-/** How resources relate. A `belongsTo` becomes a foreign key that includes the tenant; a `hasMany` looks back along one. */
+/**
+ * How resources relate. A `belongsTo` becomes a foreign key that includes the tenant, with an index; a `hasMany` looks back
+ * along one. A door offers both as links of a row.
+ */
 
 /** A row of this resource points to one row of `target` by the field `field`. */
 export interface BelongsTo {
@@ -12,7 +15,7 @@ export interface BelongsTo {
   readonly onRemove: "restrict" | "cascade" | "null"
 }
 
-/** Rows of `target` point back here by their field `field`. */
+/** Rows of `target` point back here by their field `field`, which is declared there as a `belongsTo`. */
 export interface HasMany {
   readonly _tag: "HasMany"
   readonly target: string
@@ -39,5 +42,5 @@ export const belongsTo = (
   onRemove: options?.onRemove ?? "restrict"
 })
 
-/** Declares that rows of `target` point back here by their field `field`. */
+/** Declares that rows of `target` point back here by their field `field`: those that the list of `target` gives for it. */
 export const hasMany = (target: Target, field: string): HasMany => ({ _tag: "HasMany", target: nameOf(target), field })

@@ -89,8 +89,11 @@ const render = (api, method, path, operation) => {
       ? [lazy("Body", () => [show(resolve(api, operation.requestBody.content["application/json"].schema))])]
       : []),
     ...Object.entries(operation.responses).map(([status, response]) =>
-      lazy(status + "  " + response.description, () =>
-        Object.values(response.content ?? {}).map(({ schema }) => show(resolve(api, schema)))))
+      lazy(status + "  " + response.description, () => [
+        ...Object.values(response.content ?? {}).map(({ schema }) => show(resolve(api, schema))),
+        ...Object.entries(response.links ?? {}).map(([name, { description }]) =>
+          make("p", {}, make("code", { textContent: name }), " ", description))
+      ]))
   ), { once: true })
   return box
 }

@@ -43,7 +43,7 @@ export const make = (
   const paths: { [path: string]: { [method: string]: Json } } = {}
   for (const endpoint of RestEndpoint.all(registry)) {
     const path = (paths[endpoint.path] ??= {})
-    path[endpoint.method.toLowerCase()] = operation(endpoint, schemas, problems)
+    path[endpoint.method.toLowerCase()] = operation(registry, endpoint, schemas, problems)
   }
   for (const route of further) {
     if (route.description === undefined) continue
@@ -106,7 +106,12 @@ const described = (route: Route, description: Description, schemas: Schemas, pro
   }
 }
 
-const operation = (endpoint: RestEndpoint.Endpoint, schemas: Schemas, problems: Problems): Json => {
+const operation = (
+  registry: Registry.Registry,
+  endpoint: RestEndpoint.Endpoint,
+  schemas: Schemas,
+  problems: Problems
+): Json => {
   const { action, operation, resource } = endpoint
   const name = action?.name ?? (operation === "find" ? "get" : operation === "watch" ? "events" : operation)
   return {
@@ -116,7 +121,7 @@ const operation = (endpoint: RestEndpoint.Endpoint, schemas: Schemas, problems: 
     description: describe(endpoint),
     parameters: parameters(endpoint, schemas),
     ...(action === undefined || Action.isRead(action) ? {} : body(action, schemas)),
-    responses: { ...success(endpoint, schemas), ...problems.responses(failures(endpoint)) }
+    responses: { ...success(registry, endpoint, schemas), ...problems.responses(failures(endpoint)) }
   }
 }
 
@@ -249,7 +254,33 @@ const json = (schema: JsonSchema, schemas: Schemas): Json => ({
   "application/json": { schema, example: OpenApiExample.of(schema, schemas.components) }
 })
 
-const success = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Json => {
+/**
+ * Where a row's relationships lead: to the row that it belongs to, and to the list of those that belong to it, which is
+ * theirs, filtered.
+ */
+const linksOf = (registry: Registry.Registry, resource: Resource.Any): Json => {
+  const links = Object.entries(resource.relations).flatMap(([name, { _tag, field, target: targetName }]) => {
+    const target = registry.resource(targetName)
+    const owner = _tag === "BelongsTo" ? resource : target
+    if (target === undefined || !owner || !Query.queryable(owner).some((column) => column.field === field)) return []
+    const link =
+      _tag === "BelongsTo"
+        ? {
+            description: `The ${target.name} that it belongs to.`,
+            operationId: `${target.name}_get`,
+            parameters: { id: `$response.body#/${field}` }
+          }
+        : {
+            description: `What it has of ${target.name}: \`${RestEndpoint.collectionPath(target)}?${field}=…\`.`,
+            operationId: `${target.name}_list`,
+            parameters: { [field]: `$response.body#/${resource.key}` }
+          }
+    return [[name, link] as const]
+  })
+  return links.length === 0 ? {} : { links: Object.fromEntries(links) }
+}
+
+const success = (registry: Registry.Registry, endpoint: RestEndpoint.Endpoint, schemas: Schemas): Json => {
   const { action, operation, resource } = endpoint
   const etag = Resource.versionField(resource) === undefined ? {} : { ETag: { schema: text } }
   const notModified = "ETag" in etag ? { 304: { description: "The caller has this version." } } : {}
@@ -269,7 +300,12 @@ const success = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Json => {
   }
   if (action === undefined)
     return {
-      200: { description: "The row.", headers: etag, content: json(rowOf(resource, schemas), schemas) },
+      200: {
+        description: "The row.",
+        headers: etag,
+        content: json(rowOf(resource, schemas), schemas),
+        ...linksOf(registry, resource)
+      },
       ...notModified
     }
   if (RestEndpoint.isVoid(action)) return { 204: { description: "Done." } }
@@ -280,7 +316,12 @@ const success = (endpoint: RestEndpoint.Endpoint, schemas: Schemas): Json => {
   const headers = action.kind === "create" ? { Location: { schema: text }, ...etag } : etag
   const status = action.kind === "create" ? 201 : 200
   return {
-    [status]: { description: "Done.", headers, content: json(schema, schemas) },
+    [status]: {
+      description: "Done.",
+      headers,
+      content: json(schema, schemas),
+      ...(isRow ? linksOf(registry, resource) : {})
+    },
     ...(action.kind === "read" ? notModified : {})
   }
 }
