@@ -4,10 +4,10 @@
  * Nothing here performs anything. The interpreter saves the rows in one tenant transaction and a `Runtime` delivers
  * the directives, in order, after it.
  */
-import type { Principal } from "./Actor.ts"
 import type * as Duration from "effect/Duration"
 import { type Pipeable, Prototype as PipeablePrototype } from "effect/Pipeable"
 import type * as Action from "./Action.ts"
+import type { Principal } from "./Actor.ts"
 import type * as DomainEvent from "./DomainEvent.ts"
 import { erase } from "./Erase.ts"
 import type * as Resource from "./Resource.ts"

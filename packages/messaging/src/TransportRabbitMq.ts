@@ -40,20 +40,6 @@ const namedIn = (prefix: string) => (queue: string) => `${prefix}${queue}`
 const dead = "!dead"
 const deadOf = (queue: string) => `${queue}${dead}`
 
-/** Looks on a channel of its own, which the broker closes where there is no such queue. */
-const isThere = async (model: ChannelModel, queue: string): Promise<boolean> => {
-  const channel = await model.createChannel()
-  channel.on("error", () => {})
-  try {
-    await channel.checkQueue(queue)
-  } catch (cause) {
-    if (Predicate.hasProperty(cause, "code") && cause.code === 404) return false
-    throw cause
-  }
-  await channel.close()
-  return true
-}
-
 const declare = async (channel: Channel, queue: string) => {
   await channel.assertQueue(deadOf(queue), { durable: true })
   await channel.assertQueue(queue, {
@@ -327,7 +313,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
       return Transport.of({
         publish: (message) => send(named(message.queue), message),
         subscribe,
-        exists: (queue) => Effect.flatMap(connect, (link) => attempt("look", () => isThere(link.model, named(queue)))),
+        exists: (queue) => Effect.flatMap(connect, (link) => Dead.isThere(link.model, named(queue))),
         deadLetters: Effect.fnUntraced(function* (queue, limit = 100) {
           const letters: Array<DeadLetter> = []
           const note = (letter: DeadLetter) => Effect.sync(() => letters.push(letter))

@@ -28,7 +28,7 @@ const channelOf = (model: ChannelModel) =>
   )
 
 /** Whether there is a queue. To ask for one that there is not costs the channel. */
-const isThere = (model: ChannelModel, queue: string) =>
+export const isThere = (model: ChannelModel, queue: string) =>
   Effect.scoped(
     Effect.flatMap(channelOf(model), (channel) =>
       attempt("look for a queue", () =>
