@@ -223,6 +223,63 @@ it.layer(layer(), withoutTestServices)("hostile input", (it) => {
       })
   )
 
+  it.effect("requests of one connection are done one after another, and answered in order", () =>
+    Effect.gen(function* () {
+      const { admin, call, port } = yield* Api
+      const head = (line: string, more = "") =>
+        `${line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${admin}\r\n${more}\r\n`
+      const create = (name: string) => {
+        const body = JSON.stringify({ name })
+        return head(`POST ${path}`, `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`) + body
+      }
+      const text = ["piped 1", "piped 2", "piped 3"].flatMap((name) => [
+        create(name),
+        head(`GET ${path}?name=${encodeURIComponent(name)}&limit=1`)
+      ])
+      const answer = yield* Effect.promise(() =>
+        sendText(port, text.join("") + head(`GET ${path}/none`, "Connection: close\r\n"))
+      )
+      assert.deepStrictEqual(statusesIn(answer), [201, 200, 201, 200, 201, 200, 404])
+      assert.lengthOf(answer.match(/"items":\[\{/g) ?? [], 3)
+
+      const broken = yield* Effect.promise(() =>
+        sendText(port, `${create("before")}${head(`GET ${path}/none`)}GARBAGE\r\n\r\n`)
+      )
+      assert.deepStrictEqual(statusesIn(broken), [201, 404, 400])
+      assert.include(broken.slice(broken.lastIndexOf("\r\n\r\n")), "MalformedRequest")
+      const half = `Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n`
+      const within = yield* Effect.promise(() =>
+        sendText(port, `${create("whole")}${head(`POST ${path}`, half)}1\r\n{\r\nzz\r\n`)
+      )
+      assert.deepStrictEqual(statusesIn(within), [201, 400])
+      assert.lengthOf((yield* call("GET", `${path}?name[in]=before,whole`)).json.items, 2)
+    })
+  )
+
+  it.effect("what waits behind an answer is not done for a caller that has hung up", () =>
+    Effect.gen(function* () {
+      const { admin, call, port } = yield* Api
+      const post = (name: string, more = "") =>
+        `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${admin}\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${name.length + 11}\r\n${more}\r\n{"name":"${name}"}`
+      yield* Effect.promise(
+        () =>
+          new Promise<void>((resolve) => {
+            const socket = connect(port, "127.0.0.1", () => {
+              const all = Array.from({ length: 200 }, (_, index) => post(`gone ${String(index).padStart(3, "0")}`))
+              socket.write(all.join(""))
+            })
+            socket.once("data", () => socket.destroy())
+            socket.once("close", () => resolve())
+          })
+      )
+      yield* Effect.sleep(500)
+      const { items } = (yield* call("GET", `${path}?name[gte]=gone&name[lt]=gonf&limit=500`)).json
+      assert.isAbove(items.length, 0)
+      assert.isBelow(items.length, 200)
+    })
+  )
+
   it.effect("of several credentials none is taken", () =>
     Effect.gen(function* () {
       const { admin, port } = yield* Api
@@ -268,6 +325,38 @@ it.layer(layer({ timeoutMillis: 300 }), withoutTestServices)("a body that does n
         assert.match(answer, /^connection: close\r$/im)
         assert.include(answer, "nothing was begun")
         assert.include(answer, '"tag":"RequestTimeout"')
+      }
+    })
+  )
+})
+
+it.layer(layer({}, undefined, { headersTimeoutMillis: 300 }), withoutTestServices)("a caller that stays", (it) => {
+  it.effect("is cut off soon after it was told that its request cannot be read, or did not come", () =>
+    Effect.gen(function* () {
+      const { port } = yield* Api
+      for (const [text, status] of [
+        ["", 408],
+        ["GET / HTTP/1.1\r\nHo", 408],
+        ["GARBAGE\r\n\r\n", 400]
+      ] as const) {
+        const { answer, error } = yield* Effect.promise(
+          () =>
+            new Promise<{ answer: string; error: string | undefined }>((resolve) => {
+              let answer = ""
+              const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true }, () => socket.write(text))
+              socket.on("data", (chunk) => (answer += chunk.toString()))
+              // What is sent to a connection that is gone comes back as an error.
+              socket.on("end", () => {
+                const probe = setInterval(() => socket.write("x"), 100)
+                const enough = setTimeout(() => socket.destroy(), 4_000)
+                socket.on("close", () => (clearInterval(probe), clearTimeout(enough)))
+              })
+              socket.on("error", ({ code }: NodeJS.ErrnoException) => resolve({ answer, error: code }))
+              socket.on("close", () => resolve({ answer, error: undefined }))
+            })
+        )
+        assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
+        assert.oneOf(error, ["ECONNRESET", "EPIPE"], text)
       }
     })
   )
@@ -390,6 +479,9 @@ const randomRequest = (seed: number, admin: string): Given => {
         : Buffer.from(JSON.stringify(json(0)))
   return { method, path: path.replace(/[^\x21-\x7e]/g, ""), headers, body }
 }
+
+const statusesIn = (answers: string) =>
+  Array.from(answers.matchAll(/HTTP\/1\.1 (\d+) /g), ([, status]) => Number(status))
 
 const sendText = (port: number, text: string) =>
   new Promise<string>((resolve, reject) => {

@@ -11,6 +11,7 @@ import { assert, layer as suite } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { connect } from "node:net"
 import { Api, issuer, layerOver, token } from "./HttpDomain.ts"
 
 const Shelf = Resource.make("Shelf", {
@@ -129,6 +130,31 @@ export const hostile = (name: string, infrastructure: Layer.Layer<Interpreter | 
           assert.strictEqual((yield* call("POST", path, { token: each, body })).status, 401)
         }
         assert.deepStrictEqual(yield* rows(admin), before)
+      })
+    )
+
+    it.effect("requests that are sent before there is an answer find what those before them did", () =>
+      Effect.gen(function* () {
+        const { admin, port } = yield* Api
+        const head = (line: string, more = "") =>
+          `${line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${admin}\r\n${more}\r\n`
+        const requests = Array.from({ length: 20 }, (_, index) => {
+          const body = JSON.stringify({ name: `piped-${index}` })
+          const more = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`
+          return head("POST /api/v1/shelves", more) + body + head(`GET /api/v1/shelves?name=piped-${index}`)
+        })
+        const text = requests.join("") + head("GET /api/v1/shelves/none", "Connection: close\r\n")
+        const answer = yield* Effect.promise(
+          () =>
+            new Promise<string>((resolve, reject) => {
+              const socket = connect(port, "127.0.0.1", () => socket.write(text))
+              let answer = ""
+              socket.on("data", (chunk) => (answer += chunk.toString()))
+              socket.on("close", () => resolve(answer))
+              socket.on("error", reject)
+            })
+        )
+        assert.lengthOf(answer.match(/"items":\[\{/g) ?? [], 20)
       })
     )
 

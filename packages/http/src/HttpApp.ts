@@ -32,6 +32,7 @@ import * as HomePage from "./HomePage.ts"
 import * as HttpMetrics from "./HttpMetrics.ts"
 import * as HttpSpan from "./HttpSpan.ts"
 import type * as OpenApi from "./OpenApi.ts"
+import * as Pipeline from "./Pipeline.ts"
 import * as Problem from "./Problem.ts"
 import * as Reply from "./Reply.ts"
 import * as Rest from "./Rest.ts"
@@ -149,9 +150,10 @@ const makeApp = (setting: Setting): Effect.Effect<HttpServerResponse.HttpServerR
       : route === undefined
         ? unrouted(exchange, found)
         : routed(setting.auth, exchange, route)
+    const turn = Pipeline.turnOf(exchange.request.source)
     return HttpSpan.around(
       exchange,
-      Effect.matchCauseEffect(Effect.interruptible(answered), {
+      Effect.matchCauseEffect(Effect.interruptible(turn === undefined ? answered : Effect.andThen(turn, answered)), {
         onSuccess: finish,
         onFailure: (cause) => Effect.flatMap(recover(setting, exchange, route, cause as Cause.Cause<unknown>), finish)
       })

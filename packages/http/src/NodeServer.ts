@@ -1,6 +1,7 @@
 /** The Node server to mount the door on: what a caller may cost before any handler sees the request. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Socket } from "node:net"
+import * as Pipeline from "./Pipeline.ts"
 import { contentType, title, typeOf } from "./Problem.ts"
 
 /** Limits on requests as they arrive. */
@@ -35,9 +36,11 @@ export const make = (options: Options = {}): Server => {
     requireHostHeader: false
   })
   const patience = options.writeTimeoutMillis ?? 60_000
-  const watch = ({ socket }: IncomingMessage, response: ServerResponse) =>
-    response.setTimeout(patience, () => endStuck(socket))
-  server.on("request", watch).on("checkContinue", watch)
+  const enter = (request: IncomingMessage, response: ServerResponse) => {
+    response.setTimeout(patience, () => endStuck(request.socket))
+    Pipeline.enter(request, response)
+  }
+  server.on("request", enter).on("checkContinue", enter)
   server.on("clientError", answerUnreadable)
   server.on("checkExpectation", refuseExpectation)
   return server
@@ -59,6 +62,9 @@ const refuseExpectation = (_: IncomingMessage, response: ServerResponse): void =
   response.end(body)
 }
 
+/** How long a caller has to take the last answer, before it is cut off: one that stays would keep its connection for ever. */
+const graceMillis = 1_000
+
 const problem = (status: number, tag: string, detail: string) =>
   JSON.stringify({ type: typeOf(tag), title: title(tag), status, detail, tag })
 
@@ -70,10 +76,17 @@ const answerUnreadable = (error: NodeJS.ErrnoException, socket: Socket): void =>
   }
   const [status, phrase, tag, detail] = faultOf(error.code)
   const body = problem(status, tag, detail)
-  socket.end(
+  const text =
     `HTTP/1.1 ${status} ${phrase}\r\nConnection: close\r\nContent-Type: ${contentType}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
-  )
+    `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  // In its turn, or it would be taken for the answer to a request before it.
+  Pipeline.afterwards(socket, (unfinished) => {
+    // An answer that has begun cannot become another one; one that is over stands.
+    if (unfinished?.headersSent === true && !unfinished.writableEnded) return void socket.destroy()
+    socket.end(unfinished?.headersSent === true ? "" : text)
+    const grace = setTimeout(() => socket.destroy(), graceMillis)
+    socket.once("close", () => clearTimeout(grace))
+  })
 }
 
 const faultOf = (code: string | undefined): readonly [number, string, string, string] => {
