@@ -227,6 +227,43 @@ export const values = (name: string, infrastructure: Layer.Layer<Interpreter | R
       })
     )
 
+    it.effect("a text that is nearly a value is refused, not taken for another one, in a body as in a filter", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Api
+        const dates = ["2026-02-30T00:00:00Z", "2025-02-29", "1", "Fri, 21 Nov 2026 03:05:00 GMT", "21.11.2026", ""]
+        for (const minted of dates) {
+          const fault = [{ path: "minted", message: "must be an ISO 8601 instant" }]
+          assert.deepStrictEqual(yield* refusal(400, "POST", path, { serial: "5200", minted }), fault)
+          assert.deepStrictEqual(yield* refusal(400, "GET", `${path}?minted=${encodeURIComponent(minted)}`), fault)
+        }
+        const leap = yield* call("POST", path, { body: { serial: "5200", minted: "2024-02-29T23:59:59.9Z" } })
+        assert.strictEqual(leap.json.minted, "2024-02-29T23:59:59.900Z")
+        assert.deepStrictEqual(yield* refusal(400, "POST", path, { serial: "5201", worth: "" }), [
+          { path: "worth", message: "must be a decimal number" }
+        ])
+        for (const ratio of ["0x10", "0b1", " 1", "1_0", "+-1", "1e999"])
+          assert.deepStrictEqual(yield* refusal(400, "GET", `${path}?ratio=${encodeURIComponent(ratio)}`), [
+            { path: "ratio", message: "must be a number" }
+          ])
+        // Every other fault is told with it.
+        const paths = (yield* refusal(400, "POST", path, { serial: "x", minted: "2026-02-30", grade: 3, more: 1 })).map(
+          (issue: { readonly path: string }) => issue.path
+        )
+        assert.deepStrictEqual(paths.toSorted(), ["grade", "minted", "more", "serial"])
+      })
+    )
+
+    it.effect("a number of a million digits is refused", () =>
+      Effect.gen(function* () {
+        const digits = "7".repeat(1_000_000)
+        const message = "must not have more than 131072 digits before its point or 16383 after it"
+        for (const field of ["serial", "worth"])
+          assert.deepStrictEqual(yield* refusal(400, "POST", path, { serial: "5300", [field]: digits }), [
+            { path: field, message }
+          ])
+      })
+    )
+
     it.effect("what an action itself made too early or too long is refused as its outcome", () =>
       Effect.gen(function* () {
         const { call } = yield* Api

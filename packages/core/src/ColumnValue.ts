@@ -70,23 +70,35 @@ export const faultOf = (kind: ColumnKind, value: unknown): string | undefined =>
     return Date.parse(value) < earliest
       ? "must not be before 24 November 4714 BC, the earliest instant that can be stored"
       : undefined
-  return isHeld(value)
-    ? undefined
-    : `must not have more than ${mostDigits.before} digits before its point or ${mostDigits.after} after it`
+  return isHeld(value) ? undefined : tooManyDigits
 }
 
+const tooManyDigits = `must not have more than ${mostDigits.before} digits before its point or ${mostDigits.after} after it`
+
+/** Characters of the longest number that can be held, and then some: a longer text is not worth being read. */
+const longestNumber = mostDigits.before + mostDigits.after + 100
+
 /** Reads a value of a column from text, as a caller writes it in a filter. */
-export const read = (column: Column, text: string): Result.Result<Scalar, string> => {
+export const read = ({ kind, literals }: Column, text: string): Result.Result<Scalar, string> => {
   const unsound = Storable.faultOf(text)
   if (unsound !== undefined) return Result.fail(unsound)
-  return Result.flatMap(readKind(column.kind, text), (value) => {
-    const { kind, literals } = column
-    if (literals !== undefined && !literals.includes(value)) return Result.fail(`must be one of ${literals.join(", ")}`)
+  return Result.flatMap(readHeld(kind, text), (value) =>
+    literals === undefined || literals.includes(value)
+      ? Result.succeed(value)
+      : Result.fail(`must be one of ${literals.join(", ")}`)
+  )
+}
+
+/** A value that a store can hold, of the text that stands for it. */
+export const readHeld = (kind: ColumnKind, text: string): Result.Result<Scalar, string> => {
+  if ((kind === "bigint" || kind === "bigdecimal") && text.length > longestNumber) return Result.fail(tooManyDigits)
+  return Result.flatMap(readKind(kind, text), (value) => {
     const fault = faultOf(kind, value)
     return fault === undefined ? Result.succeed(value) : Result.fail(fault)
   })
 }
 
+const decimal = /^-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
 const nonFinite = new Set(["NaN", "Infinity", "-Infinity"])
 
 const readKind = (kind: ColumnKind, text: string): Result.Result<Scalar, string> => {
@@ -97,7 +109,7 @@ const readKind = (kind: ColumnKind, text: string): Result.Result<Scalar, string>
         : Result.fail("must be an integer")
     case "number":
       if (nonFinite.has(text)) return Result.succeed(text)
-      return text.trim() !== "" && Number.isFinite(Number(text))
+      return decimal.test(text) && Number.isFinite(Number(text))
         ? Result.succeed(Number(text))
         : Result.fail("must be a number")
     case "bigint":
@@ -119,10 +131,14 @@ const readKind = (kind: ColumnKind, text: string): Result.Result<Scalar, string>
 }
 
 /** In UTC where it names no zone, as `Schema.DateTimeUtc` has it. */
-const readInstant = (text: string): Result.Result<string, string> =>
-  Option.match(isoDate.test(text) ? DateTime.make(text) : Option.none(), {
+const readInstant = (text: string): Result.Result<string, string> => {
+  const [date, day] = isoDate.exec(text) ?? []
+  // A day that its month has not is read as one of the next month.
+  const found = date !== undefined && new Date(date).getUTCDate() === Number(day) ? DateTime.make(text) : Option.none()
+  return Option.match(found, {
     onNone: () => Result.fail("must be an ISO 8601 instant"),
     onSome: (instant) => Result.succeed(DateTime.formatIso(instant))
   })
+}
 
-const isoDate = /^(?:\d{4}|[+-]\d{6})-\d{2}-\d{2}/
+const isoDate = /^(?:\d{4}|[+-]\d{6})-\d{2}-(\d{2})/
