@@ -190,6 +190,28 @@ const test = (name: string, infrastructure: Layer.Layer<Interpreter | RunEvents,
         })
       )
 
+      it.effect("is no condition of a write where it must not match: that is refused, as it would not be kept", () =>
+        Effect.gen(function* () {
+          const { call } = yield* Api
+          const body = { id: "kept", text: "kept", pin: "1" }
+          const tag = (yield* call("POST", "/api/v1/notes", { body })).headers.get("etag") ?? ""
+          for (const headers of [{ "if-none-match": "*" }, { "if-none-match": tag, "if-match": tag }])
+            for (const refused of [
+              yield* call("POST", "/api/v1/notes", { body: { ...body, id: "other" }, headers }),
+              yield* call("POST", "/api/v1/notes/kept/change", { body: { text: "lost" }, headers }),
+              yield* call("DELETE", "/api/v1/notes/kept", { headers })
+            ])
+              assert.deepStrictEqual(refused.json.errors, [
+                {
+                  path: "If-None-Match",
+                  message: "is for reads; a write may be bound to a row as it stands by If-Match"
+                }
+              ])
+          assert.strictEqual((yield* call("GET", "/api/v1/notes/kept")).headers.get("etag"), tag)
+          assert.strictEqual((yield* call("GET", "/api/v1/notes/other")).status, 404)
+        })
+      )
+
       it.effect("tells nothing of what is not shown", () =>
         Effect.gen(function* () {
           const { call } = yield* Api

@@ -120,6 +120,8 @@ it.layer(layer({ cors: { origins: ["https://app.test"] } }), withoutTestServices
       assert.include(preflight.headers.get("access-control-allow-headers") ?? "", "idempotency-key")
       const evil = yield* call("GET", path, { headers: { origin: "https://evil.test" } })
       assert.isNull(evil.headers.get("access-control-allow-origin"))
+      for (const answer of [preflight, evil, yield* call("GET", path)])
+        assert.strictEqual(answer.headers.get("vary"), "Origin")
       assert.strictEqual((yield* call("GET", path)).headers.get("x-content-type-options"), "nosniff")
     })
   )

@@ -14,15 +14,17 @@ const allowedHeaders =
   "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, x-api-key, x-request-id, traceparent"
 const exposedHeaders = "etag, link, location, retry-after, www-authenticate, x-request-id"
 
-/** The headers for an answer to a page of another origin; `undefined` where nothing need be said. */
-export const headersFor = (options: Options, exchange: Exchange): Extra | undefined => {
+/** The headers for an answer to a page of another origin. */
+export const headersFor = (options: Options, exchange: Exchange): Extra => {
   const { origin } = exchange.headers
-  if (origin === undefined) return undefined
-  if (options.origins !== "*" && !options.origins.includes(origin)) return { vary: "Origin" }
+  const { origins } = options
+  // Said to whoever asks, since what is kept of one answer may be given to a page of another origin.
+  const vary = origins === "*" ? {} : { vary: "Origin" }
+  if (origin === undefined || (origins !== "*" && !origins.includes(origin))) return vary
   return {
-    "access-control-allow-origin": options.origins === "*" ? "*" : origin,
+    "access-control-allow-origin": origins === "*" ? "*" : origin,
     "access-control-expose-headers": exposedHeaders,
-    ...(options.origins === "*" ? {} : { vary: "Origin" })
+    ...vary
   }
 }
 

@@ -231,8 +231,8 @@ const withCors = (
   found: Routes.Found | undefined,
   response: HttpServerResponse.HttpServerResponse
 ) => {
-  const headers = cors === undefined ? undefined : Cors.headersFor(cors, exchange)
-  if (cors === undefined || headers === undefined) return response
+  if (cors === undefined) return response
+  const headers = Cors.headersFor(cors, exchange)
   const preflight =
     found !== undefined && exchange.method === "OPTIONS" && "access-control-allow-origin" in headers
       ? Cors.preflight(cors, allowedOf(found))

@@ -18,10 +18,12 @@ const marked = /^"([1-9]\d{0,14}-[0-9a-f]{16})(?:-[\w-]{22})?"$/
 /** No row has this version: what an entity tag that is not one of ours stands for. */
 const noVersion = 0
 
-/** What `If-Match` says of the row; `undefined` where any will do. */
+/** What `If-Match` says of the row that a write is about; `undefined` where any will do. */
 export const expectedVersion = (
   headers: Headers.Headers
 ): Result.Result<RowMark.Expected | undefined, InvalidInput> => {
+  if (headers["if-none-match"] !== undefined)
+    return fail("If-None-Match", "is for reads; a write may be bound to a row as it stands by If-Match")
   const given = headers["if-match"]?.trim()
   if (given === undefined || given === "*") return Result.succeed(undefined)
   const mark = marked.exec(given)?.[1]
