@@ -56,6 +56,18 @@ for (const [name, loop] of Object.entries(loops)) {
   })
 }
 
+it("a loop is ended on a platform too that does not tell the processor's time", () => {
+  const { cpuUsage } = process
+  Object.assign(process, { cpuUsage: undefined })
+  try {
+    const { begin, turns } = make()
+    begin(loops.yields)
+    assert.throws(() => wholeTurn(turns), endless(limit))
+  } finally {
+    Object.assign(process, { cpuUsage })
+  }
+})
+
 it("a program that takes its time comes to its end in parts, as if it had been in one", () => {
   const { begin, mistakes, turns } = make()
   const since = performance.now()

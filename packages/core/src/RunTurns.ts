@@ -36,12 +36,18 @@ export const endless = (limitMillis: number = limit): string =>
   "that time. Wait for it (`Fiber.join`, a signal), poll with `ctx.sleep` of more than no time, and put long " +
   "computations into a step."
 
+/** The processor's time of this process, in milliseconds, where the platform tells it: Node does, a browser does not. */
+const processorTime = (): number | undefined => {
+  if (typeof process === "undefined" || typeof process.cpuUsage !== "function") return undefined
+  const { system, user } = process.cpuUsage()
+  return (system + user) / 1000
+}
+
 /** A busy machine may take the processor away in the middle of a slice, and a frozen one stops: that is nobody's bug. */
-const spentSince = (begun: number, worked: NodeJS.CpuUsage | undefined): number => {
+const spentSince = (begun: number, worked: number | undefined): number => {
   const passed = performance.now() - begun
-  if (worked === undefined) return Math.min(passed, 2 * slice)
-  const { system, user } = process.cpuUsage(worked)
-  return Math.min(passed, (system + user) / 1000)
+  const work = worked === undefined ? undefined : processorTime()
+  return work === undefined || worked === undefined ? Math.min(passed, 2 * slice) : Math.min(passed, work - worked)
 }
 
 /** The turns of one attempt of one run. */
@@ -137,7 +143,7 @@ export class RunTurns<A, E> {
 
   #slice(body: () => void): void {
     const begun = performance.now()
-    const worked = this.#spent > 0 ? process.cpuUsage() : undefined
+    const worked = this.#spent > 0 ? processorTime() : undefined
     this.#until = begun + slice
     this.#turn = true
     try {
