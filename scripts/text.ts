@@ -1,4 +1,7 @@
-/** No file of the project names the machine it was written on, or the registry its packages came from. */
+/**
+ * No file of the project names the machine it was written on, or the registry its packages came from; and no comment is
+ * wider than the code, which the formatter leaves as it is.
+ */
 import { execFileSync } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
@@ -12,7 +15,12 @@ const forbidden: ReadonlyArray<readonly [RegExp, string]> = [
   [/https?:\/\/[\w.-]*(?:registry|npmmirror|verdaccio|artifactory|nexus)[\w.-]*(?::\d+)?\//i, "a package registry"],
   [/^(?:<{7}|>{7}) /m, "a merge conflict"]
 ]
+const source = /\.(?:ts|mts|js|mjs)$/
+const wideComment = /^(?=[ \t]*(?:\/[/*]|\* )).{121,}$/gm
 const binary = /\.(?:png|jpg|jpeg|gif|ico|woff2?|gz|zip|wasm|pdf)$/
+
+const placeOf = (path: string, text: string, { index }: RegExpExecArray) =>
+  `${path}:${text.slice(0, index).split("\n").length}`
 
 const listed = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
   cwd: root,
@@ -27,7 +35,11 @@ for (const path of files) {
     const match = pattern.exec(text)
     if (!match) continue
     faults++
-    console.error(`${path}:${text.slice(0, match.index).split("\n").length}: names ${what}: ${match[0].trim()}`)
+    console.error(`${placeOf(path, text, match)}: names ${what}: ${match[0].trim()}`)
+  }
+  for (const match of source.test(path) ? text.matchAll(wideComment) : []) {
+    faults++
+    console.error(`${placeOf(path, text, match)}: a comment of more than 120 characters in a line`)
   }
 }
 const npmrc = readFileSync(join(root, ".npmrc"), "utf8")

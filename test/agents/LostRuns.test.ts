@@ -20,7 +20,9 @@ const asking = Agent.make("asking", (ctx) => Effect.asVoid(ctx.ask("Go on?", Sch
 const world = Testing.layer(registry, { workflows: Workflow.layer(Agents.implement(asking)) })
 
 layer(world, { excludeTestServices: true })("a look for lost runs", (it) => {
-  /** A conversation with a run that asks, and all that a look does to it over a runtime that says of it what is given. */
+  /**
+   * A conversation with a run that asks, and all that a look does to it over a runtime that says of it what is given.
+   */
   const asked = Effect.gen(function* () {
     const talk = yield* conversation("asking")
     yield* talk.post("1")

@@ -1,6 +1,6 @@
 /**
- * A small run of what `npm run fault` does with agents: an application in a process of its own, killed in a step, while it
- * asks and while it sleeps.
+ * A small run of what `npm run fault` does with agents: an application in a process of its own, killed in a step, while
+ * it asks and while it sleeps.
  */
 import * as AgentFault from "@tenon/examples/fault/AgentFault"
 import { dwells } from "@tenon/examples/fault/FaultAgents"

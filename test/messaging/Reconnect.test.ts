@@ -1,4 +1,6 @@
-/** Connections to real brokers are cut under load: what was confirmed arrives, and both sides come back by themselves. */
+/**
+ * Connections to real brokers are cut under load: what was confirmed arrives, and both sides come back by themselves.
+ */
 import { ack, Transport, type TransportError } from "@tenon/messaging/Transport"
 import * as TransportRabbitMq from "@tenon/messaging/TransportRabbitMq"
 import * as TransportRedis from "@tenon/messaging/TransportRedis"

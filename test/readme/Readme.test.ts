@@ -1,6 +1,6 @@
 /**
- * Every TypeScript block of the README is type-checked, and those that can run are run. A block is a module as it stands,
- * imports included, or an excerpt of a file that is named here; a block that this file does not know fails.
+ * Every TypeScript block of the README is type-checked, and those that can run are run. A block is a module as it
+ * stands, imports included, or an excerpt of a file that is named here; a block that this file does not know fails.
  */
 import * as ApiKeys from "@tenon/core/ApiKeys"
 import type { Readiness } from "@tenon/core/ReadinessChecks"
@@ -35,7 +35,9 @@ const constIn = (block: string, name: string) =>
     .map((part) => part.slice(part.indexOf("const ")))
     .find((part) => part.startsWith(`const ${name} =`)) ?? ""
 
-/** The application with another of its layers, and what the reader imports for that; what is of no use now is exported. */
+/**
+ * The application with another of its layers, and what the reader imports for that; what is of no use now is exported.
+ */
 const swapped = (layer: string) => {
   const application = blocks.find((block) => block.includes("runMain")) ?? ""
   const [, name = ""] = /^const (\w+)/.exec(layer) ?? []

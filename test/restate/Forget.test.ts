@@ -1,4 +1,6 @@
-/** Restate keeps the key of a workflow that has ended; of one that was killed it is to be dropped before that goes on. */
+/**
+ * Restate keeps the key of a workflow that has ended; of one that was killed it is to be dropped before that goes on.
+ */
 import { Durable } from "@tenon/core/Durable"
 import * as ReadinessChecks from "@tenon/core/ReadinessChecks"
 import * as Registry from "@tenon/core/Registry"

@@ -40,7 +40,9 @@ const on = (name: string, body: (ring: KeyRing) => Effect.Effect<void, any, any>
     })
   )
 
-/** A newest entry in the place of the genuine one, whose header and payload are these texts, signed by alpha's own key. */
+/**
+ * A newest entry in the place of the genuine one, whose header and payload are these texts, signed by alpha's own key.
+ */
 const signedText = (
   name: string,
   reason: string,
@@ -503,7 +505,9 @@ describe("a step is not done by a worker", () => {
     })
   })
   const planners = Registry.make(planner, beta)
-  /** Gives what is told last of an encrypted slip whose planner has inserted a step, which is delivered if it is there. */
+  /**
+   * Gives what is told last of an encrypted slip whose planner has inserted a step, which is delivered if it is there.
+   */
   const planned = Effect.fnUntraced(function* (ring: KeyRing) {
     const store = yield* HopStore
     done.length = 0

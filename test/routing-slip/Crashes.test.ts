@@ -89,7 +89,9 @@ afterAll(async () => {
   if (await listens(rabbitUrl)) await deleteQueues(queues.map((queue) => `${prefix}${queue}`))
 })
 
-/** Keeps one worker running: where it kills itself, another takes its place; where it ends otherwise, the test fails. */
+/**
+ * Keeps one worker running: where it kills itself, another takes its place; where it ends otherwise, the test fails.
+ */
 const keepAlive = (options: ChildOptions, onDeath: () => void) =>
   Effect.callback<void>((resume) => {
     const path = NodePath.join(import.meta.dirname, "../support/slip-worker-child.ts")
@@ -133,7 +135,8 @@ describe("a worker that is killed", async () => {
             )
 
             for (const each of cases) {
-              // One after the other: a death beside it may pass another's point by, as what is stored is not done again.
+              // One after the other: a death beside it may pass another's point by, as what is stored is not done
+              // again.
               yield* RoutingSlip.builder(registry, { correlationId: each.id }).pipe(
                 RoutingSlip.add(does, {}),
                 each.branches

@@ -1,5 +1,7 @@
 /* oxlint-disable typescript/no-explicit-any -- hostile messages are made by hand, past all types. */
-/** The quick check of envelopes accepts nothing that the schema would refuse, whatever a stranger changes in a message. */
+/**
+ * The quick check of envelopes accepts nothing that the schema would refuse, whatever a stranger changes in a message.
+ */
 import * as DeadLetters from "@tenon/messaging/DeadLetters"
 import * as Envelope from "@tenon/routing-slip/Envelope"
 import * as Wire from "@tenon/routing-slip/Wire"

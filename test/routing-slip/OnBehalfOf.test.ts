@@ -76,7 +76,10 @@ const statusOf = Effect.gen(function* () {
   return (yield* (yield* HopStore).slip("default", "one"))?.status
 })
 
-/** Lets time pass, second by second, until the slip stands so. Keys are used outside of the test's clock, which is waited for. */
+/**
+ * Lets time pass, second by second, until the slip stands so. Keys are used outside of the test's clock, which is
+ * waited for.
+ */
 const reach = Effect.fnUntraced(function* (status: SlipRecord["status"], atMost = 60) {
   for (let left = atMost; (yield* statusOf) !== status; left--) {
     if (left === 0) return assert.fail(`it is ${yield* statusOf} and not ${status}`)

@@ -127,7 +127,9 @@ const registryOf = (all: ReadonlyArray<ResourcePlan>, versions: number) =>
 const byName = <A extends { readonly name: string }>(all: ReadonlyArray<A>) =>
   all.toSorted((a, b) => (a.name < b.name ? -1 : 1))
 
-/** What the catalogue shows, without what differs by how it came to be: the order of columns, and what is deprecated. */
+/**
+ * What the catalogue shows, without what differs by how it came to be: the order of columns, and what is deprecated.
+ */
 const shape = (live: Catalogue.Catalogue, database: string, wanted: ReadonlySet<string>): unknown => {
   const text = JSON.stringify(
     live.relations

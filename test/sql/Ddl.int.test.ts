@@ -145,7 +145,8 @@ describe("Ddl", () => {
             "CREATE UNIQUE INDEX teams__name__key ON public.teams (tenant_id, name)"
           ]
         )
-        // Every table with a tenant column, whoever made it: secured, forced, and each unique key begins with the tenant.
+        // Every table with a tenant column, whoever made it: secured, forced, and each unique key begins with the
+        // tenant.
         const insecure = yield* Scratch.run(`
           select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
           where n.nspname in ('public', 'tenon') and c.relkind = 'r'

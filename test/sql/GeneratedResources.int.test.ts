@@ -1,4 +1,7 @@
-/** Whatever is declared, and whatever is in it: rows come back as they were saved, and PostgreSQL lists what memory lists. */
+/**
+ * Whatever is declared, and whatever is in it: rows come back as they were saved, and PostgreSQL lists what memory
+ * lists.
+ */
 import { CurrentActor } from "@tenon/core/Actor"
 import * as Field from "@tenon/core/Field"
 import * as MemoryStore from "@tenon/core/MemoryStore"

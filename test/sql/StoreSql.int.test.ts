@@ -204,7 +204,8 @@ suite(services, { timeout: 60_000, excludeTestServices: true })("the store in Po
     })
   )
 
-  // On a slow machine a connection takes longer to open than the first cuts are apart, and must get its turn in the end.
+  // On a slow machine a connection takes longer to open than the first cuts are apart, and must get its turn in the
+  // end.
   const lessAndLess = Schedule.min([Schedule.exponential("20 millis", 1.1), Schedule.spaced("1 second")])
 
   it.effect("a connection that is cut leads to an answer or to Unavailable, and never to twice", () =>

@@ -1,7 +1,7 @@
 /**
  * A whole mesh on the test clock, driven by a seed: slips of random steps that fail and are undone, two workers, a
- * broker that loses, doubles, delays and reorders, and workers that die at every point of a hop. The same seed gives the
- * same run.
+ * broker that loses, doubles, delays and reorders, and workers that die at every point of a hop. The same seed gives
+ * the same run.
  */
 import { Transport, type Outgoing } from "@tenon/messaging/Transport"
 import * as TransportMemory from "@tenon/messaging/TransportMemory"

@@ -1,4 +1,6 @@
-/** The hop store over a database that is there already; imports nothing of the test runner, since workers use it too. */
+/**
+ * The hop store over a database that is there already; imports nothing of the test runner, since workers use it too.
+ */
 import { Transactions } from "@tenon/messaging/Transactions"
 import * as HopStoreSql from "@tenon/routing-slip/HopStoreSql"
 import * as TenantSql from "@tenon/sql/TenantSql"

@@ -1,4 +1,6 @@
-/** Runs the command `tenon` in this process, for suites that walk through many commands; it answers as a process would. */
+/**
+ * Runs the command `tenon` in this process, for suites that walk through many commands; it answers as a process would.
+ */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CommandLine from "@tenon/cli/CommandLine"
 import * as Complaint from "@tenon/cli/Complaint"

@@ -37,7 +37,10 @@ export const node = (args: ReadonlyArray<string>, env: Environment = {}, cwd: st
         child,
         said,
         ended: Effect.promise(() => ended),
-        /** Waits until it has said something so many times, on either stream; fails with all it said where it ends first. */
+        /**
+         * Waits until it has said something so many times, on either stream; fails with all it said where it ends
+         * first.
+         */
         says: (pattern: RegExp, times = 1) =>
           Effect.promise(async () => {
             const global = new RegExp(pattern, "g")

@@ -1,4 +1,7 @@
-/** A token endpoint on this machine that speaks OAuth 2.0 Token Exchange (RFC 8693), strictly, and misbehaves on request. */
+/**
+ * A token endpoint on this machine that speaks OAuth 2.0 Token Exchange (RFC 8693), strictly, and misbehaves on
+ * request.
+ */
 import * as Effect from "effect/Effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"

@@ -58,7 +58,10 @@ export const agentCrashes = (
   chosen: (place: string) => boolean = () => true
 ) => {
   const points = new CrashPoints()
-  /** A conversation, and what is still done once its end is seen: places are counted, and must not be counted as another's. */
+  /**
+   * A conversation, and what is still done once its end is seen: places are counted, and must not be counted as
+   * another's.
+   */
   const settled = <A, E, R>(conversation: Effect.Effect<A, E, R>) =>
     Effect.tap(conversation, () => {
       let seen = -1

@@ -75,7 +75,9 @@ const drawing = Agent.make("drawing", (ctx) =>
     yield* ctx.writeMessage(`${first} ${last}`)
   })
 )
-/** Asks three times: once with no time to answer, once for as long as it takes, once with time that runs from then on. */
+/**
+ * Asks three times: once with no time to answer, once for as long as it takes, once with time that runs from then on.
+ */
 const punctual = Agent.make("punctual", (ctx) =>
   Effect.gen(function* () {
     const began = yield* ctx.now
@@ -319,7 +321,8 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           const { runId } = yield* Tenon.invoke(AgentRun.actions.retry, failed?.id ?? "")
           const [first, last] = yield* ended(runId)
           const forked = []
-          // The stop that every run waits for is never handed out: the first step, and the second, with what is between.
+          // The stop that every run waits for is never handed out: the first step, and the second, with what is
+          // between.
           for (const operations of [0, 1, 2, 3]) {
             const fork = yield* Tenon.invoke(AgentRun.actions.fork, runId, { operations })
             forked.push(yield* ended(fork.runId))

@@ -1,6 +1,7 @@
 /**
- * The examples' application with workflows that end at once and sends that are not delayed. The isolation proof compares
- * whole tenants before and after each attempt: what goes on by itself, later, would change one of them in between.
+ * The examples' application with workflows that end at once and sends that are not delayed. The isolation proof
+ * compares whole tenants before and after each attempt: what goes on by itself, later, would change one of them in
+ * between.
  */
 import type * as Action from "@tenon/core/Action"
 import * as Registry from "@tenon/core/Registry"

@@ -2,7 +2,8 @@
  * The PostgreSQL of this machine, on which the database suites run besides the embedded one: what
  * TENON_TEST_DATABASE_URL or DATABASE_URL names, else whatever lets the tests in on 127.0.0.1:5432.
  *
- * TENON_TEST_NO_MACHINE=1 acts as if there were none; TENON_REQUIRE_SERVICES fails where it requires one and there is none.
+ * TENON_TEST_NO_MACHINE=1 acts as if there were none; TENON_REQUIRE_SERVICES fails where it requires one and there is
+ * none.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,7 @@
-/** A conversation with a model comes to the same end wherever its handlers crash, and no answer that was kept is asked for again. */
+/**
+ * A conversation with a model comes to the same end wherever its handlers crash, and no answer that was kept is asked
+ * for again.
+ */
 import * as ActionTool from "@tenon/agents/ActionTool"
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
@@ -33,7 +36,9 @@ const worker = Agent.make("worker", (ctx) =>
   })
 )
 
-/** The places right after something of the model's and the tools' was done or kept: what servers are worth the time for. */
+/**
+ * The places right after something of the model's and the tools' was done or kept: what servers are worth the time for.
+ */
 export const aroundModels = (place: string): boolean =>
   /^(executed|journaled) (call )?(model\d|tool|Widget)/.test(place)
 

@@ -1,9 +1,9 @@
 /**
  * Which services a run's suites must have: a suite that skips for the lack of one of them fails the run.
  *
- * TENON_REQUIRE_SERVICES names them with commas, or is `here` for those that answer on this machine, each by itself: then a
- * suite skips only where its own service is not there. `none` allows every skip that tells of a service, and no other;
- * without the setting every skip is allowed.
+ * TENON_REQUIRE_SERVICES names them with commas, or is `here` for those that answer on this machine, each by itself:
+ * then a suite skips only where its own service is not there. `none` allows every skip that tells of a service, and no
+ * other; without the setting every skip is allowed.
  */
 import { isHere } from "@tenon/testing/BrokerServer"
 import { listens } from "@tenon/embedded/Listens"

@@ -1,4 +1,6 @@
-/** What it means to run a run again: nothing that succeeded is done twice, and nothing waits for what nobody will do. */
+/**
+ * What it means to run a run again: nothing that succeeded is done twice, and nothing waits for what nobody will do.
+ */
 import * as Agent from "@tenon/agents/Agent"
 import type { AgentContext } from "@tenon/agents/AgentContext"
 import { AgentRun } from "@tenon/agents/AgentRun"

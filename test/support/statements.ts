@@ -2,7 +2,10 @@
 import { Connection } from "@tenon/sql/TenantSqlConnection"
 import * as Effect from "effect/Effect"
 
-/** The texts of the statements that are sent while an effect runs, beside its result. What opens and ends transactions is left out. */
+/**
+ * The texts of the statements that are sent while an effect runs, beside its result. What opens and ends transactions
+ * is left out.
+ */
 export const during = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
     const sent: Array<string> = []

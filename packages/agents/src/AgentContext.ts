@@ -33,8 +33,9 @@ export interface AgentContext<out Input = undefined> {
   /** Does something once and keeps what came of it, a typed failure included; see `Durable.step`. */
   readonly step: Durable.Durable["Service"]["step"]
   /**
-   * A step whose words are seen as they come, by whoever watches the run's events. They are shown and not kept: give the
-   * whole as the step's value, or as a message. When a crash has cut the body off, its words are taken back and come anew.
+   * A step whose words are seen as they come, by whoever watches the run's events. They are shown and not kept: give
+   * the whole as the step's value, or as a message. When a crash has cut the body off, its words are taken back and
+   * come anew.
    */
   readonly stream: <A, E, R>(
     name: string,

@@ -49,8 +49,8 @@ export const RunEnding = Schema.Struct({
 export type RunEnding = typeof RunEnding.Type
 
 /**
- * Which of the failures that a run was handed it has ended by, counted from the last; or what its model said last, or a bug
- * of its program; absent where it is none of these, as where the program has made another failure of one.
+ * Which of the failures that a run was handed it has ended by, counted from the last; or what its model said last, or a
+ * bug of its program; absent where it is none of these, as where the program has made another failure of one.
  */
 export const FailedBy = Schema.Struct({
   failedBy: Schema.optionalKey(Schema.Union([Schema.Int, Schema.Literals(["model", "bug"])]))
@@ -249,8 +249,8 @@ export const start = (run: Startable) => {
 }
 
 /**
- * Starts it again where its runtime has lost it, with all that is recorded of it. A workflow is started once per key, so
- * a run that is alive stays as it is.
+ * Starts it again where its runtime has lost it, with all that is recorded of it. A workflow is started once per key,
+ * so a run that is alive stays as it is.
  */
 export const revive = (run: Startable) =>
   Outcome.startWorkflow(RunAgent, { key: run.id, input: inputOf(run), as: principalOf(run), fork: { key: run.id } })

@@ -16,7 +16,9 @@ import { Thread } from "./Thread.ts"
 export { implement } from "./AgentProgram.ts"
 export { layer, layerWith } from "./AgentsLayer.ts"
 
-/** Threads and what belongs to them. A host with kinds of channels of its own gives what `Channel.make` makes of them. */
+/**
+ * Threads and what belongs to them. A host with kinds of channels of its own gives what `Channel.make` makes of them.
+ */
 export const resourcesWith = (channel: typeof Channel) =>
   [
     Thread,

@@ -1,4 +1,6 @@
-/** The programs behind the workflows of `Agents.workflows`, with all that they need besides the agents' own services. */
+/**
+ * The programs behind the workflows of `Agents.workflows`, with all that they need besides the agents' own services.
+ */
 import * as Repository from "@tenon/core/Repository"
 import type { RowStore } from "@tenon/core/RowStore"
 import type { RunEvents } from "@tenon/core/RunEvents"

@@ -1,4 +1,6 @@
-/** What a run has made besides messages: a report, a table, a small file. Large ones belong elsewhere, with a link here. */
+/**
+ * What a run has made besides messages: a report, a table, a small file. Large ones belong elsewhere, with a link here.
+ */
 import type { Durable } from "@tenon/core/Durable"
 import * as Field from "@tenon/core/Field"
 import * as Outcome from "@tenon/core/Outcome"

@@ -37,7 +37,9 @@ export class DeliveryFailed extends Schema.TaggedError<DeliveryFailed>()("Delive
   gone: Schema.optionalKey(Schema.Boolean)
 }) {}
 
-/** Delivers one message. May be called again for one that has arrived; `secrets` are those that count, the latest first. */
+/**
+ * Delivers one message. May be called again for one that has arrived; `secrets` are those that count, the latest first.
+ */
 export interface Deliver<in Config> {
   (config: Config, secrets: ReadonlyArray<Redacted.Redacted>, message: Delivered): Effect.Effect<void, DeliveryFailed>
 }

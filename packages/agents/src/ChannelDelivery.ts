@@ -1,4 +1,6 @@
-/** One message on its way to one channel. The rows are the truth about what has arrived; a journal only does the work. */
+/**
+ * One message on its way to one channel. The rows are the truth about what has arrived; a journal only does the work.
+ */
 import * as Action from "@tenon/core/Action"
 import * as Field from "@tenon/core/Field"
 import * as Load from "@tenon/core/Load"

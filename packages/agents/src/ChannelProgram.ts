@@ -33,7 +33,9 @@ const unlessRemoved = <A, R>(effect: Effect.Effect<A, ActionFailure, R>) =>
     failure instanceof NotFound ? Effect.undefined : Effect.fail(failure)
   )
 
-/** A step of reads and deliveries: the runtime waits for a store that does not answer; what else it refuses is a bug. */
+/**
+ * A step of reads and deliveries: the runtime waits for a store that does not answer; what else it refuses is a bug.
+ */
 const step = <A, R>(
   durable: Durable["Service"],
   name: string,

@@ -1,7 +1,7 @@
 /**
- * `effect/ai`'s `LanguageModel` inside a run: every call is a step, so a call that was answered is never made again, and
- * its answer is the same in every replay. A stream gives its parts once the answer is kept; who wants to see words as
- * they come watches the run's events.
+ * `effect/ai`'s `LanguageModel` inside a run: every call is a step, so a call that was answered is never made again,
+ * and its answer is the same in every replay. A stream gives its parts once the answer is kept; who wants to see words
+ * as they come watches the run's events.
  */
 import type { Durable } from "@tenon/core/Durable"
 import { RunEvents } from "@tenon/core/RunEvents"

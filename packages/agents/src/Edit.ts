@@ -1,6 +1,6 @@
 /**
- * A message that was edited stands in for the first one, and for earlier edits of that: agents read neither those nor what
- * any run has said in answer to them.
+ * A message that was edited stands in for the first one, and for earlier edits of that: agents read neither those nor
+ * what any run has said in answer to them.
  */
 import type * as Resource from "@tenon/core/Resource"
 import type { Message } from "./Message.ts"

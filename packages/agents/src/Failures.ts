@@ -1,6 +1,6 @@
 /**
- * Which operation a run fails by: the failures that its operations have handed to its program are noted, in their order,
- * so that the one which the program ends with can be told from those that it has dealt with.
+ * Which operation a run fails by: the failures that its operations have handed to its program are noted, in their
+ * order, so that the one which the program ends with can be told from those that it has dealt with.
  */
 import type { Durable } from "@tenon/core/Durable"
 import * as Predicate from "effect/Predicate"

@@ -1,7 +1,7 @@
 /**
- * Looks for runs that their runtime has lost, so that no thread waits for one until somebody comes by: one whose row says
- * that it goes on, and of which the runtime knows nothing, is started again as `AgentRun.resume` does. So is one that was
- * killed, of which the runtime knows but that it is over.
+ * Looks for runs that their runtime has lost, so that no thread waits for one until somebody comes by: one whose row
+ * says that it goes on, and of which the runtime knows nothing, is started again as `AgentRun.resume` does. So is one
+ * that was killed, of which the runtime knows but that it is over.
  *
  * Rows of all tenants are read a page at a time, each tenant's under its own row security. Any number of processes may
  * look: a run is started once per key, so that one which is alive, or about to begin, takes no notice. Only a runtime

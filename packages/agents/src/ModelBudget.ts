@@ -1,7 +1,7 @@
 /**
- * What a tenant may spend on language models in a period. Before a call, tokens are set aside; afterwards the call's row
- * says what it took. Both happen one at a time per tenant, so concurrent runs together stay within the limit as long as
- * no call takes more than it set aside.
+ * What a tenant may spend on language models in a period. Before a call, tokens are set aside; afterwards the call's
+ * row says what it took. Both happen one at a time per tenant, so concurrent runs together stay within the limit as
+ * long as no call takes more than it set aside.
  */
 import type { Durable } from "@tenon/core/Durable"
 import * as Field from "@tenon/core/Field"

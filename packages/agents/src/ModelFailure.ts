@@ -1,4 +1,7 @@
-/** Why a run got no use out of its model. Each ends the run with its message in the thread, unless the program handles it. */
+/**
+ * Why a run got no use out of its model. Each ends the run with its message in the thread, unless the program handles
+ * it.
+ */
 import * as AiError from "effect/ai/AiError"
 import * as Schema from "effect/Schema"
 

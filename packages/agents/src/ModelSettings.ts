@@ -21,7 +21,10 @@ export interface ModelSettings {
   readonly deadline: Duration.Input
   /** How often a call is tried that fails for a reason which may pass. Default: 3. */
   readonly attempts: number
-  /** Tokens that a call sets aside of the tenant's budget, besides its prompt, until it is known what it took. Default: 1,000. */
+  /**
+   * Tokens that a call sets aside of the tenant's budget, besides its prompt, until it is known what it took. Default:
+   * 1,000.
+   */
   readonly reserve: number
   readonly prices: { readonly [model: string]: ModelPrice }
 }

@@ -1,4 +1,6 @@
-/** Keeps what models and tools are told out of traces: `effect/ai` notes the arguments of a tool on the span at hand. */
+/**
+ * Keeps what models and tools are told out of traces: `effect/ai` notes the arguments of a tool on the span at hand.
+ */
 import * as Effect from "effect/Effect"
 import * as Tracer from "effect/Tracer"
 

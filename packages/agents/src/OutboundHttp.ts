@@ -28,7 +28,10 @@ const guarded =
       return options.all === true ? found(null, open) : found(null, first.address, first.family)
     })
 
-/** The client. It follows no redirect and keeps no connection. An address that stands in a URL is not looked up: see `isRefused`. */
+/**
+ * The client. It follows no redirect and keeps no connection. An address that stands in a URL is not looked up: see
+ * `isRefused`.
+ */
 export const layer = (allowed: (address: string) => boolean): Layer.Layer<HttpClient> =>
   NodeHttpClient.layerNodeHttpOptions({ keepAlive: false, lookup: guarded(allowed) as never })
 

@@ -1,4 +1,6 @@
-/** `AgentContext` over `Durable`. Keys of what a run makes follow from its own key, so a repeated run makes the same. */
+/**
+ * `AgentContext` over `Durable`. Keys of what a run makes follow from its own key, so a repeated run makes the same.
+ */
 import type { Durable } from "@tenon/core/Durable"
 import { NewId } from "@tenon/core/NewId"
 import type { RunEvents } from "@tenon/core/RunEvents"

@@ -1,11 +1,11 @@
 /**
  * Which of a run's recorded operations another run of the agent can begin with.
  *
- * A run cannot go on from the middle of an exchange with others - a question, a child, a call of a model - as those know
- * the run that began it, under that run's key: what is cut there is cut before the exchange, which is then begun anew. And
- * a run that failed is run again from the operation that it failed by. Where that cannot be told, what has succeeded after
- * the last failure is not done twice; but a run that did nothing more than what it had taken over is run again from further
- * back, or it would fail the same way for ever.
+ * A run cannot go on from the middle of an exchange with others - a question, a child, a call of a model - as those
+ * know the run that began it, under that run's key: what is cut there is cut before the exchange, which is then begun
+ * anew. And a run that failed is run again from the operation that it failed by. Where that cannot be told, what has
+ * succeeded after the last failure is not done twice; but a run that did nothing more than what it had taken over is
+ * run again from further back, or it would fail the same way for ever.
  */
 import { callName, type Forkable, type Operation, signalName } from "@tenon/core/RunJournal"
 import * as Predicate from "effect/Predicate"
@@ -44,7 +44,10 @@ const recipient = ({ kind, outcome }: Operation): unknown =>
 const signalled = ({ kind, name }: Operation, signal: keyof typeof RunAgent.signals): string | undefined =>
   kind === "signal" && name.startsWith(signalName(signal, "")) ? name.slice(signal.length + 1) : undefined
 
-/** A run that took operations over has ids of its own, alike but for the run's key, which all that they name begins with. */
+/**
+ * A run that took operations over has ids of its own, alike but for the run's key, which all that they name begins
+ * with.
+ */
 const own = (id: unknown): string | undefined =>
   typeof id === "string" ? id.slice(id.lastIndexOf(".") + 1) : undefined
 
@@ -122,8 +125,8 @@ const isWork = (operation: Operation): boolean => {
 }
 
 /**
- * Where the operation stands that a run failed by. The run may have said which of its failures that was, counted from the
- * last; one that it has dealt with is not it. Otherwise it is the last, unless something was done after that.
+ * Where the operation stands that a run failed by. The run may have said which of its failures that was, counted from
+ * the last; one that it has dealt with is not it. Otherwise it is the last, unless something was done after that.
  */
 const failedAt = (operations: ReadonlyArray<Operation>, end: Operation | undefined): number | undefined => {
   if (end?.kind === "signal") return undefined
@@ -147,8 +150,8 @@ const firstOfBatch = (operations: ReadonlyArray<Operation>, at: number | undefin
 const hasOnlyTakenOver = (operations: ReadonlyArray<Operation>): boolean => operations.at(-2)?.kind === "fork"
 
 /**
- * All before its end, or as many of them as are wanted; where it is run again, all before the one that it failed by. Never
- * one in the middle of an exchange.
+ * All before its end, or as many of them as are wanted; where it is run again, all before the one that it failed by.
+ * Never one in the middle of an exchange.
  */
 export const forkable: Forkable = (operations, lost, wanted) => {
   const end = operations.findIndex(ends)

@@ -55,9 +55,9 @@ const maxHistory = 1000
 const maxTold = 1000
 
 /**
- * How many runs of agents may be above one another, each waiting for the next: an agent that runs itself comes to an end.
- * A child beyond that is not started, and its parent is told by `ChildFailed`. Keys of runs grow with their depth, so this
- * is also about as much as there is room for.
+ * How many runs of agents may be above one another, each waiting for the next: an agent that runs itself comes to an
+ * end. A child beyond that is not started, and its parent is told by `ChildFailed`. Keys of runs grow with their depth,
+ * so this is also about as much as there is room for.
  */
 const maxDepth = 16
 
@@ -387,8 +387,8 @@ export const Thread = Resource.make("Thread", {
       ),
 
       /**
-       * Starts a run again where its runtime has lost it. What it waits for may have come meanwhile, with nobody there to
-       * hear of it: so it is told again, and its children are started again too. One that is alive takes no notice.
+       * Starts a run again where its runtime has lost it. What it waits for may have come meanwhile, with nobody there
+       * to hear of it: so it is told again, and its children are started again too. One that is alive takes no notice.
        */
       reviveRun: on.action(
         {

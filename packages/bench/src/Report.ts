@@ -1,6 +1,8 @@
 /** What a suite measured, ours beside a peer, and how it is printed. */
 
-/** One comparison. `ratio` is ours over the peer's for a rate, the peer's over ours for a time: more than 1 is better. */
+/**
+ * One comparison. `ratio` is ours over the peer's for a rate, the peer's over ours for a time: more than 1 is better.
+ */
 export interface Row {
   readonly name: string
   readonly unit: string

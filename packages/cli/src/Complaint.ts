@@ -22,7 +22,9 @@ const besides: ReadonlyMap<string, string> = new Map([
   ["DATABASE_URL", ` \`tenon dev\` starts a database, but none was found running; ${elsewhere}`]
 ])
 
-/** What a failure says, with what was said underneath: a port that is taken, a server or a database that is not there. */
+/**
+ * What a failure says, with what was said underneath: a port that is taken, a server or a database that is not there.
+ */
 export const wordsFor = (failure: unknown): string => {
   const own = Predicate.hasProperty(failure, "message") ? sentence({ message: String(failure.message) }) : ""
   const told = errorUnder(failure)?.message ?? ""

@@ -1,6 +1,6 @@
 /**
- * A user's fresh token for a suspended slip, and who signs for it: the private key of the mesh's issuer in the file that
- * `SLIP_ISSUER_KEY_FILE` names, and the key set that its workers go by in `SLIP_KEYS_FILE`.
+ * A user's fresh token for a suspended slip, and who signs for it: the private key of the mesh's issuer in the file
+ * that `SLIP_ISSUER_KEY_FILE` names, and the key set that its workers go by in `SLIP_KEYS_FILE`.
  */
 import * as Keys from "@tenon/routing-slip/Keys"
 import * as KeysFile from "@tenon/routing-slip/KeysFile"

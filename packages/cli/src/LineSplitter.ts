@@ -1,7 +1,9 @@
 /** Cuts what a process writes into lines. */
 import { StringDecoder } from "node:string_decoder"
 
-/** A line that is longer is handed over in pieces, so that a process that never ends its line cannot fill the memory. */
+/**
+ * A line that is longer is handed over in pieces, so that a process that never ends its line cannot fill the memory.
+ */
 const maxLine = 65_536
 
 /** Collects chunks and hands over each line without its end. */

@@ -1,6 +1,7 @@
 /**
- * How a running command logs, always on stderr: a line for each event where a person watches, JSON lines where a machine
- * does. `LOG_FORMAT` (`line` or `json`) decides; without it, `--json` and a stderr that is no terminal mean JSON.
+ * How a running command logs, always on stderr: a line for each event where a person watches, JSON lines where a
+ * machine does. `LOG_FORMAT` (`line` or `json`) decides; without it, `--json` and a stderr that is no terminal mean
+ * JSON.
  */
 import * as Array from "effect/Array"
 import * as Cause from "effect/Cause"

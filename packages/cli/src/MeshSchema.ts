@@ -1,4 +1,6 @@
-/** Looks whether the database at hand has what workers need, before one starts that could only fail at every message. */
+/**
+ * Looks whether the database at hand has what workers need, before one starts that could only fail at every message.
+ */
 import * as MeshTables from "@tenon/sql/MeshTables"
 import * as SqlName from "@tenon/sql/SqlName"
 import * as TenantSql from "@tenon/sql/TenantSql"

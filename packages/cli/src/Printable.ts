@@ -1,4 +1,7 @@
-/** What slips, dead letters and files of strangers say, made harmless for a terminal: it moves no cursor and forges no line. */
+/**
+ * What slips, dead letters and files of strangers say, made harmless for a terminal: it moves no cursor and forges no
+ * line.
+ */
 
 const mark = "\u{FFFD}"
 

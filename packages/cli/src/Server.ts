@@ -1,6 +1,6 @@
 /**
- * Where a whole application is put together, from configuration: the store over PostgreSQL, the runtime over Restate or PostgreSQL,
- * and HTTP in front. This file and its like in a host app are the only places that provide layers.
+ * Where a whole application is put together, from configuration: the store over PostgreSQL, the runtime over Restate or
+ * PostgreSQL, and HTTP in front. This file and its like in a host app are the only places that provide layers.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"

@@ -1,9 +1,9 @@
 /**
- * The slips of a mesh over HTTP, beside the routes that are derived from resources and under the same credentials, roles
- * and problems: mount them with `HttpApp.layer({ routes, onClosing })`.
+ * The slips of a mesh over HTTP, beside the routes that are derived from resources and under the same credentials,
+ * roles and problems: mount them with `HttpApp.layer({ routes, onClosing })`.
  *
- * A slip is no resource: its rows are the workers' ledger, changed by hops alone, so only what `SlipRepository` allows is
- * served. The package of the door does not know slips and theirs does not know the door; they meet here.
+ * A slip is no resource: its rows are the workers' ledger, changed by hops alone, so only what `SlipRepository` allows
+ * is served. The package of the door does not know slips and theirs does not know the door; they meet here.
  */
 import { CurrentActor } from "@tenon/core/Actor"
 import { AuditLog } from "@tenon/core/AuditLog"

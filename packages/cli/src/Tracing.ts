@@ -1,6 +1,6 @@
 /**
- * Traces go where `OTEL_EXPORTER_OTLP_ENDPOINT` says (OTLP over HTTP, as JSON), with `OTEL_EXPORTER_OTLP_HEADERS`, every
- * `OTEL_BSP_SCHEDULE_DELAY` milliseconds. Without an endpoint no spans are made at all, which saves some of every
+ * Traces go where `OTEL_EXPORTER_OTLP_ENDPOINT` says (OTLP over HTTP, as JSON), with `OTEL_EXPORTER_OTLP_HEADERS`,
+ * every `OTEL_BSP_SCHEDULE_DELAY` milliseconds. Without an endpoint no spans are made at all, which saves some of every
  * request. Spans that nobody takes are dropped, and a collector that does not answer is left alone for a minute.
  */
 import * as Setting from "@tenon/core/Setting"

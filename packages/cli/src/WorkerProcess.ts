@@ -1,4 +1,6 @@
-/** One activity in this process, until a signal: what `tenon run` starts for each activity, and what a container runs. */
+/**
+ * One activity in this process, until a signal: what `tenon run` starts for each activity, and what a container runs.
+ */
 import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
 import * as Directory from "@tenon/routing-slip/Directory"

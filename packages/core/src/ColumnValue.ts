@@ -48,7 +48,9 @@ const compareText = (a: string, b: string): number => {
   return left.length - right.length
 }
 
-/** The first instant of a `timestamp with time zone` (PostgreSQL, 8.5). Its last one is later than any of JavaScript. */
+/**
+ * The first instant of a `timestamp with time zone` (PostgreSQL, 8.5). Its last one is later than any of JavaScript.
+ */
 const earliest = Date.parse("-004713-11-24T00:00:00.000Z")
 
 /** The digits of a `numeric` before and after its point (PostgreSQL, 8.1.2). */

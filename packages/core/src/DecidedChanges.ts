@@ -79,7 +79,10 @@ const excessOf = ({ directives, rows }: Outcome.Outcome<unknown>): Issue | undef
     : { path: "", message: `${count} ${what} in one outcome, where ${Outcome.limit} are the most; do it in parts` }
 }
 
-/** What is known of the action's own row after a change: nothing where the change may have been made to it by another key. */
+/**
+ * What is known of the action's own row after a change: nothing where the change may have been made to it by another
+ * key.
+ */
 const standingAfter = (
   { context, resource }: Setting,
   change: Change,

@@ -1,4 +1,6 @@
-/** A fact that happened in the domain, told to whoever listens. Declared once, emitted by actions through an Outcome. */
+/**
+ * A fact that happened in the domain, told to whoever listens. Declared once, emitted by actions through an Outcome.
+ */
 import * as Schema from "effect/Schema"
 import type { Fields } from "./Field.ts"
 

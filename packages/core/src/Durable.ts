@@ -84,8 +84,8 @@ export class Durable extends Context.Service<
       options?: Delayed
     ) => Effect.Effect<void>
     /**
-     * Gives another run a signal, one way; the first of a name and id counts. Signals that are on their way together may
-     * overtake each other.
+     * Gives another run a signal, one way; the first of a name and id counts. Signals that are on their way together
+     * may overtake each other.
      */
     readonly notify: <W extends Workflow.Any, S extends keyof Workflow.SignalsOf<W> & string>(
       workflow: W,

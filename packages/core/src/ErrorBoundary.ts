@@ -55,7 +55,9 @@ export const classification = (
   return { status: typeof status === "number" ? status : 422, retryable: annotations?.["retryable"] === true }
 }
 
-/** Whether a failure says that something the work needs is not there now, so that what was accepted must wait for it. */
+/**
+ * Whether a failure says that something the work needs is not there now, so that what was accepted must wait for it.
+ */
 export const isInfrastructure = (failure: unknown): failure is Failure.Failure =>
   Failure.classes.some((each) => failure instanceof each && classification(each).retryable)
 
@@ -103,7 +105,9 @@ export const unexpected: WireFailure = {
   detail: { _tag: "Unexpected" }
 }
 
-/** Gives back the failure that was encoded, as an instance of its class; `undefined` where the class is not known here. */
+/**
+ * Gives back the failure that was encoded, as an instance of its class; `undefined` where the class is not known here.
+ */
 export const decode = (
   wire: WireFailure,
   declared: ReadonlyArray<Action.ErrorClass>

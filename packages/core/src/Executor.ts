@@ -37,8 +37,8 @@ export class Executor extends Context.Service<
       options?: { readonly deliverByOutbox?: boolean; readonly instead?: ActionFailure }
     ) => Effect.Effect<Executed, ActionFailure>
     /**
-     * Opens a stream action: its outputs in their JSON encoding, read in pages as they are asked for. Fails at once with
-     * what an execution would be refused with.
+     * Opens a stream action: its outputs in their JSON encoding, read in pages as they are asked for. Fails at once
+     * with what an execution would be refused with.
      */
     readonly stream: (invocation: Invocation) => Effect.Effect<Stream.Stream<Schema.Json, ActionFailure>, ActionFailure>
   }

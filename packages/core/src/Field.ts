@@ -155,7 +155,9 @@ export const CreatedAt = filled(Schema.DateTimeUtc, { _tag: "Now" })
 /** When the row was last saved (UTC, milliseconds). */
 export const UpdatedAt = filled(Schema.DateTimeUtc, { _tag: "Touch" })
 
-/** Counts the saves of a row from 1. It makes the row versioned: an ETag over HTTP (`RowMark`), checked by `If-Match`. */
+/**
+ * Counts the saves of a row from 1. It makes the row versioned: an ETag over HTTP (`RowMark`), checked by `If-Match`.
+ */
 export const Version = filled(Schema.Int, { _tag: "Version" })
 
 /**

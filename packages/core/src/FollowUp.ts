@@ -12,7 +12,9 @@ interface Run {
   readonly input: Schema.Json
 }
 
-/** The deliveries of a run that a bug has paused; none where its workflow asks for none, or its input cannot be read. */
+/**
+ * The deliveries of a run that a bug has paused; none where its workflow asks for none, or its input cannot be read.
+ */
 export const whenPaused = (
   { whenPaused, workflow }: Implementation,
   run: Run,

@@ -1,4 +1,6 @@
-/** A call of an action, as JSON: what a door hands to the interpreter and what a runtime carries, signed, to a handler. */
+/**
+ * A call of an action, as JSON: what a door hands to the interpreter and what a runtime carries, signed, to a handler.
+ */
 import * as Schema from "effect/Schema"
 import { Actor, Principal } from "./Actor.ts"
 import * as RowMark from "./RowMark.ts"

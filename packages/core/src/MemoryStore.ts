@@ -1,6 +1,6 @@
 /**
- * The store in memory: the ports that keep rows, receipts and events of runs, over maps. For tests and for trying a domain
- * out: it keeps nothing when the process ends, and everything until then, receipts too unless they are purged. A
+ * The store in memory: the ports that keep rows, receipts and events of runs, over maps. For tests and for trying a
+ * domain out: it keeps nothing when the process ends, and everything until then, receipts too unless they are purged. A
  * transaction is atomic because all of it runs synchronously, and what it keeps apart, conflicts on and numbers is what
  * PostgreSQL would, as the repository laws check.
  */

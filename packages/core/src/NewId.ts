@@ -24,8 +24,8 @@ export const format = (millis: number, random: Uint8Array): string => {
 }
 
 /**
- * Random bytes are asked for 256 ids at a time: each call to the system's generator costs as much as ten ids. Ids of one
- * millisecond count up from a random number (RFC 9562, 6.2, method 1), so that what is made later here sorts later.
+ * Random bytes are asked for 256 ids at a time: each call to the system's generator costs as much as ten ids. Ids of
+ * one millisecond count up from a random number (RFC 9562, 6.2, method 1), so that what is made later here sorts later.
  */
 const random = (): Generate => {
   const pool = new Uint8Array(16 * 256)

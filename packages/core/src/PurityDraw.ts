@@ -107,7 +107,10 @@ const encodedWhere = ({ resource, where }: Load<unknown>): EncodedRow =>
     })
   )
 
-/** What an action draws from: its input, its own row, and the rows of what it loads, each made when it is first asked for. */
+/**
+ * What an action draws from: its input, its own row, and the rows of what it loads, each made when it is first asked
+ * for.
+ */
 export interface Sources {
   readonly input: (action: Action.Any) => Effect.Effect<Pool, Arbitrary.SampleError>
   readonly rows: (resource: Resource.Any) => Effect.Effect<Pool, Arbitrary.SampleError>

@@ -1,6 +1,6 @@
 /**
- * Sees what a synchronous function takes from the world: the clock, chance, timers and the network are stood in for while
- * it runs. What it imports from elsewhere is not seen; that shows when two runs differ.
+ * Sees what a synchronous function takes from the world: the clock, chance, timers and the network are stood in for
+ * while it runs. What it imports from elsewhere is not seen; that shows when two runs differ.
  */
 import * as Predicate from "effect/Predicate"
 

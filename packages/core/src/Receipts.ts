@@ -2,8 +2,8 @@
  * Receipts grow old: once nothing can ask for one again it is removed.
  *
  * A receipt answers whoever repeats a request under its idempotency key, and a durable invocation that is tried again
- * after a crash between commit and journal. Both are over within hours; a receipt is kept for a week, so that work which
- * an outage has held up for days is still done once. What comes again later than that is done again.
+ * after a crash between commit and journal. Both are over within hours; a receipt is kept for a week, so that work
+ * which an outage has held up for days is still done once. What comes again later than that is done again.
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -15,7 +15,9 @@ import type { ActionFailure } from "./Failure.ts"
 export class Receipts extends Context.Service<
   Receipts,
   {
-    /** Removes up to `limit` receipts, of whatever tenant, that are older than `age`, the oldest first; says how many. */
+    /**
+     * Removes up to `limit` receipts, of whatever tenant, that are older than `age`, the oldest first; says how many.
+     */
     readonly purge: (age: Duration.Duration, limit: number) => Effect.Effect<number, ActionFailure>
   }
 >()("@tenon/core/Receipts") {}

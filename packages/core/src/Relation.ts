@@ -1,6 +1,6 @@
 /**
- * How resources relate. A `belongsTo` becomes a foreign key that includes the tenant, with an index; a `hasMany` looks back
- * along one. A door offers both as links of a row.
+ * How resources relate. A `belongsTo` becomes a foreign key that includes the tenant, with an index; a `hasMany` looks
+ * back along one. A door offers both as links of a row.
  */
 
 /** A row of this resource points to one row of `target` by the field `field`. */
@@ -42,5 +42,7 @@ export const belongsTo = (
   onRemove: options?.onRemove ?? "restrict"
 })
 
-/** Declares that rows of `target` point back here by their field `field`: those that the list of `target` gives for it. */
+/**
+ * Declares that rows of `target` point back here by their field `field`: those that the list of `target` gives for it.
+ */
 export const hasMany = (target: Target, field: string): HasMany => ({ _tag: "HasMany", target: nameOf(target), field })

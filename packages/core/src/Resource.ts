@@ -12,7 +12,8 @@ import type { Relation } from "./Relation.ts"
 
 /**
  * What a second row with the same conflict columns does: replace the first, which keeps its key and the time of its
- * creation (`Field.CreatedAt`), or leave it standing. Where it is left standing, the outcome that would have saved the second sends and emits nothing: the first one's did.
+ * creation (`Field.CreatedAt`), or leave it standing. Where it is left standing, the outcome that would have saved the
+ * second sends and emits nothing: the first one's did.
  */
 export interface Conflict<Field extends string = string> {
   readonly on: ReadonlyArray<Field>
@@ -25,7 +26,9 @@ export type Transitions = { readonly [field: string]: { readonly [from: string]:
 /** The states that a new row may begin in, by status field; any where a field is not named. */
 export type Initial = { readonly [field: string]: ReadonlyArray<string> }
 
-/** Says that a row stands for a run of a workflow, under the same key, and when there is nothing more to watch of it. */
+/**
+ * Says that a row stands for a run of a workflow, under the same key, and when there is nothing more to watch of it.
+ */
 export interface Watch<Field extends string = string> {
   readonly workflow: { readonly name: string }
   readonly field: Field

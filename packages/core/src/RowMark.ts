@@ -2,8 +2,8 @@
  * Tells a row as it stands from all that has been or will be under its key: its version, and a digest of what everyone
  * may be shown of it.
  *
- * The version alone does not: it begins anew with a row that is made under the key of one that was removed, and what the
- * database changes by itself - a reference that it nulls, a column that a migration adds - it does not count.
+ * The version alone does not: it begins anew with a row that is made under the key of one that was removed, and what
+ * the database changes by itself - a reference that it nulls, a column that a migration adds - it does not count.
  */
 import * as Schema from "effect/Schema"
 import * as Fingerprint from "./Fingerprint.ts"

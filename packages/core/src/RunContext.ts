@@ -1,4 +1,6 @@
-/** What a run's program has of its own, so that a replay can repeat it, and what a step's body has back of the world. */
+/**
+ * What a run's program has of its own, so that a replay can repeat it, and what a step's body has back of the world.
+ */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Random from "effect/Random"

@@ -1,6 +1,6 @@
 /**
- * Runs workflows from a `RunStore`: claims what is due, drives several at once, hands a run back when it only waits, and
- * keeps its leases while it works. Any number of engines may work from one store.
+ * Runs workflows from a `RunStore`: claims what is due, drives several at once, hands a run back when it only waits,
+ * and keeps its leases while it works. Any number of engines may work from one store.
  *
  * A defect of a program is tried a few times and then pauses its run for an operator; a store that does not answer is
  * waited for; a claim that another worker has taken over ends the work on it at once.

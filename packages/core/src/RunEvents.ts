@@ -1,9 +1,9 @@
 /**
  * What may be watched of a run while it goes on: the words of a model as they come, its steps, its messages, its end.
  *
- * Each run has a sequence of events without gaps. Events are for watching only: nothing that a run does depends on them,
- * so publishing one neither waits nor fails, and what is lost with a process is made good by what the run publishes when
- * it is replayed. An event with a key is kept once, however often a replay publishes it.
+ * Each run has a sequence of events without gaps. Events are for watching only: nothing that a run does depends on
+ * them, so publishing one neither waits nor fails, and what is lost with a process is made good by what the run
+ * publishes when it is replayed. An event with a key is kept once, however often a replay publishes it.
  *
  * Implementations: `RunEventsMemory` (this process) and `RunEventsSql` of `@tenon/sql` (a table under row-level
  * security; watchers in other processes look four times a second).
@@ -90,9 +90,9 @@ export const isLast = (event: RunEvent | Reset): boolean =>
   event.type === "status" && "data" in event && event.data["over"] === true
 
 /**
- * Every event of a run after a cursor and then all that follow, in order and without gaps, until the last. A cursor that
- * leads nowhere - of events that are no longer kept, or that never were - gives a `reset` first. `idle` is run each time
- * there is nothing more for now; where it says true, that is the end.
+ * Every event of a run after a cursor and then all that follow, in order and without gaps, until the last. A cursor
+ * that leads nowhere - of events that are no longer kept, or that never were - gives a `reset` first. `idle` is run
+ * each time there is nothing more for now; where it says true, that is the end.
  */
 export const watch = (
   actor: Actor,

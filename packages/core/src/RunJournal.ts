@@ -2,9 +2,9 @@
  * What runs have done and where they stand, for whoever looks: an operator, an agent's history, a check of new code
  * against old journals.
  *
- * Implementations: `RunStoreMemory` and `RunJournalSql` of `@tenon/sql`, each over the journal that the runs go on from.
- * Where another journal is the truth (Restate), its driver records the same operations here, behind the run: a reader may
- * be some moments late, and after the loss of that journal this is what is left.
+ * Implementations: `RunStoreMemory` and `RunJournalSql` of `@tenon/sql`, each over the journal that the runs go on
+ * from. Where another journal is the truth (Restate), its driver records the same operations here, behind the run: a
+ * reader may be some moments late, and after the loss of that journal this is what is left.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -36,7 +36,10 @@ export const Operation = Schema.Struct({
   /** Counted from 0 in the order in which the program began them. -1 for what is not the program's. */
   index: Schema.Int,
   kind: Kind,
-  /** A step's name; a signal's, with its id behind a slash; what was called, sent to, started, notified or forked; or empty. */
+  /**
+   * A step's name; a signal's, with its id behind a slash; what was called, sent to, started, notified or forked; or
+   * empty.
+   */
   name: Schema.String,
   /** Milliseconds since 1970. */
   startedAt: Schema.Number,
@@ -48,8 +51,8 @@ export interface Operation extends Schema.Struct.Type<typeof Operation.fields> {
 
 /**
  * Says that a run begins with operations of another one of its workflow instead of doing them: the first so many in the
- * order in which they were handed to its program, or, without a number, as many as the workflow's program can go on from.
- * A fork of itself is a run whose runtime has lost it.
+ * order in which they were handed to its program, or, without a number, as many as the workflow's program can go on
+ * from. A fork of itself is a run whose runtime has lost it.
  */
 export const Fork = Schema.Struct({ key: Schema.String, operations: Schema.optionalKey(Schema.Int) })
 export interface Fork extends Schema.Struct.Type<typeof Fork.fields> {}

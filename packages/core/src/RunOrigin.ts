@@ -1,18 +1,22 @@
 /**
- * What a run draws, and what time it is in it, follow from its origin. A fork begins as the run did that it is a fork of,
- * so that what it takes over fits; its journal holds a `fork`, from which on it draws for itself, so that what it makes
- * anew is not what the other run has made, and has its own time, so that it does not find what it waits for long over. A run that its runtime has lost goes on as itself.
+ * What a run draws, and what time it is in it, follow from its origin. A fork begins as the run did that it is a fork
+ * of, so that what it takes over fits; its journal holds a `fork`, from which on it draws for itself, so that what it
+ * makes anew is not what the other run has made, and has its own time, so that it does not find what it waits for long
+ * over. A run that its runtime has lost goes on as itself.
  */
 import * as Schema from "effect/Schema"
 import { type Fork, type Forkable, isOneWay, type Operation } from "./RunJournal.ts"
 
-/** `seed`: what random numbers and new ids follow from. `beganAt`: the run's time as it begins, in milliseconds since 1970. */
+/**
+ * `seed`: what random numbers and new ids follow from. `beganAt`: the run's time as it begins, in milliseconds since
+ * 1970.
+ */
 export const Origin = Schema.Struct({ seed: Schema.String, beganAt: Schema.Number })
 export interface Origin extends Schema.Struct.Type<typeof Origin.fields> {}
 
 /**
- * What the journal keeps of a `fork`: what is drawn from there on, how it began, and the keys of the runs it goes back to,
- * which may be in the names of what was taken over.
+ * What the journal keeps of a `fork`: what is drawn from there on, how it began, and the keys of the runs it goes back
+ * to, which may be in the names of what was taken over.
  */
 const Parting = Schema.Struct({
   seed: Schema.String,
@@ -39,8 +43,8 @@ const formerKeys = (operations: ReadonlyArray<Operation>): ReadonlyArray<string>
 ]
 
 /**
- * Says of what a program begins whether it is what its journal holds. A name that was made of the key of a run that this
- * one goes back to is made of its own now. Only the program knows which are: "page 1 of 3" is of no run 1.
+ * Says of what a program begins whether it is what its journal holds. A name that was made of the key of a run that
+ * this one goes back to is made of its own now. Only the program knows which are: "page 1 of 3" is of no run 1.
  */
 export const fits = (
   operations: ReadonlyArray<Operation>,
@@ -73,8 +77,8 @@ export interface Partings {
 }
 
 /**
- * A fork stands before the last operation that was taken over. Nobody waits for a send: what the program draws behind it,
- * it draws in the same turn, long before a send's place in the journal.
+ * A fork stands before the last operation that was taken over. Nobody waits for a send: what the program draws behind
+ * it, it draws in the same turn, long before a send's place in the journal.
  */
 export const partings = (operations: ReadonlyArray<Operation>): Partings => {
   const atBegin = new Map<number, ReadonlyArray<Operation>>()
@@ -104,7 +108,9 @@ export interface Forking {
   readonly forkable: Forkable | undefined
 }
 
-/** The operations that a run begins with, named as the other run did (`fits`). That it was cancelled is no part of it. */
+/**
+ * The operations that a run begins with, named as the other run did (`fits`). That it was cancelled is no part of it.
+ */
 export const forked = (
   { operations, origin }: Source,
   { beganAt, fork, forkable, key, seed }: Forking

@@ -129,7 +129,10 @@ export class RunStore extends Context.Service<
     ) => Effect.Effect<{ readonly operations: ReadonlyArray<Operation>; readonly mail: Mail }, Unavailable>
     /** What came for a claimed run. */
     readonly mail: (claim: Claim) => Effect.Effect<Mail, Unavailable>
-    /** Writes for a run, once however often it is asked after `Unavailable`. `offset` is how long its journal is already. */
+    /**
+     * Writes for a run, once however often it is asked after `Unavailable`. `offset` is how long its journal is
+     * already.
+     */
     readonly write: (claim: Claim, offset: number, write: Write) => Effect.Effect<void, LeaseLost | Unavailable>
     /** What came for the runs of claims that still hold, in no order. */
     readonly look: (claims: ReadonlyArray<Claim>) => Effect.Effect<ReadonlyArray<Held>, Unavailable>

@@ -1,6 +1,7 @@
 /**
- * Runs in this process, atomic because every change is synchronous. For tests and development: runs that have ended stay,
- * with all that they have done, until the process ends. One that was dropped would begin again when it is started twice.
+ * Runs in this process, atomic because every change is synchronous. For tests and development: runs that have ended
+ * stay, with all that they have done, until the process ends. One that was dropped would begin again when it is started
+ * twice.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

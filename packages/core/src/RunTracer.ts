@@ -1,6 +1,6 @@
 /**
- * Spans of a workflow's program, which starts again from its beginning at every attempt: each has the same id every time
- * and is reported once, by the attempt in which it ended first.
+ * Spans of a workflow's program, which starts again from its beginning at every attempt: each has the same id every
+ * time and is reported once, by the attempt in which it ended first.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"

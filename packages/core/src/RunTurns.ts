@@ -4,10 +4,12 @@
  * Effect's own scheduler takes turns as the event loop happens to. So a run has a scheduler of its own, a queue that is
  * drained synchronously, and its fibers go on only in a turn, which whoever drives the run takes: once to begin, and
  * once for every arrival, in the order that the journal keeps. Whatever goes on outside of a turn is a mistake of the
- * program, as no replay could repeat it. Fibers of an attempt that ends are left alone, and none of their finalizers run.
+ * program, as no replay could repeat it. Fibers of an attempt that ends are left alone, and none of their finalizers
+ * run.
  *
- * A turn that takes its time is taken in slices, between which everything else in the process has its time; nothing that
- * came meanwhile is handed to the program, so it goes on as if there had been none. One that has no end is a mistake.
+ * A turn that takes its time is taken in slices, between which everything else in the process has its time; nothing
+ * that came meanwhile is handed to the program, so it goes on as if there had been none. One that has no end is a
+ * mistake.
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -21,7 +23,9 @@ export const foreign =
   "something that is not durable. Put promises, timers, queues and calls of other services inside `Durable.step`, and " +
   "what is durable outside of it."
 
-/** How long a turn may go on for, in milliseconds of its own slices: of the processor's time, once there are several. */
+/**
+ * How long a turn may go on for, in milliseconds of its own slices: of the processor's time, once there are several.
+ */
 const limit = 2000
 
 /** How long a slice is, in milliseconds. */
@@ -36,14 +40,18 @@ export const endless = (limitMillis: number = limit): string =>
   "that time. Wait for it (`Fiber.join`, a signal), poll with `ctx.sleep` of more than no time, and put long " +
   "computations into a step."
 
-/** The processor's time of this process, in milliseconds, where the platform tells it: Node does, a browser does not. */
+/**
+ * The processor's time of this process, in milliseconds, where the platform tells it: Node does, a browser does not.
+ */
 const processorTime = (): number | undefined => {
   if (typeof process === "undefined" || typeof process.cpuUsage !== "function") return undefined
   const { system, user } = process.cpuUsage()
   return (system + user) / 1000
 }
 
-/** A busy machine may take the processor away in the middle of a slice, and a frozen one stops: that is nobody's bug. */
+/**
+ * A busy machine may take the processor away in the middle of a slice, and a frozen one stops: that is nobody's bug.
+ */
 const spentSince = (begun: number, worked: number | undefined): number => {
   const passed = performance.now() - begun
   const work = worked === undefined ? undefined : processorTime()
@@ -68,8 +76,8 @@ export class RunTurns<A, E> {
   #stopped = false
 
   /**
-   * `mistaken` is told when something goes on outside of a turn; nothing of the program does after that, and the attempt
-   * must end. `limitMillis`: how long a turn may go on for.
+   * `mistaken` is told when something goes on outside of a turn; nothing of the program does after that, and the
+   * attempt must end. `limitMillis`: how long a turn may go on for.
    */
   constructor(mistaken: (mistake: Error) => void, limitMillis = limit) {
     this.#mistaken = mistaken
@@ -104,8 +112,8 @@ export class RunTurns<A, E> {
   }
 
   /**
-   * Takes a turn: `body` resumes what goes on, and then everything runs until it waits, or for a slice. Whoever takes it
-   * goes on with it until it is finished. Throws where it has no end; nothing of the program goes on after that.
+   * Takes a turn: `body` resumes what goes on, and then everything runs until it waits, or for a slice. Whoever takes
+   * it goes on with it until it is finished. Throws where it has no end; nothing of the program goes on after that.
    */
   take(body: () => void): void {
     if (this.#stopped) return

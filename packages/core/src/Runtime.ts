@@ -2,8 +2,8 @@
  * Where durable actions and workflows run: one object at a time, retried until done, with sends that survive a crash.
  *
  * Implementations: `RuntimeMemory` (in this process, on the test clock where there is one; a crash loses what waits),
- * `RuntimeSql` of `@tenon/sql` (PostgreSQL alone) and `RuntimeRestate` of `@tenon/restate`. A runtime calls `Interpreter.execute` for every action and carries out the
- * deliveries that come back; it decides nothing itself.
+ * `RuntimeSql` of `@tenon/sql` (PostgreSQL alone) and `RuntimeRestate` of `@tenon/restate`. A runtime calls
+ * `Interpreter.execute` for every action and carries out the deliveries that come back; it decides nothing itself.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"

@@ -1,7 +1,8 @@
 /**
  * The runtime in this process: exclusive per object, retried, once per delivery, with delays on the clock at hand (the
- * test clock in tests). It journals in memory, so it survives an injected crash of a handler but not of the process, and
- * forgets nothing until that ends, since what it forgot could be done twice: its memory grows with what it has done.
+ * test clock in tests). It journals in memory, so it survives an injected crash of a handler but not of the process,
+ * and forgets nothing until that ends, since what it forgot could be done twice: its memory grows with what it has
+ * done.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -71,7 +72,8 @@ export const layerWith = (
         invocation: Invocation
       ): Effect.fn.Return<Executed, ActionFailure> {
         const executed = yield* journaled(id, invocation)
-        // A repetition under the caller's key gives the same ids, so that what followed from the first is not done again.
+        // A repetition under the caller's key gives the same ids, so that what followed from the first is not done
+        // again.
         const { actor, idempotencyKey } = invocation
         const source =
           idempotencyKey === undefined ? id : JSON.stringify(["caller", actor.tenantId, actor.id, idempotencyKey])

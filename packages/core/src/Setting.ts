@@ -1,4 +1,7 @@
-/** Settings of which not every value will do: one that will not is refused by its name, before anything is begun with it. */
+/**
+ * Settings of which not every value will do: one that will not is refused by its name, before anything is begun with
+ * it.
+ */
 import * as Config from "effect/Config"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"

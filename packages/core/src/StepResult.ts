@@ -1,4 +1,7 @@
-/** What came of a step, as the journal keeps it: with its time, and a typed failure as a value, so that its type survives. */
+/**
+ * What came of a step, as the journal keeps it: with its time, and a typed failure as a value, so that its type
+ * survives.
+ */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"

@@ -42,7 +42,10 @@ export const faultsIn = (value: Schema.Json | undefined): ReadonlyArray<Issue> =
     : [{ path: "", message: `must not be nested more than ${maxDepth} levels deep` }]
 }
 
-/** Whether there is no fault. Nearly always so, and asked more than once of a request: only faults are worth their paths. */
+/**
+ * Whether there is no fault. Nearly always so, and asked more than once of a request: only faults are worth their
+ * paths.
+ */
 const isSound = (value: Schema.Json | undefined, depth: number): boolean => {
   if (typeof value === "string") return faultOf(value) === undefined
   if (typeof value !== "object" || value === null) return true

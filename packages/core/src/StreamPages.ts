@@ -1,7 +1,7 @@
 /**
  * A stream action page by page: each page is a transaction of its own, which reads the object's row again and asks the
- * policy again, and no more than one page is held at a time, which is bounded in rows and in bytes. Rows come in the order
- * of their keys, each once; a row that is saved meanwhile comes where its key is still ahead.
+ * policy again, and no more than one page is held at a time, which is bounded in rows and in bytes. Rows come in the
+ * order of their keys, each once; a row that is saved meanwhile comes where its key is still ahead.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -1,8 +1,9 @@
 /**
  * How tenants stand. A door asks before it lets a tenant's people in.
  *
- * Implementations: `layerOf` and `MemoryStore`, where none is entered, and `TenantsSql` of `@tenon/sql` (the table `tenon.tenants`). Whoever keeps tenants
- * elsewhere need not enter them: only one that is entered as something else than active is kept out.
+ * Implementations: `layerOf` and `MemoryStore`, where none is entered, and `TenantsSql` of `@tenon/sql` (the table
+ * `tenon.tenants`). Whoever keeps tenants elsewhere need not enter them: only one that is entered as something else
+ * than active is kept out.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

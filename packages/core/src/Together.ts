@@ -50,10 +50,10 @@ const taken = <Item, A, E>(
 }
 
 /**
- * A writer of single items over one of several. An item that comes alone is written at once, and those of a group in the
- * order in which they came: while one write is under way the next is gathered, which costs the database less than writes
- * beside each other do. Where a write of several is refused, each is written by itself, so that none suffers from another;
- * in an outage all have failed. Whoever stops waiting does not stop the write.
+ * A writer of single items over one of several. An item that comes alone is written at once, and those of a group in
+ * the order in which they came: while one write is under way the next is gathered, which costs the database less than
+ * writes beside each other do. Where a write of several is refused, each is written by itself, so that none suffers
+ * from another; in an outage all have failed. Whoever stops waiting does not stop the write.
  */
 export const make = <Item, A, E>({
   groupOf = () => "",

@@ -1,6 +1,7 @@
 /**
  * What could be decided and never be carried out or kept: a send to a key that no object can have, a delay without an
- * end, text that no store and no wire takes. It is found where it is made, before anything is saved, rather than at its target again and again.
+ * end, text that no store and no wire takes. It is found where it is made, before anything is saved, rather than at its
+ * target again and again.
  */
 import * as Duration from "effect/Duration"
 import type { Issue } from "./Failure.ts"

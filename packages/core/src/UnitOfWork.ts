@@ -25,8 +25,9 @@ export type Change =
       readonly resource: Resource.Any
       readonly row: EncodedRow
       /**
-       * `insert`: refused with `AlreadyExists` where there is a row with its key. `checked`: its states are allowed after those of the row that was read under its lock. Where absent, the store
-       * checks them against the row that stands.
+       * `insert`: refused with `AlreadyExists` where there is a row with its key. `checked`: its states are allowed
+       * after those of the row that was read under its lock. Where absent, the store checks them against the row that
+       * stands.
        */
       readonly mode?: "insert" | "checked"
     }
@@ -107,7 +108,9 @@ export interface Work {
   readonly deliverByOutbox: boolean
   /** The span that the work is done in (`traceparent`), which what waits in the outbox goes on from. */
   readonly trace: string | undefined
-  /** Where true, `conclude` refuses: it is called with the rows as they were saved, and never with what can be foreseen. */
+  /**
+   * Where true, `conclude` refuses: it is called with the rows as they were saved, and never with what can be foreseen.
+   */
   readonly rehearsal?: boolean
   /** What else to read, given the row; `undefined` where the action declares no loads. */
   readonly loads:

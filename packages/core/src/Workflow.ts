@@ -68,8 +68,8 @@ export interface ImplementOptions<W extends Any> {
   readonly whenPaused?: (run: Paused<InputOf<W>>) => Outcome<unknown>
   /**
    * The same where a run that its runtime had lost goes on from what is recorded of it: signals that came meanwhile are
-   * lost with the runtime's data. Only a runtime that keeps its journal elsewhere (Restate) can lose a run like that; one
-   * whose rows are gone begins anew.
+   * lost with the runtime's data. Only a runtime that keeps its journal elsewhere (Restate) can lose a run like that;
+   * one whose rows are gone begins anew.
    */
   readonly whenRevived?: (run: Befallen<InputOf<W>>) => Outcome<unknown>
 }
@@ -89,7 +89,9 @@ export class Workflows extends Context.Service<Workflows, ReadonlyMap<string, Im
   "@tenon/core/Workflows"
 ) {}
 
-/** Time, chance, the order of fibers and spans are the run's: what the layer was built with must not stand in for them. */
+/**
+ * Time, chance, the order of fibers and spans are the run's: what the layer was built with must not stand in for them.
+ */
 const ofRun = Context.omit(Clock.Clock, NewId, Random.Random, Scheduler.Scheduler, Tracer.Tracer, Tracer.ParentSpan)
 
 /** Says what a workflow does: an Effect program over `Durable` and whatever services `layer` is given. */
@@ -117,7 +119,9 @@ export const implement = <W extends Any, E, R>(
 export const withoutProgram = (declared: ReadonlyArray<Any>, programs: Workflows["Service"]): ReadonlyArray<string> =>
   declared.filter(({ name }) => !programs.has(name)).map(({ name }) => name)
 
-/** Says once, as a runtime starts, of which workflows it will not run anything: a run of theirs waits, and looks alive. */
+/**
+ * Says once, as a runtime starts, of which workflows it will not run anything: a run of theirs waits, and looks alive.
+ */
 export const tellOfMissing = (declared: ReadonlyArray<Any>, programs: Workflows["Service"]): Effect.Effect<void> => {
   const missing = withoutProgram(declared, programs)
   return missing.length === 0

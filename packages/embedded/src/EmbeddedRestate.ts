@@ -30,7 +30,10 @@ export interface Ports {
 }
 
 export interface Options {
-  /** Where journal, state, key and log live, from run to run. Default: a temporary directory, removed when the scope closes. */
+  /**
+   * Where journal, state, key and log live, from run to run. Default: a temporary directory, removed when the scope
+   * closes.
+   */
   readonly baseDir?: string | undefined
   /** Default: free ones. */
   readonly ports?: Partial<Ports> | undefined
@@ -145,7 +148,8 @@ const environment = (place: Place, ports: Ports): Record<string, string> => ({
 
 /**
  * Waits for a killed predecessor's server to end, which its watchdog does within seconds. Asking beforehand is
- * needed: Restate often exits without a word about a locked directory, and behind a taken port another may seem healthy.
+ * needed: Restate often exits without a word about a locked directory, and behind a taken port another may seem
+ * healthy.
  */
 const takeOver = Effect.fnUntraced(function* (place: Place, ports: Ports) {
   for (let tries = 0; ; tries++) {

@@ -1,4 +1,6 @@
-/** Ports of 127.0.0.1 that are free now, for a server that must be told where to listen. Another process may take one. */
+/**
+ * Ports of 127.0.0.1 that are free now, for a server that must be told where to listen. Another process may take one.
+ */
 import { randomInt } from "node:crypto"
 import * as NodeNet from "node:net"
 import * as Effect from "effect/Effect"
@@ -10,8 +12,8 @@ const host = "127.0.0.1"
 export class NoFreePort extends Schema.TaggedError<NoFreePort>()("NoFreePort", { message: Schema.String }) {}
 
 /**
- * Below the ports that systems give to connections (from 32768 on Linux, 49152 elsewhere): one of those may be taken by any
- * connection of any process before the server listens.
+ * Below the ports that systems give to connections (from 32768 on Linux, 49152 elsewhere): one of those may be taken by
+ * any connection of any process before the server listens.
  */
 const [first, last] = [15_000, 32_000]
 

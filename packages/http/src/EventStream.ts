@@ -1,6 +1,7 @@
 /**
- * The events of a run as server-sent events (WHATWG HTML, 9.2). An event's id is its number, so a client that comes back
- * with `Last-Event-ID` goes on exactly where it was cut off; one that is told `reset` forgets what it has and begins anew.
+ * The events of a run as server-sent events (WHATWG HTML, 9.2). An event's id is its number, so a client that comes
+ * back with `Last-Event-ID` goes on exactly where it was cut off; one that is told `reset` forgets what it has and
+ * begins anew.
  */
 import { CurrentActor } from "@tenon/core/Actor"
 import type { ActionFailure } from "@tenon/core/Failure"

@@ -4,8 +4,8 @@ import type * as Schema from "effect/Schema"
 import { MalformedBody } from "./HttpFailure.ts"
 
 /**
- * Parses a text. An object that names a member twice is refused (RFC 8259, 4, leaves open which counts): whoever checked
- * the text before may have read the other one.
+ * Parses a text. An object that names a member twice is refused (RFC 8259, 4, leaves open which counts): whoever
+ * checked the text before may have read the other one.
  */
 export const parse = (text: string): Result.Result<Schema.Json, MalformedBody> => {
   let value: Schema.Json
@@ -35,7 +35,9 @@ const membersIn = (text: string): number => {
   return count
 }
 
-/** Where the string that begins at `start` has its closing quote: the first one behind an even number of backslashes. */
+/**
+ * Where the string that begins at `start` has its closing quote: the first one behind an even number of backslashes.
+ */
 const endOfString = (text: string, start: number): number => {
   for (let end = text.indexOf('"', start); ; end = text.indexOf('"', end + 1)) {
     let before = end - 1

@@ -46,7 +46,9 @@ export const make = (options: Options = {}): Server => {
   return server
 }
 
-/** Node counts the time since bytes last came or went. While none wait to be sent it is the server that takes its time. */
+/**
+ * Node counts the time since bytes last came or went. While none wait to be sent it is the server that takes its time.
+ */
 const endStuck = (socket: Socket): void => {
   if (socket.writableLength > 0) socket.destroy()
 }
@@ -62,7 +64,10 @@ const refuseExpectation = (_: IncomingMessage, response: ServerResponse): void =
   response.end(body)
 }
 
-/** How long a caller has to take the last answer, before it is cut off: one that stays would keep its connection for ever. */
+/**
+ * How long a caller has to take the last answer, before it is cut off: one that stays would keep its connection for
+ * ever.
+ */
 const graceMillis = 1_000
 
 const problem = (status: number, tag: string, detail: string) =>

@@ -5,7 +5,9 @@ import type * as Headers from "effect/http/Headers"
 import * as Result from "effect/Result"
 import { hash } from "node:crypto"
 
-/** The entity tag of a row as such, which everyone is shown alike: its mark, which tells it from all others (`RowMark`). */
+/**
+ * The entity tag of a row as such, which everyone is shown alike: its mark, which tells it from all others (`RowMark`).
+ */
 export const etag = (mark: string): string => `"${mark}"`
 
 /** The entity tag of any other answer about a row: of the bytes that are sent, behind the row's mark for `If-Match`. */

@@ -77,7 +77,9 @@ const shapeOf = (ast: SchemaAST.AST): Shape => {
 const membersOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> =>
   ast._tag === "Union" ? ast.types.flatMap(membersOf) : [ast]
 
-/** Turns texts into the JSON that a field expects; one that does not fit stays text, and the action's schema says so. */
+/**
+ * Turns texts into the JSON that a field expects; one that does not fit stays text, and the action's schema says so.
+ */
 const toJson = (shape: Shape, values: ReadonlyArray<string>): Schema.Json => {
   const { list } = shape
   if (list !== undefined) return values.map((value) => toJson(list, [value]))

@@ -45,7 +45,9 @@ const bytesOf = (exchange: Exchange, limit: number): Effect.Effect<Uint8Array, F
     : fromServer(exchange, limit)
 }
 
-/** By the server's stream: its `arrayBuffer` would close the connection where it is given up, so that nothing is heard. */
+/**
+ * By the server's stream: its `arrayBuffer` would close the connection where it is given up, so that nothing is heard.
+ */
 const fromServer = ({ request }: Exchange, limit: number): Effect.Effect<Uint8Array, Failure> =>
   Effect.suspend(() => {
     let size = 0

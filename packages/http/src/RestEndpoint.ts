@@ -14,8 +14,10 @@ import { kebab } from "./Problem.ts"
 /** Where the derived routes begin. */
 export const base = "/api/v1"
 
-/** One derived route. `find` and `list` are the interpreter's own reads, `watch` gives a run's events and `operations` what it
- * has done; `perform` runs the action. */
+/**
+ * One derived route. `find` and `list` are the interpreter's own reads, `watch` gives a run's events and `operations`
+ * what it has done; `perform` runs the action.
+ */
 export interface Endpoint {
   readonly method: "GET" | "POST" | "DELETE"
   readonly path: string

@@ -13,8 +13,8 @@ export type Ending = Transport.Settlement | { readonly _tag: "GiveBack" }
 /** Messages in hand. */
 export interface InFlight {
   /**
-   * Starts to handle a message. `settle` is called exactly once with how it ended, and is not interrupted. The delay of a
-   * `Requeue` has passed by then.
+   * Starts to handle a message. `settle` is called exactly once with how it ended, and is not interrupted. The delay of
+   * a `Requeue` has passed by then.
    */
   readonly start: (delivery: Transport.Delivery, settle: (ending: Ending) => Effect.Effect<void>) => void
   /** Waits for those in hand, then interrupts the rest. */

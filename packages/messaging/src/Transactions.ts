@@ -33,8 +33,8 @@ export interface Scope {
   readonly tenantId: string | null
   readonly role?: string
   /**
-   * For changes of which nothing is lost if they are lost with the database's last moments: no wait for the disk. What a
-   * later transaction waits for takes these to the disk as well.
+   * For changes of which nothing is lost if they are lost with the database's last moments: no wait for the disk. What
+   * a later transaction waits for takes these to the disk as well.
    */
   readonly asynchronousCommit?: boolean
 }

@@ -1,9 +1,9 @@
 /**
  * Queues between services: at least once, confirmed, with dead letters.
  *
- * A message that `publish` has confirmed is handed to a subscriber of its queue until one settles it, through crashes of
- * either side. It may be handed over more than once and out of order; whoever takes it has to know a message that it has
- * seen before (see the hop of `@tenon/routing-slip`). Nothing is trimmed or expires: what no one takes, waits.
+ * A message that `publish` has confirmed is handed to a subscriber of its queue until one settles it, through crashes
+ * of either side. It may be handed over more than once and out of order; whoever takes it has to know a message that it
+ * has seen before (see the hop of `@tenon/routing-slip`). Nothing is trimmed or expires: what no one takes, waits.
  *
  * Implementations, all held to `TransportLaws` of `@tenon/testing`:
  * - `TransportMemory`: this process, on the clock at hand, with faults on demand. A crash loses everything.
@@ -11,7 +11,8 @@
  *   of a killed worker waits for `visibility` to pass.
  * - `TransportSql`: PostgreSQL, in the framework's tables. As durable as the database; needs no other server, and each
  *   message costs a few of its writes. A message of a killed worker waits for `visibility` to pass.
- * - `TransportRabbitMq`: quorum queues with publisher confirms, RabbitMQ 3.10 and later. Durable on a majority of nodes.
+ * - `TransportRabbitMq`: quorum queues with publisher confirms, RabbitMQ 3.10 and later. Durable on a majority of
+ * nodes.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -57,8 +58,8 @@ export type Settlement =
   /** It is done with. */
   | { readonly _tag: "Ack" }
   /**
-   * It comes again after `delay`, during which it takes up one of the subscriber's places. `blameless`: it is not why, and
-   * `maxDeliveries` does not count it.
+   * It comes again after `delay`, during which it takes up one of the subscriber's places. `blameless`: it is not why,
+   * and `maxDeliveries` does not count it.
    */
   | { readonly _tag: "Requeue"; readonly delay: Duration.Input; readonly blameless?: boolean }
   /** It is set aside for a person. `reason` is one of few; `detail` may say anything. */
@@ -98,7 +99,9 @@ export type Selection = { readonly letter: string } | { readonly fingerprint: st
 export interface SubscribeOptions {
   /** How many messages are handed over at once, at most. Default 16. */
   readonly prefetch?: number
-  /** How long messages in hand may take once the scope closes; then they are interrupted and given back. Default 20 s. */
+  /**
+   * How long messages in hand may take once the scope closes; then they are interrupted and given back. Default 20 s.
+   */
   readonly drain?: Duration.Input
   /** A message handed over more often than this is set aside with the reason `delivery-limit`. Default 20. */
   readonly maxDeliveries?: number
@@ -112,8 +115,8 @@ export interface Joint {
   /** The store's own, where both are in one database. */
   readonly transactions: Transactions["Service"]
   /**
-   * Statements that publish where an earlier statement of the transaction has set a setting of that name to `made`. They
-   * end under another role: nothing may follow them but others like them.
+   * Statements that publish where an earlier statement of the transaction has set a setting of that name to `made`.
+   * They end under another role: nothing may follow them but others like them.
    */
   readonly publishing: (message: Outgoing, setting: string) => ReadonlyArray<Statement>
   /** Wakes subscribers, once the transaction is committed. */

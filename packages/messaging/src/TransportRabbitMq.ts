@@ -208,8 +208,8 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         const closedChannels = new WeakSet<Channel>()
 
         /**
-         * What stands in the place of a message that comes again, behind all that waits: the broker counts whatever it takes
-         * back itself, and hands that over before all others.
+         * What stands in the place of a message that comes again, behind all that waits: the broker counts whatever it
+         * takes back itself, and hands that over before all others.
          */
         const anew = (message: ConsumeMessage, before: number) => {
           const outgoing = { queue, id: text(message.properties.messageId), body: message.content }

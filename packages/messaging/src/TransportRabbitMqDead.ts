@@ -1,7 +1,7 @@
 /**
- * Takes the dead letters of a queue in turn. What one reader has in hand the broker shows to no other, so readers take turns:
- * in this process by a semaphore, and with other processes by a queue that only one connection can have, and that goes
- * with it. A queue without dead letters is not made by looking for some.
+ * Takes the dead letters of a queue in turn. What one reader has in hand the broker shows to no other, so readers take
+ * turns: in this process by a semaphore, and with other processes by a queue that only one connection can have, and
+ * that goes with it. A queue without dead letters is not made by looking for some.
  */
 import type { Channel, ChannelModel, Message } from "amqplib"
 import * as Effect from "effect/Effect"

@@ -85,7 +85,9 @@ const acquire = (url: string) =>
     (client) => Effect.sync(() => client.destroy())
   )
 
-/** What is not sent in time is not to be sent later. A connected client sends at once, and a timer less is worth having. */
+/**
+ * What is not sent in time is not to be sent later. A connected client sends at once, and a timer less is worth having.
+ */
 const whileDisconnected = { timeout: answerMillis }
 
 const send = <T>(client: Client, command: ReadonlyArray<string | Buffer>): Effect.Effect<T, TransportError> =>

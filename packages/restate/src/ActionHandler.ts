@@ -21,8 +21,8 @@ import * as Target from "./Target.ts"
 import * as WireError from "./WireError.ts"
 
 /**
- * What the step leaves in the journal: what the action came to, when, and, where something follows, the span that it was
- * done in (`traceparent`). Sends are signed with both, and a replay must sign the same.
+ * What the step leaves in the journal: what the action came to, when, and, where something follows, the span that it
+ * was done in (`traceparent`). Sends are signed with both, and a replay must sign the same.
  */
 interface Step extends Executed {
   /** Absent in journals of releases that kept it only where something follows. */

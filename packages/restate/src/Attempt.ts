@@ -57,9 +57,9 @@ export class Interruption {
 }
 
 /**
- * Runs an effect to a value or a typed failure; at once, where it has a value and waits for nothing. Rejects, for Restate
- * to retry, where it was interrupted or a crash was injected; a defect is tried a few times here and then pauses the
- * invocation, with its message for the operator.
+ * Runs an effect to a value or a typed failure; at once, where it has a value and waits for nothing. Rejects, for
+ * Restate to retry, where it was interrupted or a crash was injected; a defect is tried a few times here and then
+ * pauses the invocation, with its message for the operator.
  */
 export const settle = <A, E, R>(
   context: Context.Context<R>,

@@ -45,9 +45,14 @@ export interface Options extends ServiceOptions {
   readonly advertisedUrl?: string | undefined
   /** Replace what the same address served before. Default: true, right where an address outlives a release. */
   readonly force?: boolean | undefined
-  /** How long invocations in progress may go on at the end; Restate carries on elsewhere with what is cut. Default: 10 seconds. */
+  /**
+   * How long invocations in progress may go on at the end; Restate carries on elsewhere with what is cut. Default: 10
+   * seconds.
+   */
   readonly drain?: Duration.Input | undefined
-  /** How often to look whether Restate still knows this endpoint, which it forgets with its data. Default: 15 seconds. */
+  /**
+   * How often to look whether Restate still knows this endpoint, which it forgets with its data. Default: 15 seconds.
+   */
   readonly watch?: Duration.Input | undefined
 }
 

@@ -19,8 +19,8 @@ export interface Answer {
 export interface RestateIngress {
   /**
    * Makes a call and waits for its answer; or, one way, until it is accepted. Asked again where the connection or the
-   * ingress failed: a call is done once for its signed id, however often it is made. In the end fails with `Unavailable`;
-   * so does a call whose answer takes too long, though Restate carries out what it has accepted.
+   * ingress failed: a call is done once for its signed id, however often it is made. In the end fails with
+   * `Unavailable`; so does a call whose answer takes too long, though Restate carries out what it has accepted.
    */
   readonly call: (
     call: Call,

@@ -158,7 +158,8 @@ export class RunDriver<A, E> {
     if (this.#parked.size === 0) throw new Error(foreign)
     const [first, ...others] = this.#parked.values()
     try {
-      // A race costs the SDK more; but a promise that was waited for itself when the run was cancelled says so ever after.
+      // A race costs the SDK more; but a promise that was waited for itself when the run was cancelled says so ever
+      // after.
       return await (first !== undefined && others.length === 0 && !this.#cancelled
         ? alone(first)
         : race([...this.#parked.values()]))

@@ -154,7 +154,8 @@ export class RunMirror {
       })
       return Effect.map(written, () => this.#noteWritten(count, standing))
     })
-    // In a turn of its own: what an earlier attempt writes in this moment is known to be written then, as far as may be.
+    // In a turn of its own: what an earlier attempt writes in this moment is known to be written then, as far as may
+    // be.
     void Promise.resolve()
       .then(() => Effect.runPromiseExitWith(this.#context)(record))
       .then((exit) => {

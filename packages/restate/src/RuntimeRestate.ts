@@ -28,14 +28,16 @@ import * as WireError from "./WireError.ts"
 export interface Options {
   readonly ingressUrl: string
   /**
-   * The admin API, through which runs are cancelled and resumed, and those forgotten that were killed; without it, none of
-   * that is possible from here.
+   * The admin API, through which runs are cancelled and resumed, and those forgotten that were killed; without it, none
+   * of that is possible from here.
    */
   readonly adminUrl?: string | undefined
   readonly keys: ContextKeys.ContextKeys
   /** How long after a door's call its handler may begin. Default: an hour. */
   readonly lifetime?: Duration.Input | undefined
-  /** How long to wait for an answer: what was accepted is carried out without anyone waiting, too. Default: a minute. */
+  /**
+   * How long to wait for an answer: what was accepted is carried out without anyone waiting, too. Default: a minute.
+   */
   readonly patience?: Duration.Input | undefined
 }
 

@@ -11,7 +11,10 @@ export interface ServiceOptions {
   readonly idempotencyRetention?: Duration.Input | undefined
   /** How long a workflow's key is taken, and its signals kept, after its end. Default: 30 days. */
   readonly workflowRetention?: Duration.Input | undefined
-  /** After how much waiting a run frees its slot. Above the longest step, or a cancel waits for the step's end. Default: a minute. */
+  /**
+   * After how much waiting a run frees its slot. Above the longest step, or a cancel waits for the step's end. Default:
+   * a minute.
+   */
   readonly inactivityTimeout?: Duration.Input | undefined
   /** How much longer a step may go on before Restate gives its attempt up. Default: ten minutes. */
   readonly abortTimeout?: Duration.Input | undefined

@@ -9,8 +9,8 @@ const Kept = Schema.Struct({ [field]: Schema.Json, at: Schema.Number })
 const isKept = Schema.is(Kept)
 
 /**
- * What the promise is resolved with. `at` is of the signed context and not of the moment: a replay of the handler has to
- * resolve it with the same.
+ * What the promise is resolved with. `at` is of the signed context and not of the moment: a replay of the handler has
+ * to resolve it with the same.
  */
 export const write = (payload: Schema.Json, at: number): Schema.Json => ({ [field]: payload, at })
 

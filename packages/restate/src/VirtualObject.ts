@@ -1,7 +1,7 @@
 /**
- * What Restate serves for a resource: a virtual object, whose write actions run one at a time per object and whose reads
- * run beside them. A resource that is not durable has one too, as sends go to it: they are carried out in their order,
- * which a plain service, where a retry may be overtaken, does not promise.
+ * What Restate serves for a resource: a virtual object, whose write actions run one at a time per object and whose
+ * reads run beside them. A resource that is not durable has one too, as sends go to it: they are carried out in their
+ * order, which a plain service, where a retry may be overtaken, does not promise.
  */
 import * as restate from "@restatedev/restate-sdk"
 import * as Action from "@tenon/core/Action"

@@ -1,4 +1,6 @@
-/** Failures as Restate carries them: terminal errors whose status is the failure's and whose metadata is its wire form. */
+/**
+ * Failures as Restate carries them: terminal errors whose status is the failure's and whose metadata is its wire form.
+ */
 import * as restate from "@restatedev/restate-sdk"
 import type * as Action from "@tenon/core/Action"
 import * as ErrorBoundary from "@tenon/core/ErrorBoundary"
@@ -11,7 +13,9 @@ const field = "tenon-failure"
 /** When it failed, in milliseconds since 1970. */
 const timeField = "tenon-at"
 
-/** The terminal error of a failure, with its time where that is given. What is declared nowhere becomes `Unexpected`. */
+/**
+ * The terminal error of a failure, with its time where that is given. What is declared nowhere becomes `Unexpected`.
+ */
 export const toTerminal = (
   failure: unknown,
   declared: ReadonlyArray<Action.ErrorClass> = [],

@@ -5,7 +5,9 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
-/** How long nothing is begun, in milliseconds, before no more is expected: a run goes from one step to the next sooner. */
+/**
+ * How long nothing is begun, in milliseconds, before no more is expected: a run goes from one step to the next sooner.
+ */
 const patience = 500
 
 /** Counts bodies that have begun and not ended. */

@@ -2,7 +2,8 @@
    type argument that all of them are assignable to, since arguments are both read and written. */
 /**
  * A step that slips can name: what it takes, how it is done, and how it is undone. Its dependencies are services; a
- * Layer given with `Activity.provide` is built for one execution and released when that succeeds, fails or is interrupted.
+ * Layer given with `Activity.provide` is built for one execution and released when that succeeds, fails or is
+ * interrupted.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

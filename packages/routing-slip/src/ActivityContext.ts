@@ -42,13 +42,15 @@ export class ActivityContext extends Context.Service<
     readonly correlationId: string
     readonly step: string
     readonly phase: "execute" | "compensate"
-    /** The same for every attempt at this step and phase, and for nothing else: hand it to what must not happen twice. */
+    /**
+     * The same for every attempt at this step and phase, and for nothing else: hand it to what must not happen twice.
+     */
     readonly idempotencyKey: string
     /** 1 for the first attempt. */
     readonly attempt: number
     /**
-     * The token of the user on whose behalf the slip travels; undefined while it turns back. `OnBehalfOf.exchange` makes
-     * of it one that others accept.
+     * The token of the user on whose behalf the slip travels; undefined while it turns back. `OnBehalfOf.exchange`
+     * makes of it one that others accept.
      */
     readonly oboToken: Redacted.Redacted<string> | undefined
     /** Reads a variable that the builder or an activity has set. */

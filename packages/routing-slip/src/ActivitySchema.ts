@@ -46,12 +46,14 @@ const partsOf = (codec: Schema.Codec<unknown, unknown>) => {
 
 const orAnything = (schema: Schema.Json): Json => (isObject(schema) ? schema : {})
 
-/** Definitions that are put in the place of references at most: types that contain each other would swell without end. */
+/**
+ * Definitions that are put in the place of references at most: types that contain each other would swell without end.
+ */
 const mostInlined = 500
 
 /**
- * What an activity takes, without references, for those who read one alone: a type that contains itself becomes `{}`, which
- * allows anything, and so does what is left where types are used too often.
+ * What an activity takes, without references, for those who read one alone: a type that contains itself becomes `{}`,
+ * which allows anything, and so does what is left where types are used too often.
  */
 export const argumentsOf = (activity: Activity.Any): Json => {
   const { definitions, schema } = partsOf(activity.arguments)

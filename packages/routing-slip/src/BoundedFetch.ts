@@ -17,7 +17,10 @@ const limits: StrictJson.Limits = { maxBytes: 256 * 1024, maxDepth: 16 }
 export const isGuarded = ({ hostname, protocol }: URL): boolean =>
   protocol === "https:" || (protocol === "http:" && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname))
 
-/** The status and the JSON of an answer within `millis` milliseconds. Redirects are not followed: they would take the secrets along. */
+/**
+ * The status and the JSON of an answer within `millis` milliseconds. Redirects are not followed: they would take the
+ * secrets along.
+ */
 export const json = (
   request: HttpClientRequest.HttpClientRequest,
   millis: number

@@ -144,8 +144,8 @@ const belongs = (trunk: Slip, of: string, arrival: Slip) =>
   !arrival.branch.superseded
 
 /**
- * The slip with its branches joined. `arrivals` have to be exactly those that decide the matter, in their order. It turns
- * back where they decide against it.
+ * The slip with its branches joined. `arrivals` have to be exactly those that decide the matter, in their order. It
+ * turns back where they decide against it.
  */
 export const join = (trunk: Slip, of: string, arrivals: ReadonlyArray<Slip>): Result.Result<Slip, string> => {
   const names = new Set(arrivals.map(({ branch }) => branch?.branch))

@@ -1,7 +1,7 @@
 /**
- * The compact spelling of a JWS or a JWE: parts in base64url, with dots between them. A reader that lets padding, spaces or
- * other unused bits pass takes several texts for one, and each has another digest. Here only the one spelling counts that
- * RFC 7515 section 2 has.
+ * The compact spelling of a JWS or a JWE: parts in base64url, with dots between them. A reader that lets padding,
+ * spaces or other unused bits pass takes several texts for one, and each has another digest. Here only the one spelling
+ * counts that RFC 7515 section 2 has.
  */
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"

@@ -77,7 +77,10 @@ export const layerMemory: Layer.Layer<Directory> = Layer.sync(Directory, () => {
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
 
-/** Has a worker listed for as long as the scope is open. `goodFor`: how soon it is forgotten if it dies. Default a minute. */
+/**
+ * Has a worker listed for as long as the scope is open. `goodFor`: how soon it is forgotten if it dies. Default a
+ * minute.
+ */
 export const announce = (thing: Thing, goodFor: Duration.Input = "1 minute"): Layer.Layer<never, never, Directory> =>
   Layer.effectDiscard(
     Effect.gen(function* () {

@@ -1,4 +1,7 @@
-/** A directory in PostgreSQL, in the framework's table `tenon.mesh_things`: workers and planners share it, as all tenants do. */
+/**
+ * A directory in PostgreSQL, in the framework's table `tenon.mesh_things`: workers and planners share it, as all
+ * tenants do.
+ */
 import { Unavailable } from "@tenon/core/Failure"
 import { type Statement, Transactions } from "@tenon/messaging/Transactions"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,8 @@
 /**
  * Keeps arguments and what undoing needs from everyone but the activity concerned: a compact JWE (RFC 7516) by
  * ECDH-ES+A256KW over X25519 (RFC 8037) and A256GCM. What is signed is the encrypted text, so that signatures can be
- * checked by those who cannot read it. Where it belongs stands in its header, which is authenticated with it: nobody who
- * moves it to a slip, tenant or step of his own has it read there.
+ * checked by those who cannot read it. Where it belongs stands in its header, which is authenticated with it: nobody
+ * who moves it to a slip, tenant or step of his own has it read there.
  */
 import type { Unavailable } from "@tenon/core/Failure"
 import * as Effect from "effect/Effect"
@@ -48,7 +48,10 @@ const Header = Schema.Struct({
 })
 const decodeHeader = Schema.decodeUnknownOption(Header)
 
-/** The header of a JWE. Exactly these members: no `zip` that would swell, no `crit` or `jwk` that would have it read otherwise. */
+/**
+ * The header of a JWE. Exactly these members: no `zip` that would swell, no `crit` or `jwk` that would have it read
+ * otherwise.
+ */
 const headerOf = (jwe: string) =>
   decodeHeader(Compact.jsonIn(Compact.partsOf(jwe, 5)?.[0]), { onExcessProperty: "error" })
 

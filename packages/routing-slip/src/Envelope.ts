@@ -156,7 +156,9 @@ const slipFields = {
   phase: Schema.Literals(["execute", "compensate", "done"]),
   outcome: Schema.NullOr(Outcome),
   fault: Schema.NullOr(Fault),
-  /** Steps whose compensation was given up or skipped, or whose worker died over them: what they did may still stand. */
+  /**
+   * Steps whose compensation was given up or skipped, or whose worker died over them: what they did may still stand.
+   */
   not_undone: Schema.Array(StepId),
   revision: Revision,
   /** After this instant no step is begun any more: the slip turns back. */

@@ -1,6 +1,6 @@
 /**
- * Whether parsed JSON is an envelope, told several times faster than a Schema can. `Envelope` is the truth: a test holds
- * both against the same values, and what is refused here is given to the Schema, which says why.
+ * Whether parsed JSON is an envelope, told several times faster than a Schema can. `Envelope` is the truth: a test
+ * holds both against the same values, and what is refused here is given to the Schema, which says why.
  */
 import type * as Schema from "effect/Schema"
 import * as Envelope from "./Envelope.ts"
@@ -68,8 +68,8 @@ const isJson: Check = (value) => {
 }
 
 /**
- * Levels of a value at most, for builders as for workers. What is around it where it is deepest, in a step of a branch that
- * a trunk carries, takes 12 more, and a merge of branches two; readers allow 64.
+ * Levels of a value at most, for builders as for workers. What is around it where it is deepest, in a step of a branch
+ * that a trunk carries, takes 12 more, and a merge of branches two; readers allow 64.
  */
 const deepest = 32
 

@@ -1,4 +1,6 @@
-/** What the failure of an activity has to say: to be kept with the slip, and read by whoever may see how that stands. */
+/**
+ * What the failure of an activity has to say: to be kept with the slip, and read by whoever may see how that stands.
+ */
 import * as Sensitive from "@tenon/core/Sensitive"
 import * as Cause from "effect/Cause"
 import * as Formatter from "effect/Formatter"
@@ -11,9 +13,10 @@ const nothing = "The failure says no more."
 const leftOut = "What it says is left out, since the arguments of its step are encrypted."
 
 /**
- * The failure's own sentence; where it has none, the fields that its schema declares, without the sensitive ones. Fields
- * repeat what the step was given, so of one whose arguments are `encrypted` they are not told. What lies behind a failure,
- * as a driver's error does, is nobody's to read but the log's: of a failure that cannot be shown nothing is told.
+ * The failure's own sentence; where it has none, the fields that its schema declares, without the sensitive ones.
+ * Fields repeat what the step was given, so of one whose arguments are `encrypted` they are not told. What lies behind
+ * a failure, as a driver's error does, is nobody's to read but the log's: of a failure that cannot be shown nothing is
+ * told.
  */
 export const of = (failure: unknown, { encrypted }: { readonly encrypted: boolean }): string =>
   orElse(() => sentenceOf(failure) ?? fieldsOf(failure, encrypted) ?? nothing, nothing).slice(0, longest)

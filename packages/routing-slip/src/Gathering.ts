@@ -1,7 +1,8 @@
 /**
  * The hops of a step with branches. The first begins them: it stores the first messages of all branches at once and
- * publishes them. Each branch comes to the gather at its end; the arrival that decides the matter, and it alone, carries
- * the slip on. Since the order of arrivals is stored once for all, a hop that is repeated after a crash decides the same.
+ * publishes them. Each branch comes to the gather at its end; the arrival that decides the matter, and it alone,
+ * carries the slip on. Since the order of arrivals is stored once for all, a hop that is repeated after a crash decides
+ * the same.
  */
 import { ack } from "@tenon/messaging/Transport"
 import * as Clock from "effect/Clock"

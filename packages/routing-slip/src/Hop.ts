@@ -1,6 +1,6 @@
 /**
- * One hop: a message is checked, its step claimed, done, stored, and the slip sent on, so that a crash at any point loses
- * nothing and repeats nothing that the activity's idempotency key can tell.
+ * One hop: a message is checked, its step claimed, done, stored, and the slip sent on, so that a crash at any point
+ * loses nothing and repeats nothing that the activity's idempotency key can tell.
  *
  * verify → claim (lease, fencing token) → execute → store outcome and outgoing bytes at once → publish, confirmed →
  * acknowledge; marked a moment later. A duplicate sends the stored bytes again; it executes and signs nothing.
@@ -119,7 +119,8 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         return yield* work({ delivery, task, held, claim, expires }, progress).pipe(
           Effect.tapError(({ _tag }) => {
             if (_tag === "Fenced" || _tag === "Unavailable") return giveBack(held, digest, progress)
-            // What is refused for want of a key, say, may be driven back once there is one. Until then nobody does it again.
+            // What is refused for want of a key, say, may be driven back once there is one. Until then nobody does it
+            // again.
             return _tag === "Refused" ? giveBack(held, digest, { ...progress, refused: true }) : Effect.void
           }),
           Effect.onInterrupt(() => letGo(held, digest, progress)),
@@ -215,7 +216,8 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         `What it did is too large to be carried; undoing it was skipped by ${claim.skippedBy}.`
       )
     }
-    // What may have been done by a worker that died has to be done again, to be known and undone, where it still may be.
+    // What may have been done by a worker that died has to be done again, to be known and undone, where it still may
+    // be.
     const turnsBack = claim.uncertain && !isOver(item.expires, at) ? undefined : whyBack(item, at)
     if (turnsBack !== undefined) return turnsBack
     const crashes = claim.claims - 1 - claim.failures
@@ -251,7 +253,10 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       yield* store.renew(held, lease).pipe(Effect.catchTag("Unavailable", () => Effect.void))
     }).pipe(Effect.forever)
 
-  /** Does what only the holder of a claim may do, and stops once the claim is lost. What is done at once needs no lease kept. */
+  /**
+   * Does what only the holder of a claim may do, and stops once the claim is lost. What is done at once needs no lease
+   * kept.
+   */
   const whileHeld = <A, E, S>(held: Held, effect: Effect.Effect<A, E, S>) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.forkChild(restore(effect), { startImmediately: true }), (fiber) => {
@@ -352,9 +357,9 @@ const letGo = (held: Held, digest: string, how: Release) =>
   Effect.flatMap(HopStore, (store) => Effect.ignore(store.release(held, digest, how)))
 
 /**
- * Says of a step that it may have been done, if it was begun, where what came of it could not be stored: the store may have
- * lost the claim with its last moments, and others would take the step for a new one. The message is kept in hand until that
- * is said, or for as long as a store may take to come back.
+ * Says of a step that it may have been done, if it was begun, where what came of it could not be stored: the store may
+ * have lost the claim with its last moments, and others would take the step for a new one. The message is kept in hand
+ * until that is said, or for as long as a store may take to come back.
  */
 const giveBack = (held: Held, digest: string, how: Release) =>
   Effect.flatMap(HopStore, (store) => store.release(held, digest, how)).pipe(

@@ -2,8 +2,8 @@
  * What a worker remembers of its hops, so that a crash at any point loses nothing and repeats nothing: who works on a
  * step (inbox), what came of it and what is to be sent on (outbox), and how the slip stands.
  *
- * The workers of one slip share a store, or each service has its own; a store sees only the hops of its workers, so only
- * a shared one can show a whole slip, cancel it, and tell a fork made by one service from the original.
+ * The workers of one slip share a store, or each service has its own; a store sees only the hops of its workers, so
+ * only a shared one can show a whole slip, cancel it, and tell a fork made by one service from the original.
  *
  * Implementations: `HopStoreMemory` (this process; nothing survives it) and `HopStoreSql` (tenant transactions).
  */
@@ -111,7 +111,9 @@ export interface Further {
 
 /** What came of a step, stored all or nothing. */
 export interface Completion {
-  /** The message that follows; undefined at the end of the slip, where branches follow, and where others are waited for. */
+  /**
+   * The message that follows; undefined at the end of the slip, where branches follow, and where others are waited for.
+   */
   readonly outgoing: Outgoing | undefined
   /** The first messages of branches. */
   readonly further?: ReadonlyArray<Further>
@@ -217,8 +219,8 @@ export const notSkipped = (
 }
 
 /**
- * How long at most, in milliseconds, a message that the broker has confirmed rests before it is published again for a step
- * that is set aside and that nobody claims: there may be no worker now, or all may refuse it.
+ * How long at most, in milliseconds, a message that the broker has confirmed rests before it is published again for a
+ * step that is set aside and that nobody claims: there may be no worker now, or all may refuse it.
  */
 export const longestPause = 3_600_000
 
@@ -260,10 +262,10 @@ export class HopStore extends Context.Service<
     readonly renew: (held: Held, lease: number) => Effect.Effect<void, Fenced | Unavailable>
     /**
      * Gives a claim back as if it had not been made: its worker stops, or cannot store what came of the step, which is
-     * uncertain from now on. So it is where the store itself has lost the claim, which was that of a message with `digest`.
-     * One that is `refused` is set aside by the broker: the store forgets it, and does not have it come again, but for a
-     * copy that came while the claim was held, since that may be the only one. What is `unbegun` leaves nothing uncertain
-     * that was not so before.
+     * uncertain from now on. So it is where the store itself has lost the claim, which was that of a message with
+     * `digest`. One that is `refused` is set aside by the broker: the store forgets it, and does not have it come
+     * again, but for a copy that came while the claim was held, since that may be the only one. What is `unbegun`
+     * leaves nothing uncertain that was not so before.
      */
     readonly release: (held: Held, digest: string, how?: Release) => Effect.Effect<void, Unavailable>
     /**
@@ -276,8 +278,8 @@ export class HopStore extends Context.Service<
       via?: Transport["Service"]
     ) => Effect.Effect<boolean, Fenced | Unavailable>
     /**
-     * Records that a branch has come to the gather of that name, once, and gives those that came up to and including it,
-     * in their order. That answer never changes, so that of all arrivals the same one always tips the scale.
+     * Records that a branch has come to the gather of that name, once, and gives those that came up to and including
+     * it, in their order. That answer never changes, so that of all arrivals the same one always tips the scale.
      */
     readonly arrive: (
       key: HopKey,
@@ -285,9 +287,10 @@ export class HopStore extends Context.Service<
       arrival: Arrival
     ) => Effect.Effect<ReadonlyArray<Arrival>, Unavailable>
     /**
-     * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then, and at once where it
-     * has been called off, unless that was known to who claimed it (`isCalledOff`). It counts as a failure of the step,
-     * unless it is `blameless`. `uncertain`: what it did may stand. `event` is undefined where that was told before.
+     * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then, and at once where
+     * it has been called off, unless that was known to who claimed it (`isCalledOff`). It counts as a failure of the
+     * step, unless it is `blameless`. `uncertain`: what it did may stand. `event` is undefined where that was told
+     * before.
      */
     readonly postpone: (
       held: Held,
@@ -301,8 +304,8 @@ export class HopStore extends Context.Service<
       }
     ) => Effect.Effect<void, Fenced | Unavailable>
     /**
-     * Sets a step aside until it is reauthorised, resumed or cancelled; after `delay` milliseconds it comes again, and at
-     * once where it has been called off already.
+     * Sets a step aside until it is reauthorised, resumed or cancelled; after `delay` milliseconds it comes again, and
+     * at once where it has been called off already.
      */
     readonly suspend: (
       held: Held,
@@ -331,9 +334,10 @@ export class HopStore extends Context.Service<
     ) => Effect.Effect<Opened, Unavailable>
     /**
      * The message with this id has been confirmed by the broker. Where the step has another message by now (its own
-     * outcome, while the relay published what it waited for), that one stays. Nobody waits for this to be written: until
-     * it is, and where it is lost with the process, the message may be sent again. The message of a step that is set aside
-     * stays too, but comes from `pending` less and less often for as long as no worker takes it (`longestPause`).
+     * outcome, while the relay published what it waited for), that one stays. Nobody waits for this to be written:
+     * until it is, and where it is lost with the process, the message may be sent again. The message of a step that is
+     * set aside stays too, but comes from `pending` less and less often for as long as no worker takes it
+     * (`longestPause`).
      */
     readonly dispatched: (key: HopKey, id: string) => Effect.Effect<void>
     /**
@@ -350,14 +354,14 @@ export class HopStore extends Context.Service<
       skip: Skip
     ) => Effect.Effect<void, NotHalted | SkipUnclear | Unavailable>
     /**
-     * Has a slip turn back before its next step; what is suspended, or waits for its next attempt, at once. What is halted
-     * waits for `resume` all the same, and what is to be undone for its time.
+     * Has a slip turn back before its next step; what is suspended, or waits for its next attempt, at once. What is
+     * halted waits for `resume` all the same, and what is to be undone for its time.
      */
     readonly cancel: (tenantId: string, correlationId: string, by: string) => Effect.Effect<void, Unavailable>
     /**
-     * Removes up to `limit` slips, of whatever tenant, with all that belongs to them, and says how many: those that have
-     * been over for `age` milliseconds, and of which nothing has moved, waits or is to be published since, nor is a branch
-     * still away. That they were there is remembered: none is opened again, and no step of theirs claimed.
+     * Removes up to `limit` slips, of whatever tenant, with all that belongs to them, and says how many: those that
+     * have been over for `age` milliseconds, and of which nothing has moved, waits or is to be published since, nor is
+     * a branch still away. That they were there is remembered: none is opened again, and no step of theirs claimed.
      */
     readonly purge: (age: number, limit: number) => Effect.Effect<number, Unavailable>
     readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>

@@ -1,4 +1,6 @@
-/** A hop store in this process, on the clock at hand. A crash of a handler leaves it whole; a crash of the process not. */
+/**
+ * A hop store in this process, on the clock at hand. A crash of a handler leaves it whole; a crash of the process not.
+ */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -38,7 +40,10 @@ const fits = (slip: SlipRecord, { activity, after, since, status, until }: SlipF
   (until === undefined || slip.updatedAt < until) &&
   (after === undefined || newestFirst(after, slip) < 0)
 
-/** Remembers until the layer is closed: all slips that go on, and the newest 10,000 that are over and of which nothing waits. */
+/**
+ * Remembers until the layer is closed: all slips that go on, and the newest 10,000 that are over and of which nothing
+ * waits.
+ */
 export const layer: Layer.Layer<HopStore> = Layer.effect(
   HopStore,
   Effect.sync(() => {

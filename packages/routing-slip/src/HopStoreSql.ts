@@ -65,8 +65,8 @@ const forgetting = ["queue", "message_id", "body"].map((column) => `, ${unlessPa
 const unbegunNow = "status = case when h.status = 'claimed' then 'waiting' else h.status end"
 
 /**
- * A claim that was lost with the database's last moments is written once more; where the step had been claimed before and
- * set aside, it is still as it was then, and is noted as uncertain, unless nothing was done.
+ * A claim that was lost with the database's last moments is written once more; where the step had been claimed before
+ * and set aside, it is still as it was then, and is noted as uncertain, unless nothing was done.
  */
 const releasing = ({ refused = false, unbegun = false }: Release = {}) => `insert into tenon.slip_hops as h
     (tenant_id, correlation_id, step, phase, digest, status, token, due_at, published_at)
@@ -116,7 +116,9 @@ const insertFurther = ({ add }: Params, { delay, key, message }: Further) => {
       ${add(message.queue, message.id)}, ${add(message.body)}::bytea from held on conflict do nothing`
 }
 
-/** Ends a statement of which `held` says whether it has changed its row: with a row if so, and a setting that says so. */
+/**
+ * Ends a statement of which `held` says whether it has changed its row: with a row if so, and a setting that says so.
+ */
 const answering = ({ add }: Params, setting: string | undefined) =>
   setting === undefined ? "select from held" : `select set_config(${add(setting)}, 'made', true) from held`
 

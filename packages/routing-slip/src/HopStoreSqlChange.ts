@@ -27,7 +27,9 @@ const changing = ({ joint, message, statement }: Changing, index: number) => {
   return { statement: statement(setting), publishing: joint.publishing(message, setting) }
 }
 
-/** Claims steps. Which of their slips were purged is looked for after that as well, since one may go in the meantime. */
+/**
+ * Claims steps. Which of their slips were purged is looked for after that as well, since one may go in the meantime.
+ */
 const writeClaims = (
   sql: Transactions["Service"],
   claims: ReadonlyArray<Claiming>,

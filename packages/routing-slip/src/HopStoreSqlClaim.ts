@@ -5,7 +5,9 @@ import * as Effect from "effect/Effect"
 import type { Claim, Claimant, HopKey } from "./HopStore.ts"
 import { purgedAmong } from "./HopStoreSqlPurge.ts"
 
-/** In one order everywhere: transactions that change the same steps wait for each other, and must not do so in a circle. */
+/**
+ * In one order everywhere: transactions that change the same steps wait for each other, and must not do so in a circle.
+ */
 export const byKey = ({ key: a }: { readonly key: HopKey }, { key: b }: { readonly key: HopKey }): number =>
   compare(a.correlationId, b.correlationId) || compare(a.step, b.step) || compare(a.phase, b.phase)
 
@@ -56,7 +58,9 @@ const textOrNothing = (value: unknown) => (typeof value === "string" ? value : u
 export const lease = (param: string) => `due_at = ${now} + make_interval(secs => ${param}),
   pending_at = case when body is null then null else ${now} + make_interval(secs => ${param}) end`
 
-/** Has a slip show how it stands, once none of its steps is set aside any more; its key are the first two parameters. */
+/**
+ * Has a slip show how it stands, once none of its steps is set aside any more; its key are the first two parameters.
+ */
 export const showAgain = `update tenon.slips set halted = halted - 1,
   status = case when halted > 1 then status else stands end where tenant_id = $1 and correlation_id = $2`
 
@@ -73,8 +77,9 @@ export interface Claimed {
 }
 
 /**
- * Claims a step that nobody has claimed yet and whose message is not signed, where there is nothing to decide on the way;
- * a row where it has been claimed. Each is a statement of its own: one over a list is planned anew each time it is used.
+ * Claims a step that nobody has claimed yet and whose message is not signed, where there is nothing to decide on the
+ * way; a row where it has been claimed. Each is a statement of its own: one over a list is planned anew each time it is
+ * used.
  */
 export const claimNew = (key: HopKey, digest: string, seconds: number): Claiming => ({
   key,
@@ -106,8 +111,8 @@ export const claimedNew = ({ isPurged, row }: Claimed): Claim | undefined => {
 }
 
 /**
- * The broker lets go of what is parked: that, and the claim that it is parked on, must not be lost with the database's last
- * moments. What was committed before goes to the disk with it.
+ * The broker lets go of what is parked: that, and the claim that it is parked on, must not be lost with the database's
+ * last moments. What was committed before goes to the disk with it.
  */
 const waitForDisk: Statement = {
   sql: "select set_config(name, reset_val, true) from pg_settings where name = 'synchronous_commit'",

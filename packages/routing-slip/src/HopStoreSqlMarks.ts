@@ -19,8 +19,8 @@ const together = 200
 const emptyOnceDone = (column: string) => `${column} = case when status = 'done' then null else ${column} end`
 
 /**
- * One by one: a statement over a list of them may be planned to read the whole table, and go on so as it grows. What is set
- * aside and not claimed yet is looked at again once it has been due for twice as long.
+ * One by one: a statement over a list of them may be planned to read the whole table, and go on so as it grows. What is
+ * set aside and not claimed yet is looked at again once it has been due for twice as long.
  */
 const marking = ({ id, key }: Mark): Statement => ({
   sql: `update tenon.slip_hops set ${["queue", "message_id", "body"].map(emptyOnceDone).join(", ")},

@@ -25,8 +25,8 @@ const kept = `select from tenon.slip_hops as h where h.tenant_id = s.tenant_id a
         and home.step = left(h.step, -2) and home.status = 'done'))`
 
 /**
- * The tenants are found one after the other in the index on tenant and time, and in each its oldest slips. Slips go by the
- * place of their rows: one that has moved since it was found is at another, and of two that purge at once one finds
+ * The tenants are found one after the other in the index on tenant and time, and in each its oldest slips. Slips go by
+ * the place of their rows: one that has moved since it was found is at another, and of two that purge at once one finds
  * nothing left.
  */
 const purge = `with recursive tenants as (

@@ -5,9 +5,9 @@ import type { Skip } from "./HopStore.ts"
 import { now } from "./HopStoreSqlClaim.ts"
 
 /**
- * A row for each step that is set aside, and whether it goes on. To skip, $3 says who wants it and $4 which step; without
- * one it is the only step that is halted. What is set aside at this moment is not among those that are counted here, and
- * stays shown.
+ * A row for each step that is set aside, and whether it goes on. To skip, $3 says who wants it and $4 which step;
+ * without one it is the only step that is halted. What is set aside at this moment is not among those that are counted
+ * here, and stays shown.
  */
 const sql = `with asked as (select step, phase from tenon.slip_hops
     where tenant_id = $1 and correlation_id = $2 and (status = 'halted' or status = 'suspended' and $3::text is null)),

@@ -1,8 +1,8 @@
 /* oxlint-disable typescript/no-explicit-any -- a map of codecs of different types: `any` is the only type argument that
    all of them are assignable to, since values are both read and written. */
 /**
- * How what activities take, leave for undoing and share is written into a slip: as `Schema.toCodecJson` has it, the form
- * that the rest of the framework and the published JSON Schemas have too. Plain JSON is written as it is.
+ * How what activities take, leave for undoing and share is written into a slip: as `Schema.toCodecJson` has it, the
+ * form that the rest of the framework and the published JSON Schemas have too. Plain JSON is written as it is.
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -5,7 +5,9 @@ import type * as Layer from "effect/Layer"
 import * as Keys from "./Keys.ts"
 import * as StrictJson from "./StrictJson.ts"
 
-/** Where it is and how it is kept fresh: read again after a second by default, so that a revocation is heeded at once. */
+/**
+ * Where it is and how it is kept fresh: read again after a second by default, so that a revocation is heeded at once.
+ */
 export interface Options extends Keys.ReloadOptions {
   readonly path: string
 }

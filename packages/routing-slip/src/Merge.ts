@@ -1,4 +1,6 @@
-/** How what branches have set becomes variables of the slip: rules that its manifest signs and every verifier applies. */
+/**
+ * How what branches have set becomes variables of the slip: rules that its manifest signs and every verifier applies.
+ */
 import type * as Envelope from "./Envelope.ts"
 import type { Variable } from "./Variable.ts"
 

@@ -40,8 +40,8 @@ const authority = (target: Target) =>
 
 /**
  * Gives the activity an `AccessToken` for the target. It is fetched before anything is executed: where the user's token
- * is accepted no more the slip is suspended until it gets a fresh one, and so it is where the activity itself fails with
- * `AuthorityExpired`. Compensation gets a token of the workload.
+ * is accepted no more the slip is suspended until it gets a fresh one, and so it is where the activity itself fails
+ * with `AuthorityExpired`. Compensation gets a token of the workload.
  */
 export const exchange =
   (target: Target) =>

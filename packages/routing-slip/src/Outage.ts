@@ -1,7 +1,8 @@
 /**
- * What becomes of a message while something that every hop needs does not answer. The message is not to blame, and stays
- * out of the dead letters for however long that takes: it rests in its worker's hand, which takes no more meanwhile, and
- * is then put off without being counted. What only one message suffers from, while the store is well, is counted.
+ * What becomes of a message while something that every hop needs does not answer. The message is not to blame, and
+ * stays out of the dead letters for however long that takes: it rests in its worker's hand, which takes no more
+ * meanwhile, and is then put off without being counted. What only one message suffers from, while the store is well, is
+ * counted.
  */
 import type { Unavailable } from "@tenon/core/Failure"
 import { type Delivery, putOff, requeue, type Settlement } from "@tenon/messaging/Transport"
@@ -13,7 +14,9 @@ import { HopStore, storeName } from "./HopStore.ts"
 
 /** How long a message rests in hand: brokers take back what is kept for much longer. */
 const inHand = "5 minutes"
-/** How long it is put off where another service is away, such as the key set, which looks by itself whether it is back. */
+/**
+ * How long it is put off where another service is away, such as the key set, which looks by itself whether it is back.
+ */
 const elsewhere = "10 seconds"
 /** How long the message that a well store chokes on keeps a place in its worker, each time: others need that. */
 const choking = "1 second"

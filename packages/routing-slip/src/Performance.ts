@@ -1,4 +1,6 @@
-/** Does or undoes one step: gives the activity its arguments and its context, and makes a transition of what came of it. */
+/**
+ * Does or undoes one step: gives the activity its arguments and its context, and makes a transition of what came of it.
+ */
 import type { Unavailable } from "@tenon/core/Failure"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -25,7 +27,10 @@ export interface Failing {
   readonly message: string
   /** Nothing is wrong with the step itself: it waits for a fresh token of the user, or for the token endpoint. */
   readonly waitsFor?: "authority" | "exchange"
-  /** What the activity did may stand: it was cut off or died in the middle, or what it has answered cannot be carried on. */
+  /**
+   * What the activity did may stand: it was cut off or died in the middle, or what it has answered cannot be carried
+   * on.
+   */
   readonly uncertain?: true
 }
 
@@ -54,7 +59,9 @@ class StepTimedOut extends Schema.TaggedError<StepTimedOut>()("StepTimedOut", { 
   }
 }
 
-/** A declared failure by its tag and what it says; of a defect only that there was one, since nobody chose to show more. */
+/**
+ * A declared failure by its tag and what it says; of a defect only that there was one, since nobody chose to show more.
+ */
 const failingOf = (cause: Cause.Cause<unknown>, hop: Slip.Hop): Failing => {
   const failure = Cause.findErrorOption(cause)
   if (failure._tag === "None") {

@@ -55,7 +55,9 @@ export class NotReauthorised extends Schema.TaggedError<NotReauthorised>()(
   }
 }
 
-/** What signs fresh authority, and the key set that workers check it against, so that nothing is sent that they refuse. */
+/**
+ * What signs fresh authority, and the key set that workers check it against, so that nothing is sent that they refuse.
+ */
 export interface Issuing {
   readonly issuer: Issuer
   readonly keys: Keys["Service"]
@@ -94,7 +96,10 @@ const contextOf = (
     : issuing.issuer.reauthorise({ headers, step, queue, oboToken, lifetimeMillis, ...fresh })
 }
 
-/** Whether workers would act on the message. One that they refuse would be lost to the slip, which is no longer suspended. */
+/**
+ * Whether workers would act on the message. One that they refuse would be lost to the slip, which is no longer
+ * suspended.
+ */
 const check = Effect.fnUntraced(function* (envelope: Envelope.Envelope, body: Uint8Array, issuing?: Issuing) {
   const size = Wire.sizeOf(envelope, body)
   const limit = Size.forth(StrictJson.defaultLimits, envelope.headers.routing_slip)
@@ -130,9 +135,9 @@ const renew = Effect.fnUntraced(function* ({ key, message }: Pending, options: O
 })
 
 /**
- * Has every suspended step of a slip done with the token. Fails, with nothing changed, where none is suspended any more,
- * where the slip is signed and nobody is given who could sign, and where workers would refuse what comes of it. Of two at
- * once, one succeeds.
+ * Has every suspended step of a slip done with the token. Fails, with nothing changed, where none is suspended any
+ * more, where the slip is signed and nobody is given who could sign, and where workers would refuse what comes of it.
+ * Of two at once, one succeeds.
  */
 export const resume = Effect.fn("Reauthorisation.resume")(function* (
   { tenantId, correlationId }: Dispatched,

@@ -32,8 +32,8 @@ export const Reason = Schema.Literals([
   /** Another message for the same step was accepted before. */
   "forked",
   /**
-   * The step was done more than a day ago (`redelivery`), or its slip has been purged. Sooner, it may be the broker that
-   * hands the message over again: then it is acknowledged, and nothing is executed.
+   * The step was done more than a day ago (`redelivery`), or its slip has been purged. Sooner, it may be the broker
+   * that hands the message over again: then it is acknowledged, and nothing is executed.
    */
   "replayed",
   /** Encrypted for someone else, or not what was encrypted. */

@@ -1,9 +1,10 @@
 /**
- * Slips grow old: once one has been over for long it is removed from the store, with its events and all that its hops left.
+ * Slips grow old: once one has been over for long it is removed from the store, with its events and all that its hops
+ * left.
  *
- * Its name is kept, so that the slip is not begun a second time and a message of it that comes late, from a broker or driven
- * back from the dead letters, is refused as `replayed`. A slip that is not over is never removed. A store that sees only
- * some of a slip's workers may never learn of its end, and keeps what it knows.
+ * Its name is kept, so that the slip is not begun a second time and a message of it that comes late, from a broker or
+ * driven back from the dead letters, is refused as `replayed`. A slip that is not over is never removed. A store that
+ * sees only some of a slip's workers may never learn of its end, and keeps what it knows.
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"

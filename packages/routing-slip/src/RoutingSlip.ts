@@ -172,7 +172,9 @@ export const revisable = (policy: {
 export const within = (duration: Duration.Input) =>
   update(() => ({ within: Duration.toMillis(Duration.fromInputUnsafe(duration)) }))
 
-/** How long the signed manifest is good for; afterwards no step is begun, and what was done is undone. Default a week. */
+/**
+ * How long the signed manifest is good for; afterwards no step is begun, and what was done is undone. Default a week.
+ */
 export const lifetime = (duration: Duration.Input) =>
   update(() => ({ lifetime: Duration.toMillis(Duration.fromInputUnsafe(duration)) }))
 

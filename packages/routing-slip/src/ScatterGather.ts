@@ -1,7 +1,7 @@
 /**
- * The activity that begins the branches of a slip and gathers them. Put it into the registry of whoever builds slips with
- * branches, and of a worker: all workers of its queue have to share one store, as those of any queue do. It does nothing
- * itself, needs nothing, and its key signs that a step was split and how its branches were joined.
+ * The activity that begins the branches of a slip and gathers them. Put it into the registry of whoever builds slips
+ * with branches, and of a worker: all workers of its queue have to share one store, as those of any queue do. It does
+ * nothing itself, needs nothing, and its key signs that a step was split and how its branches were joined.
  */
 import * as Effect from "effect/Effect"
 import * as Activity from "./Activity.ts"

@@ -65,8 +65,8 @@ export class Security extends Context.Service<
       queue: string
     ) => Effect.Effect<Admitted, Refused | Unavailable>
     /**
-     * Makes sure, before anything of a step is done, that others will accept what this worker signs for an activity: what
-     * could not be passed on is not done.
+     * Makes sure, before anything of a step is done, that others will accept what this worker signs for an activity:
+     * what could not be passed on is not done.
      */
     readonly ready: (envelope: Envelope.Envelope, activity: string) => Effect.Effect<void, Refused | Unavailable>
     /** The security context of the message that follows `envelope`, proving the transition made by `activity`. */

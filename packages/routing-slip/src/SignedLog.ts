@@ -1,8 +1,8 @@
 /**
  * The signed log of a slip: a JWS (RFC 7515, Ed25519 of RFC 8037 under the fully-specified algorithm name of RFC 9864)
- * for its beginning and for each transition, each naming the digest of the one before. Folding the log gives the slip, so the readable part
- * of a message proves nothing: it is compared with what the log says. The newest entry names the queue and the message
- * it is for, which makes it the signature of the hop as well.
+ * for its beginning and for each transition, each naming the digest of the one before. Folding the log gives the slip,
+ * so the readable part of a message proves nothing: it is compared with what the log says. The newest entry names the
+ * queue and the message it is for, which makes it the signature of the hop as well.
  */
 import type { Unavailable } from "@tenon/core/Failure"
 import * as Clock from "effect/Clock"
@@ -431,8 +431,8 @@ const placeAfter = (log: ReadonlyArray<string>, all = log): Place => {
 }
 
 /**
- * The place after the trunk's newest entry, as the branches of a slip know it: with the entries of all branches before it
- * where they are `joined`, without them where the trunk goes on alone.
+ * The place after the trunk's newest entry, as the branches of a slip know it: with the entries of all branches before
+ * it where they are `joined`, without them where the trunk goes on alone.
  */
 export const onTrunk = (contexts: ReadonlyArray<Envelope.SecurityContext>, joined: boolean): Place => {
   let trunk: ReadonlyArray<string> = []

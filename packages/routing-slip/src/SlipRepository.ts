@@ -2,8 +2,8 @@
  * What became of slips, and what an operator may do about them. Everything is of the current actor's tenant: another
  * tenant's slip is not there.
  *
- * One implementation, over any `HopStore`: the workers record events and states there in the transaction of each hop, so
- * nothing has to be gathered afterwards.
+ * One implementation, over any `HopStore`: the workers record events and states there in the transaction of each hop,
+ * so nothing has to be gathered afterwards.
  */
 import { CurrentActor } from "@tenon/core/Actor"
 import { InvalidInput, NotFound, type Unavailable } from "@tenon/core/Failure"
@@ -65,7 +65,10 @@ export class SlipRepository extends Context.Service<
     ) => Stream.Stream<RecordedEvent, NotFound | Unavailable, CurrentActor>
     /** Has a halted compensation, or a suspended step, tried again as it is. */
     readonly resume: (correlationId: string) => Effect.Effect<void, NotFound | NotHalted | Unavailable, CurrentActor>
-    /** Has a suspended step done with a fresh token of the slip's user; `Reauthorisation.Issuers` signs, where it has to. */
+    /**
+     * Has a suspended step done with a fresh token of the slip's user; `Reauthorisation.Issuers` signs, where it has
+     * to.
+     */
     readonly reauthorise: (
       correlationId: string,
       token: Redacted.Redacted<string>
@@ -79,8 +82,8 @@ export class SlipRepository extends Context.Service<
       step?: string
     ) => Effect.Effect<void, NotFound | NotHalted | SkipUnclear | Unavailable, CurrentActor>
     /**
-     * Has a slip do no further step, on any of its branches, and turn back. One that is on its way back goes on with that;
-     * a compensation that is halted still has to be resumed or skipped.
+     * Has a slip do no further step, on any of its branches, and turn back. One that is on its way back goes on with
+     * that; a compensation that is halted still has to be resumed or skipped.
      */
     readonly cancel: (
       correlationId: string

@@ -59,7 +59,9 @@ export const Step = Schema.Struct({
   state: StepState,
   /** Failed attempts in both directions. */
   failures: Schema.Int,
-  /** When its message was sent, when it was done or failed for good, and when that was undone; milliseconds since 1970. */
+  /**
+   * When its message was sent, when it was done or failed for good, and when that was undone; milliseconds since 1970.
+   */
   sentAt: Schema.NullOr(Schema.Int),
   endedAt: Schema.NullOr(Schema.Int),
   undoneAt: Schema.NullOr(Schema.Int),
@@ -149,7 +151,9 @@ const areParallel = (scattered: ReadonlySet<string>, a: string, b: string): bool
     return first !== undefined && second !== undefined && first !== second
   })
 
-/** The steps that something happened to, in that order. A step's message was sent by what happened before on its way. */
+/**
+ * The steps that something happened to, in that order. A step's message was sent by what happened before on its way.
+ */
 const travelled = (events: ReadonlyArray<RecordedEvent>): Map<string, Step> => {
   const steps = new Map<string, Step>()
   const scattered = new Set(events.flatMap(({ step, type }) => (type === "scattered" ? [step] : [])))

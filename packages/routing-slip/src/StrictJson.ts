@@ -5,7 +5,9 @@
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 
-/** Why a text was not read. It quotes nothing of it, since it is shown in lists, and what is wrong alike is told alike. */
+/**
+ * Why a text was not read. It quotes nothing of it, since it is shown in lists, and what is wrong alike is told alike.
+ */
 export interface Fault {
   readonly reason: "too-large" | "malformed" | "duplicate-key"
   readonly detail: string

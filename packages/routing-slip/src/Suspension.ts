@@ -1,4 +1,7 @@
-/** Sets a step aside for which there is no authority at the moment. Nothing of it has been executed, or it asks for this. */
+/**
+ * Sets a step aside for which there is no authority at the moment. Nothing of it has been executed, or it asks for
+ * this.
+ */
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import { type Held, type HopKey, HopStore, type SlipEvent } from "./HopStore.ts"
@@ -7,8 +10,8 @@ import type * as Performance from "./Performance.ts"
 import * as Slip from "./Slip.ts"
 
 /**
- * How long a step waits for a token endpoint that does not answer, in milliseconds: as long as it has waited already, and
- * neither less nor more than this.
+ * How long a step waits for a token endpoint that does not answer, in milliseconds: as long as it has waited already,
+ * and neither less nor more than this.
  */
 const shortestWait = 5_000
 const longestWait = 120_000
@@ -17,8 +20,8 @@ const longestWait = 120_000
 const shortest = 100
 
 /**
- * How many milliseconds are left until a slip is to turn back before its next step; without end where it is on its way back,
- * nothing limits its time, or it goes on though that is over.
+ * How many milliseconds are left until a slip is to turn back before its next step; without end where it is on its way
+ * back, nothing limits its time, or it goes on though that is over.
  */
 export const untilEnd = <R>({ expires, task }: Work<R>, at: number): number => {
   const { deadline, phase } = task.envelope.headers.routing_slip
@@ -35,9 +38,9 @@ const toldAt = Effect.fnUntraced(function* ({ correlationId, tenantId }: HopKey,
 })
 
 /**
- * Waits for a fresh token of the user until the slip is to turn back, or for the token endpoint a while at a time, which is
- * told once. Neither counts as a failure of the step. Where nothing was done yet, nothing but a deadline ends the wait for a token: it
- * comes with a lifetime of its own.
+ * Waits for a fresh token of the user until the slip is to turn back, or for the token endpoint a while at a time,
+ * which is told once. Neither counts as a failure of the step. Where nothing was done yet, nothing but a deadline ends
+ * the wait for a token: it comes with a lifetime of its own.
  */
 export const wait = <R>(
   held: Held,

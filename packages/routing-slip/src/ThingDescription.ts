@@ -9,7 +9,9 @@ export interface Options {
   readonly id: string
   readonly title: string
   readonly description?: string
-  /** The URI at which a queue takes messages, such as `amqps://broker.example/tenon.charge-card`. Without credentials. */
+  /**
+   * The URI at which a queue takes messages, such as `amqps://broker.example/tenon.charge-card`. Without credentials.
+   */
   readonly href: (queue: string) => string
   /** Where a user's token is had from, for activities that act on a user's behalf. */
   readonly tokenEndpoint?: string

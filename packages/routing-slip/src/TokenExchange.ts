@@ -1,7 +1,7 @@
 /**
- * Gets the tokens that activities call others with. While a slip goes forward, its user's token is exchanged for one that
- * is good for one audience only (OAuth 2.0 Token Exchange, RFC 8693); while it turns back, the workload asks in its own
- * name, since what was begun must be undone whether or not the user is still there.
+ * Gets the tokens that activities call others with. While a slip goes forward, its user's token is exchanged for one
+ * that is good for one audience only (OAuth 2.0 Token Exchange, RFC 8693); while it turns back, the workload asks in
+ * its own name, since what was begun must be undone whether or not the user is still there.
  *
  * Implementations: `layerMemory` here, for tests and a single process, and `TokenExchangeHttp`, over a token endpoint.
  */

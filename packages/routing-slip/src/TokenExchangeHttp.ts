@@ -1,7 +1,7 @@
 /**
  * Exchanges tokens at a token endpoint: OAuth 2.0 Token Exchange (RFC 8693) on behalf of a user, client credentials
- * (RFC 6749 section 4.4) for the workload itself. What was issued is kept in this process's memory until shortly before it
- * expires, and asked for once however many steps want it.
+ * (RFC 6749 section 4.4) for the workload itself. What was issued is kept in this process's memory until shortly before
+ * it expires, and asked for once however many steps want it.
  */
 import * as Cache from "effect/Cache"
 import * as Clock from "effect/Clock"
@@ -46,7 +46,10 @@ export interface Options {
   readonly timeout?: Duration.Input
   /** How often a request is made again that got no answer or an error of the server. Default twice. */
   readonly retries?: number
-  /** How long a token is used at most, however long it is good for: so long a withdrawn authority may go unseen. Default 5 minutes. */
+  /**
+   * How long a token is used at most, however long it is good for: so long a withdrawn authority may go unseen. Default
+   * 5 minutes.
+   */
   readonly maxAge?: Duration.Input
   /** How many tokens are kept. Default 1,000. */
   readonly capacity?: number
@@ -89,7 +92,9 @@ const failureOf = (status: number, body: Schema.Json): ExchangeFailure => {
     : new ExchangeUnavailable({ reason })
 }
 
-/** Whether a token says itself that it is over, so that nobody has to be asked. Others than JSON Web Tokens say nothing. */
+/**
+ * Whether a token says itself that it is over, so that nobody has to be asked. Others than JSON Web Tokens say nothing.
+ */
 const isOver = (token: Redacted.Redacted<string>, now: number): boolean => {
   try {
     const { exp } = Jose.decodeJwt(Redacted.value(token))

@@ -40,7 +40,8 @@ export const parentOf = (headers: { readonly [name: string]: string }): Tracer.E
 
 /**
  * Has an effect run in a span of its own. The tracer that is there by default shows spans to nobody, and making one
- * costs as much as the rest of a small hop: then the effect runs under `parent` itself, so that logs can name the trace.
+ * costs as much as the rest of a small hop: then the effect runs under `parent` itself, so that logs can name the
+ * trace.
  */
 export const inSpan =
   <P extends Tracer.AnySpan>(name: string, parent: P | undefined, options: () => Tracer.SpanOptionsNoTrace) =>

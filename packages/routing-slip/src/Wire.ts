@@ -50,8 +50,8 @@ export const encode = (envelope: Envelope.Envelope): Uint8Array =>
   Buffer.from(JSON.stringify(envelope satisfies typeof Envelope.Envelope.Encoded))
 
 /**
- * How large a message is: the bytes of all of it that can be signed, as `encode` writes them. Whatever else somebody on its
- * way adds, spaces or a trace, must not decide what becomes of the slip.
+ * How large a message is: the bytes of all of it that can be signed, as `encode` writes them. Whatever else somebody on
+ * its way adds, spaces or a trace, must not decide what becomes of the slip.
  */
 export const sizeOf = (envelope: Envelope.Envelope, encoded: Uint8Array = encode(envelope)): number =>
   encoded.byteLength - TraceContext.sizeOf(envelope.headers.trace_context)

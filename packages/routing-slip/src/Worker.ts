@@ -11,7 +11,9 @@ import type { Security } from "./Security.ts"
 
 /** How a worker works. */
 export interface Options extends Hop.Options, SubscribeOptions {
-  /** How it looks after what waits and, as `Retention` says, what is over for long; false where another process does. */
+  /**
+   * How it looks after what waits and, as `Retention` says, what is over for long; false where another process does.
+   */
   readonly relay?: Relay.Options | false
   /** Only these activities of the registry. Default: all. */
   readonly only?: ReadonlyArray<string>

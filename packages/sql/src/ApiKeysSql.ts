@@ -1,6 +1,6 @@
 /**
- * API keys in `tenon.api_keys`. A key is looked up by its hash before any tenant is known: under the relay's role, whose
- * policy shows the one row whose hash the transaction has named. Everything else runs under the key's tenant.
+ * API keys in `tenon.api_keys`. A key is looked up by its hash before any tenant is known: under the relay's role,
+ * whose policy shows the one row whose hash the transaction has named. Everything else runs under the key's tenant.
  */
 import { type ApiKey, ApiKeys, type StoredKey } from "@tenon/core/ApiKeys"
 import { AlreadyExists, Unavailable } from "@tenon/core/Failure"

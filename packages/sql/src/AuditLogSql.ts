@@ -6,7 +6,9 @@ import * as Layer from "effect/Layer"
 import * as SqlValue from "./SqlValue.ts"
 import { TenantSql } from "./TenantSql.ts"
 
-/** Writes each denial before it is answered. One that cannot be written is logged as an error and denied all the same. */
+/**
+ * Writes each denial before it is answered. One that cannot be written is logged as an error and denied all the same.
+ */
 export const layer: Layer.Layer<AuditLog, never, TenantSql> = Layer.effect(
   AuditLog,
   Effect.gen(function* () {

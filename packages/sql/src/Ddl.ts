@@ -50,7 +50,10 @@ export const fromRegistry = (registry: Registry, options: Options = {}): Databas
   }
 }
 
-/** What a unique index or foreign key of a resource's table stands for, to name it in `AlreadyExists` or `BrokenReference`. */
+/**
+ * What a unique index or foreign key of a resource's table stands for, to name it in `AlreadyExists` or
+ * `BrokenReference`.
+ */
 export type Meaning =
   | { readonly _tag: "Unique"; readonly resource: string; readonly fields: ReadonlyArray<string> }
   | { readonly _tag: "Reference"; readonly resource: string; readonly relation: string }

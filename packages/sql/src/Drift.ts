@@ -205,7 +205,10 @@ const foreignKeys = (place: string, table: DatabaseModel.Table, live: Catalogue.
   ]
 }
 
-/** A further index only costs time; a further unique key changes what can be saved, and may reveal another tenant's value. */
+/**
+ * A further index only costs time; a further unique key changes what can be saved, and may reveal another tenant's
+ * value.
+ */
 const indexes = (place: string, table: DatabaseModel.Table, live: Catalogue.Relation): ReadonlyArray<Finding> => {
   const found = live.indexes.filter(({ primary }) => !primary)
   return [

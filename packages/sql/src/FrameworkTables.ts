@@ -7,7 +7,8 @@
  * - `receipts`: what an execution came to, by its idempotency key (X2).
  * - `outbox`: deliveries and events that were committed with their rows and wait for the relay (X8).
  * - `runs`, `run_journal`, `run_signals`: workflows' runs, what they have done, and what came for them. `mirrored` are
- *   runs that another journal drives: these rows only tell of them. Texts of JSON are `text`, which can hold what `jsonb`
+ *   runs that another journal drives: these rows only tell of them. Texts of JSON are `text`, which can hold what
+ * `jsonb`
  *   cannot, such as an escaped NUL in the result of a step.
  * - `audit_log`: denials; the application can add and read, never change.
  * - `api_keys`: hashes only. The relay sees the one row whose hash it presents in `app.api_key_hash`.

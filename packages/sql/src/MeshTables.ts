@@ -3,7 +3,8 @@
  * `@tenon/messaging`). A queue carries the messages of all tenants and is the relay's alone: the application's role has
  * no grant on it.
  *
- * - `slips`: how each stands, with its newest message. `stands` is what `status` is while no step of it is set aside, as `halted` counts them.
+ * - `slips`: how each stands, with its newest message. `stands` is what `status` is while no step of it is set aside,
+ * as `halted` counts them.
  * - `slip_hops`: one phase of one step. `pending_at` is when the relay is to look at its message, if it is.
  * - `slip_heads`: which entry of a signed log was accepted at each place of each branch.
  * - `slip_events`: what happened, in order.
@@ -12,7 +13,8 @@
  * - `purged_slips`: those that were over for so long that all the rest of them is gone. Nothing of them is done again.
  * - `queue_messages`: what waits or is in hand; `token` fences off a subscriber that has lost its lease.
  * - `dead_letters`: what was set aside.
- * - `mesh_things`: what workers say they can do, until when (`DirectorySql`); no tenant's, as the workers are all tenants'.
+ * - `mesh_things`: what workers say they can do, until when (`DirectorySql`); no tenant's, as the workers are all
+ * tenants'.
  */
 import type { Grant, Table } from "./DatabaseModel.ts"
 import { createdAt, ofTenant, optional, relayAll, required, table, value } from "./FrameworkTable.ts"

@@ -1,4 +1,6 @@
-/** The steps from one model to the next, gathered while two models are compared, and the pieces that they are made of. */
+/**
+ * The steps from one model to the next, gathered while two models are compared, and the pieces that they are made of.
+ */
 import type * as DatabaseModel from "./DatabaseModel.ts"
 import { frameworkSchema } from "./DatabaseModel.ts"
 import type { Hazard } from "./MigrationFailure.ts"
@@ -70,7 +72,9 @@ export const unforced = (
   ]
 }
 
-/** Makes a column required without reading the table under an exclusive lock: NOT VALID now, VALIDATE in the next file. */
+/**
+ * Makes a column required without reading the table under an exclusive lock: NOT VALID now, VALIDATE in the next file.
+ */
 export const requireColumn = (plan: Plan, table: DatabaseModel.Table, column: string): void => {
   const name = quote(SqlName.derived(table.name, [column], "required"))
   const alter = `alter table ${qualified(table)}`

@@ -225,8 +225,8 @@ const unrecorded = ({ actual, expected, resource }: SchemaMismatch): Drift.Findi
 })
 
 /**
- * The differences between the declarations and the live catalogue, without files: for tests, and after `ensure`. What a server looks
- * at before it serves is the part of it that `IsolationCheck` finds.
+ * The differences between the declarations and the live catalogue, without files: for tests, and after `ensure`. What a
+ * server looks at before it serves is the part of it that `IsolationCheck` finds.
  */
 export const audit = (options: Wanted) => drift(Ddl.fromRegistry(options.registry, options))
 

@@ -18,7 +18,10 @@ export interface Difference {
   readonly next: DatabaseModel.Model
 }
 
-/** What leads from `before` (`undefined`: an empty database) to `after`. `approved` names the hazards to go through with. */
+/**
+ * What leads from `before` (`undefined`: an empty database) to `after`. `approved` names the hazards to go through
+ * with.
+ */
 export const diff = (
   before: DatabaseModel.Model | undefined,
   after: DatabaseModel.Model,

@@ -1,7 +1,7 @@
 /**
- * Listens to PostgreSQL's notifications (`listen` and `notify`, PostgreSQL manual, chapter 40). They are hints: one that
- * is sent while the connection is down is lost, so a listener looks by itself now and then, and whenever it is told that
- * the connection is new. A pooler in transaction mode passes nothing on.
+ * Listens to PostgreSQL's notifications (`listen` and `notify`, PostgreSQL manual, chapter 40). They are hints: one
+ * that is sent while the connection is down is lost, so a listener looks by itself now and then, and whenever it is
+ * told that the connection is new. A pooler in transaction mode passes nothing on.
  */
 import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Config from "effect/Config"
@@ -16,8 +16,8 @@ export class Notifications extends Context.Service<
   Notifications,
   {
     /**
-     * Calls back with each payload on a channel, and with undefined once it listens and whenever it listens anew after a
-     * lost connection. It never ends by itself.
+     * Calls back with each payload on a channel, and with undefined once it listens and whenever it listens anew after
+     * a lost connection. It never ends by itself.
      */
     readonly listen: (
       channel: string,

@@ -1,8 +1,8 @@
 /**
- * Which deliveries of `tenon.outbox` a relay takes next. First the oldest that are due. Where those fill the window, more
- * may wait behind them: then a walk goes from tenant to tenant and, in each, from object to object, some steps at a time,
- * and looks at the head of each. So it costs the same however many rows wait behind a head that fails, and no tenant
- * waits until another's backlog is gone.
+ * Which deliveries of `tenon.outbox` a relay takes next. First the oldest that are due. Where those fill the window,
+ * more may wait behind them: then a walk goes from tenant to tenant and, in each, from object to object, some steps at
+ * a time, and looks at the head of each. So it costs the same however many rows wait behind a head that fails, and no
+ * tenant waits until another's backlog is gone.
  */
 import type { Row, Statement } from "./TenantSql.ts"
 

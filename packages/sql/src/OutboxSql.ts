@@ -5,8 +5,9 @@
  * object of a tenant go out in order, by however many relays: a claimed row is hidden from others (by a lease, which is
  * renewed while the relay lives), and none is claimed while an earlier one to the same object is left. One that fails
  * waits longer each time and holds up its own object only; one that keeps failing for a reason that time does not mend
- * is set aside for an operator. A delayed one is due when its time has come, and holds nothing up before. One that takes
- * long holds up its own object only, too: what has ended is removed meanwhile, and other drains may go on beside it.
+ * is set aside for an operator. A delayed one is due when its time has come, and holds nothing up before. One that
+ * takes long holds up its own object only, too: what has ended is removed meanwhile, and other drains may go on beside
+ * it.
  */
 import { Actor } from "@tenon/core/Actor"
 import * as Failure from "@tenon/core/Failure"
@@ -34,7 +35,9 @@ export interface Added {
   readonly delayMillis: number
 }
 
-/** A delivery as a row; in order among those to the same object. The outbox keeps its delay, and where it comes from. */
+/**
+ * A delivery as a row; in order among those to the same object. The outbox keeps its delay, and where it comes from.
+ */
 export const delivery = (of: Delivery, trace: string | undefined): Added => ({
   kind: "delivery",
   object: `${of._tag === "Send" ? of.resource : of.workflow}/${of.key}`,

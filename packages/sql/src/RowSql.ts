@@ -244,7 +244,9 @@ const decoder = (resource: Resource.Any): RowSql["decode"] => {
   }
 }
 
-/** `2026-11-21 03:05:00.12+00` → `2026-11-21T03:05:00.120Z`. Digits beyond milliseconds stay, or a cursor would slip. */
+/**
+ * `2026-11-21 03:05:00.12+00` → `2026-11-21T03:05:00.120Z`. Digits beyond milliseconds stay, or a cursor would slip.
+ */
 const toIso = (text: string): string => {
   if (text.charCodeAt(4) !== 45 || text.endsWith("BC")) return toIsoSlowly(text)
   const zone = text.indexOf("+", 19)

@@ -3,8 +3,8 @@
  *
  * A claim is made under the relay's role, which sees the runs of all tenants and neither journals nor signals; all else
  * happens under the run's own tenant. Each write names the token of its claim and locks the run's row in the statement
- * that adds to the journal and to the outbox, so that a worker whose lease was taken over writes nothing. Leases and due
- * times are the database's; workers' clocks only ever give it durations.
+ * that adds to the journal and to the outbox, so that a worker whose lease was taken over writes nothing. Leases and
+ * due times are the database's; workers' clocks only ever give it durations.
  */
 import type { Actor } from "@tenon/core/Actor"
 import { Unavailable } from "@tenon/core/Failure"

@@ -436,7 +436,9 @@ const numbering = (rows: RowSql.RowSql, position: Column.Column): SaveSql => {
   }
 }
 
-/** The name of a parent's counter: no two parents have one. Null's was the empty text before the empty text had its own. */
+/**
+ * The name of a parent's counter: no two parents have one. Null's was the empty text before the empty text had its own.
+ */
 const counterOf = (parent: EncodedRow[string]): string => {
   if ((parent ?? null) === null) return ""
   const text = String(parent)

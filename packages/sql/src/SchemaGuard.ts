@@ -128,8 +128,8 @@ export const layer = (
 const nothing: Result.Result<Loads, ActionFailure> = Result.succeed({})
 
 /**
- * What it is not ready for: a database that its release still has to migrate. One that a newer release has migrated is no
- * reason to take the old one away before the new one is there: it serves all that has not changed.
+ * What it is not ready for: a database that its release still has to migrate. One that a newer release has migrated is
+ * no reason to take the old one away before the new one is there: it serves all that has not changed.
  */
 const refusedIn = (seen: Seen): Effect.Effect<void, Unavailable | SchemaMismatch> => {
   const refused = seen instanceof Unavailable ? [seen] : [...seen.values()]

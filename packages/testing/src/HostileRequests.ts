@@ -1,7 +1,7 @@
 /**
  * Hostile requests to every route of an API, worked out from its own OpenAPI document: what is malformed, forged, too
- * large, another tenant's, or an injection, in every place where a request holds something. Sent to an application, each
- * must come to a typed problem or to nothing worse than an odd text that is kept as a text: see `fault`.
+ * large, another tenant's, or an injection, in every place where a request holds something. Sent to an application,
+ * each must come to a typed problem or to nothing worse than an odd text that is kept as a text: see `fault`.
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
@@ -32,7 +32,10 @@ export interface Foreign {
 export interface Options {
   /** A sound token or API key of the caller. */
   readonly token: string
-  /** Rows of the caller's that may be changed, by the path of their collection. Without, a row is asked for that is not there. */
+  /**
+   * Rows of the caller's that may be changed, by the path of their collection. Without, a row is asked for that is not
+   * there.
+   */
   readonly rows?: { readonly [collection: string]: string }
   readonly foreign?: Foreign
   /** Paths whose actions make the row where there is none (`self: "optional"`), so that any key will do. */
@@ -259,8 +262,8 @@ const parsed = (text: string): unknown => {
 const inside = /SQLSTATE|syntax error at|\n\s+at \S+ ?\(?\S*:\d+:\d+|node_modules/
 
 /**
- * What is wrong with an answer, where something is: no problem where one is due, one that is none, a failure of the server,
- * words of its inside, a text that was not kept as it was, or one of `secrets`, which only another tenant has.
+ * What is wrong with an answer, where something is: no problem where one is due, one that is none, a failure of the
+ * server, words of its inside, a text that was not kept as it was, or one of `secrets`, which only another tenant has.
  */
 export const fault = (
   request: HostileRequest,

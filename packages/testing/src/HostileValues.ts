@@ -1,6 +1,8 @@
 /** What attackers and broken clients put into requests: texts, values and whole bodies. */
 
-/** Text that is code elsewhere, that no store holds, or that is mistaken for something. None of it is a key of a row. */
+/**
+ * Text that is code elsewhere, that no store holds, or that is mistaken for something. None of it is a key of a row.
+ */
 export const texts: ReadonlyArray<string> = [
   "'; drop table widgets; --",
   `" or 1=1 --`,

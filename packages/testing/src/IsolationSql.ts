@@ -1,4 +1,6 @@
-/** What the isolation proof tries with SQL of its own, under the application's role: row security alone is in the way. */
+/**
+ * What the isolation proof tries with SQL of its own, under the application's role: row security alone is in the way.
+ */
 import * as Ddl from "@tenon/sql/Ddl"
 import type * as DatabaseModel from "@tenon/sql/DatabaseModel"
 import * as SqlName from "@tenon/sql/SqlName"

@@ -1,5 +1,6 @@
 /**
- * What every store keeps, whatever it is made of: the laws of `UnitOfWork`, `RowStore`, `Outbox` and `Receipts`, as tests.
+ * What every store keeps, whatever it is made of: the laws of `UnitOfWork`, `RowStore`, `Outbox` and `Receipts`, as
+ * tests.
  *
  * `repositoryLaws("mine", layer)` declares them with vitest. The layer is made for `registry` and starts empty.
  */

@@ -1,6 +1,7 @@
 /**
- * What runs owe whoever depends on them, over every store: no worker that lost its lease writes, no run is lost with its
- * worker, waiting costs nothing, bugs pause, and what is cancelled stops. Engines are made and stopped here at will.
+ * What runs owe whoever depends on them, over every store: no worker that lost its lease writes, no run is lost with
+ * its worker, waiting costs nothing, bugs pause, and what is cancelled stops. Engines are made and stopped here at
+ * will.
  */
 import * as Durable from "@tenon/core/Durable"
 import { Unavailable } from "@tenon/core/Failure"

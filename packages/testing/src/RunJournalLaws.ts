@@ -1,4 +1,6 @@
-/** What a `RunJournal` owes to drivers that record runs whose own journal is elsewhere, and to whoever reads of them. */
+/**
+ * What a `RunJournal` owes to drivers that record runs whose own journal is elsewhere, and to whoever reads of them.
+ */
 import type { Actor } from "@tenon/core/Actor"
 import {
   type Beginning,

@@ -128,7 +128,9 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
     return seen
   })
 
-  /** The journal tells of every operation once, and of the end; a replay of it is handed the same. Gives the operations. */
+  /**
+   * The journal tells of every operation once, and of the end; a replay of it is handed the same. Gives the operations.
+   */
   const isTold = Effect.fnUntraced(function* (key: string, seed: string) {
     const journal = yield* Effect.serviceOption(RunJournal)
     assert.isTrue(Option.isSome(journal), "the runtime or its store must give a RunJournal")

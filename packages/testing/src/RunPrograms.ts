@@ -198,8 +198,8 @@ const tree = (world: World, path: string, depth: number): Program =>
   depth <= 0 || world.draw() < 0.3 ? leaf(world, path) : branch(world, path, depth)
 
 /**
- * Its steps are named by the time and by what it draws. It calls, waits for the first of the signals and sleeps in the end
- * until half a second after its beginning, which may be over by then.
+ * Its steps are named by the time and by what it draws. It calls, waits for the first of the signals and sleeps in the
+ * end until half a second after its beginning, which may be over by then.
  */
 const inTime = ({ durable, note }: Hands): Program =>
   Effect.gen(function* () {

@@ -1,4 +1,6 @@
-/** Workers by hand on PostgreSQL, with node-postgres: one transaction takes a message, does its step and sends the next. */
+/**
+ * Workers by hand on PostgreSQL, with node-postgres: one transaction takes a message, does its step and sends the next.
+ */
 import pg from "pg"
 import * as Parcel from "./Parcel.ts"
 import { activities, Ends, prefetch, type Side } from "./Side.ts"

@@ -1,6 +1,6 @@
 /**
- * Workers by hand on RabbitMQ, with amqplib: the same quorum queues and prefetch. A message is acknowledged once the next
- * one is confirmed; one that cannot be sent on comes again.
+ * Workers by hand on RabbitMQ, with amqplib: the same quorum queues and prefetch. A message is acknowledged once the
+ * next one is confirmed; one that cannot be sent on comes again.
  */
 import * as Amqp from "amqplib"
 import type { Once } from "./Once.ts"

@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- slips`: what a hop of a routing slip costs beside a worker written by hand on the same broker and
- * client; what signing and encrypting add; and three steps as a flow of BullMQ. Brokers that do not answer are left out.
+ * client; what signing and encrypting add; and three steps as a flow of BullMQ. Brokers that do not answer are left
+ * out.
  *
  * Workers by hand know as much of a slip as ours do, have as many messages in hand, do a step once, keep its outcome
  * before they send it, and acknowledge after the broker has confirmed. Both sides remember in the same place: in this

@@ -66,7 +66,9 @@ const makesRow = RestEndpoint.all(App.registry).flatMap(({ action, path }) =>
   action?.self === "optional" ? [path] : []
 )
 
-/** Those of another tenant, which knows ids of the good one's; and with the good one's own token, what must be refused. */
+/**
+ * Those of another tenant, which knows ids of the good one's; and with the good one's own token, what must be refused.
+ */
 const requests = Effect.fnUntraced(function* (url: string, good: string, other: string, ledger: Ledger.Ledger) {
   const { body: document } = yield* ApiClient.make(url, good).send("GET", "/openapi.json")
   const ids = [ledger.threadId, ledger.participantId]

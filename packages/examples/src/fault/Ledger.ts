@@ -48,7 +48,9 @@ export const open = Effect.fn("Ledger.open")(function* (where: Where) {
   return ledger
 })
 
-/** Makes widgets, switches each off, and posts messages, until the ledger closes; what gets no answer is asked again. */
+/**
+ * Makes widgets, switches each off, and posts messages, until the ledger closes; what gets no answer is asked again.
+ */
 export const load = (ledger: Ledger, where: Where) =>
   Effect.all(
     Array.from({ length: workers }, (_, worker) => work(ledger, where, worker)),

@@ -1,7 +1,7 @@
 /**
  * Slips through worker processes whose broker is killed and started again under load, and the ledger at the end: every
- * slip is over, each step was done and undone as its outcome says, once as the world outside sees it, and nothing was set
- * aside.
+ * slip is over, each step was done and undone as its outcome says, once as the world outside sees it, and nothing was
+ * set aside.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as CoreRegistry from "@tenon/core/Registry"

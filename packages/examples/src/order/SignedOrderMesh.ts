@@ -26,7 +26,10 @@ export const WorkerKeys = Schema.Struct({
 })
 const decodeWorkerKeys = Schema.decodeEffect(Schema.fromJsonString(WorkerKeys))
 
-/** `WORKER_KEYS_FILE` is the worker's alone, `SLIP_KEYS_FILE` the public key set that all go by, read again as it changes. */
+/**
+ * `WORKER_KEYS_FILE` is the worker's alone, `SLIP_KEYS_FILE` the public key set that all go by, read again as it
+ * changes.
+ */
 const security = Layer.unwrap(
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
