@@ -324,7 +324,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         delay: Duration.toMillis(delay),
         event,
         uncertain: true,
-        isCalledOff: true
+        undoing: true
       })
       return ack
     }

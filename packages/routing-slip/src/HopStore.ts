@@ -287,7 +287,8 @@ export class HopStore extends Context.Service<
     /**
      * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then, and at once where it
      * has been called off, unless that was known to who claimed it (`isCalledOff`). It counts as a failure of the step,
-     * unless it is `blameless`. `uncertain`: what it did may stand. `event` is undefined where that was told before.
+     * unless it is `blameless`. `uncertain`: what it did may stand; `undoing`: it does, and is to be undone here, for which no
+     * cancellation hurries it. `event` is undefined where that was told before.
      */
     readonly postpone: (
       held: Held,
@@ -297,6 +298,7 @@ export class HopStore extends Context.Service<
         readonly event: SlipEvent | undefined
         readonly blameless?: boolean
         readonly uncertain?: boolean
+        readonly undoing?: boolean
         readonly isCalledOff?: boolean
       }
     ) => Effect.Effect<void, Fenced | Unavailable>

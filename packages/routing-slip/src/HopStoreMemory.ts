@@ -112,7 +112,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             Object.assign(row, { due: now, claims: row.claims - 1, status: unbegun ? "waiting" : "claimed" })
             // What is parked has not been published since.
             if (refused && Number.isFinite(row.publishedAt)) slips.setMessage(row, undefined)
-          } else if ((row?.status === "waiting" || row?.status === "suspended") && row.token === token - 1) {
+          } else if (row !== undefined && setAside.has(row.status) && row.token === token - 1) {
             // Set aside, and claimed since, which was lost.
             row.uncertain ||= !unbegun
             comeAt(row, now)
@@ -136,10 +136,13 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           if (record !== undefined) slips.set(slip, record, now)
         }).pipe(Effect.as(false)),
       arrive: (key, gather, arrival) => Effect.sync(() => slips.of(key).arrive(gather, arrival)),
-      postpone: (claim, { incoming, delay, event, blameless, uncertain = false, isCalledOff = false }) =>
+      postpone: (
+        claim,
+        { incoming, delay, event, blameless, uncertain = false, undoing = false, isCalledOff = false }
+      ) =>
         held(claim, (row, slip, now) => {
           slips.setMessage(row, incoming)
-          row.status = "waiting"
+          row.status = undoing ? "undoing" : "waiting"
           comeAt(row, now + delay)
           if (!isCalledOff && slip.cancellerOf(row.key.step) !== undefined) wake(row, now)
           row.uncertain ||= uncertain
@@ -256,6 +259,9 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     })
   })
 )
+
+/** What a step is that comes again by itself. */
+const setAside: ReadonlySet<Row["status"]> = new Set(["waiting", "undoing", "suspended"])
 
 /** Has a step that was set aside begin anew. */
 const goOn = (row: Row, now: number, skippedBy?: string): void => {

@@ -76,7 +76,7 @@ const releasing = ({ refused = false, unbegun = false }: Release = {}) => `inser
     set due_at = ${now}, ${unbegun ? unbegunNow : "uncertain = h.uncertain or h.status <> 'claimed'"},
       claims = h.claims - case when h.status = 'claimed' then 1 else 0 end${refused ? forgetting : ""},
       pending_at = case when h.body is null${refused ? ` or not ${isParked}` : ""} then null else ${now} end
-    where h.status = 'claimed' and h.token = $5 or h.status in ('waiting', 'suspended') and h.token = $5 - 1`
+    where h.status = 'claimed' and h.token = $5 or h.status in ('waiting', 'undoing', 'suspended') and h.token = $5 - 1`
 
 /** The parameters of a statement in the making, after those that it begins with. */
 class Params {
@@ -188,7 +188,7 @@ const opening = (
 
 const settingAside = (
   { key, token }: Held,
-  status: "waiting" | "halted" | "suspended",
+  status: "waiting" | "undoing" | "halted" | "suspended",
   again: {
     readonly incoming: Outgoing
     readonly delay: number | undefined
@@ -206,7 +206,7 @@ const settingAside = (
       body = $8::bytea${again.uncertain === true ? ", uncertain = true" : ""} where ${isHeld} returning 1)`,
     ...(again.event === undefined ? [] : [`told as (${insertEvent(params, again.event)})`])
   ]
-  if (status !== "waiting" && again.event !== undefined) {
+  if ((status === "halted" || status === "suspended") && again.event !== undefined) {
     parts.push(`shown as (update tenon.slips set
       status = ${status === "suspended" ? "case when status = 'halted' then status else 'suspended' end" : `'${status}'`}, halted = halted + 1,
       updated_at = ${params.add(again.event.at)}::bigint
@@ -411,8 +411,13 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
         postpone: (claim, again) =>
           held(
             claim,
-            settingAside(claim, "waiting", again, again.blameless === true ? blameless : undefined),
-            ...(again.isCalledOff === true ? [] : [wakeIfCalledOff(claim.key)])
+            settingAside(
+              claim,
+              again.undoing === true ? "undoing" : "waiting",
+              again,
+              again.blameless === true ? blameless : undefined
+            ),
+            ...(again.isCalledOff === true || again.undoing === true ? [] : [wakeIfCalledOff(claim.key)])
           ),
         suspend: (claim, again) =>
           held(claim, settingAside(claim, "suspended", again, blameless), wakeIfCalledOff(claim.key)),
