@@ -29,8 +29,10 @@ export interface Options {
 /** The broker itself sets a message aside far above any subscriber's limit: for when no subscriber lives to count. */
 const brokersDeliveryLimit = 100
 
-const attempt = <A>(operation: string, run: () => Promise<A>) =>
-  Answer.of({ broker: "RabbitMQ", operation, millis: 10_000 }, run)
+const attempt = <A>(operation: string, run: () => Promise<A>, millis = 10_000) =>
+  Answer.of({ broker: "RabbitMQ", operation, millis }, run)
+/** Says something to a broker in parting, which will know anyway once the connection is gone. */
+const inParting = (operation: string, run: () => Promise<unknown>) => Effect.ignore(attempt(operation, run, 2_000))
 /** For a few seconds, long enough for a connection to come back. */
 const briefly = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
 
@@ -184,9 +186,9 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         return (open = await (current as Promise<Link>))
       })
       yield* Effect.acquireRelease(connect, () =>
-        Effect.promise(async () => {
-          const link = await current?.catch(() => undefined)
-          if (link !== undefined && !link.closed) await link.model.close().catch(() => {})
+        Effect.gen(function* () {
+          const link = yield* Effect.promise(async () => current?.catch(() => undefined))
+          if (link !== undefined && !link.closed) yield* inParting("disconnect", () => link.model.close())
         })
       )
       const resend = (queue: string, message: Outgoing, headers: Record<string, unknown>) =>
@@ -293,10 +295,9 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           Effect.gen(function* () {
             const { channel, tag } = listening ?? {}
             // Cancelled before draining: what the broker takes back from a dropped consumer counts as an attempt.
-            if (channel !== undefined)
-              yield* Effect.ignore(attempt("cancel", async () => await channel.cancel(tag ?? "")))
+            if (channel !== undefined) yield* inParting("cancel", async () => await channel.cancel(tag ?? ""))
             yield* inFlight.drain
-            if (channel !== undefined) yield* Effect.ignore(attempt("close", async () => await channel.close()))
+            if (channel !== undefined) yield* inParting("close", async () => await channel.close())
           })
         )
         yield* first.pipe(
