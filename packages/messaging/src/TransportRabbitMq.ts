@@ -249,11 +249,10 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
                 catch: (cause) => Answer.failure("settle", cause)
               })
             ),
-            Effect.catch((error) =>
-              Effect.logWarning("A message was not settled and comes again", error.message).pipe(
-                Effect.andThen(Effect.sync(() => tryTo(() => channel.nack(message, false, true))))
-              )
-            )
+            Effect.tapError(({ message }) => Effect.logWarning("A message is not settled yet", message)),
+            // Kept in hand: the broker would count it, and hand it over again at once, for as long as it takes none.
+            Effect.retry({ schedule: Schedule.spaced("1 second"), until: () => closedChannels.has(channel) }),
+            Effect.ignore
           )
           return Effect.flatMap(hasClosed, (isClosed) => (isClosed ? Effect.void : settling))
         }

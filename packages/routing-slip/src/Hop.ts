@@ -12,8 +12,7 @@ import {
   type Delivery,
   type Outgoing,
   type Settlement,
-  type Transport,
-  type TransportError
+  type Transport
 } from "@tenon/messaging/Transport"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -69,11 +68,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 
   const handle = Effect.fnUntraced(function* (
     delivery: Delivery
-  ): Effect.fn.Return<
-    Settlement,
-    Refused | Unavailable | Fenced | TransportError,
-    R | Transport | HopStore | Security
-  > {
+  ): Effect.fn.Return<Settlement, Refused | Unavailable | Fenced, R | Transport | HopStore | Security> {
     const envelope = yield* Wire.decode(delivery.body, limits)
     const security = yield* Security
     const admitted = yield* security.admit(envelope, delivery.body, delivery.queue)
@@ -297,11 +292,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     item: Work<R>,
     { at, step, undo }: Extract<Slip.Transition, { readonly type: "executed" }>,
     fault: Performance.Failing
-  ): Effect.fn.Return<
-    Settlement,
-    Refused | Unavailable | Fenced | TransportError,
-    R | Transport | HopStore | Security
-  > {
+  ): Effect.fn.Return<Settlement, Refused | Unavailable | Fenced, R | Transport | HopStore | Security> {
     const { claim, held, task } = item
     const turnBack = (uncertain: boolean) =>
       passOn(item, { type: "faulted", step, at, ...fault, ...(uncertain ? { uncertain } : {}) })
@@ -339,8 +330,6 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         Refused: ({ reason, detail }) =>
           Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail)),
         Unavailable: unavailable,
-        TransportError: ({ message }) =>
-          Effect.as(Effect.logWarning("A hop is put off", message), Outage.again(delivery)),
         Fenced: ({ message }) =>
           Effect.as(Effect.logWarning("A hop is left to another worker", message), Outage.again(delivery))
       })
