@@ -78,6 +78,7 @@ class Link {
   private readonly declared = new Set<string>()
   private readonly returned = new Set<string>()
   private sent = 0
+  private blocked = false
   closed = false
 
   constructor(model: ChannelModel, channel: ConfirmChannel) {
@@ -92,6 +93,9 @@ class Link {
       emitter.on("error", gone)
       emitter.on("close", gone)
     }
+    // Out of memory or disk, it reads nothing of whoever publishes: what is written now would come twice later.
+    model.on("blocked", () => (this.blocked = true))
+    model.on("unblocked", () => (this.blocked = false))
     // The broker sends an unroutable message back and confirms it nevertheless.
     channel.on("return", (message: Message) => this.returned.add(String(message.properties.correlationId)))
   }
@@ -113,6 +117,7 @@ class Link {
   publish(queue: string, message: Outgoing, headers: Record<string, unknown>): Effect.Effect<void, TransportError> {
     const options = { broker: "RabbitMQ", operation: "publish", millis: 10_000 }
     return Answer.asked(options, (answered) => {
+      if (this.blocked) return answered.fail("RabbitMQ takes no messages at the moment: it has no memory or disk left")
       if (this.declared.has(queue)) return this.send(queue, message, headers, answered)
       this.ensure(queue)
         .then(() => this.send(queue, message, headers, answered))
@@ -222,6 +227,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         const inFlight = yield* InFlight.make(handler, settings)
         let listening: { readonly channel: Channel; readonly tag: string } | undefined
         const closedChannels = new WeakSet<Channel>()
+        let stopping = false
 
         /**
          * What stands in the place of a message that comes again, behind all that waits: the broker counts whatever it takes
@@ -231,30 +237,48 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           const outgoing = { queue, id: text(message.properties.messageId), body: message.content }
           return send(named(queue), outgoing, { [attempts]: before })
         }
-        const insteadOf = (message: ConsumeMessage, ending: InFlight.Ending) => {
-          if (ending._tag === "GiveBack") return anew(message, attemptOf(message) - 1)
-          if (ending._tag === "Requeue") return anew(message, attemptOf(message))
+        const insteadOf = (message: ConsumeMessage, delivered: number, ending: InFlight.Ending) => {
+          if (ending._tag === "GiveBack") return anew(message, delivered - 1)
+          if (ending._tag === "Requeue") return anew(message, delivered)
           return ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void
         }
 
         /** A channel that has closed in the meantime cannot settle; the broker gives the message to someone again. */
-        const settle = (channel: Channel, message: ConsumeMessage) => (ending: InFlight.Ending) => {
+        const settle = (channel: Channel, message: ConsumeMessage, delivered: number) => (ending: InFlight.Ending) => {
           if (ending._tag === "Ack") return Effect.sync(() => tryTo(() => channel.ack(message)))
           // Asked only once the delay has passed, in which it may close.
           const hasClosed = Effect.sync(() => ending._tag !== "DeadLetter" && closedChannels.has(channel))
-          const settling = insteadOf(message, ending).pipe(
+          const settling = insteadOf(message, delivered, ending).pipe(
             Effect.andThen(
               Effect.try({
                 try: () => channel.ack(message),
                 catch: (cause) => Answer.failure("settle", cause)
               })
             ),
-            Effect.tapError(({ message }) => Effect.logWarning("A message is not settled yet", message)),
-            // Kept in hand: the broker would count it, and hand it over again at once, for as long as it takes none.
-            Effect.retry({ schedule: Schedule.spaced("1 second"), until: () => closedChannels.has(channel) }),
-            Effect.ignore
+            Effect.catch((error) =>
+              Effect.andThen(
+                Effect.logWarning("A message was not settled and comes again", error.message),
+                Effect.sync(() =>
+                  tryTo(() => comesAgain(channel, message, ending._tag === "GiveBack" ? delivered : delivered + 1))
+                )
+              )
+            )
           )
           return Effect.flatMap(hasClosed, (isClosed) => (isClosed ? Effect.void : settling))
+        }
+
+        const handle = (channel: Channel, message: ConsumeMessage, delivered: number) =>
+          inFlight.start(
+            { queue, id: text(message.properties.messageId), body: message.content, attempt: delivered },
+            settle(channel, message, delivered)
+          )
+        /**
+         * What a broker that takes no messages leaves in hand. Given back, it would be counted and handed over at once, again
+         * and again; and to wait with it until there is room for it in a queue that is full would be to wait for ever.
+         */
+        const comesAgain = (channel: Channel, message: ConsumeMessage, delivered: number): void => {
+          if (stopping) channel.nack(message, false, true)
+          else if (!closedChannels.has(channel)) handle(channel, message, delivered)
         }
 
         const listen = Effect.gen(function* () {
@@ -274,9 +298,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
             const { consumerTag } = await channel.consume(named(queue), (message) => {
               // The broker cancels a consumer whose queue is deleted or moves; listening anew declares it again.
               if (message === null) return tryTo(() => void channel.close().catch(() => {}))
-              const id = text(message.properties.messageId)
-              const delivery = { queue, id, body: message.content, attempt: attemptOf(message) }
-              inFlight.start(delivery, settle(channel, message))
+              handle(channel, message, attemptOf(message))
             })
             listening = { channel, tag: consumerTag }
             // Wrapped, since an async function would wait for a promise it returns.
@@ -292,6 +314,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         const first = yield* listen
         yield* Effect.addFinalizer(() =>
           Effect.gen(function* () {
+            stopping = true
             const { channel, tag } = listening ?? {}
             // Cancelled before draining: what the broker takes back from a dropped consumer counts as an attempt.
             if (channel !== undefined) yield* inParting("cancel", async () => await channel.cancel(tag ?? ""))
