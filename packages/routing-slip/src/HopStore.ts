@@ -363,6 +363,8 @@ export class HopStore extends Context.Service<
      */
     readonly purge: (age: number, limit: number) => Effect.Effect<number, Unavailable>
     readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>
+    /** The same without its message, which may be large: for those who ask often. */
+    readonly state: (tenantId: string, correlationId: string) => Effect.Effect<SlipState | undefined, Unavailable>
     /** Without their messages, the newest first; of one instant, by correlation id, the last first. */
     readonly slips: (tenantId: string, filter: SlipFilter) => Effect.Effect<ReadonlyArray<SlipState>, Unavailable>
     /** What happened, in order. */

@@ -15,7 +15,8 @@ import {
   openingKey,
   type Pending,
   type SlipFilter,
-  type SlipRecord
+  type SlipRecord,
+  type SlipState
 } from "./HopStore.ts"
 import { comeAt, newRow, type Row, rowName, type Slip, Slips, wake } from "./HopStoreMemorySlip.ts"
 
@@ -37,6 +38,8 @@ const fits = (slip: SlipRecord, { activity, after, since, status, until }: SlipF
   (since === undefined || slip.updatedAt >= since) &&
   (until === undefined || slip.updatedAt < until) &&
   (after === undefined || newestFirst(after, slip) < 0)
+
+const stateOf = ({ body: _, ...state }: SlipRecord): SlipState => state
 
 /** Remembers until the layer is closed: all slips that go on, and the newest 10,000 that are over and of which nothing waits. */
 export const layer: Layer.Layer<HopStore> = Layer.effect(
@@ -243,6 +246,11 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         atomically((now) => slips.of({ tenantId, correlationId }).cancel("", by, now)),
       purge: (age, limit) => atomically((now) => slips.purge(now - age, limit)),
       slip: (tenantId, correlationId) => Effect.sync(() => slips.get(tenantId, correlationId)?.shown),
+      state: (tenantId, correlationId) =>
+        Effect.sync(() => {
+          const shown = slips.get(tenantId, correlationId)?.shown
+          return shown === undefined ? undefined : stateOf(shown)
+        }),
       slips: (tenantId, filter) =>
         Effect.sync(() =>
           slips
@@ -250,7 +258,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             .filter((slip) => fits(slip, filter))
             .toSorted(newestFirst)
             .slice(0, filter.limit ?? 100)
-            .map(({ body: _, ...state }) => state)
+            .map(stateOf)
         ),
       events: (tenantId, correlationId) =>
         Effect.sync(() =>

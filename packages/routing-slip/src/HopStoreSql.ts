@@ -278,6 +278,7 @@ const eventOf = (row: Row): RecordedEvent => ({
 })
 
 const state = "correlation_id, status, activity, updated_at"
+const ofSlip = "from tenon.slips where tenant_id = $1 and correlation_id = $2"
 
 /** Ids are compared byte by byte, as the other store does, whatever the database's language. */
 const pageOfSlips = `select ${state} from tenon.slips where tenant_id = $1 and ($2::text is null or status = $2) and ($3::text is null or activity = $3)
@@ -477,11 +478,12 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           ).pipe(Effect.asVoid),
         purge: (age, limit) => Effect.catch(purge(seconds(age), limit), unavailable),
         slip: (tenantId, correlationId) =>
-          one(tenantId, `select ${state}, body from tenon.slips where tenant_id = $1 and correlation_id = $2`, [
-            tenantId,
-            correlationId
-          ]).pipe(
+          one(tenantId, `select ${state}, body ${ofSlip}`, [tenantId, correlationId]).pipe(
             Effect.map(([row]) => (row === undefined ? undefined : { ...stateOf(tenantId)(row), body: bodyOf(row) }))
+          ),
+        state: (tenantId, correlationId) =>
+          one(tenantId, `select ${state} ${ofSlip}`, [tenantId, correlationId]).pipe(
+            Effect.map(([row]) => (row === undefined ? undefined : stateOf(tenantId)(row)))
           ),
         slips: (tenantId, { activity, after, limit = 100, since, status, until }) =>
           one(tenantId, pageOfSlips, [
