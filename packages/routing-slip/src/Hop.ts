@@ -54,6 +54,12 @@ export interface Options {
   readonly maxCrashes?: number
 }
 
+/**
+ * After so many milliseconds the lease of a step that takes longer is renewed for the first time, since a store may write
+ * that to its disk and the claim with it, which it had not waited for.
+ */
+const soon = 100
+
 type Decision = Result.Result<Slip.Transition, Performance.Failing>
 const transition = (done: Slip.Transition): Decision => Result.succeed(done)
 const failing = (error: string, message: string): Decision => Result.fail({ error, message })
@@ -238,13 +244,17 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     return size > limit ? Result.fail(Size.tooLarge(size, limit)) : undefined
   }
 
-  const keepLease = (held: Held): Effect.Effect<never, Fenced, HopStore> =>
-    Effect.gen(function* () {
-      const store = yield* HopStore
-      yield* Effect.sleep(Math.ceil(lease / 3))
-      // A store that does not answer may be back before the lease ends.
-      yield* store.renew(held, lease).pipe(Effect.catchTag("Unavailable", () => Effect.void))
-    }).pipe(Effect.forever)
+  const keepLease = (held: Held): Effect.Effect<never, Fenced, HopStore> => {
+    const renewAfter = (millis: number) =>
+      Effect.gen(function* () {
+        const store = yield* HopStore
+        yield* Effect.sleep(millis)
+        // A store that does not answer may be back before the lease ends.
+        yield* store.renew(held, lease).pipe(Effect.catchTag("Unavailable", () => Effect.void))
+      })
+    const often = Math.ceil(lease / 3)
+    return Effect.andThen(renewAfter(Math.min(soon, often)), Effect.forever(renewAfter(often)))
+  }
 
   /** Does what only the holder of a claim may do, and stops once the claim is lost. What is done at once needs no lease kept. */
   const whileHeld = <A, E, S>(held: Held, effect: Effect.Effect<A, E, S>) =>
