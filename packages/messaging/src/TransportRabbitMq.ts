@@ -42,17 +42,21 @@ const namedIn = (prefix: string) => (queue: string) => `${prefix}${queue}`
 const dead = "!dead"
 const deadOf = (queue: string) => `${queue}${dead}`
 
-/** Looks on a channel of its own, which the broker closes where there is no such queue. */
-const isThere = async (model: ChannelModel, queue: string): Promise<boolean> => {
+/** Asks on a channel of its own, which the broker closes where it says no: others would lose what they have in hand. */
+const apart = async (model: ChannelModel, ask: (channel: Channel) => Promise<unknown>): Promise<void> => {
   const channel = await model.createChannel()
   channel.on("error", () => {})
+  await ask(channel)
+  await channel.close()
+}
+
+const isThere = async (model: ChannelModel, queue: string): Promise<boolean> => {
   try {
-    await channel.checkQueue(queue)
+    await apart(model, (channel) => channel.checkQueue(queue))
   } catch (cause) {
     if (Predicate.hasProperty(cause, "code") && cause.code === 404) return false
     throw cause
   }
-  await channel.close()
   return true
 }
 
@@ -109,7 +113,7 @@ class Link {
 
   // Not named after what AMQP calls it: `declare` is a modifier in TypeScript, and erasing types trips over it.
   private async ensure(queue: string): Promise<void> {
-    await declare(this.channel, queue.endsWith(dead) ? queue.slice(0, -dead.length) : queue)
+    await apart(this.model, (channel) => declare(channel, queue.endsWith(dead) ? queue.slice(0, -dead.length) : queue))
     this.declared.add(queue)
   }
 

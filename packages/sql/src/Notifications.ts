@@ -28,6 +28,8 @@ export class Notifications extends Context.Service<
 >()("@tenon/sql/Notifications") {}
 
 const pause = "1 second"
+/** Nothing is sent on the connection, so that only this finds out where what lies between has forgotten it. */
+const keepAlive = "30 seconds"
 
 /** One connection for each channel that is listened to, opened anew when it is lost. */
 export const layer = (options: { readonly url: Redacted.Redacted }): Layer.Layer<Notifications> =>
@@ -37,7 +39,7 @@ export const layer = (options: { readonly url: Redacted.Redacted }): Layer.Layer
         const listening = yield* Effect.scope
         return yield* Effect.scoped(
           Effect.gen(function* () {
-            const connection = yield* PgConnection.make({ url: options.url, applicationName: "tenon-listen" })
+            const connection = yield* PgConnection.make({ url: options.url, applicationName: "tenon-listen", keepAlive })
             // Ends after the connection: before it, it would wait for a server that may not answer to be told so.
             const heard = yield* Scope.provide(connection.listen(channel), listening)
             yield* hear(undefined)
