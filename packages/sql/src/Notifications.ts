@@ -39,7 +39,11 @@ export const layer = (options: { readonly url: Redacted.Redacted }): Layer.Layer
         const listening = yield* Effect.scope
         return yield* Effect.scoped(
           Effect.gen(function* () {
-            const connection = yield* PgConnection.make({ url: options.url, applicationName: "tenon-listen", keepAlive })
+            const connection = yield* PgConnection.make({
+              url: options.url,
+              applicationName: "tenon-listen",
+              keepAlive
+            })
             // Ends after the connection: before it, it would wait for a server that may not answer to be told so.
             const heard = yield* Scope.provide(connection.listen(channel), listening)
             yield* hear(undefined)
