@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as CutProxy from "../support/CutProxy.ts"
 import emptyMesh from "../support/empty-mesh-child.ts"
 import slowMesh, { registry, slow } from "../support/slow-mesh-child.ts"
 import * as SlipDatabase from "../support/SlipDatabase.ts"
@@ -54,6 +55,39 @@ it.live(
     }),
   60_000
 )
+
+for (const [who, args] of [
+  ["a worker", ["--activity-name", "slow"]],
+  ["a mesh", []]
+] as const) {
+  it.live(
+    `${who} that is asked to stop ends soon after its grace, though the database has stopped answering`,
+    () =>
+      Effect.gen(function* () {
+        const { roles, url } = yield* SlipDatabase.make
+        const proxy = yield* CutProxy.make(url)
+        const worker = yield* TenonProcess.start(["run", mesh, ...args, "--grace", "1 second"], {
+          LOG_FORMAT: "line",
+          TRANSPORT: "postgres",
+          DATABASE_URL: proxy.url,
+          DATABASE_ROLE: roles.appRole,
+          DATABASE_RELAY_ROLE: roles.relayRole
+        })
+        yield* worker.says(/INFO +ready/)
+        yield* Effect.gen(function* () {
+          yield* RoutingSlip.builder(registry).pipe(RoutingSlip.add(slow, {}), RoutingSlip.dispatch)
+          yield* worker.says(/INFO +begun/)
+        }).pipe(Effect.provide(Layer.merge(SlipTransport.over(url, roles), SlipStore.over(url, roles))))
+        proxy.hang()
+        const from = Date.now()
+        worker.child.kill("SIGTERM")
+        yield* worker.ended
+        // The grace, and what ending takes; a busy machine gets some more.
+        assert.isBelow(Date.now() - from, 15_000)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+}
 
 it.live(
   "a mesh without a database of its own is started again on what it has kept",

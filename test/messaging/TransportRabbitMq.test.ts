@@ -35,6 +35,13 @@ const isThere = async (queue: string) => {
   return found
 }
 
+/** Makes a queue that is none of ours. */
+const makeClassic = async (queue: string) => {
+  const connection = await Amqp.connect(rabbitUrl)
+  await (await connection.createChannel()).assertQueue(queue, { durable: true })
+  await connection.close()
+}
+
 /** Makes so many dead letters, of which the last but one is unlike the others. */
 const fillDead = async (queue: string, count: number) => {
   const connection = await Amqp.connect(rabbitUrl)
@@ -69,6 +76,28 @@ describe.skipIf(!(await listens(rabbitUrl)))("over RabbitMQ", () => {
       )
       assert.deepStrictEqual(yield* Queue.takeN(seen, 5), ["poison 1", "food 1", "more 1", "poison 2", "poison 3"])
     }).pipe(Effect.scoped, Effect.provide(TransportRabbitMq.layer({ url: rabbitUrl })))
+  )
+
+  it.live(
+    "a queue that someone else has made in another way harms no message of other queues",
+    () =>
+      Effect.gen(function* () {
+        const [foreign, queue] = [`tenon.foreign.${process.pid}`, `tenon.own.${process.pid}`]
+        yield* Effect.addFinalizer(() => Effect.promise(() => deleteQueues([foreign, queue])))
+        yield* Effect.promise(() => makeClassic(foreign))
+        const { publish, subscribe } = yield* Transport
+        const seen = yield* Queue.unbounded<string>()
+        yield* publish({ queue, id: "slow", body: new Uint8Array([1]) })
+        yield* subscribe(queue, ({ attempt, id }) =>
+          Effect.as(Effect.andThen(Queue.offer(seen, `${id} ${attempt}`), Effect.sleep("7 seconds")), ack)
+        )
+        assert.strictEqual(yield* Queue.take(seen), "slow 1")
+        const refused = yield* Effect.flip(publish({ queue: foreign, id: "m", body: new Uint8Array([1]) }))
+        assert.include(refused.reason, "PRECONDITION_FAILED")
+        yield* Effect.sleep("2 seconds")
+        assert.deepStrictEqual(yield* Queue.clear(seen), [], "it was not handed over again")
+      }).pipe(Effect.scoped, Effect.provide(TransportRabbitMq.layer({ url: rabbitUrl }))),
+    30_000
   )
 
   it.live("looking at a queue that is not there makes none, and says so", () =>

@@ -370,6 +370,26 @@ describe("a slip with branches", () => {
     )
   )
 
+  it.effect("is not begun with the activity that makes branches as a step, on the trunk or within a branch", () =>
+    Effect.gen(function* () {
+      const none: any = {}
+      const nested = RoutingSlip.step(ScatterGather.activity, none)
+      for (const [slip, place] of [
+        [RoutingSlip.builder(deepRegistry, one).pipe(RoutingSlip.add(ScatterGather.activity, none)), "1"],
+        [RoutingSlip.builder(deepRegistry, one).pipe(RoutingSlip.scatter({ only: [nested] })), "1.1.1"]
+      ] as const) {
+        const failure = yield* Effect.flip(RoutingSlip.dispatch(slip))
+        if (failure._tag !== "InvalidInput") return assert.fail(failure._tag)
+        const [issue] = failure.issues
+        assert.strictEqual(
+          issue?.path,
+          `${place}.scatter-gather.branches are made by RoutingSlip.scatter, and do not nest`
+        )
+      }
+      assert.isUndefined(yield* record)
+    }).pipe(Effect.provide(infrastructure))
+  )
+
   it.effect("is not begun where something in it is deeper than that, or no JSON", () =>
     Effect.gen(function* () {
       for (const [begun, path] of [

@@ -1,4 +1,5 @@
 /** What activities take, leave for undoing and share goes through the wire and comes back as what it was. */
+import * as Issues from "@tenon/core/Issues"
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as TransportMemory from "@tenon/messaging/TransportMemory"
 import * as Activity from "@tenon/routing-slip/Activity"
@@ -128,6 +129,53 @@ describe("arguments, what undoing needs, and variables", () => {
         RoutingSlip.build
       )
       assert.deepStrictEqual(envelope.payload, { x: value, n: 2 })
+    })
+  )
+
+  it.effect("are refused where they would come back as another type of their union", () =>
+    Effect.gen(function* () {
+      class Guest extends Schema.Class<Guest>("Guest")({ id: Schema.Union([Schema.BigInt, Schema.String]) }) {}
+      class Host extends Schema.Class<Host>("Host")({ id: Schema.Union([Schema.BigInt, Schema.String]) }) {}
+      const id = Schema.Union([Schema.BigInt, Schema.String])
+      const schema = Schema.Struct({
+        id,
+        ids: Schema.Array(id),
+        named: Schema.Record(Schema.String, Schema.Union([Schema.Number, Schema.String])),
+        who: Schema.Union([Guest, Host]),
+        when: Schema.optional(Schema.NullOr(Schema.Date))
+      })
+      const form = JsonForm.of<unknown>(schema)
+      const good = {
+        id: "x",
+        ids: ["x", 1n],
+        named: { a: 1, b: "1", c: Number.NaN },
+        who: new Guest({ id: 1n }),
+        when: null
+      }
+      const read = yield* Effect.flatMap(JsonForm.encode(form, good), (json) => JsonForm.decode(form, json))
+      assert.isTrue(Schema.toEquivalence(schema)(yield* Schema.decodeUnknownEffect(Schema.toType(schema))(read), good))
+      for (const [value, path] of [
+        [{ ...good, id: "17" }, "id"],
+        [{ ...good, ids: ["x", "1"] }, "ids.1"],
+        [{ ...good, named: { a: "NaN" } }, "named.a"],
+        [{ ...good, who: new Host({ id: 1n }) }, "who"],
+        [{ ...good, who: new Guest({ id: "1" }) }, "who.id"]
+      ] as const) {
+        const failure = yield* Effect.flip(JsonForm.encode(form, value))
+        assert.deepStrictEqual(
+          Issues.fromSchema(failure).map((issue) => issue.path),
+          [path]
+        )
+      }
+      const pick = Activity.make("pick", { arguments: { id }, execute: () => Effect.void })
+      const failure = yield* RoutingSlip.builder(Registry.make(pick)).pipe(
+        RoutingSlip.add(pick, { id: "17" }),
+        RoutingSlip.build,
+        Effect.flip
+      )
+      if (failure._tag !== "InvalidInput") return assert.fail(failure._tag)
+      assert.deepInclude(failure.issues[0], { path: "1.pick.id" })
+      assert.include(failure.issues[0]?.message, "another type of its union")
     })
   )
 

@@ -3,6 +3,7 @@ import { Unavailable } from "@tenon/core/Failure"
 import { Transport } from "@tenon/messaging/Transport"
 import * as TransportMemory from "@tenon/messaging/TransportMemory"
 import * as Activity from "@tenon/routing-slip/Activity"
+import { ActivityContext } from "@tenon/routing-slip/ActivityContext"
 import { HopStore, storeName } from "@tenon/routing-slip/HopStore"
 import * as HopStoreMemory from "@tenon/routing-slip/HopStoreMemory"
 import * as Registry from "@tenon/routing-slip/Registry"
@@ -67,6 +68,44 @@ it.effect(
     }).pipe(Effect.provide(withStore(trouble)))
   }
 )
+
+it.effect("no message is set aside because the broker takes none, for however long, and no step is done twice", () => {
+  const broker = { refuses: false }
+  const done: Array<string> = []
+  const first = Activity.make("first", {
+    arguments: {},
+    execute: () => Effect.map(ActivityContext, ({ correlationId }) => void done.push(correlationId))
+  })
+  const both = Registry.make(first, step)
+  const faults = {
+    publish: (): TransportMemory.PublishFault => ({ _tag: broker.refuses ? "Lost" : "None" }),
+    losesAck: () => false
+  }
+  const world = Worker.layer(both, { drain: 0, prefetch: 4 }).pipe(
+    Layer.provideMerge(Layer.mergeAll(TransportMemory.layer, HopStoreMemory.layer, Security.layerUnsigned)),
+    Layer.provide(Layer.succeed(TransportMemory.Faults, faults))
+  )
+  const names = Array.from({ length: 20 }, (_, index) => `slip ${index}`)
+  return Effect.gen(function* () {
+    const { deadLetters } = yield* Transport
+    for (const correlationId of names) {
+      yield* RoutingSlip.builder(both, { correlationId }).pipe(
+        RoutingSlip.add(first, {}),
+        RoutingSlip.add(step, {}),
+        RoutingSlip.dispatch
+      )
+    }
+    broker.refuses = true
+    yield* TestClock.adjust("2 hours")
+    assert.sameMembers(done, names)
+    assert.deepStrictEqual(yield* deadLetters(first.queue), [])
+    broker.refuses = false
+    yield* TestClock.adjust("1 minute")
+    for (const name of names) assert.strictEqual(yield* statusOf(name), "completed")
+    assert.sameMembers(done, names)
+    assert.deepStrictEqual(yield* deadLetters(first.queue), [])
+  }).pipe(Effect.provide(world))
+})
 
 it.effect("a message that a store chokes on is set aside in the end, and keeps no other from being done", () => {
   const trouble: Trouble = { isAway: false, chokesOn: "poison", asked: 0 }

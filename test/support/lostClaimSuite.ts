@@ -32,7 +32,8 @@ const flaky = Activity.make("flaky", {
   compensate: () => noted("undo flaky")
 })
 const pay = Activity.make("pay", { arguments: {}, execute: () => Effect.sync(() => void did.push("pay")) })
-const registry = Registry.make(reserve, flaky, pay)
+const think = Activity.make("think", { arguments: {}, execute: () => Effect.sleep("1 second") })
+const registry = Registry.make(reserve, flaky, pay, think)
 
 /** A store that loses one of its claims, and is away afterwards for so many calls that store something. */
 const losing = (store: HopStore["Service"], away: number, lost = 1) => {
@@ -94,6 +95,37 @@ export const suite = <E>(name: string, store: Layer.Layer<HopStore, E>): void =>
             assert.deepStrictEqual(did, ["flaky", "flaky", "undo flaky"])
             assert.strictEqual((yield* real.slip("default", "retried"))?.status, "cancelled")
           })
+      )
+
+      it.effect("is one that was done at once, since the others' leases are renewed soon, and that is not lost", () =>
+        Effect.gen(function* () {
+          const real = yield* HopStore
+          let renewals = 0
+          const store = Layer.succeed(HopStore, {
+            ...real,
+            renew: (...args) =>
+              Effect.andThen(
+                Effect.sync(() => void renewals++),
+                real.renew(...args)
+              )
+          })
+          const correlationId = "renewed"
+          yield* Effect.gen(function* () {
+            yield* RoutingSlip.builder(registry, { correlationId }).pipe(
+              RoutingSlip.add(pay, {}),
+              RoutingSlip.add(think, {}),
+              RoutingSlip.dispatch
+            )
+            for (const [{ queue }, expected] of [
+              [pay, 0],
+              [think, 1]
+            ] as const) {
+              const body = (yield* real.slip("default", correlationId))?.body ?? new Uint8Array()
+              assert.strictEqual((yield* Hop.handler(registry)({ queue, id: "m", body, attempt: 1 }))._tag, "Ack")
+              assert.strictEqual(renewals, expected, queue)
+            }
+          }).pipe(Effect.provide(Layer.mergeAll(TransportMemory.layer, Security.layerUnsigned, store)))
+        })
       )
 
       for (const away of [0, 2]) {

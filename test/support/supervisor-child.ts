@@ -10,7 +10,7 @@ const scripts: ReadonlyArray<{ readonly name: string; readonly script: string }>
 const running = new Supervisor.Running()
 
 Effect.gen(function* () {
-  yield* SecondSignal.install(() => running.killAll())
+  yield* SecondSignal.install({ atMost: 15_000, now: () => running.killAll() })
   return yield* Supervisor.supervise(
     scripts.map(({ name, script }) => ({
       name,

@@ -3,6 +3,7 @@ import * as Activity from "@tenon/routing-slip/Activity"
 import { ActivityContext, step } from "@tenon/routing-slip/ActivityContext"
 import * as Registry from "@tenon/routing-slip/Registry"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as ScatterGather from "@tenon/routing-slip/ScatterGather"
 import type { HopStore } from "@tenon/routing-slip/HopStore"
 import type { Security } from "@tenon/routing-slip/Security"
 import * as Worker from "@tenon/routing-slip/Worker"
@@ -59,6 +60,16 @@ begun.pipe(RoutingSlip.add(pay, { amount: 1, tip: 2 }))
 begun.pipe(RoutingSlip.add("pay", { amount: 1 }))
 // @ts-expect-error an inserted step is checked in the same way
 step(pay, { amount: "1" })
+
+const branched = RoutingSlip.builder(Registry.make(pay, ScatterGather.activity))
+const branch = [step(pay, { amount: 1 })] as const
+branched.pipe(RoutingSlip.scatter({ one: branch }))
+// @ts-expect-error branches do not nest
+branched.pipe(RoutingSlip.scatter({ one: [step(pay, { amount: 1 }), RoutingSlip.scatter({ two: branch })] }))
+// @ts-expect-error nor is the activity that makes them a step of anything
+branched.pipe(RoutingSlip.scatter({ one: [step(ScatterGather.activity, {})] }))
+// @ts-expect-error on the trunk neither
+branched.pipe(RoutingSlip.add(ScatterGather.activity, {}))
 
 // A worker needs what its activities need, and nothing else.
 const worker = Worker.layer(registry)

@@ -145,9 +145,10 @@ const one = Effect.fnUntraced(function* (activity: string, options: Options) {
   const { mesh } = options
   const known = mesh.activities.map(({ name }) => name)
   if (!known.includes(activity)) return yield* new UnknownActivity({ name: activity, known })
-  yield* SecondSignal.install(() => undefined)
+  const atMost = Duration.toMillis(options.grace) + marginMillis
+  yield* SecondSignal.install({ atMost })
   if (process.env[ParentWatch.variable] !== undefined) {
-    yield* ParentWatch.start(Duration.toMillis(options.grace) + marginMillis)
+    yield* ParentWatch.start(atMost)
   }
   yield* MeshSchema.check
   return yield* WorkerProcess.run(mesh, {
@@ -178,7 +179,9 @@ const every = Effect.fnUntraced(function* (options: Options) {
   // Said once here, and not by each process at each of its starts. A database that is started for it is set up.
   yield* MeshSchema.check
   const running = new Supervisor.Running()
-  yield* SecondSignal.install(() => running.killAll())
+  // Longer than it waits for its processes.
+  const atMost = Duration.toMillis(options.grace) + 2 * marginMillis
+  yield* SecondSignal.install({ atMost, now: () => running.killAll() })
   const tell = telling(options.json)
   const { ensure } = yield* Effect.promise(() => import("./MeshDatabase.ts"))
   const settings = yield* ensure(options.state, (line) =>

@@ -348,7 +348,7 @@ create table "tenon"."slip_hops" (
   "message_id" text collate "C",
   "body" bytea,
   constraint "slip_hops__pkey" primary key ("tenant_id", "correlation_id", "step", "phase"),
-  constraint "slip_hops__status__check" check ("status" = any (array['claimed'::text, 'waiting'::text, 'halted'::text, 'suspended'::text, 'done'::text]))
+  constraint "slip_hops__status__check" check ("status" = any (array['claimed'::text, 'waiting'::text, 'undoing'::text, 'halted'::text, 'suspended'::text, 'done'::text]))
 );
 create index "slip_hops__pending_at__idx" on "tenon"."slip_hops" ("pending_at");
 alter table "tenon"."slip_hops" enable row level security;

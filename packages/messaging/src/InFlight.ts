@@ -1,10 +1,11 @@
 /** The messages that a subscriber has in hand: each handled on a fiber of its own, and all drained when it stops. */
+import * as Parting from "@tenon/core/Parting"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as Transport from "./Transport.ts"
 
 /** A settlement, or the news that the message is to be given back as it was, as after an interruption. */
@@ -17,7 +18,10 @@ export interface InFlight {
    * a `Requeue` has passed by then.
    */
   readonly start: (delivery: Transport.Delivery, settle: (ending: Ending) => Effect.Effect<void>) => void
-  /** Waits for those in hand, then interrupts the rest. */
+  /**
+   * Waits for those in hand, then interrupts the rest and waits for what becomes of them, for a few seconds at most:
+   * what a broker is not told in that time it finds out by itself.
+   */
   readonly drain: Effect.Effect<void>
 }
 
@@ -44,9 +48,10 @@ const pause = (delay: Duration.Input) => Effect.sleep(delay).pipe(Effect.interru
 export const make = Effect.fnUntraced(function* <R>(
   handler: Transport.Handler<R>,
   options: { readonly drain: Duration.Duration; readonly maxDeliveries: number }
-): Effect.fn.Return<InFlight, never, R | Scope.Scope> {
+): Effect.fn.Return<InFlight, never, R> {
   const runFork = Effect.runForkWith(yield* Effect.context<R>())
-  const fibers = yield* FiberSet.make<void>()
+  // Ended by `drain` alone: to close the set would be to wait for all of them, however long a broker does not answer.
+  const fibers = yield* Scope.provide(FiberSet.make<void>(), Scope.makeUnsafe())
   const handle = (delivery: Transport.Delivery): Effect.Effect<Transport.Settlement, never, R> =>
     delivery.attempt > options.maxDeliveries
       ? Effect.succeed({
@@ -74,8 +79,11 @@ export const make = Effect.fnUntraced(function* <R>(
     },
     drain: FiberSet.awaitEmpty(fibers).pipe(
       Effect.timeoutOrElse({ duration: options.drain, orElse: () => Effect.void }),
-      Effect.andThen(FiberSet.clear(fibers)),
-      Effect.andThen(FiberSet.awaitEmpty(fibers))
+      Effect.andThen(
+        Effect.flatMap(Parting.say(Effect.andThen(FiberSet.clear(fibers), FiberSet.awaitEmpty(fibers))), (isDone) =>
+          isDone ? Effect.void : Effect.logWarning("A broker does not hear of messages in hand, which come again")
+        )
+      )
     )
   }
 })

@@ -29,8 +29,10 @@ export interface Options {
 /** The broker itself sets a message aside far above any subscriber's limit: for when no subscriber lives to count. */
 const brokersDeliveryLimit = 100
 
-const attempt = <A>(operation: string, run: () => Promise<A>) =>
-  Answer.of({ broker: "RabbitMQ", operation, millis: 10_000 }, run)
+const attempt = <A>(operation: string, run: () => Promise<A>, millis = 10_000) =>
+  Answer.of({ broker: "RabbitMQ", operation, millis }, run)
+/** Says something to a broker in parting, which will know anyway once the connection is gone. */
+const inParting = (operation: string, run: () => Promise<unknown>) => Effect.ignore(attempt(operation, run, 2_000))
 /** For a few seconds, long enough for a connection to come back. */
 const briefly = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
 
@@ -39,6 +41,14 @@ const namedIn = (prefix: string) => (queue: string) => `${prefix}${queue}`
 /** No queue's name ends so: there is no exclamation mark in any. */
 const dead = "!dead"
 const deadOf = (queue: string) => `${queue}${dead}`
+
+/** Asks on a channel of its own, which the broker closes where it says no: others would lose what they have in hand. */
+const apart = async (model: ChannelModel, ask: (channel: Channel) => Promise<unknown>): Promise<void> => {
+  const channel = await model.createChannel()
+  channel.on("error", () => {})
+  await ask(channel)
+  await channel.close()
+}
 
 const declare = async (channel: Channel, queue: string) => {
   await channel.assertQueue(deadOf(queue), { durable: true })
@@ -62,6 +72,7 @@ class Link {
   private readonly declared = new Set<string>()
   private readonly returned = new Set<string>()
   private sent = 0
+  private blocked = false
   closed = false
 
   constructor(model: ChannelModel, channel: ConfirmChannel) {
@@ -76,6 +87,9 @@ class Link {
       emitter.on("error", gone)
       emitter.on("close", gone)
     }
+    // Out of memory or disk, it reads nothing of whoever publishes: what is written now would come twice later.
+    model.on("blocked", () => (this.blocked = true))
+    model.on("unblocked", () => (this.blocked = false))
     // The broker sends an unroutable message back and confirms it nevertheless.
     channel.on("return", (message: Message) => this.returned.add(String(message.properties.correlationId)))
   }
@@ -89,7 +103,7 @@ class Link {
 
   // Not named after what AMQP calls it: `declare` is a modifier in TypeScript, and erasing types trips over it.
   private async ensure(queue: string): Promise<void> {
-    await declare(this.channel, queue.endsWith(dead) ? queue.slice(0, -dead.length) : queue)
+    await apart(this.model, (channel) => declare(channel, queue.endsWith(dead) ? queue.slice(0, -dead.length) : queue))
     this.declared.add(queue)
   }
 
@@ -97,6 +111,7 @@ class Link {
   publish(queue: string, message: Outgoing, headers: Record<string, unknown>): Effect.Effect<void, TransportError> {
     const options = { broker: "RabbitMQ", operation: "publish", millis: 10_000 }
     return Answer.asked(options, (answered) => {
+      if (this.blocked) return answered.fail("RabbitMQ takes no messages at the moment: it has no memory or disk left")
       if (this.declared.has(queue)) return this.send(queue, message, headers, answered)
       this.ensure(queue)
         .then(() => this.send(queue, message, headers, answered))
@@ -170,9 +185,9 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         return (open = await (current as Promise<Link>))
       })
       yield* Effect.acquireRelease(connect, () =>
-        Effect.promise(async () => {
-          const link = await current?.catch(() => undefined)
-          if (link !== undefined && !link.closed) await link.model.close().catch(() => {})
+        Effect.gen(function* () {
+          const link = yield* Effect.promise(async () => current?.catch(() => undefined))
+          if (link !== undefined && !link.closed) yield* inParting("disconnect", () => link.model.close())
         })
       )
       const resend = (queue: string, message: Outgoing, headers: Record<string, unknown>) =>
@@ -206,6 +221,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         const inFlight = yield* InFlight.make(handler, settings)
         let listening: { readonly channel: Channel; readonly tag: string } | undefined
         const closedChannels = new WeakSet<Channel>()
+        let stopping = false
 
         /**
          * What stands in the place of a message that comes again, behind all that waits: the broker counts whatever it
@@ -215,18 +231,18 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           const outgoing = { queue, id: text(message.properties.messageId), body: message.content }
           return send(named(queue), outgoing, { [attempts]: before })
         }
-        const insteadOf = (message: ConsumeMessage, ending: InFlight.Ending) => {
-          if (ending._tag === "GiveBack") return anew(message, attemptOf(message) - 1)
-          if (ending._tag === "Requeue") return anew(message, attemptOf(message))
+        const insteadOf = (message: ConsumeMessage, delivered: number, ending: InFlight.Ending) => {
+          if (ending._tag === "GiveBack") return anew(message, delivered - 1)
+          if (ending._tag === "Requeue") return anew(message, delivered)
           return ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void
         }
 
         /** A channel that has closed in the meantime cannot settle; the broker gives the message to someone again. */
-        const settle = (channel: Channel, message: ConsumeMessage) => (ending: InFlight.Ending) => {
+        const settle = (channel: Channel, message: ConsumeMessage, delivered: number) => (ending: InFlight.Ending) => {
           if (ending._tag === "Ack") return Effect.sync(() => tryTo(() => channel.ack(message)))
           // Asked only once the delay has passed, in which it may close.
           const hasClosed = Effect.sync(() => ending._tag !== "DeadLetter" && closedChannels.has(channel))
-          const settling = insteadOf(message, ending).pipe(
+          const settling = insteadOf(message, delivered, ending).pipe(
             Effect.andThen(
               Effect.try({
                 try: () => channel.ack(message),
@@ -234,12 +250,30 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
               })
             ),
             Effect.catch((error) =>
-              Effect.logWarning("A message was not settled and comes again", error.message).pipe(
-                Effect.andThen(Effect.sync(() => tryTo(() => channel.nack(message, false, true))))
+              Effect.andThen(
+                Effect.logWarning("A message was not settled and comes again", error.message),
+                Effect.sync(() =>
+                  tryTo(() => comesAgain(channel, message, ending._tag === "GiveBack" ? delivered : delivered + 1))
+                )
               )
             )
           )
           return Effect.flatMap(hasClosed, (isClosed) => (isClosed ? Effect.void : settling))
+        }
+
+        const handle = (channel: Channel, message: ConsumeMessage, delivered: number) =>
+          inFlight.start(
+            { queue, id: text(message.properties.messageId), body: message.content, attempt: delivered },
+            settle(channel, message, delivered)
+          )
+        /**
+         * What a broker that takes no messages leaves in hand. Given back, it would be counted and handed over at once,
+         * again and again; and to wait with it until there is room for it in a queue that is full would be to wait for
+         * ever.
+         */
+        const comesAgain = (channel: Channel, message: ConsumeMessage, delivered: number): void => {
+          if (stopping) channel.nack(message, false, true)
+          else if (!closedChannels.has(channel)) handle(channel, message, delivered)
         }
 
         const listen = Effect.gen(function* () {
@@ -259,9 +293,7 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
             const { consumerTag } = await channel.consume(named(queue), (message) => {
               // The broker cancels a consumer whose queue is deleted or moves; listening anew declares it again.
               if (message === null) return tryTo(() => void channel.close().catch(() => {}))
-              const id = text(message.properties.messageId)
-              const delivery = { queue, id, body: message.content, attempt: attemptOf(message) }
-              inFlight.start(delivery, settle(channel, message))
+              handle(channel, message, attemptOf(message))
             })
             listening = { channel, tag: consumerTag }
             // Wrapped, since an async function would wait for a promise it returns.
@@ -277,12 +309,12 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         const first = yield* listen
         yield* Effect.addFinalizer(() =>
           Effect.gen(function* () {
+            stopping = true
             const { channel, tag } = listening ?? {}
             // Cancelled before draining: what the broker takes back from a dropped consumer counts as an attempt.
-            if (channel !== undefined)
-              yield* Effect.ignore(attempt("cancel", async () => await channel.cancel(tag ?? "")))
+            if (channel !== undefined) yield* inParting("cancel", async () => await channel.cancel(tag ?? ""))
             yield* inFlight.drain
-            if (channel !== undefined) yield* Effect.ignore(attempt("close", async () => await channel.close()))
+            if (channel !== undefined) yield* inParting("close", async () => await channel.close())
           })
         )
         yield* first.pipe(

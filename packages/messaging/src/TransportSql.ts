@@ -7,11 +7,13 @@
  * Publishing wakes subscribers by `notify`, a few milliseconds after the commit and many publications at once, since
  * each transaction that notifies takes a lock on the whole database. A wake-up that is lost costs one `poll`.
  */
+import * as Parting from "@tenon/core/Parting"
 import * as Storable from "@tenon/core/Storable"
 import * as Together from "@tenon/core/Together"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
@@ -138,6 +140,7 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
         const inHand = new Map<string, string>()
         /** Whether the last look left something that there was no place for. What comes later wakes. */
         let mayHaveMore = true
+        let isOver = false
         const alarm = yield* wakeups.subscribe(queue)
         // Only a failure to listen in the first place is an error: this is the first look.
         yield* send("subscribe", { sql: letters, params: [queue, 0] })
@@ -182,6 +185,8 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
           mayHaveMore = true
           if (places <= 0) return false
           const rows = yield* sendLightly("take", { sql: take, params: [queue, places, visibility / 1_000] })
+          // What was taken too late comes again once its lease is over.
+          if (isOver) return false
           mayHaveMore = rows.length === places
           for (const row of rows) start(row)
           return rows.length === places && inHand.size < settings.prefetch
@@ -196,11 +201,16 @@ export const layer = (options: Options): Layer.Layer<Transport, never, Transacti
 
         yield* heartbeat.pipe(Effect.forever, Effect.forkScoped)
         yield* Effect.addFinalizer(() => inFlight.drain)
-        yield* Effect.uninterruptible(look).pipe(
+        const looking = Effect.uninterruptible(look).pipe(
           Effect.catch(() => Effect.as(Effect.sleep("200 millis"), false)),
           Effect.flatMap((more) => (more ? Effect.void : alarm.wait(poll))),
-          Effect.forever,
-          Effect.forkScoped
+          Effect.forever
+        )
+        yield* Effect.acquireRelease(Effect.forkDetach(looking), (fiber) =>
+          Effect.andThen(
+            Parting.say(Fiber.interrupt(fiber)),
+            Effect.sync(() => void (isOver = true))
+          )
         )
       })
 

@@ -5,6 +5,7 @@
  * Implementations: `layerMemory` here: this process, on the clock at hand; `DirectorySql`.
  */
 import type { Unavailable } from "@tenon/core/Failure"
+import * as Parting from "@tenon/core/Parting"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -89,7 +90,7 @@ export const announce = (thing: Thing, goodFor: Duration.Input = "1 minute"): La
       const publish = directory
         .publish(thing, millis)
         .pipe(Effect.catch((failure) => Effect.logWarning("A worker is not listed", failure.message)))
-      yield* Effect.addFinalizer(() => Effect.ignore(directory.withdraw(thing.id)))
+      yield* Effect.addFinalizer(() => Parting.say(Effect.ignore(directory.withdraw(thing.id)), "1 second"))
       yield* publish
       yield* Effect.sleep(millis / 3).pipe(Effect.andThen(publish), Effect.forever, Effect.forkScoped)
     })

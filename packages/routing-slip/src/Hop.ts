@@ -12,8 +12,7 @@ import {
   type Delivery,
   type Outgoing,
   type Settlement,
-  type Transport,
-  type TransportError
+  type Transport
 } from "@tenon/messaging/Transport"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -55,6 +54,12 @@ export interface Options {
   readonly maxCrashes?: number
 }
 
+/**
+ * After so many milliseconds the lease of a step that takes longer is renewed for the first time, since a store may
+ * write that to its disk and the claim with it, which it had not waited for.
+ */
+const soon = 100
+
 type Decision = Result.Result<Slip.Transition, Performance.Failing>
 const transition = (done: Slip.Transition): Decision => Result.succeed(done)
 const failing = (error: string, message: string): Decision => Result.fail({ error, message })
@@ -69,11 +74,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
 
   const handle = Effect.fnUntraced(function* (
     delivery: Delivery
-  ): Effect.fn.Return<
-    Settlement,
-    Refused | Unavailable | Fenced | TransportError,
-    R | Transport | HopStore | Security
-  > {
+  ): Effect.fn.Return<Settlement, Refused | Unavailable | Fenced, R | Transport | HopStore | Security> {
     const envelope = yield* Wire.decode(delivery.body, limits)
     const security = yield* Security
     const admitted = yield* security.admit(envelope, delivery.body, delivery.queue)
@@ -245,13 +246,17 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     return size > limit ? Result.fail(Size.tooLarge(size, limit)) : undefined
   }
 
-  const keepLease = (held: Held): Effect.Effect<never, Fenced, HopStore> =>
-    Effect.gen(function* () {
-      const store = yield* HopStore
-      yield* Effect.sleep(Math.ceil(lease / 3))
-      // A store that does not answer may be back before the lease ends.
-      yield* store.renew(held, lease).pipe(Effect.catchTag("Unavailable", () => Effect.void))
-    }).pipe(Effect.forever)
+  const keepLease = (held: Held): Effect.Effect<never, Fenced, HopStore> => {
+    const renewAfter = (millis: number) =>
+      Effect.gen(function* () {
+        const store = yield* HopStore
+        yield* Effect.sleep(millis)
+        // A store that does not answer may be back before the lease ends.
+        yield* store.renew(held, lease).pipe(Effect.catchTag("Unavailable", () => Effect.void))
+      })
+    const often = Math.ceil(lease / 3)
+    return Effect.andThen(renewAfter(Math.min(soon, often)), Effect.forever(renewAfter(often)))
+  }
 
   /**
    * Does what only the holder of a claim may do, and stops once the claim is lost. What is done at once needs no lease
@@ -302,11 +307,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     item: Work<R>,
     { at, step, undo }: Extract<Slip.Transition, { readonly type: "executed" }>,
     fault: Performance.Failing
-  ): Effect.fn.Return<
-    Settlement,
-    Refused | Unavailable | Fenced | TransportError,
-    R | Transport | HopStore | Security
-  > {
+  ): Effect.fn.Return<Settlement, Refused | Unavailable | Fenced, R | Transport | HopStore | Security> {
     const { claim, held, task } = item
     const turnBack = (uncertain: boolean) =>
       passOn(item, { type: "faulted", step, at, ...fault, ...(uncertain ? { uncertain } : {}) })
@@ -329,7 +330,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         delay: Duration.toMillis(delay),
         event,
         uncertain: true,
-        isCalledOff: true
+        undoing: true
       })
       return ack
     }
@@ -344,8 +345,6 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         Refused: ({ reason, detail }) =>
           Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail)),
         Unavailable: unavailable,
-        TransportError: ({ message }) =>
-          Effect.as(Effect.logWarning("A hop is put off", message), Outage.again(delivery)),
         Fenced: ({ message }) =>
           Effect.as(Effect.logWarning("A hop is left to another worker", message), Outage.again(delivery))
       })

@@ -289,8 +289,8 @@ export class HopStore extends Context.Service<
     /**
      * Sets a step aside for its next attempt after `delay` milliseconds; `incoming` comes again then, and at once where
      * it has been called off, unless that was known to who claimed it (`isCalledOff`). It counts as a failure of the
-     * step, unless it is `blameless`. `uncertain`: what it did may stand. `event` is undefined where that was told
-     * before.
+     * step, unless it is `blameless`. `uncertain`: what it did may stand; `undoing`: it does, and is to be undone here,
+     * for which no cancellation hurries it. `event` is undefined where that was told before.
      */
     readonly postpone: (
       held: Held,
@@ -300,6 +300,7 @@ export class HopStore extends Context.Service<
         readonly event: SlipEvent | undefined
         readonly blameless?: boolean
         readonly uncertain?: boolean
+        readonly undoing?: boolean
         readonly isCalledOff?: boolean
       }
     ) => Effect.Effect<void, Fenced | Unavailable>
@@ -365,6 +366,8 @@ export class HopStore extends Context.Service<
      */
     readonly purge: (age: number, limit: number) => Effect.Effect<number, Unavailable>
     readonly slip: (tenantId: string, correlationId: string) => Effect.Effect<SlipRecord | undefined, Unavailable>
+    /** The same without its message, which may be large: for those who ask often. */
+    readonly state: (tenantId: string, correlationId: string) => Effect.Effect<SlipState | undefined, Unavailable>
     /** Without their messages, the newest first; of one instant, by correlation id, the last first. */
     readonly slips: (tenantId: string, filter: SlipFilter) => Effect.Effect<ReadonlyArray<SlipState>, Unavailable>
     /** What happened, in order. */

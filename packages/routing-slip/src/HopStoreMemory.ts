@@ -17,7 +17,8 @@ import {
   openingKey,
   type Pending,
   type SlipFilter,
-  type SlipRecord
+  type SlipRecord,
+  type SlipState
 } from "./HopStore.ts"
 import { comeAt, newRow, type Row, rowName, type Slip, Slips, wake } from "./HopStoreMemorySlip.ts"
 
@@ -39,6 +40,8 @@ const fits = (slip: SlipRecord, { activity, after, since, status, until }: SlipF
   (since === undefined || slip.updatedAt >= since) &&
   (until === undefined || slip.updatedAt < until) &&
   (after === undefined || newestFirst(after, slip) < 0)
+
+const stateOf = ({ body: _, ...state }: SlipRecord): SlipState => state
 
 /**
  * Remembers until the layer is closed: all slips that go on, and the newest 10,000 that are over and of which nothing
@@ -117,7 +120,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             Object.assign(row, { due: now, claims: row.claims - 1, status: unbegun ? "waiting" : "claimed" })
             // What is parked has not been published since.
             if (refused && Number.isFinite(row.publishedAt)) slips.setMessage(row, undefined)
-          } else if ((row?.status === "waiting" || row?.status === "suspended") && row.token === token - 1) {
+          } else if (row !== undefined && setAside.has(row.status) && row.token === token - 1) {
             // Set aside, and claimed since, which was lost.
             row.uncertain ||= !unbegun
             comeAt(row, now)
@@ -141,10 +144,13 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           if (record !== undefined) slips.set(slip, record, now)
         }).pipe(Effect.as(false)),
       arrive: (key, gather, arrival) => Effect.sync(() => slips.of(key).arrive(gather, arrival)),
-      postpone: (claim, { incoming, delay, event, blameless, uncertain = false, isCalledOff = false }) =>
+      postpone: (
+        claim,
+        { incoming, delay, event, blameless, uncertain = false, undoing = false, isCalledOff = false }
+      ) =>
         held(claim, (row, slip, now) => {
           slips.setMessage(row, incoming)
-          row.status = "waiting"
+          row.status = undoing ? "undoing" : "waiting"
           comeAt(row, now + delay)
           if (!isCalledOff && slip.cancellerOf(row.key.step) !== undefined) wake(row, now)
           row.uncertain ||= uncertain
@@ -245,6 +251,11 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
         atomically((now) => slips.of({ tenantId, correlationId }).cancel("", by, now)),
       purge: (age, limit) => atomically((now) => slips.purge(now - age, limit)),
       slip: (tenantId, correlationId) => Effect.sync(() => slips.get(tenantId, correlationId)?.shown),
+      state: (tenantId, correlationId) =>
+        Effect.sync(() => {
+          const shown = slips.get(tenantId, correlationId)?.shown
+          return shown === undefined ? undefined : stateOf(shown)
+        }),
       slips: (tenantId, filter) =>
         Effect.sync(() =>
           slips
@@ -252,7 +263,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
             .filter((slip) => fits(slip, filter))
             .toSorted(newestFirst)
             .slice(0, filter.limit ?? 100)
-            .map(({ body: _, ...state }) => state)
+            .map(stateOf)
         ),
       events: (tenantId, correlationId) =>
         Effect.sync(() =>
@@ -261,6 +272,9 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
     })
   })
 )
+
+/** What a step is that comes again by itself. */
+const setAside: ReadonlySet<Row["status"]> = new Set(["waiting", "undoing", "suspended"])
 
 /** Has a step that was set aside begin anew. */
 const goOn = (row: Row, now: number, skippedBy?: string): void => {

@@ -6,7 +6,7 @@ import { type Arrival, type HopKey, isOver, type SlipEvent, type SlipRecord } fr
 export interface Row {
   readonly key: HopKey
   digest: string
-  status: "claimed" | "waiting" | "halted" | "suspended" | "done"
+  status: "claimed" | "waiting" | "undoing" | "halted" | "suspended" | "done"
   token: number
   claims: number
   failures: number

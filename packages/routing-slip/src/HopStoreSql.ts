@@ -76,7 +76,7 @@ const releasing = ({ refused = false, unbegun = false }: Release = {}) => `inser
     set due_at = ${now}, ${unbegun ? unbegunNow : "uncertain = h.uncertain or h.status <> 'claimed'"},
       claims = h.claims - case when h.status = 'claimed' then 1 else 0 end${refused ? forgetting : ""},
       pending_at = case when h.body is null${refused ? ` or not ${isParked}` : ""} then null else ${now} end
-    where h.status = 'claimed' and h.token = $5 or h.status in ('waiting', 'suspended') and h.token = $5 - 1`
+    where h.status = 'claimed' and h.token = $5 or h.status in ('waiting', 'undoing', 'suspended') and h.token = $5 - 1`
 
 /** The parameters of a statement in the making, after those that it begins with. */
 class Params {
@@ -190,7 +190,7 @@ const opening = (
 
 const settingAside = (
   { key, token }: Held,
-  status: "waiting" | "halted" | "suspended",
+  status: "waiting" | "undoing" | "halted" | "suspended",
   again: {
     readonly incoming: Outgoing
     readonly delay: number | undefined
@@ -208,7 +208,7 @@ const settingAside = (
       body = $8::bytea${again.uncertain === true ? ", uncertain = true" : ""} where ${isHeld} returning 1)`,
     ...(again.event === undefined ? [] : [`told as (${insertEvent(params, again.event)})`])
   ]
-  if (status !== "waiting" && again.event !== undefined) {
+  if ((status === "halted" || status === "suspended") && again.event !== undefined) {
     parts.push(`shown as (update tenon.slips set
       status = ${status === "suspended" ? "case when status = 'halted' then status else 'suspended' end" : `'${status}'`}, halted = halted + 1,
       updated_at = ${params.add(again.event.at)}::bigint
@@ -280,6 +280,7 @@ const eventOf = (row: Row): RecordedEvent => ({
 })
 
 const state = "correlation_id, status, activity, updated_at"
+const ofSlip = "from tenon.slips where tenant_id = $1 and correlation_id = $2"
 
 /** Ids are compared byte by byte, as the other store does, whatever the database's language. */
 const pageOfSlips = `select ${state} from tenon.slips where tenant_id = $1 and ($2::text is null or status = $2) and ($3::text is null or activity = $3)
@@ -413,8 +414,13 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
         postpone: (claim, again) =>
           held(
             claim,
-            settingAside(claim, "waiting", again, again.blameless === true ? blameless : undefined),
-            ...(again.isCalledOff === true ? [] : [wakeIfCalledOff(claim.key)])
+            settingAside(
+              claim,
+              again.undoing === true ? "undoing" : "waiting",
+              again,
+              again.blameless === true ? blameless : undefined
+            ),
+            ...(again.isCalledOff === true || again.undoing === true ? [] : [wakeIfCalledOff(claim.key)])
           ),
         suspend: (claim, again) =>
           held(claim, settingAside(claim, "suspended", again, blameless), wakeIfCalledOff(claim.key)),
@@ -474,11 +480,12 @@ export const layer = (options: { readonly relayRole: string }): Layer.Layer<HopS
           ).pipe(Effect.asVoid),
         purge: (age, limit) => Effect.catch(purge(seconds(age), limit), unavailable),
         slip: (tenantId, correlationId) =>
-          one(tenantId, `select ${state}, body from tenon.slips where tenant_id = $1 and correlation_id = $2`, [
-            tenantId,
-            correlationId
-          ]).pipe(
+          one(tenantId, `select ${state}, body ${ofSlip}`, [tenantId, correlationId]).pipe(
             Effect.map(([row]) => (row === undefined ? undefined : { ...stateOf(tenantId)(row), body: bodyOf(row) }))
+          ),
+        state: (tenantId, correlationId) =>
+          one(tenantId, `select ${state} ${ofSlip}`, [tenantId, correlationId]).pipe(
+            Effect.map(([row]) => (row === undefined ? undefined : stateOf(tenantId)(row)))
           ),
         slips: (tenantId, { activity, after, limit = 100, since, status, until }) =>
           one(tenantId, pageOfSlips, [

@@ -2,6 +2,7 @@
  * Marks messages that the broker has confirmed. A mark that is lost has its message sent twice, which its receiver
  * notices; so nothing waits for marks, and they are written a moment later, those of a tenant at once.
  */
+import * as Parting from "@tenon/core/Parting"
 import type { SqlFailed, Statement, Transactions } from "@tenon/messaging/Transactions"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
@@ -49,7 +50,7 @@ export const make = Effect.fnUntraced(function* (sql: Transactions["Service"]) {
   const flushQuietly = Effect.catch(flush, ({ _tag, message }) =>
     Effect.logDebug("Messages that were sent were not marked, and will be sent again", _tag, message)
   )
-  yield* Effect.addFinalizer(() => flushQuietly)
+  yield* Effect.addFinalizer(() => Parting.say(flushQuietly))
   const soon = Effect.delay(flushQuietly, "10 millis")
   return {
     flush,

@@ -4,9 +4,11 @@
  * How what activities take, leave for undoing and share is written into a slip: as `Schema.toCodecJson` has it, the
  * form that the rest of the framework and the published JSON Schemas have too. Plain JSON is written as it is.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import type * as SchemaAST from "effect/SchemaAST"
+import * as JsonUnions from "./JsonUnions.ts"
 
 /** A schema whose encoding is JSON. */
 export interface JsonCodec<in out A> extends Schema.Codec<A, Schema.Json> {}
@@ -16,11 +18,30 @@ export const of = <A>(schema: Schema.Codec<A, unknown>): JsonCodec<A> =>
   Schema.toCodecJson(schema) satisfies Schema.Codec<A, Schema.Json>
 
 const pairOf = (codec: JsonCodec<any>) => {
+  const { ast } = codec
   const encode = Schema.encodeUnknownEffect(codec)
-  return {
-    encode: (value: unknown, options: SchemaAST.ParseOptions) => encode(withoutUndefined(codec.ast, value), options),
-    decode: Schema.decodeUnknownEffect(codec)
+  const decode = Schema.decodeUnknownEffect(codec)
+  const mayMislead = JsonUnions.mayMislead(ast)
+  const write = (value: unknown, options: SchemaAST.ParseOptions) => {
+    const encoded = encode(value, options)
+    if (!mayMislead) return encoded
+    return Effect.tap(encoded, (json) =>
+      Effect.flatMap(decode(json, options), (read) => {
+        const path = JsonUnions.mistaken(ast, value, read)
+        return path === undefined ? Effect.void : Effect.fail(misleading(path))
+      })
+    )
   }
+  return {
+    encode: (value: unknown, options: SchemaAST.ParseOptions) => write(withoutUndefined(ast, value), options),
+    decode
+  }
+}
+
+/** The refusal of a value that would not come back as what it is. */
+const misleading = (path: ReadonlyArray<PropertyKey>) => {
+  const message = "as JSON it looks like another type of its union, and would be read as that"
+  return new Schema.SchemaError(new SchemaIssue.Pointer(path, new SchemaIssue.InvalidValue({ message })))
 }
 
 /** One pair per schema: making them anew for each message costs more than using them. */
@@ -69,7 +90,7 @@ const withoutMembers = (ast: SchemaAST.Objects, value: object): object => {
   const kept = Object.entries(value).flatMap(([name, member]): ReadonlyArray<[string, unknown]> => {
     const type = members.get(name) ?? index?.type
     if (type === undefined) return [[name, member]]
-    const isLeftOut = member === undefined && type.context?.isOptional === true && isOf(type)(null)
+    const isLeftOut = member === undefined && type.context?.isOptional === true && JsonUnions.isOf(type)(null)
     const changed = isLeftOut ? undefined : withoutUndefined(type, member)
     isChanged ||= isLeftOut || changed !== member
     return isLeftOut ? [] : [[name, changed]]
@@ -88,15 +109,8 @@ const withoutInItems = ({ elements, rest }: SchemaAST.Arrays, value: ReadonlyArr
 /** Of several types, the one that the value is of. */
 const withoutInUnion = ({ types }: SchemaAST.Union, value: unknown): unknown => {
   if (typeof value !== "object" || value === null) return value
-  const type = types.find((each) => isOf(each)(value))
+  const type = types.find((each) => JsonUnions.isOf(each)(value))
   return type === undefined ? value : withoutUndefined(type, value)
-}
-
-const guards = new WeakMap<SchemaAST.AST, (value: unknown) => boolean>()
-const isOf = (ast: SchemaAST.AST) => {
-  const guard = guards.get(ast) ?? Schema.is(Schema.make(ast))
-  guards.set(ast, guard)
-  return guard
 }
 
 interface Inside {

@@ -122,11 +122,18 @@ export const eventOf = (activity: string, transition: Slip.Transition, detail?: 
   at: transition.at
 })
 
-/** Publishes what is stored already. */
+/**
+ * Publishes what is stored already. Stored is sent: where the broker does not take it now, a relay publishes it later,
+ * and the message that it follows from is done with.
+ */
 export const send = Effect.fnUntraced(function* (key: HopKey, outgoing: Outgoing) {
   const transport = yield* Transport
   const store = yield* HopStore
-  yield* transport.publish(outgoing)
+  const published = yield* Effect.result(transport.publish(outgoing))
+  if (Result.isFailure(published)) {
+    yield* Effect.logWarning("A slip is sent on later", published.failure.message)
+    return ack
+  }
   yield* reached("published", key)
   yield* store.dispatched(key, outgoing.id)
   yield* reached("dispatched", key)

@@ -59,14 +59,13 @@ class StepTimedOut extends Schema.TaggedError<StepTimedOut>()("StepTimedOut", { 
   }
 }
 
-/**
- * A declared failure by its tag and what it says; of a defect only that there was one, since nobody chose to show more.
- */
+/** Of a defect it is said only that there was one, since nobody chose to show more. */
+const died: Failing = { error: "Defect", message: "The activity died; its worker's log says why.", uncertain: true }
+
+/** A declared failure by its tag and what it says. */
 const failingOf = (cause: Cause.Cause<unknown>, hop: Slip.Hop): Failing => {
   const failure = Cause.findErrorOption(cause)
-  if (failure._tag === "None") {
-    return { error: "Defect", message: "The activity died; its worker's log says why.", uncertain: true }
-  }
+  if (failure._tag === "None") return died
   const { value } = failure
   const failing = { error: FailureText.nameOf(value), message: FailureText.of(value, hop.payload) }
   if (value instanceof StepTimedOut) return { ...failing, uncertain: true }
@@ -105,12 +104,19 @@ const contextOf = <R>({ key, hop, envelope, attempt }: Task<R>, draft: Draft): A
   }
 }
 
-/** Runs an activity's effect; a typed failure, a defect and a time-out become `Failing`, an interruption stays one. */
+/** What a bug makes of a step: one of the activity, or of a value that it has answered and that cannot be looked at. */
+const unlessItDies = <A, E, R>(effect: Effect.Effect<Result.Result<A, Failing>, E, R>) =>
+  Effect.catchDefect(effect, (defect) =>
+    Effect.as(Effect.logError("An activity died", Cause.die(defect)), Result.fail(died))
+  )
+
+/** Runs an activity's effect; a typed failure, a defect and a time-out become `Failing`. */
 const attempting = <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
+  run: () => Effect.Effect<A, E, R>,
   limit: Duration.Duration | undefined,
   hop: Slip.Hop
 ): Effect.Effect<Result.Result<A, Failing>, never, R> => {
+  const effect = Effect.suspend(run)
   const limited: Effect.Effect<A, E | StepTimedOut, R> =
     limit === undefined
       ? effect
@@ -121,8 +127,9 @@ const attempting = <A, E, R>(
   return limited.pipe(
     Effect.map((value): Result.Result<A, Failing> => Result.succeed(value)),
     Effect.catchCause((cause): Effect.Effect<Result.Result<A, Failing>> => {
-      if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
-      const log = Cause.hasDies(cause) ? Effect.logError("An activity died", cause) : Effect.void
+      // Who is interrupted by its worker does not come here: this one has interrupted itself.
+      const died = Cause.hasDies(cause) || Cause.hasInterruptsOnly(cause)
+      const log = died ? Effect.logError("An activity died", cause) : Effect.void
       return Effect.as(log, Result.fail(failingOf(cause, hop)))
     })
   )
@@ -190,8 +197,7 @@ const insertionsOf = Effect.fnUntraced(function* (
   return Result.succeed(insert)
 })
 
-/** Executes the step. */
-export const execute = Effect.fnUntraced(function* <R>(
+const executing = Effect.fnUntraced(function* <R>(
   task: Task<R>
 ): Effect.fn.Return<Result.Result<Slip.Transition, Failing>, Refused | Unavailable, R | Security> {
   const { activity, envelope, hop } = task
@@ -201,7 +207,7 @@ export const execute = Effect.fnUntraced(function* <R>(
   const seal = yield* sealingFor(hop, activity.compensate === undefined ? undefined : activity.name)
   const draft = newDraft()
   const answer = yield* attempting(
-    Effect.provideService(activity.execute(args.success), ActivityContext, contextOf(task, draft)),
+    () => Effect.provideService(activity.execute(args.success), ActivityContext, contextOf(task, draft)),
     limitOf(task),
     hop
   )
@@ -225,19 +231,22 @@ export const execute = Effect.fnUntraced(function* <R>(
   return Result.isSuccess(applied) ? Result.succeed(transition) : tooLate("RevisionRefused", applied.failure)
 })
 
-/** Undoes the step. */
-export const compensate = Effect.fnUntraced(function* <R>(
+/** Executes the step. */
+export const execute = <R>(task: Task<R>) => unlessItDies(executing(task))
+
+const compensating = Effect.fnUntraced(function* <R>(
   task: Task<R>
 ): Effect.fn.Return<Result.Result<Slip.Transition, Failing>, Refused | Unavailable, R | Security> {
   const { activity, hop } = task
-  if (activity.compensate === undefined) {
+  const { compensate } = activity
+  if (compensate === undefined) {
     return Result.fail(invalid("NotUndoable", `${activity.name} has no compensation here any more`))
   }
   const log = yield* decodePayload(task, activity.log, "InvalidLog")
   if (Result.isFailure(log)) return Result.fail(log.failure)
   const draft = newDraft()
   const answer = yield* attempting(
-    Effect.provideService(activity.compensate(log.success), ActivityContext, contextOf(task, draft)),
+    () => Effect.provideService(compensate(log.success), ActivityContext, contextOf(task, draft)),
     activity.timeout,
     hop
   )
@@ -248,3 +257,6 @@ export const compensate = Effect.fnUntraced(function* <R>(
   const at = yield* Clock.currentTimeMillis
   return Result.succeed({ type: "compensated", step: hop.step, at, set: draft.set })
 })
+
+/** Undoes the step. */
+export const compensate = <R>(task: Task<R>) => unlessItDies(compensating(task))

@@ -17,7 +17,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Envelope from "./Envelope.ts"
 import type { NotHalted, SkipUnclear } from "./HopStore.ts"
-import { HopStore, isOver, type RecordedEvent, type SlipFilter, type SlipRecord } from "./HopStore.ts"
+import { HopStore, isOver, type RecordedEvent, type SlipFilter } from "./HopStore.ts"
 import * as Reauthorisation from "./Reauthorisation.ts"
 import * as SlipView from "./SlipView.ts"
 
@@ -109,13 +109,15 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
     const store = yield* HopStore
     const issuing = yield* Reauthorisation.Issuers
 
-    const find = Effect.fnUntraced(function* (
-      correlationId: string
-    ): Effect.fn.Return<SlipRecord, NotFound | Unavailable, CurrentActor> {
-      const { tenantId } = yield* CurrentActor
-      const slip = isId(correlationId) ? yield* store.slip(tenantId, correlationId) : undefined
-      return slip ?? (yield* new NotFound({ resource: "Slip", key: correlationId.slice(0, 100) }))
-    })
+    const findBy =
+      <A>(look: (tenantId: string, correlationId: string) => Effect.Effect<A | undefined, Unavailable>) =>
+      (correlationId: string): Effect.Effect<A, NotFound | Unavailable, CurrentActor> =>
+        Effect.gen(function* () {
+          const { tenantId } = yield* CurrentActor
+          const found = isId(correlationId) ? yield* look(tenantId, correlationId) : undefined
+          return found ?? (yield* new NotFound({ resource: "Slip", key: correlationId.slice(0, 100) }))
+        })
+    const find = findBy(store.state)
 
     return SlipRepository.of({
       list: Effect.fn("SlipRepository.list")(function* ({ after, limit = defaultLimit, ...filter }) {
@@ -141,7 +143,7 @@ export const layer: Layer.Layer<SlipRepository, never, HopStore> = Layer.effect(
         return { items, next }
       }),
       show: Effect.fn("SlipRepository.show")(function* (correlationId) {
-        const slip = yield* find(correlationId)
+        const slip = yield* findBy(store.slip)(correlationId)
         return yield* SlipView.make(slip, yield* store.events(slip.tenantId, correlationId))
       }),
       watch: (correlationId, { every = "500 millis" } = {}) => {

@@ -67,7 +67,7 @@ export const tables: ReadonlyArray<Table> = [
       {
         name: SqlName.derived("slip_hops", ["status"], "check"),
         column: "status",
-        values: ["claimed", "waiting", "halted", "suspended", "done"]
+        values: ["claimed", "waiting", "undoing", "halted", "suspended", "done"]
       }
     ],
     indexes: [["pending_at"]],

@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
 import type * as Redacted from "effect/Redacted"
 
 /** Hears what is notified. */
@@ -27,18 +28,30 @@ export class Notifications extends Context.Service<
 >()("@tenon/sql/Notifications") {}
 
 const pause = "1 second"
+/** Nothing is sent on the connection, so that only this finds out where what lies between has forgotten it. */
+const keepAlive = "30 seconds"
 
 /** One connection for each channel that is listened to, opened anew when it is lost. */
 export const layer = (options: { readonly url: Redacted.Redacted }): Layer.Layer<Notifications> =>
   Layer.succeed(Notifications, {
     listen: (channel, hear) =>
       Effect.gen(function* () {
-        const connection = yield* PgConnection.make({ url: options.url, applicationName: "tenon-listen" })
-        const heard = yield* connection.listen(channel)
-        yield* hear(undefined)
-        return yield* Queue.take(heard).pipe(
-          Effect.flatMap(({ payload }) => hear(payload)),
-          Effect.forever
+        const listening = yield* Effect.scope
+        return yield* Effect.scoped(
+          Effect.gen(function* () {
+            const connection = yield* PgConnection.make({
+              url: options.url,
+              applicationName: "tenon-listen",
+              keepAlive
+            })
+            // Ends after the connection: before it, it would wait for a server that may not answer to be told so.
+            const heard = yield* Scope.provide(connection.listen(channel), listening)
+            yield* hear(undefined)
+            return yield* Queue.take(heard).pipe(
+              Effect.flatMap(({ payload }) => hear(payload)),
+              Effect.forever
+            )
+          })
         )
       }).pipe(
         Effect.scoped,

@@ -85,6 +85,27 @@ export const declare = (it: Vitest.MethodsNonLive<HopStore>): void => {
     })
   )
 
+  it.effect("what is to be undone where it was done waits as long as it should, however often it is called off", () =>
+    Effect.gen(function* () {
+      const store = yield* HopStore
+      const key = newKey()
+      const again = { incoming: message("later"), event: event("retrying"), undoing: true }
+      yield* store.postpone(yield* claimed(key), { ...again, delay: 3_600_000 })
+      yield* store.cancel(key.tenantId, key.correlationId, "grace")
+      yield* store.cancel(key.tenantId, key.correlationId, "grace")
+      assert.deepStrictEqual(yield* dueOf(key), [])
+      const soon = newKey()
+      const held = yield* claimed(soon)
+      yield* store.cancel(soon.tenantId, soon.correlationId, "grace")
+      yield* store.postpone(held, { ...again, delay: 100 })
+      assert.deepStrictEqual(yield* dueOf(soon), [])
+      yield* Effect.sleep("150 millis")
+      assert.deepStrictEqual(yield* dueOf(soon), ["later"])
+      const claim = yield* store.claim(soon, incoming(), 10_000)
+      assert.deepInclude(claim, { _tag: "Claimed", claims: 2, failures: 1, cancelledBy: "grace" })
+    })
+  )
+
   it.effect("what is suspended of branches that a gather calls off comes at once, and nothing else", () =>
     Effect.gen(function* () {
       const store = yield* HopStore
