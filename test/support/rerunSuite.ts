@@ -89,15 +89,6 @@ const unanswered = Agent.make("unanswered", (ctx) =>
   })
 )
 
-/** Makes another failure of one, of which nothing tells that it was made of it, and cleans up in between. */
-const wrapping = Agent.make("wrapping", (ctx) =>
-  step(ctx, "last").pipe(
-    Effect.tapError(() => Effect.ignore(step(ctx, "clean up"))),
-    Effect.mapError(() => new Sick({ part: "whole" })),
-    Effect.asVoid
-  )
-)
-
 /** Waits in all for a time that began before its last step. */
 const inTime = Agent.make("inTime", (ctx) =>
   Effect.gen(function* () {
@@ -117,7 +108,6 @@ export const agents = [
   abandoning,
   patient,
   unanswered,
-  wrapping,
   inTime
 ] as const
 
@@ -208,19 +198,6 @@ export const rerun = (it: Vitest.Vitest.MethodsNonLive<Interpreter | Repository 
       yield* status(third, "DONE")
       assert.deepStrictEqual(Object.fromEntries(done), { try: 1, charge: 1, last: 2, "clean up": 2 })
       assert.strictEqual((yield* said).at(-1), "None charged")
-    })
-  )
-
-  it.effect("a retry that comes to nothing new goes further back the next time", () =>
-    Effect.gen(function* () {
-      const { run, status } = yield* begin("wrapping", "last")
-      yield* status(run, "FAILED")
-      sick.clear()
-      const second = yield* again(run)
-      yield* status(second, "FAILED")
-      const third = yield* again(second)
-      yield* status(third, "DONE")
-      assert.deepStrictEqual(Object.fromEntries(done), { last: 2, "clean up": 1 })
     })
   )
 

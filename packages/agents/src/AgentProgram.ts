@@ -18,7 +18,7 @@ import * as DurableModel from "./DurableModel.ts"
 import * as ModelFailure from "./ModelFailure.ts"
 import * as RunContext from "./RunContext.ts"
 import { Failures } from "./Failures.ts"
-import { forkable } from "./RunFork.ts"
+import { fails, forkable } from "./RunFork.ts"
 import { Thread } from "./Thread.ts"
 
 class Stopped {
@@ -36,7 +36,7 @@ export const implement = <A extends ReadonlyArray<Agent.Any>>(
 ): Effect.Effect<Workflow.Implementation, never, Agent.Services<A[number]> | RunEvents> => {
   const byName = new Map(agents.map((agent) => [agent.name, agent]))
   const program = (input: Workflow.InputOf<typeof RunAgent>) => run(byName, input)
-  return Workflow.implement(RunAgent, program, { forkable, whenPaused, whenRevived }) as Effect.Effect<
+  return Workflow.implement(RunAgent, program, { fails, forkable, whenPaused, whenRevived }) as Effect.Effect<
     Workflow.Implementation,
     never,
     Agent.Services<A[number]> | RunEvents
@@ -93,7 +93,11 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
     Effect.fail(new Stopped(decodeStop(payload).reason))
   )
   const program = agent.program(context as never) as Effect.Effect<unknown, unknown>
-  const provided = Effect.provideService(DurableModel.provide(program, durable, context), CurrentRun, context)
+  const provided = DurableModel.provide(program, durable, context).pipe(
+    Effect.provideService(CurrentRun, context),
+    // For code that takes it from the program's context: what fails there is noted too.
+    Effect.provideService(Durable, durable)
+  )
   const exit = yield* Effect.exit(Effect.raceFirst(provided, stopped))
   if (Exit.isSuccess(exit)) {
     const output = yield* Effect.exit(AgentJson.encode(agent.output, exit.value))

@@ -25,7 +25,7 @@ import type { Delivery, Invocation } from "./Invocation.ts"
 import { NewId } from "./NewId.ts"
 import * as RunBody from "./RunBody.ts"
 import { newId, random, RunClock, seeded } from "./RunClock.ts"
-import { callName, isOneWay, type Kind, type Operation, signalName } from "./RunJournal.ts"
+import { type Begun, callName, isOneWay, type Kind, type Operation, signalName } from "./RunJournal.ts"
 import * as RunOperations from "./RunOperations.ts"
 import * as RunOrigin from "./RunOrigin.ts"
 import * as RunTracer from "./RunTracer.ts"
@@ -90,10 +90,16 @@ export class JournalMismatch extends Schema.TaggedError<JournalMismatch>()("Jour
 /** What it is that an operation waits for, where that is neither a body nor a write. */
 type Awaited = { until: number } | { readonly signal: string }
 
-interface Parked {
+/** What an operation is about. */
+interface Waiting {
+  readonly awaited?: Awaited
+  readonly body?: (index: number) => Effect.Effect<Schema.Json>
+  /** Of a call. */
+  readonly input?: Schema.Json
+}
+
+interface Parked extends Begun {
   readonly index: number
-  readonly kind: Kind
-  readonly name: string
   started: boolean
   startedAt: number
   readonly awaited: Awaited | undefined
@@ -123,6 +129,10 @@ const omitted = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, Ne
 /** Runs an attempt. Dies with the program's defect, with a mismatch, or with a crash that a test injects. */
 export const run = <E>(world: World<E>): Effect.Effect<Ending, E, Scope.Scope> =>
   Effect.flatMap(Effect.context<never>(), (context) => Effect.suspend(() => new Attempt(world, context).run()))
+
+/** What the program begins once it was handed what the journal holds. Nothing of that is done. */
+export const beyond = <E>(world: World<E>): Effect.Effect<ReadonlyArray<Begun>> =>
+  Effect.flatMap(Effect.context<never>(), (context) => Effect.suspend(() => new Attempt(world, context).beyond()))
 
 class Attempt<E> {
   readonly #world: World<E>
@@ -200,6 +210,11 @@ class Attempt<E> {
     return Effect.raceFirst(Effect.andThen(this.#again(), this.#goOn()), Deferred.await(this.#broken))
   }
 
+  beyond(): Effect.Effect<ReadonlyArray<Begun>> {
+    const begun = Effect.sync(() => [...this.#sent.map(({ operation }) => operation), ...this.#parked.values()])
+    return Effect.raceFirst(Effect.andThen(this.#again(), begun), Deferred.await(this.#broken))
+  }
+
   /** The program from its start, to the end of the journal. */
   #again(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
@@ -252,7 +267,7 @@ class Attempt<E> {
   #wait<A, F = never>(
     kind: Kind,
     name: string,
-    { awaited, body }: { readonly awaited?: Awaited; readonly body?: (index: number) => Effect.Effect<Schema.Json> },
+    { awaited, body, input }: Waiting,
     read: (outcome: Schema.Json) => Effect.Effect<A, F>
   ): Effect.Effect<A, F> {
     return this.#turns.wait<A, F>((resume) => {
@@ -261,6 +276,7 @@ class Attempt<E> {
         index,
         kind,
         name,
+        ...(input === undefined ? {} : { input }),
         started: false,
         startedAt: 0,
         awaited,
@@ -298,6 +314,7 @@ class Attempt<E> {
       "call",
       name,
       {
+        input: invocation.input,
         body: (index) =>
           Span.resume(
             this.#trace,

@@ -24,7 +24,7 @@ import { NewId } from "./NewId.ts"
 import * as RunAttempt from "./RunAttempt.ts"
 import * as RunBody from "./RunBody.ts"
 import type { Operation, RunJournal, RunKey } from "./RunJournal.ts"
-import * as RunOrigin from "./RunOrigin.ts"
+import * as RunForking from "./RunForking.ts"
 import { type Claim, type ClaimedRun, type Held, type LeaseLost, type Next, type RunStore, textOf } from "./RunStore.ts"
 import * as Span from "./Span.ts"
 import type { Implementation, Workflows } from "./Workflow.ts"
@@ -113,15 +113,17 @@ export const make = Effect.fnUntraced(function* (
 
   /** Writes what a fork begins with into its journal, so that it is the run's own from there on. */
   const begun = Effect.fnUntraced(function* (
-    { beganAt, claim, fork, id }: ClaimedRun,
-    { forkable }: Implementation
+    { actor, beganAt, claim, fork, id, input }: ClaimedRun,
+    implementation: Implementation
   ): Effect.fn.Return<ReadonlyArray<Operation>, LeaseLost> {
     if (fork === undefined) return []
+    const { key, workflow } = claim
     const other = { ...claim, key: fork.key }
     const origin = yield* patiently(journal.beginning(other))
     if (origin === undefined) return []
     const source = { operations: yield* patiently(journal.operations(other)), origin }
-    const operations = RunOrigin.forked(source, { beganAt, fork, key: claim.key, seed: id, forkable })
+    const forking = { workflow, key, id, actor, input, beganAt, fork }
+    const operations = yield* RunForking.begin(implementation, forking, source)
     if (operations.length > 0) {
       yield* patiently(store.write(claim, 0, { operations, deliveries: [], next: { _tag: "Running" } }))
     }
