@@ -442,7 +442,7 @@ class Attempt<E> {
   }
 
   #arrive({ index, kind, name, startedAt }: Parked, outcome: Schema.Json, now: number): void {
-    this.#arrived.push({ index, kind, name, startedAt, endedAt: now, outcome })
+    this.#arrived.push({ index, kind, name, startedAt, endedAt: now, outcome: StepResult.asKept(outcome) })
     this.#changed.openUnsafe()
   }
 

@@ -113,7 +113,8 @@ export const attempt = (
       const settled = await Attempt.settle(outside(context, tracer), watched, interruption)
       if (Result.isSuccess(settled)) {
         performed.push(name)
-        return { at: Date.now(), ...settled.success }
+        // The SDK hands the first attempt what this returns, and not what it has made of that.
+        return { at: Date.now(), ...StepResult.asKept(settled.success) }
       }
       throw new Error(settled.failure.message)
     } catch (error) {

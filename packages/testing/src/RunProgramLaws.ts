@@ -46,8 +46,13 @@ const callMillis = 20
 /** Crashes at points that a run's key decides, a few times each. Calls are slow. */
 const saboteur = () => {
   const runs = new Map<string, { readonly draw: () => number; left: number }>()
+  const crashed = new Set<string>()
   return (point: string, what: string) =>
     Effect.suspend(() => {
+      if (what.endsWith(RunPrograms.crashing) && !crashed.has(what)) {
+        crashed.add(what)
+        return Effect.die(new Crash(`A crash ${point} ${what}`))
+      }
       const [key = ""] = what.split(":")
       const run = runs.get(key) ?? { draw: seeded(`crash ${key}`), left: 4 }
       runs.set(key, run)
@@ -238,6 +243,16 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
           assert.isAtLeast(Number(now), Number(at))
           source = fork
         }
+      })
+    )
+
+    it.effect("a first attempt is handed what a replay is, whatever its program and its steps do with that", () =>
+      Effect.gen(function* () {
+        const key = `${name} changing`
+        yield* start(key, RunPrograms.changing)
+        yield* ended(key)
+        assert.isAbove(RunPrograms.notes.get(key)?.attempts.length ?? 0, 1)
+        yield* isTold(key, RunPrograms.changing)
       })
     )
 
