@@ -19,16 +19,8 @@ import * as ModelFailure from "./ModelFailure.ts"
 import * as RunContext from "./RunContext.ts"
 import { Failures } from "./Failures.ts"
 import { fails, forkable } from "./RunFork.ts"
+import { Stopped, Stopping } from "./Stopping.ts"
 import { Thread } from "./Thread.ts"
-
-class Stopped {
-  readonly reason: string
-  constructor(reason: string) {
-    this.reason = reason
-  }
-}
-
-const decodeStop = Schema.decodeUnknownSync(RunAgent.signals.stop)
 
 /** The program of `RunAgent`, for the agents of an application. Put it into `Workflow.layer`. */
 export const implement = <A extends ReadonlyArray<Agent.Any>>(
@@ -80,8 +72,9 @@ const run = Effect.fnUntraced(function* (
 })
 
 const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string, input: Schema.Json | undefined) {
+  const stopping = new Stopping(yield* Durable)
   const failures = new Failures()
-  const durable = failures.of(yield* Durable)
+  const durable = failures.of(stopping.durable)
   const decoded = yield* Effect.exit(AgentJson.decode(agent.input, input))
   if (Exit.isFailure(decoded)) return failed("Its input does not fit.")
   const context = RunContext.make(durable, yield* RunEvents, failures, {
@@ -89,16 +82,13 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
     threadId,
     input: decoded.value
   })
-  const stopped = Effect.flatMap(durable.signal("stop"), (payload) =>
-    Effect.fail(new Stopped(decodeStop(payload).reason))
-  )
   const program = agent.program(context as never) as Effect.Effect<unknown, unknown>
   const provided = DurableModel.provide(program, durable, context).pipe(
     Effect.provideService(CurrentRun, context),
     // For code that takes it from the program's context: what fails there is noted too.
     Effect.provideService(Durable, durable)
   )
-  const exit = yield* Effect.exit(Effect.raceFirst(provided, stopped))
+  const exit = yield* stopping.run(provided)
   if (Exit.isSuccess(exit)) {
     const output = yield* Effect.exit(AgentJson.encode(agent.output, exit.value))
     if (Exit.isFailure(output)) return failed("Its output does not fit.")

@@ -16,7 +16,6 @@ import * as Latch from "effect/Latch"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type * as Action from "./Action.ts"
 import { Durable, type StepOptions } from "./Durable.ts"
@@ -127,7 +126,7 @@ const omitted = Context.omit(Scheduler.Scheduler, Clock.Clock, Random.Random, Ne
 ) => Context.Context<R>
 
 /** Runs an attempt. Dies with the program's defect, with a mismatch, or with a crash that a test injects. */
-export const run = <E>(world: World<E>): Effect.Effect<Ending, E, Scope.Scope> =>
+export const run = <E>(world: World<E>): Effect.Effect<Ending, E> =>
   Effect.flatMap(Effect.context<never>(), (context) => Effect.suspend(() => new Attempt(world, context).run()))
 
 /** What the program begins once it was handed what the journal holds. Nothing of that is done. */
@@ -150,6 +149,8 @@ class Attempt<E> {
   /** By index, what the journal says was begun there. */
   readonly #known: ReadonlyMap<number, Operation>
   readonly #parked = new Map<number, Parked>()
+  /** What is under way. */
+  readonly #bodies = new Set<Fiber.Fiber<unknown>>()
   /** Parked and not looked at yet. */
   #fresh: Array<Parked> = []
   #arrived: Array<Operation> = []
@@ -206,8 +207,11 @@ class Attempt<E> {
     Deferred.doneUnsafe(this.#broken, Exit.die(defect))
   }
 
-  run(): Effect.Effect<Ending, E, Scope.Scope> {
-    return Effect.raceFirst(Effect.andThen(this.#again(), this.#goOn()), Deferred.await(this.#broken))
+  run(): Effect.Effect<Ending, E> {
+    return Effect.ensuring(
+      Effect.raceFirst(Effect.andThen(this.#again(), this.#goOn()), Deferred.await(this.#broken)),
+      this.#abort()
+    )
   }
 
   beyond(): Effect.Effect<ReadonlyArray<Begun>> {
@@ -388,7 +392,7 @@ class Attempt<E> {
   }
 
   /** From here on, what is handed out is new. */
-  #goOn(): Effect.Effect<Ending, E, Scope.Scope> {
+  #goOn(): Effect.Effect<Ending, E> {
     return Effect.gen({ self: this }, function* () {
       this.#take(this.#world.mail, yield* Clock.currentTimeMillis)
       for (;;) {
@@ -411,7 +415,7 @@ class Attempt<E> {
   }
 
   /** Starts what the last turn began: never inside of a turn, so that a body cannot be taken for the program. */
-  #startFresh(): Effect.Effect<void, never, Scope.Scope> {
+  #startFresh(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const fresh = this.#fresh.filter(({ index }) => this.#parked.has(index))
       this.#fresh = []
@@ -419,7 +423,7 @@ class Attempt<E> {
     })
   }
 
-  #start(parked: Parked): Effect.Effect<void, never, Scope.Scope> {
+  #start(parked: Parked): Effect.Effect<void> {
     const { awaited, body } = parked
     return Effect.gen({ self: this }, function* () {
       parked.startedAt = yield* Clock.currentTimeMillis
@@ -436,9 +440,14 @@ class Attempt<E> {
         )
       )
       parked.fiber = fiber
-      // A body that takes no notice must not keep its run, or the whole process, from ending.
-      yield* Effect.addFinalizer(() => Effect.timeoutOption(Fiber.interrupt(fiber), bodyGrace))
+      this.#bodies.add(fiber)
+      fiber.addObserver(() => void this.#bodies.delete(fiber))
     })
+  }
+
+  /** Bodies that take no notice must not keep their run, or the whole process, from ending. */
+  #abort(): Effect.Effect<void> {
+    return Effect.suspend(() => Effect.ignore(Effect.timeoutOption(Fiber.interruptAll(this.#bodies), bodyGrace)))
   }
 
   #arrive({ index, kind, name, startedAt }: Parked, outcome: Schema.Json, now: number): void {

@@ -107,7 +107,7 @@ export const make = Effect.fnUntraced(function* (
         write: (offset, write) => patiently(store.write(claim, offset, { ...write, next: { _tag: "Running" } })),
         perform,
         idleMillis
-      }).pipe(Effect.scoped, Effect.exit)
+      }).pipe(Effect.exit)
       yield* end(run, implementation, ending)
     })
 

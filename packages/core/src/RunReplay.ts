@@ -92,7 +92,6 @@ export const check = (implementation: Implementation, recording: Recording): Eff
       Effect.map((ending) => (ending._tag === "Ended" ? (missing(operations, ending.begun) ?? same) : same)),
       // A body that is begun was not recorded; nothing of it may run.
       Effect.provideService(Checkpoint, () => Effect.die(new Crash("Not recorded"))),
-      Effect.scoped,
       Effect.catchTag("Beyond", () => Effect.succeed(same)),
       Effect.catchDefect((defect): Effect.Effect<Replayed> => {
         if (defect instanceof Crash) return Effect.succeed(same)
