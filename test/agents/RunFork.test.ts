@@ -9,9 +9,14 @@ const journal = (...operations: ReadonlyArray<Told>) =>
     return { index, kind, name, startedAt: 0, endedAt: 0, outcome }
   })
 const forkable = (operations: ReadonlyArray<Told>, wanted?: number, lost = false) => {
-  const lengths = RunFork.forkable(journal(...operations), lost, wanted)
+  const lengths = RunFork.forkable(journal(...operations), lost, wanted).map(({ length }) => length)
   return lengths.length > 1 ? lengths : lengths[0]
 }
+
+const lengthsOf = (operations: ReadonlyArray<Operation>) =>
+  RunFork.forkable(operations, false, undefined).map(({ length }) => length)
+const at = (each: Operation | undefined, startedAt: number, endedAt: number) =>
+  ({ ...each, startedAt, endedAt }) as Operation
 
 const step = (name: string): Told => ["step", name, { value: 1 }]
 const failing = (name: string): Told => ["step", name, { failure: "no luck" }]
@@ -70,10 +75,7 @@ describe("what a fork takes over", () => {
 
   it("ends before a failure where nothing was begun after it", () => {
     const [failure, other, end] = journal(failing("one"), step("other"), endedBy())
-    const at = (each: Operation | undefined, startedAt: number, endedAt: number) =>
-      ({ ...each, startedAt, endedAt }) as Operation
-    const of = (begun: number) =>
-      RunFork.forkable([at(failure, 0, 5), at(other, begun, 6), at(end, 6, 7)], false, undefined)
+    const of = (begun: number) => lengthsOf([at(failure, 0, 5), at(other, begun, 6), at(end, 6, 7)])
     assert.deepStrictEqual(of(0), [0])
     assert.deepStrictEqual(of(5), [2, 0])
   })
@@ -81,10 +83,18 @@ describe("what a fork takes over", () => {
   it("ends before the first of two that fail at one moment", () => {
     const [x, y] = journal(failing("x"), failing("y"))
     const end = journal(endedBy(0))
-    const at = (each: Operation | undefined, startedAt: number, endedAt: number) =>
-      ({ ...each, startedAt, endedAt }) as Operation
-    assert.deepStrictEqual(RunFork.forkable([at(x, 0, 5), at(y, 0, 6), ...end], false, undefined), [0])
-    assert.deepStrictEqual(RunFork.forkable([at(x, 0, 5), at(y, 5, 6), ...end], false, undefined), [1])
+    assert.deepStrictEqual(lengthsOf([at(x, 0, 5), at(y, 0, 6), ...end]), [0])
+    assert.deepStrictEqual(lengthsOf([at(x, 0, 5), at(y, 5, 6), ...end]), [1])
+  })
+
+  it("holds what a run could not be interrupted in, and not what it began after it was stopped", () => {
+    const [one, stop, two, three] = journal(step("one"), stopped, step("two"), step("clean up"))
+    const run = [at(one, 0, 1), at(stop, 0, 5), at(two, 4, 8), at(three, 8, 9)]
+    const [taken] = RunFork.forkable(run, false, undefined)
+    assert.deepStrictEqual(
+      taken?.map(({ name }) => name),
+      ["one", "two"]
+    )
   })
 
   it("is what was asked for, failures with it, but for the end", () => {

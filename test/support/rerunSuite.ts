@@ -89,6 +89,16 @@ const unanswered = Agent.make("unanswered", (ctx) =>
   })
 )
 
+/** Does what may not be interrupted, and then something else. */
+const committed = Agent.make("committed", (ctx) =>
+  Effect.gen(function* () {
+    yield* step(ctx, "before")
+    const charge = ctx.step("charge", Effect.andThen(doing("charge"), Effect.sleep("300 millis")), { failure: Sick })
+    yield* Effect.uninterruptible(charge)
+    yield* step(ctx, "last")
+  })
+)
+
 /** Waits in all for a time that began before its last step. */
 const inTime = Agent.make("inTime", (ctx) =>
   Effect.gen(function* () {
@@ -108,6 +118,7 @@ export const agents = [
   abandoning,
   patient,
   unanswered,
+  committed,
   inTime
 ] as const
 
@@ -198,6 +209,21 @@ export const rerun = (it: Vitest.Vitest.MethodsNonLive<Interpreter | Repository 
       yield* status(third, "DONE")
       assert.deepStrictEqual(Object.fromEntries(done), { try: 1, charge: 1, last: 2, "clean up": 2 })
       assert.strictEqual((yield* said).at(-1), "None charged")
+    })
+  )
+
+  it.effect("a step that a run was cancelled in, and finished, is not done again", () =>
+    Effect.gen(function* () {
+      const { cancel, run, status } = yield* begin("committed")
+      yield* eventually(
+        Effect.sync(() => done.get("charge")),
+        (times) => times === 1
+      )
+      yield* cancel(run)
+      yield* status(run, "CANCELLED")
+      assert.deepStrictEqual(Object.fromEntries(done), { before: 1, charge: 1 })
+      yield* status(yield* again(run), "DONE")
+      assert.deepStrictEqual(Object.fromEntries(done), { before: 1, charge: 1, last: 1 })
     })
   )
 

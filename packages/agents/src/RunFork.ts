@@ -149,16 +149,22 @@ const firstOfBatch = (operations: ReadonlyArray<Operation>, at: number | undefin
   return isOfBatch && at !== undefined ? firstOfBatch(operations, at - 1) : at
 }
 
+/** Done after the run was stopped, but begun before: what the program did not let be interrupted. */
+const outlasting = (operations: ReadonlyArray<Operation>, end: Operation): ReadonlyArray<Operation> =>
+  end.kind === "signal" ? operations.filter((each) => each.startedAt < end.endedAt && !ends(each)) : []
+
 /**
  * All before its end, or as many of them as are wanted; where it is run again, all before the one that it failed by. Never
  * one in the middle of an exchange.
  */
 export const forkable: Forkable = (operations, lost, wanted) => {
-  const end = operations.findIndex(ends)
-  const before = end === -1 ? operations : operations.slice(0, end)
-  if (lost) return [before.length]
-  const lengths = wanted === undefined ? beforeFailure(before, operations[end]) : [wanted]
-  return lengths.map((length) => whole(before, Math.max(0, Math.min(before.length, length))))
+  const at = operations.findIndex(ends)
+  const end = operations[at]
+  const before =
+    end === undefined ? operations : [...operations.slice(0, at), ...outlasting(operations.slice(at + 1), end)]
+  if (lost) return [before]
+  const lengths = wanted === undefined ? beforeFailure(before, end) : [wanted]
+  return lengths.map((length) => before.slice(0, whole(before, Math.max(0, Math.min(before.length, length)))))
 }
 
 /** With this a run fails. */

@@ -60,11 +60,15 @@ export const Fork = Schema.Struct({ key: Schema.String, operations: Schema.optio
 export interface Fork extends Schema.Struct.Type<typeof Fork.fields> {}
 
 /**
- * How many of the operations of a run a new one can begin with; `wanted` where somebody has chosen how many, which is
- * the most then; `lost` where it is that run itself. Of several numbers, the first counts that leads to anything new.
+ * Which of the operations of a run a new one can begin with; `wanted` where somebody has chosen how many, which is the
+ * most then; `lost` where it is that run itself. Of several choices, the first counts that leads to anything new.
  */
 export interface Forkable {
-  (operations: ReadonlyArray<Operation>, lost: boolean, wanted: number | undefined): ReadonlyArray<number>
+  (
+    operations: ReadonlyArray<Operation>,
+    lost: boolean,
+    wanted: number | undefined
+  ): ReadonlyArray<ReadonlyArray<Operation>>
 }
 
 /**

@@ -114,9 +114,9 @@ export const forked = (
 ): ReadonlyArray<ReadonlyArray<Operation>> => {
   const all = operations.filter(({ kind }) => kind !== "cancel")
   const isLost = fork.key === key
-  const lengths = forkable?.(all, isLost, fork.operations) ?? [all.length]
-  return lengths.map((most) => {
-    const taken = all.slice(0, Math.max(0, Math.min(most, fork.operations ?? most)))
+  const choices = forkable?.(all, isLost, fork.operations) ?? [all]
+  return choices.map((choice) => {
+    const taken = choice.slice(0, fork.operations)
     if (isLost) return taken
     while (taken.at(-1)?.kind === "fork") taken.pop()
     const last = taken.at(-1)

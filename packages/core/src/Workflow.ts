@@ -80,7 +80,7 @@ export interface ImplementOptions<W extends Any> {
 export interface Implementation {
   readonly workflow: Any
   readonly run: (input: unknown) => Effect.Effect<void, unknown, Durable>
-  /** How many operations of an earlier run another one can begin with. Default: all. */
+  /** Which operations of an earlier run another one can begin with. Default: all. */
   readonly forkable: Forkable | undefined
   readonly fails: ((begun: Begun) => boolean) | undefined
   readonly whenPaused: ((run: Paused<unknown>) => Outcome<unknown>) | undefined
