@@ -66,6 +66,7 @@ const worldOf = (
     input,
     beganAt,
     failures: 0,
+    lost: 0,
     fork: undefined,
     trace: undefined
   },
