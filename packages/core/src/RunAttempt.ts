@@ -18,6 +18,7 @@ import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Tracer from "effect/Tracer"
 import type * as Action from "./Action.ts"
+import { Checkpoint, type Point } from "./Checkpoint.ts"
 import { Durable, type StepOptions } from "./Durable.ts"
 import type { ActionFailure } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
@@ -139,6 +140,8 @@ class Attempt<E> {
   readonly #turns: RunTurns<void, unknown>
   readonly #clock: RunClock
   readonly #durable: Durable["Service"]
+  /** Whether a test listens. */
+  readonly #isWatched: boolean
   /** Where spans are reported. */
   readonly #tracer: Tracer.Tracer | undefined
   /** What the run's sends and calls go on from. */
@@ -171,6 +174,7 @@ class Attempt<E> {
   constructor(world: World<E>, context: Context.Context<never>) {
     this.#world = world
     this.#context = context
+    this.#isWatched = Context.getOrUndefined(context, Checkpoint) !== undefined
     this.#turns = new RunTurns((mistake) => this.#break(mistake))
     const { beganAt, seed } = RunOrigin.originOf(world.operations, { seed: world.run.id, beganAt: world.run.beganAt })
     this.#draw = seeded(seed)
@@ -398,7 +402,10 @@ class Attempt<E> {
       for (;;) {
         yield* this.#startFresh()
         if (this.#defect !== undefined) return yield* Effect.die(this.#defect.defect)
-        if (this.#turns.exit !== undefined) return this.#ended(this.#turns.exit)
+        if (this.#turns.exit !== undefined) {
+          const sent = this.#sent.map(({ operation }) => operation)
+          return yield* Effect.as(this.#reached("executed", sent), this.#ended(this.#turns.exit))
+        }
         // Looked at after each turn: what has arrived meanwhile goes into one write.
         this.#arriveDue(yield* Clock.currentTimeMillis)
         this.#arrived = this.#arrived.filter(({ index }) => index < 0 || this.#parked.has(index))
@@ -507,14 +514,30 @@ class Attempt<E> {
       this.#arrived = []
       this.#changed.closeUnsafe()
       const operations = [...sent.map(({ operation }) => operation), ...arrived]
+      // Bodies have said so themselves.
+      yield* this.#reached(
+        "executed",
+        operations.filter(({ kind }) => kind !== "step" && kind !== "call")
+      )
       yield* this.#world.write(this.#written, { operations, deliveries: sent, trace: this.#trace })
       this.#written += operations.length
+      yield* this.#reached(
+        "journaled",
+        sent.map(({ operation }) => operation)
+      )
       for (const operation of arrived) {
-        if (operation.kind === "step" || operation.kind === "call")
-          yield* RunBody.reached("journaled", operation.name, this.#tenantId)
+        yield* this.#reached("journaled", [operation])
         this.#handOut(operation)
         if (this.#turns.isUnfinished) yield* this.#wholeTurn()
       }
+    })
+  }
+
+  /** Tells a test's listener, where there is one, of operations around their write. */
+  #reached(point: Point, operations: ReadonlyArray<Operation>): Effect.Effect<void> {
+    if (!this.#isWatched) return Effect.void
+    return Effect.forEach(operations, (each) => RunBody.reached(point, RunBody.placeOf(each), this.#tenantId), {
+      discard: true
     })
   }
 

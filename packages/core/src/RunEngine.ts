@@ -122,19 +122,21 @@ export const make = Effect.fnUntraced(function* (
       const { claim } = run
       const implementation = workflows.get(claim.workflow)
       if (implementation === undefined) return
-      const { mail, operations } = yield* patiently(store.read(claim))
-      const ending = yield* RunAttempt.run<LeaseLost>({
-        implementation,
-        run,
-        operations: operations.length > 0 ? operations : yield* begun(run, implementation),
-        mail,
-        mailed,
-        readMail: patiently(store.mail(claim)),
-        write: (offset, write) => patiently(store.write(claim, offset, { ...write, next: { _tag: "Running" } })),
-        perform,
-        idleMillis
-      }).pipe(Effect.exit)
-      yield* end(run, implementation, ending)
+      const attempt = Effect.gen(function* () {
+        const { mail, operations } = yield* patiently(store.read(claim))
+        return yield* RunAttempt.run<LeaseLost>({
+          implementation,
+          run,
+          operations: operations.length > 0 ? operations : yield* begun(run, implementation),
+          mail,
+          mailed,
+          readMail: patiently(store.mail(claim)),
+          write: (offset, write) => patiently(store.write(claim, offset, { ...write, next: { _tag: "Running" } })),
+          perform,
+          idleMillis
+        })
+      })
+      yield* end(run, implementation, yield* Effect.exit(attempt))
     })
 
   /** Writes what a fork begins with into its journal, so that it is the run's own from there on. */
@@ -151,7 +153,9 @@ export const make = Effect.fnUntraced(function* (
     const forking = { workflow, key, id, actor, input, beganAt, fork }
     const operations = yield* RunForking.begin(implementation, forking, source)
     if (operations.length > 0) {
+      yield* RunBody.reached("executed", "fork", claim.tenantId)
       yield* patiently(store.write(claim, 0, { operations, deliveries: [], next: { _tag: "Running" } }))
+      yield* RunBody.reached("journaled", "fork", claim.tenantId)
     }
     return operations
   })

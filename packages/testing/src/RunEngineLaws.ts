@@ -2,6 +2,7 @@
  * What runs owe whoever depends on them, over every store: no worker that lost its lease writes, no run is lost with its
  * worker, waiting costs nothing, bugs pause, and what is cancelled stops. Engines are made and stopped here at will.
  */
+import { Checkpoint, Crash } from "@tenon/core/Checkpoint"
 import * as Durable from "@tenon/core/Durable"
 import { Unavailable } from "@tenon/core/Failure"
 import { isAlive, type RunJournal } from "@tenon/core/RunJournal"
@@ -415,6 +416,34 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
           assert.isFalse(isAlive((yield* standing(run))?.status))
         }
       }).pipe(Effect.scoped)
+    )
+
+    it.effect(
+      "a run that crashes as it is cancelled is cancelled all the same, and its finalizers take steps once",
+      () =>
+        Effect.gen(function* () {
+          for (const point of ["executed", "journaled"]) {
+            const run = own()
+            let crashed = 0
+            let cleaned = 0
+            const program = Effect.onInterrupt(
+              Effect.flatMap(Durable.Durable, ({ sleep }) => sleep("1 hour")),
+              () =>
+                step(
+                  "clean up",
+                  Effect.sync(() => ++cleaned)
+                )
+            )
+            const crashing = (passed: string, what: string) =>
+              passed === point && what === "cancel" && crashed++ === 0 ? Effect.die(new Crash("now")) : Effect.void
+            const made = yield* Effect.provideService(engine(run, program), Checkpoint, crashing)
+            yield* begin(made, run)
+            yield* becomes(run, "waiting")
+            yield* made.cancel(run)
+            yield* becomes(run, "cancelled")
+            assert.deepStrictEqual([crashed > 0, cleaned], [true, 1], point)
+          }
+        }).pipe(Effect.scoped)
     )
 
     it.effect("a paused run that is cancelled is over, and its finalizers take steps", () =>
