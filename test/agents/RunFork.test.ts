@@ -8,8 +8,15 @@ const journal = (...operations: ReadonlyArray<Told>) =>
   operations.map(([kind, name, outcome = null], index): Operation => {
     return { index, kind, name, startedAt: 0, endedAt: 0, outcome }
   })
-const forkable = (operations: ReadonlyArray<Told>, wanted?: number, lost = false) =>
-  RunFork.forkable(journal(...operations), lost, wanted)
+const forkable = (operations: ReadonlyArray<Told>, wanted?: number, lost = false) => {
+  const lengths = RunFork.forkable(journal(...operations), lost, wanted).map(({ length }) => length)
+  return lengths.length > 1 ? lengths : lengths[0]
+}
+
+const lengthsOf = (operations: ReadonlyArray<Operation>) =>
+  RunFork.forkable(operations, false, undefined).map(({ length }) => length)
+const at = (each: Operation | undefined, startedAt: number, endedAt: number) =>
+  ({ ...each, startedAt, endedAt }) as Operation
 
 const step = (name: string): Told => ["step", name, { value: 1 }]
 const failing = (name: string): Told => ["step", name, { failure: "no luck" }]
@@ -35,7 +42,7 @@ const endedBy = (failedBy?: number | "model" | "bug"): Told => [
 
 describe("what a fork takes over", () => {
   it("ends before the run does; all of a run that is lost", () => {
-    assert.strictEqual(forkable([step("first"), say, endedBy()]), 2)
+    assert.strictEqual(forkable([step("first"), say, endedBy()], 9), 2)
     assert.strictEqual(forkable([step("first"), say, endedBy()], undefined, true), 2)
     assert.strictEqual(forkable([step("first"), stopped]), 1)
     assert.strictEqual(forkable([asked(1), failing("last")], undefined, true), 2)
@@ -50,32 +57,44 @@ describe("what a fork takes over", () => {
   })
 
   it("holds what was done after a failure that the program has dealt with", () => {
-    assert.strictEqual(forkable([failing("first"), step("charge"), endedBy()]), 2)
+    assert.deepStrictEqual(forkable([failing("first"), step("charge"), endedBy()]), [2, 0])
     assert.strictEqual(forkable([failing("first"), step("charge"), failing("last"), endedBy(0)]), 2)
     assert.strictEqual(forkable([failing("first"), step("charge"), stopped]), 2)
-    assert.strictEqual(forkable([failing("first"), ["call", "Payment.refund", { value: {} }], endedBy()]), 2)
+    assert.deepStrictEqual(forkable([failing("first"), ["call", "Payment.refund", { value: {} }], endedBy()]), [2, 0])
+    // One that was paused by a bug goes on with what it was paused in.
+    assert.strictEqual(forkable([step("first"), failing("dealt with")]), 2)
   })
 
-  it("is everything where a bug has ended the run, and where the program made another failure of one that it went on after", () => {
-    assert.strictEqual(forkable([failing("card"), say, endedBy("bug")]), 2)
-    assert.strictEqual(forkable([failing("first"), step("refund"), endedBy()]), 2)
+  it("is everything, and else ends before what a program has most likely failed by that does not tell", () => {
+    assert.deepStrictEqual(forkable([failing("card"), say, endedBy("bug")]), [2, 0])
+    assert.deepStrictEqual(forkable([step("one"), failing("first"), step("clean up"), endedBy()]), [3, 1])
+    assert.deepStrictEqual(forkable([step("one"), step("two"), say, endedBy()]), [3, 1])
+    assert.deepStrictEqual(forkable([step("one"), asked(1), answered(1), say, endedBy("bug")]), [4, 1])
+    assert.deepStrictEqual(forkable([say, endedBy()]), [1, 0])
   })
 
-  it("is less each time that a run comes to nothing more than it had taken over", () => {
-    const parting: Told = ["fork", "other"]
-    assert.strictEqual(forkable([step("one"), failing("first"), parting, step("refund"), endedBy()]), 1)
-    assert.strictEqual(forkable([step("one"), failing("first"), parting, step("refund"), step("new"), endedBy()]), 5)
-    assert.strictEqual(forkable([step("one"), parting, ["sleep", ""], endedBy()]), 2)
-    assert.strictEqual(forkable([step("one"), parting, step("two"), endedBy("bug")]), 2)
+  it("ends before a failure where nothing was begun after it", () => {
+    const [failure, other, end] = journal(failing("one"), step("other"), endedBy())
+    const of = (begun: number) => lengthsOf([at(failure, 0, 5), at(other, begun, 6), at(end, 6, 7)])
+    assert.deepStrictEqual(of(0), [0])
+    assert.deepStrictEqual(of(5), [2, 0])
   })
 
   it("ends before the first of two that fail at one moment", () => {
     const [x, y] = journal(failing("x"), failing("y"))
     const end = journal(endedBy(0))
-    const at = (each: Operation | undefined, startedAt: number, endedAt: number) =>
-      ({ ...each, startedAt, endedAt }) as Operation
-    assert.strictEqual(RunFork.forkable([at(x, 0, 5), at(y, 0, 6), ...end], false, undefined), 0)
-    assert.strictEqual(RunFork.forkable([at(x, 0, 5), at(y, 5, 6), ...end], false, undefined), 1)
+    assert.deepStrictEqual(lengthsOf([at(x, 0, 5), at(y, 0, 6), ...end]), [0])
+    assert.deepStrictEqual(lengthsOf([at(x, 0, 5), at(y, 5, 6), ...end]), [1])
+  })
+
+  it("holds what a run could not be interrupted in, and not what it began after it was stopped", () => {
+    const [one, stop, two, three] = journal(step("one"), stopped, step("two"), step("clean up"))
+    const run = [at(one, 0, 1), at(stop, 0, 5), at(two, 4, 8), at(three, 8, 9)]
+    const [taken] = RunFork.forkable(run, false, undefined)
+    assert.deepStrictEqual(
+      taken?.map(({ name }) => name),
+      ["one", "two"]
+    )
   })
 
   it("is what was asked for, failures with it, but for the end", () => {

@@ -24,6 +24,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { conversation, eventually, registry } from "./agentDomain.ts"
 import * as Rerun from "./rerunSuite.ts"
+import * as Retry from "./retrySuite.ts"
 
 /** What the agents run on. */
 export type Infrastructure = (
@@ -157,7 +158,8 @@ const workflows = Workflow.layer(
     keyed,
     reader,
     whose,
-    ...Rerun.agents
+    ...Rerun.agents,
+    ...Retry.agents
   )
 ).pipe(Layer.provide([Weather.layerFixed, Research.layerFixed]))
 
@@ -166,6 +168,7 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
   describe(`agents ${name}`, () => {
     suite(infrastructure(registry, { workflows }), { timeout: 60_000, excludeTestServices: true })((it) => {
       Rerun.rerun(it)
+      Retry.retry(it)
 
       it.effect("the weather agent looks up, asks, and goes on with the answer", () =>
         Effect.gen(function* () {

@@ -1,19 +1,21 @@
 /** What agents with bugs, and people in a hurry, must not be able to do: block a thread, or go unseen. */
 import * as Agents from "@tenon/agents/Agents"
-import { AgentRun } from "@tenon/agents/AgentRun"
+import { AgentRun, RunAgent } from "@tenon/agents/AgentRun"
 import * as Content from "@tenon/agents/Content"
 import { Question } from "@tenon/agents/Question"
 import { maxWaiting } from "@tenon/agents/RunQueue"
 import { Thread } from "@tenon/agents/Thread"
 import * as Repository from "@tenon/core/Repository"
 import type * as Resource from "@tenon/core/Resource"
+import { isAlive, RunJournal } from "@tenon/core/RunJournal"
 import * as Tenon from "@tenon/core/Tenon"
 import * as Workflow from "@tenon/core/Workflow"
+import { actor } from "@tenon/testing/Testing"
 import { assert, describe, layer as suite } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { conversation, eventually, registry } from "./agentDomain.ts"
 import type { Infrastructure } from "./agentSuite.ts"
-import { failures, patients } from "./hostileAgents.ts"
+import { begun, failures, patients, unstoppable } from "./hostileAgents.ts"
 
 const workflows = Workflow.layer(Agents.implement(...failures, ...patients))
 
@@ -162,6 +164,49 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
       it.effect(
         "a run that takes no notice is interrupted by a message, or cancelled under its parent, all the same",
         () => Effect.all([interrupted, bereaved("parent of stubborn")], { concurrency: "unbounded" })
+      )
+
+      it.effect("one that is cancelled finishes what may not be interrupted, and begins nothing after that", () =>
+        Effect.gen(function* () {
+          begun.clear()
+          const { post, runs } = yield* conversation("finishes what belongs together")
+          yield* post("1")
+          yield* eventually(
+            Effect.sync(() => begun.get("one part")),
+            (times) => times === 1
+          )
+          yield* cancel((yield* runs)[0])
+          yield* eventually(runs, (rows) => statuses(rows).join() === "CANCELLED")
+          assert.deepStrictEqual(Object.fromEntries(begun), { "one part": 1, "the other part": 1 })
+        })
+      )
+
+      const stopped = Effect.fnUntraced(function* (agent: string) {
+        const { post, runs, thread } = yield* conversation(agent)
+        const times = Effect.sync(() => begun.get(agent) ?? 0)
+        yield* post("1")
+        yield* eventually(times, (count) => count > 0)
+        yield* Effect.sleep("200 millis")
+        const [run] = yield* runs
+        yield* cancel(run)
+        yield* eventually(runs, (rows) => statuses(rows).every((status) => status === "CANCELLED"))
+        assert.isUndefined(yield* activeRun(thread.id))
+        const journal = yield* RunJournal
+        const key = { tenantId: actor().tenantId, workflow: RunAgent.name, key: run?.id ?? "" }
+        yield* eventually(
+          journal.standing(key),
+          (standing) => standing !== undefined && !isAlive(standing.status)
+        ).pipe(Effect.timeout("5 seconds"))
+        const before = yield* times
+        yield* Effect.sleep("500 millis")
+        assert.strictEqual(yield* times, before)
+      })
+
+      // All take as long as a run has to stop by itself.
+      it.effect(
+        "one that takes no notice of being cancelled ends all the same, and does nothing from then on",
+        () => Effect.forEach(unstoppable, ({ name }) => stopped(name), { concurrency: "unbounded" }),
+        60_000
       )
 
       it.effect("one that runs itself is told where that ends", () =>

@@ -1,5 +1,6 @@
 /** Agents as nobody should write them, and as somebody will: each must end where people see it, and free its thread. */
 import * as Agent from "@tenon/agents/Agent"
+import type { AgentContext } from "@tenon/agents/AgentContext"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
@@ -106,6 +107,53 @@ export const stubborn = Agent.make("stubborn", (ctx) =>
   Effect.uninterruptible(ctx.step("work", Effect.uninterruptible(Effect.sleep("1 hour"))))
 )
 
+/** How often each of the steps below was begun. */
+export const begun = new Map<string, number>()
+const counted = <A>(name: string, body: Effect.Effect<A>) =>
+  Effect.andThen(
+    Effect.sync(() => void begun.set(name, (begun.get(name) ?? 0) + 1)),
+    body
+  )
+
+/** Does two things that belong together, and then something else. */
+export const region = Agent.make("finishes what belongs together", (ctx) =>
+  Effect.gen(function* () {
+    const part = (name: string) => ctx.step(name, counted(name, Effect.sleep("300 millis")))
+    yield* Effect.uninterruptible(Effect.andThen(part("one part"), part("the other part")))
+    yield* part("something else")
+  })
+)
+
+const unheeding = <A, E>(
+  name: string,
+  program: (ctx: AgentContext<undefined>, tick: Effect.Effect<void>) => Effect.Effect<A, E>
+) => Agent.make(name, (ctx) => program(ctx, ctx.step("tick", counted(name, Effect.sleep("50 millis")))))
+
+const whole = <A, E>(name: string, program: Parameters<typeof unheeding<A, E>>[1]) =>
+  unheeding(name, (ctx, tick) => Effect.uninterruptible(program(ctx, tick)))
+
+/** Each goes on for ever, whatever it is told, after it has counted at least once. */
+export const unstoppable = [
+  whole("ticks on", (_, tick) => Effect.forever(tick)),
+  whole("ticks on and forgives all", (_, tick) => Effect.forever(Effect.exit(tick))),
+  whole("sleeps on", (ctx, tick) => Effect.andThen(tick, ctx.sleep("1 hour"))),
+  whole("asks on", (ctx, tick) => Effect.andThen(tick, ctx.ask("well?", Schema.String))),
+  whole("waits on for a child", (ctx, tick) => Effect.andThen(tick, ctx.child(slow, undefined))),
+  whole("works on, ten times at once", (ctx, tick) =>
+    Effect.andThen(
+      tick,
+      Effect.forEach(
+        Array.from({ length: 10 }, (_, index) => index),
+        (index) => ctx.step(`work ${index}`, Effect.uninterruptible(Effect.sleep("1 hour"))),
+        { concurrency: "unbounded" }
+      )
+    )
+  ),
+  unheeding("cleans up for ever", (ctx, tick) =>
+    Effect.onInterrupt(Effect.andThen(tick, ctx.sleep("1 hour")), () => Effect.forever(tick))
+  )
+] as const
+
 const parentOf = (name: string, child: typeof slow) =>
   Agent.make(name, (ctx) =>
     ctx.child(child, undefined).pipe(
@@ -141,6 +189,8 @@ export const patients = [
   brief,
   slow,
   stubborn,
+  region,
+  ...unstoppable,
   parent,
   parentOfBroken,
   parentOfStubborn,

@@ -91,13 +91,14 @@ const unanswered = Agent.make("unanswered", (ctx) =>
   })
 )
 
-/** Makes another failure of one, of which nothing tells that it was made of it, and cleans up in between. */
-const wrapping = Agent.make("wrapping", (ctx) =>
-  step(ctx, "last").pipe(
-    Effect.tapError(() => Effect.ignore(step(ctx, "clean up"))),
-    Effect.mapError(() => new Sick({ part: "whole" })),
-    Effect.asVoid
-  )
+/** Does what may not be interrupted, and then something else. */
+const committed = Agent.make("committed", (ctx) =>
+  Effect.gen(function* () {
+    yield* step(ctx, "before")
+    const charge = ctx.step("charge", Effect.andThen(doing("charge"), Effect.sleep("300 millis")), { failure: Sick })
+    yield* Effect.uninterruptible(charge)
+    yield* step(ctx, "last")
+  })
 )
 
 /** Waits in all for a time that began before its last step. */
@@ -119,7 +120,7 @@ export const agents = [
   abandoning,
   patient,
   unanswered,
-  wrapping,
+  committed,
   inTime
 ] as const
 
@@ -213,16 +214,18 @@ export const rerun = (it: Vitest.Vitest.MethodsNonLive<Interpreter | Repository 
     })
   )
 
-  it.effect("a retry that comes to nothing new goes further back the next time", () =>
+  it.effect("a step that a run was cancelled in, and finished, is not done again", () =>
     Effect.gen(function* () {
-      const { run, status } = yield* begin("wrapping", "last")
-      yield* status(run, "FAILED")
-      sick.clear()
-      const second = yield* again(run)
-      yield* status(second, "FAILED")
-      const third = yield* again(second)
-      yield* status(third, "DONE")
-      assert.deepStrictEqual(Object.fromEntries(done), { last: 2, "clean up": 1 })
+      const { cancel, run, status } = yield* begin("committed")
+      yield* eventually(
+        Effect.sync(() => done.get("charge")),
+        (times) => times === 1
+      )
+      yield* cancel(run)
+      yield* status(run, "CANCELLED")
+      assert.deepStrictEqual(Object.fromEntries(done), { before: 1, charge: 1 })
+      yield* status(yield* again(run), "DONE")
+      assert.deepStrictEqual(Object.fromEntries(done), { before: 1, charge: 1, last: 1 })
     })
   )
 

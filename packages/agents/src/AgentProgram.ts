@@ -8,7 +8,7 @@ import * as AiError from "effect/ai/AiError"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type * as Agent from "./Agent.ts"
 import * as AgentJson from "./AgentJson.ts"
 import { CurrentRun } from "./AgentContext.ts"
@@ -18,17 +18,9 @@ import * as DurableModel from "./DurableModel.ts"
 import * as ModelFailure from "./ModelFailure.ts"
 import * as RunContext from "./RunContext.ts"
 import { Failures } from "./Failures.ts"
-import { forkable } from "./RunFork.ts"
+import { fails, forkable } from "./RunFork.ts"
+import { Stopped, Stopping } from "./Stopping.ts"
 import { Thread } from "./Thread.ts"
-
-class Stopped {
-  readonly reason: string
-  constructor(reason: string) {
-    this.reason = reason
-  }
-}
-
-const decodeStop = Schema.decodeUnknownSync(RunAgent.signals.stop)
 
 /** The program of `RunAgent`, for the agents of an application. Put it into `Workflow.layer`. */
 export const implement = <A extends ReadonlyArray<Agent.Any>>(
@@ -36,7 +28,7 @@ export const implement = <A extends ReadonlyArray<Agent.Any>>(
 ): Effect.Effect<Workflow.Implementation, never, Agent.Services<A[number]> | RunEvents> => {
   const byName = new Map(agents.map((agent) => [agent.name, agent]))
   const program = (input: Workflow.InputOf<typeof RunAgent>) => run(byName, input)
-  return Workflow.implement(RunAgent, program, { forkable, whenPaused, whenRevived }) as Effect.Effect<
+  return Workflow.implement(RunAgent, program, { fails, forkable, whenPaused, whenRevived }) as Effect.Effect<
     Workflow.Implementation,
     never,
     Agent.Services<A[number]> | RunEvents
@@ -80,8 +72,9 @@ const run = Effect.fnUntraced(function* (
 })
 
 const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string, input: Schema.Json | undefined) {
+  const stopping = new Stopping(yield* Durable)
   const failures = new Failures()
-  const durable = failures.of(yield* Durable)
+  const durable = failures.of(stopping.durable)
   const decoded = yield* Effect.exit(AgentJson.decode(agent.input, input))
   if (Exit.isFailure(decoded)) return failed("Its input does not fit.")
   const context = RunContext.make(durable, yield* RunEvents, failures, {
@@ -89,12 +82,13 @@ const attempt = Effect.fnUntraced(function* (agent: Agent.Any, threadId: string,
     threadId,
     input: decoded.value
   })
-  const stopped = Effect.flatMap(durable.signal("stop"), (payload) =>
-    Effect.fail(new Stopped(decodeStop(payload).reason))
-  )
   const program = agent.program(context as never) as Effect.Effect<unknown, unknown>
-  const provided = Effect.provideService(DurableModel.provide(program, durable, context), CurrentRun, context)
-  const exit = yield* Effect.exit(Effect.raceFirst(provided, stopped))
+  const provided = DurableModel.provide(program, durable, context).pipe(
+    Effect.provideService(CurrentRun, context),
+    // For code that takes it from the program's context: what fails there is noted too.
+    Effect.provideService(Durable, durable)
+  )
+  const exit = yield* stopping.run(provided)
   if (Exit.isSuccess(exit)) {
     const output = yield* Effect.exit(AgentJson.encode(agent.output, exit.value))
     if (Exit.isFailure(output)) return failed("Its output does not fit.")

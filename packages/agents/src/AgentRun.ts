@@ -76,8 +76,8 @@ export const RunAgent = Workflow.make("RunAgent", {
   }
 })
 
-/** How long a run may take to stop by itself before it counts as cancelled. */
-const grace = "10 seconds"
+/** How long a run may take to stop by itself before it counts as cancelled, and is left where it stands. */
+export const grace = "10 seconds"
 
 /** Ends a run that has not ended by itself. */
 export const stopRun = Action.ref("Thread", "stopRun", { input: { runId: Schema.String, reason: Schema.String } })

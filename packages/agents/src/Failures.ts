@@ -3,7 +3,6 @@
  * order, so that the one which the program ends with can be told from those that it has dealt with.
  */
 import type { Durable } from "@tenon/core/Durable"
-import * as Predicate from "effect/Predicate"
 import * as Effect from "effect/Effect"
 
 /** Those of one attempt of a run. */
@@ -23,14 +22,27 @@ export class Failures {
     }
   }
 
-  /** How many were noted after this one, or after one that it says is its cause; undefined where it is none of them. */
+  /**
+   * How many were noted after this one, or after the first of those that it is made of; undefined where it is of none.
+   */
   countedBack(failure: unknown): number | undefined {
-    let cause = failure
-    for (let depth = 0; depth < 8 && cause !== undefined; depth++) {
-      const at = typeof cause === "object" && cause !== null ? this.#noted.lastIndexOf(cause) : -1
-      if (at >= 0) return this.#noted.length - 1 - at
-      cause = Predicate.hasProperty(cause, "cause") ? cause.cause : undefined
-    }
-    return undefined
+    const places = [...madeOf(failure)].map((each) => this.#noted.lastIndexOf(each)).filter((at) => at >= 0)
+    return places.length === 0 ? undefined : this.#noted.length - 1 - Math.min(...places)
   }
+}
+
+/** How many objects a failure is looked for in. */
+const most = 1000
+
+/** A failure and the objects that it holds: its cause, for one. */
+const madeOf = (failure: unknown): ReadonlySet<unknown> => {
+  const found = new Set([failure])
+  for (const each of found) {
+    if (typeof each !== "object" || each === null) continue
+    for (const key of Reflect.ownKeys(each)) {
+      const part: unknown = Object.getOwnPropertyDescriptor(each, key)?.value
+      if (found.size < most && typeof part === "object" && part !== null) found.add(part)
+    }
+  }
+  return found
 }

@@ -3,11 +3,11 @@
  *
  * A run cannot go on from the middle of an exchange with others - a question, a child, a call of a model - as those
  * know the run that began it, under that run's key: what is cut there is cut before the exchange, which is then begun
- * anew. And a run that failed is run again from the operation that it failed by. Where that cannot be told, what has
- * succeeded after the last failure is not done twice; but a run that did nothing more than what it had taken over is
- * run again from further back, or it would fail the same way for ever.
+ * anew. And a run that failed is run again from the operation that it failed by. Where that cannot be told, a program
+ * that has changed since goes on from all that was done, and one that fails of that again, from what it most likely
+ * failed by: the last failure that it was handed, or, without any, the last thing.
  */
-import { callName, type Forkable, type Operation, signalName } from "@tenon/core/RunJournal"
+import { type Begun, callName, type Forkable, type Operation, signalName } from "@tenon/core/RunJournal"
 import * as Predicate from "effect/Predicate"
 import { AgentMemory } from "./AgentMemory.ts"
 import type { RunAgent } from "./AgentRun.ts"
@@ -125,18 +125,24 @@ const isWork = (operation: Operation): boolean => {
 }
 
 /**
- * Where the operation stands that a run failed by. The run may have said which of its failures that was, counted from
- * the last; one that it has dealt with is not it. Otherwise it is the last, unless something was done after that.
+ * How many operations stand before the one that a run failed by, what is most likely first. The run may have said which
+ * of its failures that was, counted from the last; one that it has dealt with is not it.
  */
-const failedAt = (operations: ReadonlyArray<Operation>, end: Operation | undefined): number | undefined => {
-  if (end?.kind === "signal") return undefined
+const beforeFailure = (operations: ReadonlyArray<Operation>, end: Operation | undefined): ReadonlyArray<number> => {
+  const all = operations.length
+  if (end === undefined || end.kind === "signal") return [all]
   const failures = operations.flatMap((each, at) => (failed(each) ? [at] : []))
-  const by = end === undefined ? undefined : answered(end, "failedBy")
-  if (typeof by === "number") return firstOfBatch(operations, failures.at(-1 - by))
-  if (by === "model") return operations.findLastIndex(isModelStep)
-  const last = failures.at(-1)
-  if (hasOnlyTakenOver(operations)) return last ?? operations.length - 1
-  return by === "bug" || last === undefined || operations.slice(last).some(isWork) ? undefined : last
+  const by = answered(end, "failedBy")
+  if (typeof by === "number") return [firstOfBatch(operations, failures.at(-1 - by)) ?? all]
+  if (by === "model") return [operations.findLastIndex(isModelStep)]
+  const last = failures.at(-1) ?? operations.findLastIndex(isWork)
+  return by === undefined && failures.length > 0 && !isWorkAfter(operations, last) ? [last] : [all, last]
+}
+
+/** Whether something was begun after the operation at a place, and must not be done again. */
+const isWorkAfter = (operations: ReadonlyArray<Operation>, at: number): boolean => {
+  const since = operations[at]?.endedAt ?? 0
+  return operations.slice(at + 1).some((each) => isWork(each) && each.startedAt >= since)
 }
 
 /** Two that fail at one moment are both in the journal, but only the first need have been handed out. */
@@ -146,17 +152,24 @@ const firstOfBatch = (operations: ReadonlyArray<Operation>, at: number | undefin
   return isOfBatch && at !== undefined ? firstOfBatch(operations, at - 1) : at
 }
 
-/** Whether a run that took operations over has ended with nothing more. The last of them is behind its `fork`. */
-const hasOnlyTakenOver = (operations: ReadonlyArray<Operation>): boolean => operations.at(-2)?.kind === "fork"
+/** Done after the run was stopped, but begun before: what the program did not let be interrupted. */
+const outlasting = (operations: ReadonlyArray<Operation>, end: Operation): ReadonlyArray<Operation> =>
+  end.kind === "signal" ? operations.filter((each) => each.startedAt < end.endedAt && !ends(each)) : []
 
 /**
  * All before its end, or as many of them as are wanted; where it is run again, all before the one that it failed by.
  * Never one in the middle of an exchange.
  */
 export const forkable: Forkable = (operations, lost, wanted) => {
-  const end = operations.findIndex(ends)
-  const before = end === -1 ? operations : operations.slice(0, end)
-  if (lost) return before.length
-  const length = wanted ?? failedAt(before, operations[end]) ?? before.length
-  return whole(before, Math.max(0, Math.min(before.length, length)))
+  const at = operations.findIndex(ends)
+  const end = operations[at]
+  const before =
+    end === undefined ? operations : [...operations.slice(0, at), ...outlasting(operations.slice(at + 1), end)]
+  if (lost) return [before]
+  const lengths = wanted === undefined ? beforeFailure(before, end) : [wanted]
+  return lengths.map((length) => before.slice(0, whole(before, Math.max(0, Math.min(before.length, length)))))
 }
+
+/** With this a run fails. */
+export const fails = ({ input, kind, name }: Begun): boolean =>
+  kind === "call" && name === names.endRun && statusOf(input) === "FAILED"

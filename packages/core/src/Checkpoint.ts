@@ -5,7 +5,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
-/** `executed`: it is done and not journaled yet. `journaled`: it is, and nothing is delivered. */
+/**
+ * `before`: a body is about to begin. `executed`: it is done, or what is no body has come to its end, and not journaled
+ * yet. `journaled`: it is, and nothing is delivered, or handed to its program.
+ */
 export type Point = "before" | "executed" | "journaled" | "delivered"
 
 /** Called when a tenant's invocation or step reaches a point; a test's listener may crash there. */

@@ -7,23 +7,23 @@
  * while a write is under way go into the next one together, and so do sends, for which nobody waits.
  */
 import * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type * as Action from "./Action.ts"
+import { Checkpoint, type Point } from "./Checkpoint.ts"
 import type { Durable, StepOptions } from "./Durable.ts"
 import type { ActionFailure } from "./Failure.ts"
 import type { Delivery, Invocation } from "./Invocation.ts"
 import * as RunBody from "./RunBody.ts"
 import { RunClock, seeded } from "./RunClock.ts"
 import * as RunContext from "./RunContext.ts"
-import { callName, isOneWay, type Kind, type Operation, signalName } from "./RunJournal.ts"
+import { type Begun, callName, isOneWay, type Kind, type Operation, signalName } from "./RunJournal.ts"
 import * as RunOperations from "./RunOperations.ts"
 import * as RunOrigin from "./RunOrigin.ts"
 import * as RunTracer from "./RunTracer.ts"
@@ -88,10 +88,16 @@ export class JournalMismatch extends Schema.TaggedError<JournalMismatch>()("Jour
 /** What it is that an operation waits for, where that is neither a body nor a write. */
 type Awaited = { until: number } | { readonly signal: string }
 
-interface Parked {
+/** What an operation is about. */
+interface Waiting {
+  readonly awaited?: Awaited
+  readonly body?: (index: number) => Effect.Effect<Schema.Json>
+  /** Of a call. */
+  readonly input?: Schema.Json
+}
+
+interface Parked extends Begun {
   readonly index: number
-  readonly kind: Kind
-  readonly name: string
   started: boolean
   startedAt: number
   readonly awaited: Awaited | undefined
@@ -111,8 +117,12 @@ const bodyGrace = "1 second"
 const longestTimer = 24 * 60 * 60 * 1000
 
 /** Runs an attempt. Dies with the program's defect, with a mismatch, or with a crash that a test injects. */
-export const run = <E>(world: World<E>): Effect.Effect<Ending, E, Scope.Scope> =>
+export const run = <E>(world: World<E>): Effect.Effect<Ending, E> =>
   Effect.flatMap(Effect.context<never>(), (context) => Effect.suspend(() => new Attempt(world, context).run()))
+
+/** What the program begins once it was handed what the journal holds. Nothing of that is done. */
+export const beyond = <E>(world: World<E>): Effect.Effect<ReadonlyArray<Begun>> =>
+  Effect.flatMap(Effect.context<never>(), (context) => Effect.suspend(() => new Attempt(world, context).beyond()))
 
 class Attempt<E> {
   readonly #world: World<E>
@@ -120,6 +130,8 @@ class Attempt<E> {
   readonly #turns: RunTurns<void, unknown>
   readonly #clock: RunClock
   readonly #durable: Durable["Service"]
+  /** Whether a test listens. */
+  readonly #isWatched: boolean
   /** Where spans are reported. */
   readonly #tracer: Tracer.Tracer | undefined
   readonly #outside: RunContext.Outside
@@ -131,6 +143,8 @@ class Attempt<E> {
   /** By index, what the journal says was begun there. */
   readonly #known: ReadonlyMap<number, Operation>
   readonly #parked = new Map<number, Parked>()
+  /** What is under way. */
+  readonly #bodies = new Set<Fiber.Fiber<unknown>>()
   /** Parked and not looked at yet. */
   #fresh: Array<Parked> = []
   #arrived: Array<Operation> = []
@@ -151,6 +165,7 @@ class Attempt<E> {
   constructor(world: World<E>, context: Context.Context<never>) {
     this.#world = world
     this.#context = context
+    this.#isWatched = Context.getOrUndefined(context, Checkpoint) !== undefined
     this.#turns = new RunTurns((mistake) => this.#break(mistake))
     const { beganAt, seed } = RunOrigin.originOf(world.operations, { seed: world.run.id, beganAt: world.run.beganAt })
     this.#draw = seeded(seed)
@@ -188,8 +203,16 @@ class Attempt<E> {
     Deferred.doneUnsafe(this.#broken, Exit.die(defect))
   }
 
-  run(): Effect.Effect<Ending, E, Scope.Scope> {
-    return Effect.raceFirst(Effect.andThen(this.#again(), this.#goOn()), Deferred.await(this.#broken))
+  run(): Effect.Effect<Ending, E> {
+    return Effect.ensuring(
+      Effect.raceFirst(Effect.andThen(this.#again(), this.#goOn()), Deferred.await(this.#broken)),
+      this.#abort()
+    )
+  }
+
+  beyond(): Effect.Effect<ReadonlyArray<Begun>> {
+    const begun = Effect.sync(() => [...this.#sent.map(({ operation }) => operation), ...this.#parked.values()])
+    return Effect.raceFirst(Effect.andThen(this.#again(), begun), Deferred.await(this.#broken))
   }
 
   /** The program from its start, to the end of the journal. */
@@ -240,7 +263,7 @@ class Attempt<E> {
   #wait<A, F = never>(
     kind: Kind,
     name: string,
-    { awaited, body }: { readonly awaited?: Awaited; readonly body?: (index: number) => Effect.Effect<Schema.Json> },
+    { awaited, body, input }: Waiting,
     read: (outcome: Schema.Json) => Effect.Effect<A, F>
   ): Effect.Effect<A, F> {
     return this.#turns.wait<A, F>((resume) => {
@@ -249,6 +272,7 @@ class Attempt<E> {
         index,
         kind,
         name,
+        ...(input === undefined ? {} : { input }),
         started: false,
         startedAt: 0,
         awaited,
@@ -286,6 +310,7 @@ class Attempt<E> {
       "call",
       name,
       {
+        input: invocation.input,
         body: (index) =>
           Span.resume(
             this.#trace,
@@ -359,13 +384,16 @@ class Attempt<E> {
   }
 
   /** From here on, what is handed out is new. */
-  #goOn(): Effect.Effect<Ending, E, Scope.Scope> {
+  #goOn(): Effect.Effect<Ending, E> {
     return Effect.gen({ self: this }, function* () {
       this.#take(this.#world.mail, yield* Clock.currentTimeMillis)
       for (;;) {
         yield* this.#startFresh()
         if (this.#defect !== undefined) return yield* Effect.die(this.#defect.defect)
-        if (this.#turns.exit !== undefined) return this.#ended(this.#turns.exit)
+        if (this.#turns.exit !== undefined) {
+          const sent = this.#sent.map(({ operation }) => operation)
+          return yield* Effect.as(this.#reached("executed", sent), this.#ended(this.#turns.exit))
+        }
         // Looked at after each turn: what has arrived meanwhile goes into one write.
         this.#arriveDue(yield* Clock.currentTimeMillis)
         this.#arrived = this.#arrived.filter(({ index }) => index < 0 || this.#parked.has(index))
@@ -382,7 +410,7 @@ class Attempt<E> {
   }
 
   /** Starts what the last turn began: never inside of a turn, so that a body cannot be taken for the program. */
-  #startFresh(): Effect.Effect<void, never, Scope.Scope> {
+  #startFresh(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const fresh = this.#fresh.filter(({ index }) => this.#parked.has(index))
       this.#fresh = []
@@ -390,7 +418,7 @@ class Attempt<E> {
     })
   }
 
-  #start(parked: Parked): Effect.Effect<void, never, Scope.Scope> {
+  #start(parked: Parked): Effect.Effect<void> {
     const { awaited, body } = parked
     return Effect.gen({ self: this }, function* () {
       parked.startedAt = yield* Clock.currentTimeMillis
@@ -407,13 +435,18 @@ class Attempt<E> {
         )
       )
       parked.fiber = fiber
-      // A body that takes no notice must not keep its run, or the whole process, from ending.
-      yield* Effect.addFinalizer(() => Effect.timeoutOption(Fiber.interrupt(fiber), bodyGrace))
+      this.#bodies.add(fiber)
+      fiber.addObserver(() => void this.#bodies.delete(fiber))
     })
   }
 
+  /** Bodies that take no notice must not keep their run, or the whole process, from ending. */
+  #abort(): Effect.Effect<void> {
+    return Effect.suspend(() => Effect.ignore(Effect.timeoutOption(Fiber.interruptAll(this.#bodies), bodyGrace)))
+  }
+
   #arrive({ index, kind, name, startedAt }: Parked, outcome: Schema.Json, now: number): void {
-    this.#arrived.push({ index, kind, name, startedAt, endedAt: now, outcome })
+    this.#arrived.push({ index, kind, name, startedAt, endedAt: now, outcome: StepResult.asKept(outcome) })
     this.#changed.openUnsafe()
   }
 
@@ -469,14 +502,30 @@ class Attempt<E> {
       this.#arrived = []
       this.#changed.closeUnsafe()
       const operations = [...sent.map(({ operation }) => operation), ...arrived]
+      // Bodies have said so themselves.
+      yield* this.#reached(
+        "executed",
+        operations.filter(({ kind }) => kind !== "step" && kind !== "call")
+      )
       yield* this.#world.write(this.#written, { operations, deliveries: sent, trace: this.#trace })
       this.#written += operations.length
+      yield* this.#reached(
+        "journaled",
+        sent.map(({ operation }) => operation)
+      )
       for (const operation of arrived) {
-        if (operation.kind === "step" || operation.kind === "call")
-          yield* RunBody.reached("journaled", operation.name, this.#tenantId)
+        yield* this.#reached("journaled", [operation])
         this.#handOut(operation)
         if (this.#turns.isUnfinished) yield* this.#wholeTurn()
       }
+    })
+  }
+
+  /** Tells a test's listener, where there is one, of operations around their write. */
+  #reached(point: Point, operations: ReadonlyArray<Operation>): Effect.Effect<void> {
+    if (!this.#isWatched) return Effect.void
+    return Effect.forEach(operations, (each) => RunBody.reached(point, RunBody.placeOf(each), this.#tenantId), {
+      discard: true
     })
   }
 

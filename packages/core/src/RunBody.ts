@@ -9,7 +9,7 @@ import { Checkpoint, isCrash, type Point } from "./Checkpoint.ts"
 import type { StepOptions } from "./Durable.ts"
 import * as ErrorBoundary from "./ErrorBoundary.ts"
 import type { ActionFailure } from "./Failure.ts"
-import type { RunKey } from "./RunJournal.ts"
+import type { Begun, RunKey } from "./RunJournal.ts"
 import * as RunTracer from "./RunTracer.ts"
 import * as Storable from "./Storable.ts"
 import * as StepResult from "./StepResult.ts"
@@ -28,6 +28,10 @@ export class Exhausted extends Error {
 /** Tells a test's listener of a point. */
 export const reached = (point: Point, what: string, tenantId: string): Effect.Effect<void> =>
   Effect.flatMap(Checkpoint, (listen) => listen(point, what, tenantId))
+
+/** By what a test's listener knows an operation of a run: a signal without its id, which another run has another of. */
+export const placeOf = ({ kind, name }: Begun): string =>
+  kind === "step" ? name : `${kind} ${name.split("/")[0]}`.trim()
 
 /** Tells a test's listener before a body, and after it where it succeeds. */
 export const watched = <A, E, R>(

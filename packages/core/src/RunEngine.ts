@@ -10,7 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -24,7 +24,7 @@ import { NewId } from "./NewId.ts"
 import * as RunAttempt from "./RunAttempt.ts"
 import * as RunBody from "./RunBody.ts"
 import type { Operation, RunJournal, RunKey } from "./RunJournal.ts"
-import * as RunOrigin from "./RunOrigin.ts"
+import * as RunForking from "./RunForking.ts"
 import { type Claim, type ClaimedRun, type Held, type LeaseLost, type Next, type RunStore, textOf } from "./RunStore.ts"
 import * as Span from "./Span.ts"
 import type { Implementation, Workflows } from "./Workflow.ts"
@@ -55,7 +55,23 @@ interface Active {
   readonly mailed: Latch.Latch
   mail: number
   fiber: Fiber.Fiber<void> | undefined
+  /** Whether it may be what stops the processes of its workers, this one's too. */
+  onTrial: boolean
 }
+
+/** A run that has stopped the processes of all its workers, as it seems. */
+class Deadly extends Error {
+  override readonly name = "Deadly"
+  constructor(times: number) {
+    super(
+      `The worker of this run was lost ${times} times in a row, and never came back: its process died, or stood still. ` +
+        "It may be this run that does it, by going round without a wait (`while (true)`), or by taking all of the memory"
+    )
+  }
+}
+
+/** How long a run that may stop its process is watched for, in milliseconds. */
+const trialMillis = 1000
 
 /** An engine at work, and what a runtime does with runs through it, so that what is at hand need not look. */
 export interface RunEngine {
@@ -70,6 +86,16 @@ type Signalling = Extract<Delivery, { readonly _tag: "Signal" }>
 
 /** A timer of the platform ends at once where it is set for longer than 25 days. */
 const longestTimer = 24 * 60 * 60 * 1000
+
+/** How a run ends of which nothing was begun. */
+const aborted: RunAttempt.Ended = {
+  _tag: "Ended",
+  exit: Exit.interrupt(),
+  offset: 0,
+  begun: 0,
+  operations: [],
+  deliveries: []
+}
 
 const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.retry(effect, {
@@ -96,34 +122,40 @@ export const make = Effect.fnUntraced(function* (
       const { claim } = run
       const implementation = workflows.get(claim.workflow)
       if (implementation === undefined) return
-      const { mail, operations } = yield* patiently(store.read(claim))
-      const ending = yield* RunAttempt.run<LeaseLost>({
-        implementation,
-        run,
-        operations: operations.length > 0 ? operations : yield* begun(run, implementation),
-        mail,
-        mailed,
-        readMail: patiently(store.mail(claim)),
-        write: (offset, write) => patiently(store.write(claim, offset, { ...write, next: { _tag: "Running" } })),
-        perform,
-        idleMillis
-      }).pipe(Effect.scoped, Effect.exit)
-      yield* end(run, implementation, ending)
+      const attempt = Effect.gen(function* () {
+        const { mail, operations } = yield* patiently(store.read(claim))
+        return yield* RunAttempt.run<LeaseLost>({
+          implementation,
+          run,
+          operations: operations.length > 0 ? operations : yield* begun(run, implementation),
+          mail,
+          mailed,
+          readMail: patiently(store.mail(claim)),
+          write: (offset, write) => patiently(store.write(claim, offset, { ...write, next: { _tag: "Running" } })),
+          perform,
+          idleMillis
+        })
+      })
+      yield* end(run, implementation, yield* Effect.exit(attempt))
     })
 
   /** Writes what a fork begins with into its journal, so that it is the run's own from there on. */
   const begun = Effect.fnUntraced(function* (
-    { beganAt, claim, fork, id }: ClaimedRun,
-    { forkable }: Implementation
+    { actor, beganAt, claim, fork, id, input }: ClaimedRun,
+    implementation: Implementation
   ): Effect.fn.Return<ReadonlyArray<Operation>, LeaseLost> {
     if (fork === undefined) return []
+    const { key, workflow } = claim
     const other = { ...claim, key: fork.key }
     const origin = yield* patiently(journal.beginning(other))
     if (origin === undefined) return []
     const source = { operations: yield* patiently(journal.operations(other)), origin }
-    const operations = RunOrigin.forked(source, { beganAt, fork, key: claim.key, seed: id, forkable })
+    const forking = { workflow, key, id, actor, input, beganAt, fork }
+    const operations = yield* RunForking.begin(implementation, forking, source)
     if (operations.length > 0) {
+      yield* RunBody.reached("executed", "fork", claim.tenantId)
       yield* patiently(store.write(claim, 0, { operations, deliveries: [], next: { _tag: "Running" } }))
+      yield* RunBody.reached("journaled", "fork", claim.tenantId)
     }
     return operations
   })
@@ -172,6 +204,7 @@ export const make = Effect.fnUntraced(function* (
     const problem = RunBody.wordsOf(defect)
     const forGood =
       defect instanceof RunBody.Exhausted ||
+      defect instanceof Deadly ||
       defect instanceof RunAttempt.JournalMismatch ||
       failures + 1 >= RunBody.defectAttempts
     const next: Next = forGood
@@ -189,27 +222,6 @@ export const make = Effect.fnUntraced(function* (
       .write(claim, 0, { operations: [], deliveries: [], next: { _tag: "Waiting", afterMillis: 0, mail: 0 } })
       .pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
 
-  const drive = (run: ClaimedRun) =>
-    Effect.suspend(() => {
-      const id = textOf(run.claim)
-      const mine: Active = { claim: run.claim, mailed: Latch.makeUnsafe(false), mail: 0, fiber: undefined }
-      active.set(id, mine)
-      return driven(run, mine.mailed).pipe(
-        Effect.catchTag("LeaseLost", ({ message }) => Effect.logWarning(message)),
-        Effect.onInterrupt(() => release(run.claim)),
-        Effect.ensuring(
-          Effect.sync(() => {
-            if (active.get(id) === mine) active.delete(id)
-            freed.openUnsafe()
-          })
-        ),
-        Effect.forkIn(scope),
-        Effect.map((fiber) => {
-          mine.fiber = fiber
-        })
-      )
-    })
-
   /** Lets go of runs whose claims no longer hold, and wakes those that have mail. */
   const attend = (asked: ReadonlyArray<Active>, held: ReadonlyArray<Held>) =>
     Effect.sync(() => {
@@ -224,12 +236,58 @@ export const make = Effect.fnUntraced(function* (
       }
     })
 
-  const asked = (ask: (claims: ReadonlyArray<Claim>) => Effect.Effect<ReadonlyArray<Held>, Unavailable>) =>
+  const asked = (
+    ask: (claims: ReadonlyArray<Claim>) => Effect.Effect<ReadonlyArray<Held>, Unavailable>,
+    whose = (): Iterable<Active> => active.values()
+  ) =>
     Effect.suspend(() => {
-      const all = [...active.values()]
+      const all = [...whose()]
       if (all.length === 0) return Effect.void
       return Effect.flatMap(ask(all.map(({ claim }) => claim)), (held) => attend(all, held))
     })
+
+  /** Its process goes on, so it is not this run that has stopped others. */
+  const acquit = (mine: Active) =>
+    Effect.suspend(() => {
+      mine.onTrial = false
+      const isAtWork = active.get(textOf(mine.claim)) === mine
+      return Effect.ignore(
+        asked(
+          (claims) => store.renew(claims, leaseMillis),
+          () => (isAtWork ? [mine] : [])
+        )
+      )
+    })
+
+  /** Pauses a run that may not be begun once more, not even to be cancelled. */
+  const setAside = (run: ClaimedRun) =>
+    Effect.gen(function* () {
+      const implementation = workflows.get(run.claim.workflow)
+      if (implementation === undefined) return
+      const { cancelled } = yield* patiently(store.mail(run.claim))
+      yield* end(run, implementation, cancelled ? Exit.succeed(aborted) : Exit.die(new Deadly(run.lost)))
+    }).pipe(Effect.ignore)
+
+  const drive = Effect.fnUntraced(function* (run: ClaimedRun) {
+    // Not among those whose leases are renewed: that would say that all is well with it.
+    if (run.lost >= RunBody.defectAttempts) return yield* Effect.forkIn(setAside(run), scope)
+    const id = textOf(run.claim)
+    const onTrial = run.lost > 1
+    const mine: Active = { claim: run.claim, mailed: Latch.makeUnsafe(false), mail: 0, fiber: undefined, onTrial }
+    active.set(id, mine)
+    mine.fiber = yield* driven(run, mine.mailed).pipe(
+      Effect.catchTag("LeaseLost", ({ message }) => Effect.logWarning(message)),
+      Effect.onInterrupt(() => release(run.claim)),
+      Effect.ensuring(
+        Effect.sync(() => {
+          if (active.get(id) === mine) active.delete(id)
+          freed.openUnsafe()
+        })
+      ),
+      Effect.forkDetach
+    )
+    if (onTrial) yield* Effect.forkIn(Effect.delay(acquit(mine), Math.min(trialMillis, leaseMillis / 3)), scope)
+  })
 
   let lookedAt = 0
   const cycle = Effect.gen(function* () {
@@ -241,9 +299,11 @@ export const make = Effect.fnUntraced(function* (
     freed.closeUnsafe()
     const limit = concurrency - active.size
     if (limit <= 0) return yield* Effect.raceFirst(freed.await, Effect.sleep(Math.min(pollMillis, longestTimer)))
-    const { nextMillis, runs } = yield* store.claim({ workflows: names, limit, leaseMillis, now })
+    // One at a time: else all that are at work where one stops a process would be taken for what did.
+    const doubtful = [...active.values()].some(({ onTrial }) => onTrial) ? 0 : 1
+    const { nextMillis, runs } = yield* store.claim({ workflows: names, limit, doubtful, leaseMillis, now })
     yield* Effect.forEach(runs, drive, { discard: true })
-    if (runs.length === limit) return
+    if (runs.length >= limit) return
     const millis = Math.min(pollMillis, nextMillis ?? Infinity)
     yield* millis < Infinity
       ? Effect.raceFirst(store.awaitWork, Effect.sleep(Math.max(1, Math.min(millis, longestTimer))))
@@ -251,6 +311,10 @@ export const make = Effect.fnUntraced(function* (
   })
 
   if (names.length > 0) {
+    // All at once: some may take their time to stop, and others should be gone on with meanwhile.
+    yield* Effect.addFinalizer(() =>
+      Fiber.interruptAll([...active.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber])))
+    )
     yield* cycle.pipe(
       Effect.tapError((failure) => Effect.logWarning("Runs could not be claimed", failure.message)),
       Effect.retry(RunBody.backoff),

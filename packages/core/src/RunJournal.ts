@@ -49,6 +49,11 @@ export const Operation = Schema.Struct({
 })
 export interface Operation extends Schema.Struct.Type<typeof Operation.fields> {}
 
+/** An operation that a program has begun; of a call, with what the action was given. */
+export interface Begun extends Pick<Operation, "kind" | "name"> {
+  readonly input?: Schema.Json
+}
+
 /**
  * Says that a run begins with operations of another one of its workflow instead of doing them: the first so many in the
  * order in which they were handed to its program, or, without a number, as many as the workflow's program can go on
@@ -58,11 +63,15 @@ export const Fork = Schema.Struct({ key: Schema.String, operations: Schema.optio
 export interface Fork extends Schema.Struct.Type<typeof Fork.fields> {}
 
 /**
- * How many of the operations of a run a new one can begin with; `wanted` where somebody has chosen how many, which is
- * the most then; `lost` where it is that run itself.
+ * Which of the operations of a run a new one can begin with; `wanted` where somebody has chosen how many, which is the
+ * most then; `lost` where it is that run itself. Of several choices, the first counts that leads to anything new.
  */
 export interface Forkable {
-  (operations: ReadonlyArray<Operation>, lost: boolean, wanted: number | undefined): number
+  (
+    operations: ReadonlyArray<Operation>,
+    lost: boolean,
+    wanted: number | undefined
+  ): ReadonlyArray<ReadonlyArray<Operation>>
 }
 
 /**

@@ -109,22 +109,25 @@ export interface Forking {
 }
 
 /**
- * The operations that a run begins with, named as the other run did (`fits`). That it was cancelled is no part of it.
+ * The operations that a run may begin with, what it would best first, named as the other run did (`fits`). That the
+ * other one was cancelled is no part of them.
  */
 export const forked = (
   { operations, origin }: Source,
   { beganAt, fork, forkable, key, seed }: Forking
-): ReadonlyArray<Operation> => {
+): ReadonlyArray<ReadonlyArray<Operation>> => {
   const all = operations.filter(({ kind }) => kind !== "cancel")
   const isLost = fork.key === key
-  const most = forkable?.(all, isLost, fork.operations) ?? all.length
-  const taken = all.slice(0, Math.max(0, Math.min(most, fork.operations ?? most)))
-  if (isLost) return taken
-  while (taken.at(-1)?.kind === "fork") taken.pop()
-  const last = taken.at(-1)
-  if (last === undefined) return []
-  const outcome = { seed, origin: { ...originOf(all, origin) }, keys: [fork.key, ...formerKeys(all)] }
-  const at = Math.max(beganAt, last.endedAt)
-  // Before the last: what the program draws when that is handed to it, or begun, is for what comes after.
-  return taken.toSpliced(-1, 0, { index: -1, kind: "fork", name: fork.key, startedAt: at, endedAt: at, outcome })
+  const choices = forkable?.(all, isLost, fork.operations) ?? [all]
+  return choices.map((choice) => {
+    const taken = choice.slice(0, fork.operations)
+    if (isLost) return taken
+    while (taken.at(-1)?.kind === "fork") taken.pop()
+    const last = taken.at(-1)
+    if (last === undefined) return []
+    const outcome = { seed, origin: { ...originOf(all, origin) }, keys: [fork.key, ...formerKeys(all)] }
+    const at = Math.max(beganAt, last.endedAt)
+    // Before the last: what the program draws when that is handed to it, or begun, is for what comes after.
+    return taken.toSpliced(-1, 0, { index: -1, kind: "fork", name: fork.key, startedAt: at, endedAt: at, outcome })
+  })
 }

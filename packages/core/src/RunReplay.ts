@@ -4,12 +4,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import * as References from "effect/References"
 import * as Schema from "effect/Schema"
 import { Actor } from "./Actor.ts"
 import { Checkpoint, Crash } from "./Checkpoint.ts"
 import type { Unavailable } from "./Failure.ts"
 import * as RunAttempt from "./RunAttempt.ts"
-import { Operation, RunJournal, type RunKey } from "./RunJournal.ts"
+import { type Begun, Operation, RunJournal, type RunKey } from "./RunJournal.ts"
 import type { Implementation } from "./Workflow.ts"
 
 /** A run as it was recorded, to be kept in a file. */
@@ -52,36 +53,46 @@ export type Replayed =
 /** Thrown where the program begins something that was not recorded. */
 class Beyond extends Schema.TaggedError<Beyond>()("Beyond", {}) {}
 
+/** A world in which nothing can be done, or kept, beyond a recording. */
+const worldOf = (
+  implementation: Implementation,
+  { actor, beganAt, id, input, key, operations, workflow }: Recording
+): RunAttempt.World<Beyond> => ({
+  implementation,
+  run: {
+    claim: { tenantId: actor.tenantId, workflow, key, token: 0 },
+    id,
+    actor,
+    input,
+    beganAt,
+    failures: 0,
+    lost: 0,
+    fork: undefined,
+    trace: undefined
+  },
+  operations,
+  mail: { count: 0, signals: [], cancelled: false },
+  mailed: Latch.makeUnsafe(false),
+  readMail: Effect.succeed({ count: 0, signals: [], cancelled: false }),
+  write: () => Effect.fail(new Beyond()),
+  perform: () => Effect.die(new Crash("Not recorded")),
+  idleMillis: 0
+})
+
+/** What the program begins where a recording ends. Nothing of that is done. Dies where they do not fit. */
+export const beyond = (implementation: Implementation, recording: Recording): Effect.Effect<ReadonlyArray<Begun>> =>
+  Effect.provideService(RunAttempt.beyond(worldOf(implementation, recording)), References.MinimumLogLevel, "None")
+
 /** Replays a recording. */
 export const check = (implementation: Implementation, recording: Recording): Effect.Effect<Replayed> =>
   Effect.gen(function* () {
-    const { actor, beganAt, id, input, key, operations, workflow } = recording
+    const { operations } = recording
     const same: Replayed = { _tag: "Same", operations: operations.length }
-    const attempt = RunAttempt.run({
-      implementation,
-      run: {
-        claim: { tenantId: actor.tenantId, workflow, key, token: 0 },
-        id,
-        actor,
-        input,
-        beganAt,
-        failures: 0,
-        fork: undefined,
-        trace: undefined
-      },
-      operations,
-      mail: { count: 0, signals: [], cancelled: false },
-      mailed: Latch.makeUnsafe(false),
-      readMail: Effect.succeed({ count: 0, signals: [], cancelled: false }),
-      write: () => Effect.fail(new Beyond()),
-      perform: () => Effect.die(new Crash("Not recorded")),
-      idleMillis: 0
-    })
+    const attempt = RunAttempt.run(worldOf(implementation, recording))
     return yield* attempt.pipe(
       Effect.map((ending) => (ending._tag === "Ended" ? (missing(operations, ending.begun) ?? same) : same)),
       // A body that is begun was not recorded; nothing of it may run.
       Effect.provideService(Checkpoint, () => Effect.die(new Crash("Not recorded"))),
-      Effect.scoped,
       Effect.catchTag("Beyond", () => Effect.succeed(same)),
       Effect.catchDefect((defect): Effect.Effect<Replayed> => {
         if (defect instanceof Crash) return Effect.succeed(same)

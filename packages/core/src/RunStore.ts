@@ -42,6 +42,8 @@ export interface ClaimedRun {
   readonly beganAt: number
   /** How often it has failed with a defect since it last got anywhere. */
   readonly failures: number
+  /** How many of its claims in a row ended with no word of their worker: it may be what stops their processes. */
+  readonly lost: number
   /** What it begins with, while its journal is empty. */
   readonly fork: Fork | undefined
   readonly trace: string | undefined
@@ -112,11 +114,13 @@ export class RunStore extends Context.Service<
     readonly resume: (run: RunKey) => Effect.Effect<void, Unavailable>
     /**
      * Claims up to `limit` runs of these workflows that are due, or whose lease has ended. `now` is the worker's clock.
-     * `nextMillis` says after how long the next is due, where that is known.
+     * `nextMillis` says after how long the next is due, where that is known. Of those that were lost before they were
+     * claimed last, it claims up to `doubtful`, first those that were lost less often.
      */
     readonly claim: (options: {
       readonly workflows: ReadonlyArray<string>
       readonly limit: number
+      readonly doubtful: number
       readonly leaseMillis: number
       readonly now: number
     }) => Effect.Effect<
@@ -136,7 +140,7 @@ export class RunStore extends Context.Service<
     readonly write: (claim: Claim, offset: number, write: Write) => Effect.Effect<void, LeaseLost | Unavailable>
     /** What came for the runs of claims that still hold, in no order. */
     readonly look: (claims: ReadonlyArray<Claim>) => Effect.Effect<ReadonlyArray<Held>, Unavailable>
-    /** Extends leases, and tells which claims still hold. */
+    /** Extends leases, and tells which claims still hold. As a write does, it says that their workers are not lost. */
     readonly renew: (
       claims: ReadonlyArray<Claim>,
       leaseMillis: number

@@ -39,6 +39,7 @@ interface Kept {
   dueAt: number
   beganAt: number | undefined
   failures: number
+  lost: number
   cancelled: boolean
   /** The newest write, which may be asked for again. */
   last: Write | undefined
@@ -102,6 +103,7 @@ export const make = (
   const apply = (kept: Kept, { next, operations }: Write, now: number) => {
     kept.operations.push(...operations.map(copy))
     if (operations.length > 0) kept.failures = 0
+    if (next._tag !== "Paused") kept.lost = 0
     switch (next._tag) {
       case "Running":
         return
@@ -135,7 +137,10 @@ export const make = (
       claims.flatMap((claim) => {
         const kept = heldBy(claim)
         if (kept === undefined) return []
-        if (leaseMillis !== undefined) kept.dueAt = now + leaseMillis
+        if (leaseMillis !== undefined) {
+          kept.dueAt = now + leaseMillis
+          kept.lost = 0
+        }
         return [{ run: claim, token: claim.token, mail: boxOf(claim).count }]
       })
     )
@@ -152,6 +157,7 @@ export const make = (
           dueAt: now + run.delayMillis,
           beganAt: undefined,
           failures: 0,
+          lost: 0,
           cancelled: false,
           last: undefined,
           operations: []
@@ -185,24 +191,28 @@ export const make = (
         if (kept?.status !== "paused") return
         kept.status = "waiting"
         kept.failures = 0
+        kept.lost = 0
         kept.dueAt = now
         changed.openUnsafe()
       }),
-    claim: ({ leaseMillis, limit, now, workflows }) =>
+    claim: ({ doubtful, leaseMillis, limit, now, workflows }) =>
       Effect.sync(() => {
         changed.closeUnsafe()
         const mine = [...alive.values()].filter(
           ({ dueAt, run }) => dueAt < Infinity && workflows.includes(run.workflow)
         )
-        const due = mine.filter(({ dueAt }) => dueAt <= now).toSorted((a, b) => a.dueAt - b.dueAt)
-        const claimed = due.slice(0, limit).map((kept) => {
+        const due = mine.filter(({ dueAt }) => dueAt <= now).toSorted((a, b) => a.lost - b.lost || a.dueAt - b.dueAt)
+        const sure = due.filter(({ lost }) => lost === 0).slice(0, limit)
+        const claimed = [...sure, ...due.filter(({ lost }) => lost > 0).slice(0, doubtful)].map((kept) => {
+          if (kept.status === "running") kept.lost++
           kept.status = "running"
           kept.token++
           kept.dueAt = now + leaseMillis
           kept.beganAt ??= now
           const { actor, fork, id, input, key, tenantId, trace, workflow } = kept.run
           const claim = { tenantId, workflow, key, token: kept.token }
-          return { claim, id, actor, input: copy(input), beganAt: kept.beganAt, failures: kept.failures, fork, trace }
+          const { beganAt, failures, lost } = kept
+          return { claim, id, actor, input: copy(input), beganAt, failures, lost, fork, trace }
         })
         const later = Math.min(...mine.map(({ dueAt }) => dueAt).filter((dueAt) => dueAt > now))
         return { runs: claimed, nextMillis: later < Infinity ? later - now : undefined }

@@ -22,6 +22,13 @@ export type Ending =
 /** A step's result: `at` is when it ended, in milliseconds since 1970. */
 export type StepResult = Ending & { readonly at: number }
 
+/**
+ * An outcome as a replay is handed it: nobody else holds it, such as the body that gave it or another wait for the same
+ * signal, and its numbers are JSON's.
+ */
+export const asKept = <A extends object | Schema.Json>(outcome: A): A =>
+  typeof outcome === "object" && outcome !== null ? JSON.parse(JSON.stringify(outcome)) : outcome
+
 const isJson = Schema.is(Schema.Json)
 
 const codecOf = <A>(schema: Schema.Codec<A, unknown>) => Schema.toCodecJson(schema)

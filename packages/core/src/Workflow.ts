@@ -14,7 +14,7 @@ import type { Durable } from "./Durable.ts"
 import type { Fields } from "./Field.ts"
 import { NewId } from "./NewId.ts"
 import type { Outcome } from "./Outcome.ts"
-import type { Forkable } from "./RunJournal.ts"
+import type { Begun, Forkable } from "./RunJournal.ts"
 
 /** The declaration of a workflow: its name, its input and the signals that a run of it understands. */
 export interface Workflow<out Input, out Signals> {
@@ -64,6 +64,8 @@ export interface Paused<out Input> extends Befallen<Input> {
 /** What else can be said of a workflow's program. */
 export interface ImplementOptions<W extends Any> {
   readonly forkable?: Forkable
+  /** Whether this is begun by a run that fails: what leads a fork there at once leads to nothing new. */
+  readonly fails?: (begun: Begun) => boolean
   /** What is to be sent where a bug pauses a run, on its actor's behalf. Only the sends and signals count. */
   readonly whenPaused?: (run: Paused<InputOf<W>>) => Outcome<unknown>
   /**
@@ -78,8 +80,9 @@ export interface ImplementOptions<W extends Any> {
 export interface Implementation {
   readonly workflow: Any
   readonly run: (input: unknown) => Effect.Effect<void, unknown, Durable>
-  /** How many operations of an earlier run another one can begin with. Default: all. */
+  /** Which operations of an earlier run another one can begin with. Default: all. */
   readonly forkable: Forkable | undefined
+  readonly fails: ((begun: Begun) => boolean) | undefined
   readonly whenPaused: ((run: Paused<unknown>) => Outcome<unknown>) | undefined
   readonly whenRevived: ((run: Befallen<unknown>) => Outcome<unknown>) | undefined
 }
@@ -98,12 +101,13 @@ const ofRun = Context.omit(Clock.Clock, NewId, Random.Random, Scheduler.Schedule
 export const implement = <W extends Any, E, R>(
   workflow: W,
   run: (input: InputOf<W>) => Effect.Effect<void, E, R>,
-  { forkable, whenPaused, whenRevived }: ImplementOptions<W> = {}
+  { fails, forkable, whenPaused, whenRevived }: ImplementOptions<W> = {}
 ): Effect.Effect<Implementation, never, Exclude<R, Durable>> =>
   Effect.contextWith((context: Context.Context<Exclude<R, Durable>>) =>
     Effect.succeed<Implementation>({
       workflow,
       forkable,
+      fails,
       whenPaused: whenPaused as Implementation["whenPaused"],
       whenRevived: whenRevived as Implementation["whenRevived"],
       run: (input) =>

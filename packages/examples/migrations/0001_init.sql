@@ -174,6 +174,7 @@ create table "tenon"."runs" (
   "due_at" timestamp with time zone not null default now(),
   "began_at" timestamp with time zone,
   "failures" bigint not null default '0'::bigint,
+  "lost" bigint not null default '0'::bigint,
   "mail" bigint not null default '0'::bigint,
   "cancelled" boolean not null default false,
   "mirrored" boolean not null default false,
@@ -183,7 +184,7 @@ create table "tenon"."runs" (
   constraint "runs__pkey" primary key ("tenant_id", "workflow", "key"),
   constraint "runs__status__check" check ("status" = any (array['waiting'::text, 'running'::text, 'paused'::text, 'done'::text, 'failed'::text, 'cancelled'::text]))
 );
-create index "runs__due_at__idx" on "tenon"."runs" ("due_at");
+create index "runs__lost__due_at__idx" on "tenon"."runs" ("lost", "due_at");
 alter table "tenon"."runs" enable row level security;
 alter table "tenon"."runs" force row level security;
 create policy "tenant_isolation" on "tenon"."runs" to "tenon_app"

@@ -63,10 +63,7 @@ export const attempt = (
   })
   const clock = new RunClock(origin.beganAt, (until, millis) =>
     told("sleep", "", () =>
-      Effect.as(
-        driver.await(() => ctx.sleep(millis)),
-        { at: until, outcome: null }
-      )
+      Effect.as(driver.await(watched("sleep", "", () => ctx.sleep(millis))), { at: until, outcome: null })
     )
   )
   const ended = ctx.request().attemptCompletedSignal
@@ -74,6 +71,27 @@ export const attempt = (
   const outside = RunContext.outside(tracer)
   const sendTrace = RunTracer.ofSends(claims.id, claims.trace)
   let performed: Array<string> = []
+
+  /** Tells a test's listener, where there is one, that an operation was handed to Restate; not in a replay. */
+  const issued = (place: string): void => {
+    if (!Handler.isFirst(ctx)) return
+    setting.reached?.("executed", place, tenantId).catch((crash: unknown) => driver.break(crash))
+  }
+
+  /** An operation without a body, of whose beginning and end a test's listener is told. */
+  const watched = <B>(kind: Kind, name: string, issue: () => restate.RestatePromise<B>) =>
+    setting.reached === undefined
+      ? issue
+      : () => {
+          const promise = issue()
+          const place = RunBody.placeOf({ kind, name })
+          issued(place)
+          return promise.map((value, failure) => {
+            if (Handler.isFirst(ctx)) performed.push(place)
+            if (failure !== undefined) throw failure
+            return value as B
+          })
+        }
 
   /**
    * Does an operation, or takes it over; moves the clock to when that ended, and tells of it with this time, so that
@@ -150,7 +168,7 @@ export const attempt = (
         const both = signalName(name, id)
         return told("signal", both, () =>
           Effect.map(
-            driver.await(() => ctx.promise<Schema.Json>(both).get()),
+            driver.await(watched("signal", both, () => ctx.promise<Schema.Json>(both).get())),
             SignalPayload.read
           )
         )
@@ -165,18 +183,22 @@ export const attempt = (
           mirror.end(begun, at, RunOperations.outcomeOf(delivery))
           if (isTaken) return
           Handler.send(setting, ctx, claims.actor, delivery, following(begun.index), keyId)
+          issued(RunBody.placeOf({ kind, name }))
         }),
       call: (action, invocation) => {
         const answered = (index: number): Effect.Effect<Handed> =>
           driver
-            .await(() => Handler.call(setting, ctx, invocation, following(index), keyId), {
-              refused: (terminal) => {
-                const failure = WireError.fromTerminal(terminal, action.errors)
-                return failure === undefined
-                  ? Effect.die(terminal)
-                  : Effect.fail({ at: WireError.timeOf(terminal), outcome: RunBody.refusal(action, failure) })
+            .await(
+              watched("call", callName(action), () => Handler.call(setting, ctx, invocation, following(index), keyId)),
+              {
+                refused: (terminal) => {
+                  const failure = WireError.fromTerminal(terminal, action.errors)
+                  return failure === undefined
+                    ? Effect.die(terminal)
+                    : Effect.fail({ at: WireError.timeOf(terminal), outcome: RunBody.refusal(action, failure) })
+                }
               }
-            })
+            )
             .pipe(Effect.match({ onSuccess: answerOf, onFailure: (refused) => refused }))
         return Effect.flatMap(told("call", callName(action), answered), (outcome) => RunBody.answer(action, outcome))
       }

@@ -75,6 +75,11 @@ export class RunDriver<A, E> {
     for (const fork of this.#atBegin.get(index) ?? []) this.#onFork(fork)
   }
 
+  /** Ends the attempt at the next wait. */
+  break(reason: unknown): void {
+    this.#mistaken.reject(reason)
+  }
+
   /** Waits for the turn of an operation that is taken over. */
   forked(index: number): Effect.Effect<Operation> {
     return this.turns.wait<Operation>((resume) => {

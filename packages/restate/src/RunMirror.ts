@@ -14,6 +14,7 @@ import {
   type RunKey,
   type Standing
 } from "@tenon/core/RunJournal"
+import * as StepResult from "@tenon/core/StepResult"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -113,8 +114,9 @@ export class RunMirror {
   /** Notes that an operation ended. */
   end(begun: Begun, endedAt: number, outcome: Schema.Json): void {
     if (this.#journal === undefined) return
-    // An operation that is handed out again began before this attempt did.
-    this.#operations.push({ ...begun, startedAt: Math.min(begun.startedAt, endedAt), endedAt, outcome })
+    // An operation that is handed out again began before this attempt did. The program may change what it was handed.
+    const startedAt = Math.min(begun.startedAt, endedAt)
+    this.#operations.push({ ...begun, startedAt, endedAt, outcome: StepResult.asKept(outcome) })
     this.#soon()
   }
 

@@ -6,6 +6,7 @@ import * as FollowUp from "@tenon/core/FollowUp"
 import type { Delivery } from "@tenon/core/Invocation"
 import * as RunBody from "@tenon/core/RunBody"
 import { signalName, type Status } from "@tenon/core/RunJournal"
+import * as RunForking from "@tenon/core/RunForking"
 import * as RunOrigin from "@tenon/core/RunOrigin"
 import type { Implementation } from "@tenon/core/Workflow"
 import * as Cause from "effect/Cause"
@@ -90,7 +91,7 @@ export const make = (
       await follow(setting, verified.claims.actor, id, deliveries)
     }
     const attempt = async () => {
-      const begun = await forkedOf(ctx, verified.claims, key, own)
+      const begun = await forkedOf(ctx, verified.claims, { key, input: raw }, own)
       const isRevived = begun.forked.length > 0 && verified.claims.fork?.key === key
       if (isRevived) retell(ctx, verified, { key, input: raw })
       return DurableRestate.attempt(setting, implementation, {
@@ -135,7 +136,7 @@ export const make = (
   const forkedOf = async (
     ctx: restate.WorkflowContext,
     { actor, fork, id }: SignedContext.Claims,
-    key: string,
+    { input, key }: { readonly key: string; readonly input: Schema.Json },
     own: RunOrigin.Origin
   ): Promise<Pick<DurableRestate.Run, "forked" | "id" | "origin">> => {
     const { context, journal } = setting
@@ -147,8 +148,8 @@ export const make = (
       async () => {
         const source = await Effect.runPromiseWith(context)(ForkSource.read(journal, other, fork, key))
         if (source === undefined) return itself
-        const { forkable } = implementation
-        const forked = [...RunOrigin.forked(source, { beganAt: own.beganAt, fork, key, seed: id, forkable })]
+        const forking = { workflow: workflow.name, key, id, actor, input, beganAt: own.beganAt, fork }
+        const forked = [...(await Effect.runPromiseWith(context)(RunForking.begin(implementation, forking, source)))]
         const begins = fork.key === key ? source.origin : own
         return { forked, origin: RunOrigin.originOf(forked, begins), id: begins.seed }
       },

@@ -157,6 +157,8 @@ export const tables: ReadonlyArray<Table> = [
       required("due_at", "timestamp with time zone", now),
       optional("began_at", "timestamp with time zone"),
       required("failures", "bigint", value(0)),
+      // How many claims in a row have ended with no word of their worker.
+      required("lost", "bigint", value(0)),
       // Grows with every signal and cancellation.
       required("mail", "bigint", value(0)),
       required("cancelled", "boolean", value(false)),
@@ -174,7 +176,7 @@ export const tables: ReadonlyArray<Table> = [
         values: ["waiting", "running", "paused", "done", "failed", "cancelled"]
       }
     ],
-    indexes: [["due_at"]],
+    indexes: [["lost", "due_at"]],
     policies: [relayAll],
     grants: [
       { role: "app", privileges: ["select", "insert", "update"] },

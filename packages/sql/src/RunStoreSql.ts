@@ -46,17 +46,24 @@ const lock = (run: RunKey): Statement => ({
 const claimDue = `
 with due as materialized (
   select tenant_id, workflow, key from tenon.runs
-  where due_at <= ${now} and workflow = any($1) and not mirrored
+  where lost = 0 and due_at <= ${now} and workflow = any($1) and not mirrored
   order by due_at limit $2 for update skip locked
+), doubtful as materialized (
+  select tenant_id, workflow, key from tenon.runs
+  where lost > 0 and due_at <= ${now} and workflow = any($1) and not mirrored
+  order by lost, due_at limit $5 for update skip locked
 )
 update tenon.runs as r set status = 'running', token = r.token + 1, began_at = coalesce(r.began_at, $4),
-  due_at = ${now} + make_interval(secs => $3 / 1000.0)
-from due as d where r.tenant_id = d.tenant_id and r.workflow = d.workflow and r.key = d.key
-returning r.tenant_id, r.workflow, r.key, r.token::int, r.id, r.actor, r.input, r.began_at, r.failures::int, r.fork, r.trace`
+  due_at = ${now} + make_interval(secs => $3 / 1000.0), lost = r.lost + (r.status = 'running')::int
+from (table due union all table doubtful) as d
+where r.tenant_id = d.tenant_id and r.workflow = d.workflow and r.key = d.key
+returning r.tenant_id, r.workflow, r.key, r.token::int, r.id, r.actor, r.input, r.began_at, r.failures::int,
+  r.lost::int, r.fork, r.trace`
 
 const nextDue = `
 select (extract(epoch from due_at - ${now}) * 1000)::double precision as millis from tenon.runs
-where due_at > ${now} and due_at < 'infinity' and workflow = any($1) and not mirrored order by due_at limit 1`
+where lost = 0 and due_at > ${now} and due_at < 'infinity' and workflow = any($1) and not mirrored
+order by due_at limit 1`
 
 const startOf = (run: NewRun): Statement => ({
   sql:
@@ -89,7 +96,7 @@ update tenon.runs set cancelled = true, mail = mail + 1,
 where ${where} and ${alive} and not cancelled`
 
 const resumeRun = `
-update tenon.runs set status = 'waiting', due_at = ${now}, failures = 0
+update tenon.runs set status = 'waiting', due_at = ${now}, failures = 0, lost = 0
 where ${where} and status = 'paused' and not mirrored`
 
 const claims = "unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as c (tenant_id, workflow, key, token)"
@@ -98,7 +105,7 @@ const holds =
 const holder = "r.tenant_id, r.workflow, r.key, r.token::int, r.mail::int"
 const lookAt = `select ${holder} from tenon.runs as r, ${claims} where ${holds}`
 const renewAll =
-  `update tenon.runs as r set due_at = ${now} + make_interval(secs => $5 / 1000.0) from ${claims} ` +
+  `update tenon.runs as r set due_at = ${now} + make_interval(secs => $5 / 1000.0), lost = 0 from ${claims} ` +
   `where ${holds} returning ${holder}`
 
 /** The run of a claim that holds, locked, changed to what it is to be next. */
@@ -114,7 +121,7 @@ const change = (next: Next): { readonly sql: string; readonly params: ReadonlyAr
     case "Waiting":
       return {
         sql: by(
-          `status = 'waiting', problem = $5, failures = case when $5::text is null then failures else failures + 1 end, ` +
+          `status = 'waiting', problem = $5, lost = 0, failures = case when $5::text is null then failures else failures + 1 end, ` +
             `due_at = case when $5::text is null and mail > $6 then ${now} ` +
             `else coalesce(${now} + make_interval(secs => $7 / 1000.0), 'infinity') end`
         ),
@@ -124,7 +131,7 @@ const change = (next: Next): { readonly sql: string; readonly params: ReadonlyAr
       return { sql: by("status = 'paused', problem = $5, due_at = 'infinity'"), params: [printable(next.problem)] }
     case "Ended":
       return {
-        sql: by("status = $5, problem = $6, due_at = 'infinity'"),
+        sql: by("status = $5, problem = $6, lost = 0, due_at = 'infinity'"),
         params: [next.status, next.problem === undefined ? null : printable(next.problem)]
       }
   }
@@ -145,7 +152,8 @@ const writeOf = (claim: Claim, offset: number, { deliveries, next, operations, t
     all.push(...journal.params)
     if (next._tag === "Running") {
       parts.push(
-        `reset as (update tenon.runs set failures = 0 where ${where} and failures > 0 and exists (select from held))`
+        "reset as (update tenon.runs set failures = 0, lost = 0 " +
+          `where ${where} and (failures > 0 or lost > 0) and exists (select from held))`
       )
     }
   }
@@ -266,7 +274,10 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<RunStore, 
           due.closeUnsafe()
           return sql
             .batch(relay, [
-              { sql: claimDue, params: [asked.workflows, asked.limit, asked.leaseMillis, new Date(asked.now)] },
+              {
+                sql: claimDue,
+                params: [asked.workflows, asked.limit, asked.leaseMillis, new Date(asked.now), asked.doubtful]
+              },
               { sql: nextDue, params: [asked.workflows] }
             ])
             .pipe(
@@ -319,6 +330,7 @@ const claimedOf = (row: Row): ClaimedRun => ({
   input: JSON.parse(String(row["input"])) as Schema.Json,
   beganAt: row["began_at"] instanceof Date ? row["began_at"].getTime() : 0,
   failures: Number(row["failures"]),
+  lost: Number(row["lost"]),
   fork: row["fork"] === null ? undefined : (JSON.parse(String(row["fork"])) as Fork),
   trace: row["trace"] === null ? undefined : String(row["trace"])
 })

@@ -3,102 +3,41 @@
  * its worker, waiting costs nothing, bugs pause, and what is cancelled stops. Engines are made and stopped here at
  * will.
  */
+import { Checkpoint, Crash } from "@tenon/core/Checkpoint"
 import * as Durable from "@tenon/core/Durable"
 import { Unavailable } from "@tenon/core/Failure"
-import * as RunEngine from "@tenon/core/RunEngine"
-import { isAlive, RunJournal, type Status } from "@tenon/core/RunJournal"
+import { isAlive, type RunJournal } from "@tenon/core/RunJournal"
 import { type Held, RunStore } from "@tenon/core/RunStore"
-import * as Workflow from "@tenon/core/Workflow"
 import { assert, layer as suiteOf } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as Scope from "effect/Scope"
-import * as Testing from "./Testing.ts"
-
-const Job = Workflow.make("LawJob", { input: {}, signals: { go: Schema.String } })
+import { lostLaws } from "./RunEngineLawsLost.ts"
+import {
+  becomes,
+  begin,
+  engine,
+  go,
+  Job,
+  outcomes,
+  own,
+  type Program,
+  standing,
+  step,
+  until
+} from "./RunEngineLawsWorld.ts"
 
 class Refused extends Schema.TaggedError<Refused>()("LawJobRefused", { why: Schema.String }) {}
-
-type Program = Effect.Effect<unknown, unknown, Durable.Durable>
-
-const actor = Testing.actor({ tenantId: "law jobs" })
-let keys = 0
-
-/** A run of a program of its own. */
-const newRun = () => ({ tenantId: actor.tenantId, workflow: Job.name, key: `job ${++keys}` })
-type Run = ReturnType<typeof newRun>
-
-/** An engine that runs a program until it is stopped, on the store at hand or on one that a test has spoilt. */
-const engine = Effect.fnUntraced(function* (
-  run: Run,
-  program: Program,
-  options: RunEngine.Options = {},
-  spoil: (store: RunStore["Service"]) => RunStore["Service"] = (store) => store
-) {
-  const store = spoil(yield* RunStore)
-  const scope = yield* Scope.make()
-  // Under the run's name, as other tests' engines work from the same store.
-  const workflow = { ...Job, name: run.workflow }
-  const implementation = yield* Workflow.implement(workflow, () => Effect.asVoid(program))
-  const made = yield* RunEngine.make(
-    {
-      store,
-      journal: yield* RunJournal,
-      workflows: new Map([[run.workflow, implementation]]),
-      perform: () => Effect.succeed(null)
-    },
-    { poll: "20 millis", idle: "20 millis", ...options }
-  ).pipe(Scope.provide(scope))
-  yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-  return { ...made, stop: Scope.close(scope, Exit.void) }
-})
-
-const begin = (made: RunEngine.RunEngine, { key, workflow }: Run) =>
-  made.start(actor, { _tag: "StartWorkflow", workflow, key, input: {}, delayMillis: 0 })
-
-const go = (made: RunEngine.RunEngine, { key, workflow }: Run, payload: string) =>
-  made.signal(actor, { _tag: "Signal", workflow, key, signal: "go", payload })
-
-const until = (what: string, holds: () => boolean) =>
-  Effect.suspend(() => (holds() ? Effect.void : Effect.fail("not yet" as const))).pipe(
-    Effect.retry({ times: 1000, schedule: Schedule.spaced("5 millis") }),
-    Effect.catch(() => Effect.die(new Error(`It never came to: ${what}`)))
-  )
-
-const standing = (run: Run) => Effect.flatMap(RunJournal, (journal) => journal.standing(run))
-
-const becomes = Effect.fnUntraced(function* (run: Run, status: Status) {
-  const now = yield* standing(run).pipe(
-    Effect.filterOrFail((each) => each?.status === status, String),
-    Effect.retry({ times: 1000, schedule: Schedule.spaced("5 millis") }),
-    Effect.catch(() => standing(run))
-  )
-  assert.strictEqual(now?.status, status, JSON.stringify(now))
-  return now?.problem
-})
-
-const outcomes = (run: Run) =>
-  Effect.map(
-    Effect.flatMap(RunJournal, (journal) => journal.operations(run)),
-    (operations) => operations.map(({ kind, name, outcome }) => [kind, name, outcome] as const)
-  )
-
-const own = (): Run => {
-  const run = newRun()
-  return { ...run, workflow: `${run.workflow}${keys}` }
-}
-
-const step = (name: string, effect: Effect.Effect<unknown>) =>
-  Effect.flatMap(Durable.Durable, (durable) => durable.step(name, effect as Effect.Effect<Schema.Json>))
 
 const naps = Effect.flatMap(Durable.Durable, (durable) => durable.sleep(20))
 
 /** Declares the tests of an engine over a store. */
 export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | RunJournal, E>): void =>
   suiteOf(layer, { excludeTestServices: true, timeout: 60_000 })(`runs over ${name}`, (it) => {
+    lostLaws(it)
+
     it.effect("a worker that stalls for longer than its lease writes nothing after another has taken over", () =>
       Effect.gen(function* () {
         const run = own()
@@ -136,6 +75,37 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
         assert.deepStrictEqual(executed, ["quick", "slow"])
         assert.deepStrictEqual(yield* outcomes(run), [["step", "work", { value: "quick" }]])
         assert.strictEqual((yield* standing(run))?.status, "done")
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a worker that goes on keeps its run for longer than its lease, and hears of what comes for it", () =>
+      Effect.gen(function* () {
+        const run = own()
+        let begun = 0
+        const program = Effect.gen(function* () {
+          const { signal } = yield* Durable.Durable
+          const long = step(
+            "long",
+            Effect.andThen(
+              Effect.sync(() => void begun++),
+              Effect.sleep("1 second")
+            )
+          )
+          yield* Effect.all([long, signal("go")], { concurrency: "unbounded" })
+        })
+        const made = yield* engine(run, program, { lease: "200 millis" })
+        yield* begin(made, run)
+        yield* until("at work", () => begun === 1)
+        yield* Effect.sleep("500 millis")
+        // As another process would: the engine is not told.
+        const store = yield* RunStore
+        yield* store.signal(run, { name: "go", id: undefined, payload: "on" })
+        yield* becomes(run, "done")
+        assert.strictEqual(begun, 1)
+        assert.deepStrictEqual(
+          (yield* outcomes(run)).map(([, name]) => name),
+          ["go", "long"]
+        )
       }).pipe(Effect.scoped)
     )
 
@@ -188,6 +158,26 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
         yield* engine(run, program, { lease: "1 hour" })
         yield* becomes(run, "done")
         assert.deepStrictEqual(executed, ["first", "cut"])
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a worker that stops waits for many bodies that take no notice no longer than for one", () =>
+      Effect.gen(function* () {
+        const first = own()
+        let begun = 0
+        const stubborn = Effect.uninterruptible(
+          Effect.andThen(
+            Effect.sync(() => void begun++),
+            Effect.sleep("1 hour")
+          )
+        )
+        const made = yield* engine(first, step("work", stubborn), { lease: "1 hour" })
+        const runs = Array.from({ length: 10 }, (_, index) => ({ ...first, key: `${first.key}/${index}` }))
+        for (const run of runs) yield* begin(made, run)
+        yield* until("all are at work", () => begun === runs.length)
+        const [took] = yield* Effect.timed(made.stop)
+        assert.isBelow(Duration.toMillis(took), 5000)
+        for (const run of runs) assert.strictEqual((yield* standing(run))?.status, "waiting")
       }).pipe(Effect.scoped)
     )
 
@@ -427,6 +417,34 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
           assert.isFalse(isAlive((yield* standing(run))?.status))
         }
       }).pipe(Effect.scoped)
+    )
+
+    it.effect(
+      "a run that crashes as it is cancelled is cancelled all the same, and its finalizers take steps once",
+      () =>
+        Effect.gen(function* () {
+          for (const point of ["executed", "journaled"]) {
+            const run = own()
+            let crashed = 0
+            let cleaned = 0
+            const program = Effect.onInterrupt(
+              Effect.flatMap(Durable.Durable, ({ sleep }) => sleep("1 hour")),
+              () =>
+                step(
+                  "clean up",
+                  Effect.sync(() => ++cleaned)
+                )
+            )
+            const crashing = (passed: string, what: string) =>
+              passed === point && what === "cancel" && crashed++ === 0 ? Effect.die(new Crash("now")) : Effect.void
+            const made = yield* Effect.provideService(engine(run, program), Checkpoint, crashing)
+            yield* begin(made, run)
+            yield* becomes(run, "waiting")
+            yield* made.cancel(run)
+            yield* becomes(run, "cancelled")
+            assert.deepStrictEqual([crashed > 0, cleaned], [true, 1], point)
+          }
+        }).pipe(Effect.scoped)
     )
 
     it.effect("a paused run that is cancelled is over, and its finalizers take steps", () =>

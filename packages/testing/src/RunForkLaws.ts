@@ -89,11 +89,13 @@ const implementation = Workflow.implement(
   })
 )
 
-/** A crash behind every step, once. */
+/** A crash behind every step, once, and around every second writing of what a fork begins with. */
 const saboteur = () => {
   const crashed = new Set<string>()
+  let forks = 0
   return (point: string, what: string) =>
     Effect.suspend(() => {
+      if (what === "fork" && ++forks % 2 === 1) return Effect.die(new Crash(`A crash ${point} ${what}`))
       if (point !== "journaled" || crashed.has(what)) return Effect.void
       crashed.add(what)
       return Effect.die(new Crash(`A crash behind ${what}`))

@@ -43,16 +43,24 @@ export interface Options<E, E2, S = never> {
 /** How long it takes until a call is done, at least, in milliseconds. */
 const callMillis = 20
 
-/** Crashes at points that a run's key decides, a few times each. Calls are slow. */
+/**
+ * Crashes around steps, at points that a run's key decides, a few times each; and now and then around all else that
+ * comes into a journal, of which the place does not tell whose it is. Calls are slow.
+ */
 const saboteur = () => {
   const runs = new Map<string, { readonly draw: () => number; left: number }>()
+  const crashed = new Set<string>()
   return (point: string, what: string) =>
     Effect.suspend(() => {
-      const [key = ""] = what.split(":")
-      const run = runs.get(key) ?? { draw: seeded(`crash ${key}`), left: 4 }
+      if (what.endsWith(RunPrograms.crashing) && !crashed.has(what)) {
+        crashed.add(what)
+        return Effect.die(new Crash(`A crash ${point} ${what}`))
+      }
+      const [key = "", path] = what.split(":")
+      const run = runs.get(key) ?? { draw: seeded(`crash ${key}`), left: path === undefined ? Infinity : 4 }
       runs.set(key, run)
       const slow = point === "before" && what === clerk ? Effect.sleep(callMillis) : Effect.void
-      if (run.left === 0 || run.draw() > 0.25) return slow
+      if (run.left === 0 || run.draw() > (path === undefined ? 0.03 : 0.25)) return slow
       run.left--
       return Effect.die(new Crash(`A crash ${point} ${what}`))
     })
@@ -240,6 +248,16 @@ export const runProgramLaws = <E, E2 = never, S = never>(name: string, options: 
           assert.isAtLeast(Number(now), Number(at))
           source = fork
         }
+      })
+    )
+
+    it.effect("a first attempt is handed what a replay is, whatever its program and its steps do with that", () =>
+      Effect.gen(function* () {
+        const key = `${name} changing`
+        yield* start(key, RunPrograms.changing)
+        yield* ended(key)
+        assert.isAbove(RunPrograms.notes.get(key)?.attempts.length ?? 0, 1)
+        yield* isTold(key, RunPrograms.changing)
       })
     )
 

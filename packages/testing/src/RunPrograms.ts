@@ -64,6 +64,12 @@ export const waiting = "waiting"
 /** The seed of a program that notes the time, and what it draws, at each thing that it is handed. */
 export const timed = "timed"
 
+/** The seed of a program that changes what it was handed, and what its steps' bodies gave, and notes both. */
+export const changing = "changing"
+
+/** Ends the name of a step before which each run of it crashes once. */
+export const crashing = "!"
+
 /** How much it has noted when it waits for the first of those signals. */
 export const linesBeforeGiven = 6
 
@@ -221,6 +227,30 @@ const inTime = ({ durable, note }: Hands): Program =>
     yield* named("slept")
   })
 
+/** Each thing it is handed it changes, and so it does what the bodies still hold. */
+const changes = ({ durable, note }: Hands): Program =>
+  Effect.gen(function* () {
+    const step = (name: string, body: Effect.Effect<Schema.Json>, options?: Durable.StepOptions<Schema.Json, never>) =>
+      Effect.tap(durable.step(`${durable.key}:${name}`, body, options), (handed) => note(JSON.stringify(handed)))
+    const change = (value: unknown) => void (Array.isArray(value) && value.push("changed"))
+    const held: Array<Schema.Json> = [{ one: [1] }, -0]
+    for (const options of [undefined, { success: Schema.Json }]) {
+      const one = yield* step("one", Effect.succeed(held), options)
+      held.push("more")
+      change(one)
+      yield* note(JSON.stringify(one))
+      const again = yield* step("again", Effect.succeed(held), options)
+      yield* note(`${JSON.stringify(again)} ${again === one}`)
+    }
+    const given = yield* durable.signal("own", "list").pipe(
+      Effect.tap((word) => note(JSON.stringify(word))),
+      Effect.raceFirst(Effect.andThen(durable.notify(Generated, durable.key, "own", "word", "list"), Effect.never))
+    )
+    yield* note(JSON.stringify(given))
+    yield* step(`last${crashing}`, Effect.succeed(null))
+    yield* note(JSON.stringify(held.length))
+  })
+
 /** The program of every generated run. */
 export const implementation = Workflow.implement(
   Generated,
@@ -236,7 +266,9 @@ export const implementation = Workflow.implement(
       ? durable.signal("given", given[0])
       : seed === timed
         ? inTime({ durable, note })
-        : branch({ durable, draw, note, unit }, "p", 4)
+        : seed === changing
+          ? changes({ durable, note })
+          : branch({ durable, draw, note, unit }, "p", 4)
     yield* durable.step(
       `${durable.key}:end`,
       Effect.sync(() => void (written.end = [...mine]))
