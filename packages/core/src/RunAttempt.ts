@@ -104,7 +104,7 @@ interface Parked {
 /** An operation in words. */
 export const words = (kind: Kind, name: string) => (name === "" ? `a ${kind}` : `the ${kind} "${name}"`)
 
-/** How long the end of an attempt waits for a body that it has interrupted. */
+/** How long the end of an attempt waits for bodies that it has interrupted. */
 const bodyGrace = "1 second"
 
 /** A timer of the platform ends at once where it is set for longer than 25 days. */
@@ -131,6 +131,8 @@ class Attempt<E> {
   /** By index, what the journal says was begun there. */
   readonly #known: ReadonlyMap<number, Operation>
   readonly #parked = new Map<number, Parked>()
+  /** Bodies that are under way. */
+  readonly #bodies = new Set<Fiber.Fiber<unknown>>()
   /** Parked and not looked at yet. */
   #fresh: Array<Parked> = []
   #arrived: Array<Operation> = []
@@ -189,7 +191,11 @@ class Attempt<E> {
   }
 
   run(): Effect.Effect<Ending, E, Scope.Scope> {
-    return Effect.raceFirst(Effect.andThen(this.#again(), this.#goOn()), Deferred.await(this.#broken))
+    return Effect.andThen(
+      // Bodies that take no notice must not keep their run, or the whole process, from ending.
+      Effect.addFinalizer(() => Effect.timeoutOption(Fiber.interruptAll(this.#bodies), bodyGrace)),
+      Effect.raceFirst(Effect.andThen(this.#again(), this.#goOn()), Deferred.await(this.#broken))
+    )
   }
 
   /** The program from its start, to the end of the journal. */
@@ -359,7 +365,7 @@ class Attempt<E> {
   }
 
   /** From here on, what is handed out is new. */
-  #goOn(): Effect.Effect<Ending, E, Scope.Scope> {
+  #goOn(): Effect.Effect<Ending, E> {
     return Effect.gen({ self: this }, function* () {
       this.#take(this.#world.mail, yield* Clock.currentTimeMillis)
       for (;;) {
@@ -382,7 +388,7 @@ class Attempt<E> {
   }
 
   /** Starts what the last turn began: never inside of a turn, so that a body cannot be taken for the program. */
-  #startFresh(): Effect.Effect<void, never, Scope.Scope> {
+  #startFresh(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const fresh = this.#fresh.filter(({ index }) => this.#parked.has(index))
       this.#fresh = []
@@ -390,7 +396,7 @@ class Attempt<E> {
     })
   }
 
-  #start(parked: Parked): Effect.Effect<void, never, Scope.Scope> {
+  #start(parked: Parked): Effect.Effect<void> {
     const { awaited, body } = parked
     return Effect.gen({ self: this }, function* () {
       parked.startedAt = yield* Clock.currentTimeMillis
@@ -407,8 +413,8 @@ class Attempt<E> {
         )
       )
       parked.fiber = fiber
-      // A body that takes no notice must not keep its run, or the whole process, from ending.
-      yield* Effect.addFinalizer(() => Effect.timeoutOption(Fiber.interrupt(fiber), bodyGrace))
+      this.#bodies.add(fiber)
+      fiber.addObserver(() => this.#bodies.delete(fiber))
     })
   }
 
