@@ -29,3 +29,17 @@ it.effect(
       assert.isFalse(yield* known("over 0"), "it is not begun again")
     }).pipe(Effect.provide(HopStoreMemory.layer))
 )
+
+it.effect("a hop store in memory keeps of what a broker's client has read only what a slip says", () =>
+  Effect.gen(function* () {
+    const store = yield* HopStore
+    // A client reads many messages at once, and gives each as a part of that.
+    const body = new Uint8Array(new ArrayBuffer(65_536), 100, 4).fill(7)
+    const slip = { tenantId: "a", correlationId: "c", status: "executing", activity: "x", updatedAt: 0, body } as const
+    const first = { queue: "q", id: "m", body }
+    yield* store.open(slip, first, { type: "dispatched", step: "1", activity: "x", detail: "", at: 1 })
+    const kept = (yield* store.slip("a", "c"))?.body
+    assert.deepStrictEqual([...(kept ?? [])], [7, 7, 7, 7])
+    assert.strictEqual(kept?.buffer.byteLength, 4)
+  }).pipe(Effect.provide(HopStoreMemory.layer))
+)

@@ -10,6 +10,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { hash } from "node:crypto"
 
 /** What the model is asked. */
 export interface Asked {
@@ -22,7 +23,7 @@ export interface Asked {
   /** The names of the tools on offer. */
   readonly tools: ReadonlyArray<string>
   readonly prompt: Prompt.Prompt
-  /** How often this process has been asked the very same before: 0 at first. */
+  /** How often this process has been asked the very same before, as far as it remembers: 0 at first. */
   readonly repeated: number
 }
 
@@ -62,6 +63,9 @@ export const rules =
     return replies[Math.min(round, replies.length - 1)] ?? say("")
   }
 
+/** Of how many prompts it is known how often they came. */
+const mostSeen = 1_000
+
 /** A model that follows a script. */
 export const layer = (script: Script): Layer.Layer<LanguageModel.LanguageModel> =>
   Layer.effect(
@@ -69,9 +73,12 @@ export const layer = (script: Script): Layer.Layer<LanguageModel.LanguageModel> 
     Effect.suspend(() => {
       const seen = new Map<string, number>()
       const asked = (options: LanguageModel.ProviderOptions): Asked => {
-        const fingerprint = JSON.stringify(options.prompt.content)
+        const fingerprint = hash("sha256", JSON.stringify(options.prompt.content))
         const repeated = seen.get(fingerprint) ?? 0
+        seen.delete(fingerprint)
         seen.set(fingerprint, repeated + 1)
+        const [oldest] = seen.keys()
+        if (seen.size > mostSeen && oldest !== undefined) seen.delete(oldest)
         return { ...read(options), repeated }
       }
       return LanguageModel.make({

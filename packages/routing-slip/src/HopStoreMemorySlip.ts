@@ -51,6 +51,9 @@ export const wake = (row: Row, now: number): void => {
 /** Names a step in one of its phases, within its slip; neither holds a slash. */
 export const rowName = ({ phase, step }: Pick<HopKey, "phase" | "step">) => `${phase}/${step}`
 
+/** What a client reads from a broker is a part of much more, and would keep all of that. */
+const own = (body: Uint8Array): Uint8Array => new Uint8Array(body)
+
 /** One slip: its steps, and what is known of it as a whole. */
 export class Slip {
   readonly rows = new Map<string, Row>()
@@ -68,7 +71,7 @@ export class Slip {
   /** How the slip stands now. */
   set(record: SlipRecord): void {
     this.#stands = record.status
-    this.shown = { ...record, status: this.#status }
+    this.shown = { ...record, body: own(record.body), status: this.#status }
   }
 
   /** One of its steps was set aside, or goes on. */
@@ -125,7 +128,7 @@ export class Slip {
     this.#arrivals.set(gather, list)
     const known = list.findIndex(({ branch }) => branch === arrival.branch)
     if (known >= 0) return list.slice(0, known + 1)
-    list.push(arrival)
+    list.push({ ...arrival, body: own(arrival.body) })
     return list.slice()
   }
 }

@@ -351,21 +351,29 @@ const advance = Effect.fnUntraced(function* (
  * checked once it need not check again when the slip comes back longer, as long as the keys are the same.
  */
 export class Cache {
-  private readonly known = new Map<string, Checked>()
-  private readonly size: number
-  constructor(size = 500) {
-    this.size = size
+  private readonly known = new Map<string, { readonly checked: Checked; readonly size: number }>()
+  private readonly most: { readonly logs: number; readonly size: number }
+  private size = 0
+  /** `most`: so many logs, and so many characters of them together. */
+  constructor(most = { logs: 500, size: 16 * 1024 * 1024 }) {
+    this.most = most
   }
   get(name: string): Checked | undefined {
-    return this.known.get(name)
+    return this.known.get(name)?.checked
   }
-  set(name: string, checked: Checked): void {
-    this.known.delete(name)
-    this.known.set(name, checked)
+  set(name: string, checked: Checked, size: number): void {
+    this.delete(name)
+    if (size > this.most.size) return
+    this.known.set(name, { checked, size })
+    this.size += size
     for (const oldest of this.known.keys()) {
-      if (this.known.size <= this.size) break
-      this.known.delete(oldest)
+      if (this.known.size <= this.most.logs && this.size <= this.most.size) break
+      this.delete(oldest)
     }
+  }
+  private delete(name: string): void {
+    this.size -= this.known.get(name)?.size ?? 0
+    this.known.delete(name)
   }
 }
 
@@ -393,7 +401,7 @@ const longestKnown = Effect.fnUntraced(function* (names: ReadonlyArray<string>, 
 /** Checks a whole log and says what it proves. */
 export const verify = Effect.fnUntraced(function* (
   log: ReadonlyArray<string>,
-  cache: Cache = new Cache(0)
+  cache: Cache = new Cache({ logs: 0, size: 0 })
 ): Effect.fn.Return<Proven, Refused | Unavailable, Keys> {
   const names = namesOf(log)
   const known = yield* longestKnown(names, cache)
@@ -403,7 +411,8 @@ export const verify = Effect.fnUntraced(function* (
   if (tip === undefined) return yield* refuse("unsigned", "the message carries no signed log")
   const stray = checked.tips.values().find((each) => each !== tip && each.digest !== tip.from)
   if (stray !== undefined || tip.branched) return yield* refuse("broken-log", "the log has more than one end")
-  cache.set(names.at(-1) ?? "", checked)
+  const size = log.reduce((sum, jws) => sum + jws.length, 0)
+  cache.set(names.at(-1) ?? "", checked, size)
   return { slip: tip.slip, entries: checked.entries, last: tip.entry, digest: tip.digest, authority: tip.authority }
 })
 

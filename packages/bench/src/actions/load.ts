@@ -10,6 +10,7 @@ export interface Shot {
 
 /** What came of a round. */
 export interface Round {
+  readonly count: number
   readonly perSecond: number
   readonly medianMillis: number
   readonly p99Millis: number
@@ -58,5 +59,5 @@ export const repeat = async (call: () => Promise<unknown>, concurrency: number, 
   const seconds = (performance.now() - begin) / 1000
   times.sort((a, b) => a - b)
   const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN
-  return { perSecond: times.length / seconds, medianMillis: at(0.5), p99Millis: at(0.99) }
+  return { count: times.length, perSecond: times.length / seconds, medianMillis: at(0.5), p99Millis: at(0.99) }
 }

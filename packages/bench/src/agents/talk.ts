@@ -148,6 +148,7 @@ const timed = async (
   })
 }
 
+const inUse = ({ heap, outside }: MemoryPort.Memory) => heap + outside
 const memoryOf = ({ memoryUrl }: Application) => MemoryPort.read(memoryUrl)
 
 /** Starts runs that ask, some at a time, and waits until all of them wait. */
@@ -188,16 +189,8 @@ const waiting = async ({ application, client, name }: Side, settleMillis: number
     (of(then) - of(before)) / asks / 1024
   const title = `${name}, ${asks} runs wait for an answer`
   const rows = [
-    Report.alone(
-      `${title}, memory in use by each, at once`,
-      "KiB",
-      each(({ used }) => used, atHand)
-    ),
-    Report.alone(
-      `${title}, memory in use by each, when set aside`,
-      "KiB",
-      each(({ used }) => used, after)
-    ),
+    Report.alone(`${title}, memory in use by each, at once`, "KiB", each(inUse, atHand)),
+    Report.alone(`${title}, memory in use by each, when set aside`, "KiB", each(inUse, after)),
     Report.alone(
       `${title}, resident, growth by each`,
       "KiB",

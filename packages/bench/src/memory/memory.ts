@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- memory`: the server's memory under ten minutes of mixed load: what is resident, which says how much
- * the garbage collector has let come together, and what is in use once it has run, which says whether anything leaks.
+ * the garbage collector has let come together, and what is in use once it has run, which says whether anything leaks:
+ * on the heap, and beside it.
  */
 import { randomBytes, randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
@@ -13,7 +14,7 @@ import * as Redacted from "effect/Redacted"
 import { mint, scratchDatabase } from "../actions/actions.ts"
 import * as Child from "../actions/Child.ts"
 import { registry } from "../actions/Domain.ts"
-import { fire } from "../actions/load.ts"
+import { fire, type Shot } from "../actions/load.ts"
 import * as MemoryPort from "../MemoryPort.ts"
 import * as Report from "../Report.ts"
 
@@ -42,37 +43,47 @@ export const run = Effect.fn("bench.memory")(function* (say: (message: string) =
     RESTATE_ENDPOINT_PORT: String(yield* FreePort.one),
     TENON_CONTEXT_KEY: `bench:${randomBytes(32).toString("hex")}`
   })
-  const samples: Array<number> = []
   const turns = 20
-  const used = Effect.promise(async () => {
-    const memory = await MemoryPort.read(`http://127.0.0.1:${memoryPort}`)
-    return memory.used / 1e6
-  })
-  let before = Number.NaN
+  const earlyTurns = turns / 5
   const turn = (minutes * 60_000) / turns / 3
-  for (let index = 0; index < turns; index++) {
-    yield* Effect.promise(() => mixed(`http://127.0.0.1:${port}`, token, turn))
-    samples.push(residentMegabytes(pid))
-    if (index === turns / 5 - 1) before = yield* used
-    say(`${(((index + 1) * minutes) / turns).toFixed(1)} min: ${samples.at(-1)} MB`)
-  }
-  const early = Report.median(samples.slice(1, 5))
-  const late = Report.median(samples.slice(-4))
-  const rows = [
-    Report.alone(`resident memory, early in ${minutes} minutes of load`, "MB", early),
-    Report.alone(`resident memory, at the end of ${minutes} minutes of load`, "MB", late),
-    Report.alone(`memory in use, garbage collected, early in ${minutes} minutes of load`, "MB", before),
-    Report.alone(`memory in use, garbage collected, at the end of ${minutes} minutes of load`, "MB", yield* used)
-  ]
-
-  return rows
+  const resident: Array<number> = []
+  let answered = 0
+  const load = (count: number) =>
+    Effect.promise(async () => {
+      for (let done = 0; done < count; done++) {
+        answered += await mixed(`http://127.0.0.1:${port}`, token, turn)
+        const now = residentMegabytes(pid)
+        resident.push(now)
+        say(`${((resident.length * minutes) / turns).toFixed(1)} min, ${answered} requests: ${now} MB`)
+      }
+    })
+  const inUse = Effect.promise(() => MemoryPort.read(`http://127.0.0.1:${memoryPort}`))
+  yield* load(earlyTurns)
+  const early = { answered, resident: Report.median(resident.slice(1)), ...(yield* inUse) }
+  yield* load(turns - earlyTurns)
+  const late = { answered, resident: Report.median(resident.slice(-4)), ...(yield* inUse) }
+  return Object.entries({ "early in": early, "at the end of": late }).flatMap(([when, each]) => {
+    const name = (what: string) => `${what}, ${when} ${minutes} minutes of load`
+    return [
+      Report.alone(name("requests answered"), "requests", each.answered),
+      Report.alone(name("heap in use, garbage collected"), "MB", each.heap / 1e6),
+      Report.alone(name("in use beside the heap, garbage collected"), "MB", each.outside / 1e6),
+      Report.alone(name("resident memory"), "MB", each.resident)
+    ]
+  })
 }, Effect.scoped)
 
-const mixed = async (origin: string, token: string, millis: number) => {
+/** A turn of load; gives the number of requests answered. */
+const mixed = async (origin: string, token: string, millis: number): Promise<number> => {
   const body = () => JSON.stringify({ name: randomUUID() })
-  await fire(origin, token, { method: "POST", path: "/api/v1/parts", body }, 32, millis)
-  await fire(origin, token, { method: "GET", path: "/api/v1/parts?limit=50" }, 32, millis)
-  await fire(origin, token, { method: "POST", path: "/api/v1/tasks", body }, 32, millis)
+  const shots: ReadonlyArray<Shot> = [
+    { method: "POST", path: "/api/v1/parts", body },
+    { method: "GET", path: "/api/v1/parts?limit=50" },
+    { method: "POST", path: "/api/v1/tasks", body }
+  ]
+  let answered = 0
+  for (const shot of shots) answered += (await fire(origin, token, shot, 32, millis)).count
+  return answered
 }
 
 const residentMegabytes = (pid: number): number => {
