@@ -50,24 +50,56 @@ const bytesOf = (exchange: Exchange, limit: number): Effect.Effect<Uint8Array, F
  */
 const fromServer = ({ request }: Exchange, limit: number): Effect.Effect<Uint8Array, Failure> =>
   Effect.suspend(() => {
-    let size = 0
-    return request.stream.pipe(
-      Stream.mapError(() => brokeOff),
-      Stream.tap((chunk) => ((size += chunk.length) > limit ? Effect.fail(new BodyTooLarge({ limit })) : Effect.void)),
-      Stream.mkUint8Array
+    const gathered = new Gathered(limit)
+    const add = (chunk: Uint8Array) => (gathered.add(chunk) ? Effect.void : Effect.fail(new BodyTooLarge({ limit })))
+    return Effect.map(
+      Stream.runForEach(
+        Stream.mapError(request.stream, () => brokeOff),
+        add
+      ),
+      () => gathered.bytes
     )
   })
 
+/** A body as it comes, copied together: a caller may send its bytes one by one, each of them an object of Node's. */
+class Gathered {
+  readonly #limit: number
+  #room: Uint8Array = new Uint8Array()
+  #size = 0
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** False where it comes to more than the limit. */
+  add(chunk: Uint8Array): boolean {
+    const size = this.#size + chunk.length
+    if (size > this.#limit) return false
+    if (this.#size === 0) this.#room = chunk
+    else {
+      if (size > this.#room.length) {
+        const room = Buffer.allocUnsafe(Math.min(this.#limit, 2 * size))
+        room.set(this.bytes)
+        this.#room = room
+      }
+      this.#room.set(chunk, this.#size)
+    }
+    this.#size = size
+    return true
+  }
+
+  get bytes(): Uint8Array {
+    return this.#room.subarray(0, this.#size)
+  }
+}
+
 const fromNode = (source: Readable, limit: number): Effect.Effect<Uint8Array, Failure> =>
   Effect.callback((resume) => {
-    const chunks: Array<Uint8Array> = []
-    let size = 0
+    const gathered = new Gathered(limit)
     const onData = (chunk: Uint8Array) => {
-      size += chunk.length
-      if (size > limit) finish(Effect.fail(new BodyTooLarge({ limit })))
-      else chunks.push(chunk)
+      if (!gathered.add(chunk)) finish(Effect.fail(new BodyTooLarge({ limit })))
     }
-    const onEnd = () => finish(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+    const onEnd = () => finish(Effect.succeed(gathered.bytes))
     const onBroken = () => finish(Effect.fail(brokeOff))
     const leave = () => {
       source.off("data", onData).off("end", onEnd).off("close", onBroken)
