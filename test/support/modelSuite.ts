@@ -98,6 +98,26 @@ const keeper = Agent.make("keeper", (ctx) =>
   })
 )
 
+/** Gives its model less and less time, down to none. */
+const hurried = Agent.make("hurried", (ctx) =>
+  Effect.gen(function* () {
+    for (const millis of [1, 2, 3, 5, 8, 13, 21, 34])
+      yield* Effect.timeoutOption(Effect.exit(LanguageModel.generateText({ prompt: "ten tokens" })), millis)
+    yield* ctx.writeMessage("in time")
+  })
+)
+
+/** Has a bug while its model speaks. */
+const breaking = Agent.make("breaking", (ctx) =>
+  Effect.all(
+    [
+      LanguageModel.generateText({ prompt: "hang" }),
+      Effect.andThen(ctx.sleep("50 millis"), ctx.step("bug", Effect.die(new Error("a bug"))))
+    ],
+    { concurrency: "unbounded", discard: true }
+  )
+)
+
 const begun = new Set<string>()
 /** Says words of its own, and stumbles over the first. */
 const narrator = Agent.make("narrator", (ctx) =>
@@ -180,7 +200,9 @@ const script: ModelScripted.Script = (about) => {
   }
 }
 
-const workflows = Workflow.layer(Agents.implement(Assistant.assistant, talker, plain, keeper, narrator)).pipe(
+const workflows = Workflow.layer(
+  Agents.implement(Assistant.assistant, talker, plain, keeper, hurried, breaking, narrator)
+).pipe(
   Layer.provide([
     ModelScripted.layer(script),
     dice,
@@ -423,6 +445,22 @@ export const models = (name: string, infrastructure: Watched) => {
             { cost, inputTokens, model, outputTokens, status },
             { cost: 16, inputTokens: 4, model: "scripted", outputTokens: 6, status: "DONE" }
           )
+        })
+      )
+
+      it.effect("what was set aside for calls that were given up is given back, whenever that was", () =>
+        Effect.gen(function* () {
+          const { run } = yield* exchange("hurried", "go")
+          assert.strictEqual(run?.status, "DONE")
+          yield* eventually(usageOf(run?.id ?? ""), (rows) => rows.every(({ status }) => status !== "OPEN"))
+        })
+      )
+
+      it.effect("what was set aside for a call that a bug cuts off is given back", () =>
+        Effect.gen(function* () {
+          const { run } = yield* exchange("breaking", "go")
+          assert.strictEqual(run?.status, "FAILED")
+          yield* eventually(usageOf(run?.id ?? ""), (rows) => rows.length > 0 && rows[0]?.status === "FAILED")
         })
       )
 

@@ -144,7 +144,9 @@ export const ModelBudget = Resource.make("ModelBudget", {
         },
         ({ input, loaded: { usage }, self }, { key, now }) => {
           const { usageId, ...taken } = input
-          if (usage.status === "DONE" || usage.status === "FAILED") return Outcome.succeed({ usageId })
+          // A run that ended meanwhile has given it up, but what it took it took.
+          const isLate = usage.status === "FAILED" && taken.status === "DONE"
+          if (usage.status === "DONE" || (usage.status === "FAILED" && !isLate)) return Outcome.succeed({ usageId })
           const budget = current(self, key, now)
           const tokens = budget.tokens + taken.inputTokens + taken.outputTokens
           return on
@@ -156,6 +158,23 @@ export const ModelBudget = Resource.make("ModelBudget", {
   }
 })
 
+/** What is said of a call that took nothing. */
+const unspent = (usageId: string) => ({
+  usageId,
+  status: "FAILED" as const,
+  model: "",
+  inputTokens: 0,
+  outputTokens: 0,
+  cost: 0
+})
+
+/** The calls of a run that are under way, as far as is known. */
+export const callsOf = (run: string) => Load.many(ModelUsage, { run, status: "OPEN" }, { limit: 100 })
+
+/** Gives back what was set aside for calls of which nobody will say more. */
+export const giveBack = (calls: ReadonlyArray<Resource.Row<typeof ModelUsage>>) =>
+  Outcome.forEach(calls, ({ id }) => Outcome.send(ModelBudget.actions.settle, budgetKey, unspent(id)))
+
 /** Which call of a run is paid for. */
 export interface Spending {
   readonly step: string
@@ -164,29 +183,32 @@ export interface Spending {
   readonly tokens: number
 }
 
-/** Makes a call within the tenant's budget, and records what it took. */
+/** Makes a call within the tenant's budget, and records what it took: whatever was set aside for it is given back. */
 export const spend = (
   durable: Durable["Service"],
   { settings, step, tokens: reserved }: Spending,
   call: Effect.Effect<ModelAnswer, ModelFailed>
 ): Effect.Effect<ModelAnswer, ModelFailed | BudgetExceeded> =>
-  Effect.gen(function* () {
-    const usageId = `${durable.key}.${step}`
-    // Which model it will be is not known yet; `*` says what those cost that are not listed.
-    const cost = costOf(settings, "", { input: 0, output: reserved })
-    yield* durable
-      .call(ModelBudget.actions.reserve, budgetKey, { usageId, run: durable.key, tokens: reserved, cost })
-      .pipe(Effect.catch((failure) => (failure instanceof BudgetExceeded ? Effect.fail(failure) : Effect.die(failure))))
-    const nothing = { model: "", inputTokens: 0, outputTokens: 0, cost: 0 }
-    const failed = { usageId, status: "FAILED" as const, ...nothing }
-    const answer = yield* call.pipe(
-      Effect.tapError(() => Effect.orDie(durable.call(ModelBudget.actions.settle, budgetKey, failed))),
-      Effect.onInterrupt(() => durable.send(ModelBudget.actions.settle, budgetKey, failed))
-    )
-    const { model, tokens } = answer
-    const taken = { inputTokens: tokens.input, outputTokens: tokens.output, cost: costOf(settings, model, tokens) }
-    yield* Effect.orDie(
-      durable.call(ModelBudget.actions.settle, budgetKey, { usageId, status: "DONE", model, ...taken })
-    )
-    return answer
-  })
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const usageId = `${durable.key}.${step}`
+      // Which model it will be is not known yet; `*` says what those cost that are not listed.
+      const cost = costOf(settings, "", { input: 0, output: reserved })
+      yield* durable
+        .call(ModelBudget.actions.reserve, budgetKey, { usageId, run: durable.key, tokens: reserved, cost })
+        .pipe(
+          Effect.catch((failure) => (failure instanceof BudgetExceeded ? Effect.fail(failure) : Effect.die(failure)))
+        )
+      const failed = unspent(usageId)
+      const answer = yield* restore(call).pipe(
+        Effect.tapError(() => Effect.orDie(durable.call(ModelBudget.actions.settle, budgetKey, failed))),
+        Effect.onInterrupt(() => durable.send(ModelBudget.actions.settle, budgetKey, failed))
+      )
+      const { model, tokens } = answer
+      const taken = { inputTokens: tokens.input, outputTokens: tokens.output, cost: costOf(settings, model, tokens) }
+      yield* Effect.orDie(
+        durable.call(ModelBudget.actions.settle, budgetKey, { usageId, status: "DONE", model, ...taken })
+      )
+      return answer
+    })
+  )

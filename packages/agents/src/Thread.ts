@@ -30,6 +30,8 @@ import { ChannelDelivery } from "./ChannelDelivery.ts"
 import { Content, Posted } from "./Content.ts"
 import { asEdited } from "./Edit.ts"
 import { Message } from "./Message.ts"
+import { callsOf, giveBack, ModelBudget } from "./ModelBudget.ts"
+import type { ModelUsage } from "./ModelUsage.ts"
 import { mayPostAs, ofPerson, Participant } from "./Participant.ts"
 import { Question, QuestionStatus } from "./Question.ts"
 import { admit, maxWaiting, QueuePolicy } from "./RunQueue.ts"
@@ -119,6 +121,7 @@ export const Thread = Resource.make("Thread", {
       readonly waiting: ReadonlyArray<Run>
       readonly open: ReadonlyArray<Resource.Row<typeof Question>>
       readonly children: ReadonlyArray<Run>
+      readonly calls: ReadonlyArray<Resource.Row<typeof ModelUsage>>
     }
 
     interface Self {
@@ -137,8 +140,13 @@ export const Thread = Resource.make("Thread", {
         .pipe(Outcome.also(Outcome.save(AgentRun, { ...run, status: "RUNNING" })), start(run))
 
     /** Saves how a run stands at its end, tells who waits for it, and starts the run that has waited longest. */
-    const end = (self: Self, run: Run, { children, open, waiting }: Around) => {
-      const ended = Outcome.save(AgentRun, run).pipe(tellParent(run), closeAll(open), stopAll(children))
+    const end = (self: Self, run: Run, { calls, children, open, waiting }: Around) => {
+      const ended = Outcome.save(AgentRun, run).pipe(
+        tellParent(run),
+        closeAll(open),
+        stopAll(children),
+        giveBack(calls)
+      )
       if (self.activeRun !== run.id) return ended
       const [next] = waiting.filter(({ id }) => id !== run.id).toSorted((a, b) => a.turn - b.turn)
       if (next !== undefined) return ended.pipe(Outcome.also(activate(self, next)))
@@ -429,10 +437,18 @@ export const Thread = Resource.make("Thread", {
             waiting: waitingIn(self.id),
             open: openOf(self.id, input.runId),
             children: childrenOf(self.id, input.runId),
+            calls: callsOf(input.runId),
             channels: channelsOf(self.id)
           }),
           output: FailedBy,
-          touches: () => [...touchedByPost, AgentRun, RunAgent, Question.actions.close, stopRun]
+          touches: () => [
+            ...touchedByPost,
+            AgentRun,
+            RunAgent,
+            Question.actions.close,
+            ModelBudget.actions.settle,
+            stopRun
+          ]
         },
         ({ input: { failedBy, runId, ...outcome }, loaded: { channels, run, ...around }, self }) => {
           const from = failedBy === undefined ? {} : { failedBy }
@@ -460,9 +476,10 @@ export const Thread = Resource.make("Thread", {
             run: Load.one(AgentRun, input.runId),
             waiting: waitingIn(self.id),
             open: openOf(self.id, input.runId),
-            children: childrenOf(self.id, input.runId)
+            children: childrenOf(self.id, input.runId),
+            calls: callsOf(input.runId)
           }),
-          touches: () => [AgentRun, RunAgent, Question.actions.close, stopRun]
+          touches: () => [AgentRun, RunAgent, Question.actions.close, ModelBudget.actions.settle, stopRun]
         },
         ({ input: { reason }, loaded: { run, ...around }, self }) =>
           isOver(run.status)
