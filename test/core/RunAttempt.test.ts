@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as TestClock from "effect/testing/TestClock"
+import { kept } from "../support/kept.ts"
 
 const Long = Workflow.make("Long", { input: {} })
 const mail = { count: 0, signals: [], cancelled: false }
@@ -62,5 +63,27 @@ it.effect("the end of a run interrupts all bodies that are under way, and waits 
     for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
     assert.isDefined(closing.pollUnsafe(), "it waits no longer")
     assert.deepStrictEqual(interrupted.toSorted(), ["a", "b", "c"])
+  })
+)
+
+it.live("a run of many steps keeps no body of those that are over, while it goes on", () =>
+  Effect.gen(function* () {
+    const bodies: Array<WeakRef<object>> = []
+    const body = Effect.withFiber<void>((fiber) => {
+      bodies.push(new WeakRef(fiber))
+      return Effect.sleep(0)
+    })
+    const last = Latch.makeUnsafe(false)
+    const waits = Latch.makeUnsafe(false)
+    const program = Effect.gen(function* () {
+      const { step } = yield* Durable
+      for (let index = 0; index < 100; index++) yield* step(`step ${index}`, body)
+      yield* step("last", Effect.andThen(waits.open, last.await))
+    })
+    const running = yield* Effect.forkChild(attempt(program))
+    yield* waits.await
+    assert.isBelow(yield* Effect.promise(() => kept(bodies)), 5)
+    yield* last.open
+    assert.strictEqual((yield* Fiber.join(running))._tag, "Ended")
   })
 )

@@ -9,11 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scheduler from "effect/Scheduler"
 import { setTimeout as sleep } from "node:timers/promises"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
-
-setFlagsFromString("--expose-gc")
-const collect: () => void = runInNewContext("gc")
+import { kept } from "../support/kept.ts"
 
 const make = () => {
   const driver = new RunDriver<void, never>("key", [], () => {})
@@ -46,12 +42,7 @@ it("a run that goes on for long keeps nothing of what it has waited for", async 
     })
   )
   await waits.promise
-  for (let turn = 0; turn < 3; turn++) {
-    await sleep(1)
-    collect()
-  }
-  const left = handedOut.filter((each) => each.deref() !== undefined).length
-  assert.isBelow(left, 5, `of ${handedOut.length}`)
+  assert.isBelow(await kept(handedOut), 5)
   last.resolve()
   assert.strictEqual((await running)._tag, "Success")
 })
