@@ -181,7 +181,8 @@ describe("a hop whose message could not be sent", () => {
         const first = yield* begin(ring, "slip")
         down = true
         done.length = 0
-        assert.strictEqual((yield* deliver(alpha.queue, first))._tag, "Requeue")
+        // The store has it, and a relay sends it later; but a broker may hand the message over again.
+        assert.strictEqual((yield* deliver(alpha.queue, first))._tag, "Ack")
         const stored = yield* newest("slip")
         down = false
         assert.deepStrictEqual(yield* deliver(alpha.queue, first, 2), { _tag: "Ack" })
