@@ -125,33 +125,31 @@ export const ofOldest = (
 /** How many rows the window held. */
 export const seenBy = (rows: ReadonlyArray<Row>): number => Number(rows[0]?.["seen"] ?? 0)
 
-/** Where a relay's walk is. Of a tenant that nothing waits for any more it knows nothing after a round. */
+/** Where a relay's walk is. */
 export class Walk {
   /** The tenant that it has come to. */
   #tenant = ""
-  /** The objects that the round before has come to, in the tenants in which it has not come to the end. */
-  #before: ReadonlyMap<string, string> = new Map()
-  /** Those of this round. */
-  #objects = new Map<string, string>()
+  /** The object that it has come to in each tenant in which it has not come to the end. */
+  readonly #objects = new Map<string, string>()
 
   /** The next steps. A tenant gets its share of `limit`; none of the `busy` ones does. */
   statement(leaseSeconds: number, limit: number, busy: ReadonlyArray<string>): Statement {
     const tenants = Math.min(stride.tenants, limit)
-    const objects = JSON.stringify(Object.fromEntries(this.#before))
+    const objects = JSON.stringify(Object.fromEntries(this.#objects))
     return { sql: walk, params: [leaseSeconds, Math.floor(limit / tenants), this.#tenant, objects, busy, tenants] }
   }
 
   /** Takes note of how far it came. Returns whether there is more to walk before it is everywhere again. */
   advance(rows: ReadonlyArray<Row>): boolean {
-    const open = rows.filter((row) => row["more"] === true)
-    for (const row of open) this.#objects.set(String(row["walked"]), String(row["last"]))
-    this.#tenant = String(rows[0]?.["next"] ?? "")
-    // Steps that could not be made begin the round anew, with the same places.
-    if (this.#tenant === "" && rows.length > 0) {
-      this.#before = this.#objects
-      this.#objects = new Map()
+    let more = false
+    for (const row of rows) {
+      const tenant = String(row["walked"])
+      if (row["more"] === true) this.#objects.set(tenant, String(row["last"]))
+      else this.#objects.delete(tenant)
+      more ||= row["more"] === true
     }
-    return open.length > 0 || this.#tenant !== ""
+    this.#tenant = String(rows[0]?.["next"] ?? "")
+    return more || this.#tenant !== ""
   }
 }
 
