@@ -238,18 +238,23 @@ export const populate = Effect.fnUntraced(function* (
   }
 })
 
-/** All rows of a tenant as one text, so that any change shows. */
-export const snapshot = Effect.fnUntraced(function* (source: Source, actor: Actor) {
-  const resources = source.registry.resources.filter(({ tenantScoped }) => tenantScoped)
-  const all = yield* Effect.forEach(resources, (resource) => allRows(source.store, actor, resource), {
-    concurrency: "unbounded"
-  })
-  return resources
-    .flatMap((resource, index) =>
-      (all[index] ?? []).map((row) => `${resource.name} ${JSON.stringify(RowCodec.of(resource).present(row))}`)
-    )
-    .join("\n")
+/** A tenant's rows of some resources, each as a text, so that any change shows. */
+export const snapshot = Effect.fnUntraced(function* (
+  store: RowStore["Service"],
+  actor: Actor,
+  resources: ReadonlyArray<Resource.Any>
+) {
+  const all = yield* Effect.forEach(
+    resources,
+    (resource) =>
+      Effect.map(allRows(store, actor, resource), (rows) => [resource.name, linesOf(resource, rows)] as const),
+    { concurrency: "unbounded" }
+  )
+  return new Map(all)
 })
+
+const linesOf = (resource: Resource.Any, rows: ReadonlyArray<EncodedRow>): string =>
+  rows.map((row) => `${resource.name} ${JSON.stringify(RowCodec.of(resource).present(row))}`).join("\n")
 
 /** Every row of a resource that an actor can see. */
 export const allRows = Effect.fnUntraced(function* (store: RowStore["Service"], actor: Actor, resource: Resource.Any) {

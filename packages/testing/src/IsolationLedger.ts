@@ -42,7 +42,10 @@ export interface Ledger {
     request: unknown,
     effect: Effect.Effect<A, ActionFailure | Error, R>
   ) => Effect.Effect<Answer, never, R>
-  /** As `ask`, of something that writes: tenant B's rows must stand as they stood. */
+  /**
+   * As `ask`, of something that writes: tenant B's rows of the resource must stand as they stood. Those of others are
+   * looked at by and by, with `unchanged`: to look at all each time would cost the square of the resources.
+   */
   readonly write: Ledger["ask"]
   /** Makes an attempt on B's key and on one that nobody has: it must not be possible to tell which is which. */
   readonly blind: <A, R>(
@@ -51,7 +54,7 @@ export interface Ledger {
     make: (key: string) => Effect.Effect<A, ActionFailure | Error, R>,
     request?: unknown
   ) => Effect.Effect<Answer, never, R>
-  /** Looks whether tenant B's rows stand as they stood. */
+  /** Looks whether tenant B's rows stand as they stood: those of the attempt's resource, or all where it names none. */
   readonly unchanged: (attempt: Attempt) => Effect.Effect<void>
   /** Lets tenant A know something of B's, which may come up in A's own rows from now on. */
   readonly tell: (something: unknown) => void
@@ -77,12 +80,15 @@ const answerOf = <A>(exit: Exit.Exit<A, ActionFailure | Error>): Answer => {
 /** Where an answer differs without meaning anything. */
 const incidental = /"(requestId|instance)":"[^"]*"/g
 
-/** Begins an account. `look` gives all of tenant B's rows as one text. */
-export const make = (data: Data, b: Party, look: Effect.Effect<string>): Ledger => {
+/** Looks at tenant B's rows, of one resource or of all: each resource's as a text. */
+export type Look = (resource: string | undefined) => Effect.Effect<ReadonlyMap<string, string>>
+
+/** Begins an account. */
+export const make = (data: Data, b: Party, look: Look): Ledger => {
   const attempts: Array<Attempt> = []
   const breaches: Array<Breach> = []
   const told = new Set<string>()
-  let before = ""
+  const before = new Map<string, string>()
   const breach = (attempt: Attempt, problem: string) => void breaches.push({ ...attempt, problem })
 
   const ask: Ledger["ask"] = Effect.fnUntraced(function* (attempt, request, effect) {
@@ -98,9 +104,12 @@ export const make = (data: Data, b: Party, look: Effect.Effect<string>): Ledger 
   })
 
   const unchanged = Effect.fnUntraced(function* (attempt: Attempt) {
-    const after = yield* look
-    if (after !== before) breach(attempt, `changes tenant B's rows: ${difference(before, after)}`)
-    before = after
+    const after = yield* look(before.has(attempt.resource) ? attempt.resource : undefined)
+    for (const [resource, rows] of after) {
+      const stood = before.get(resource) ?? ""
+      if (rows !== stood) breach(attempt, `changes tenant B's rows: ${difference(stood, rows)}`)
+      before.set(resource, rows)
+    }
   })
 
   return {
@@ -125,7 +134,7 @@ export const make = (data: Data, b: Party, look: Effect.Effect<string>): Ledger 
     tell: (something) => {
       for (const mark of data.marksOf(b, textOf(something))) told.add(mark)
     },
-    settle: Effect.map(look, (now) => void (before = now))
+    settle: Effect.map(look(undefined), (now) => now.forEach((rows, resource) => before.set(resource, rows)))
   }
 }
 

@@ -66,7 +66,11 @@ export const prove = Effect.fn("IsolationProof.prove")(function* (options: Optio
   // Alike but for the tenant, so that nothing else keeps them apart.
   const a: Data.Party = { actor: actor({ tenantId: tenants[0] }), rows: new Map() }
   const b: Data.Party = { actor: actor({ tenantId: tenants[1] }), rows: new Map() }
-  const ledger = IsolationLedger.make(data, b, Effect.orDie(Data.snapshot(source, b.actor)))
+  const resources = registry.resources.filter(({ tenantScoped }) => tenantScoped)
+  const ledger = IsolationLedger.make(data, b, (name) => {
+    const some = name === undefined ? resources : resources.filter((each) => each.name === name)
+    return Effect.orDie(Data.snapshot(source.store, b.actor, some))
+  })
   const world: Doors.World = {
     ...source,
     data,
@@ -79,18 +83,24 @@ export const prove = Effect.fn("IsolationProof.prove")(function* (options: Optio
     runtime: yield* Runtime
   }
   const settle = Effect.sleep(options.settleMillis ?? 500)
-  const resources = Doors.tenantScoped(world)
+  const unchanged = (door: IsolationLedger.Door, what: string) => ledger.unchanged({ door, resource: "", what })
 
   const all = Effect.gen(function* () {
     yield* Data.populate(data, registry, [a, b], options.rows ?? 3)
     yield* ledger.settle
     for (const resource of resources) yield* Doors.reads(world, resource)
-    for (const resource of resources) yield* Doors.upserts(world, resource)
     for (const resource of resources) {
-      for (const action of Object.values(resource.actions)) yield* Doors.actions(world, resource, action)
+      yield* Doors.upserts(world, resource)
+      yield* unchanged("store", `save and remove rows of ${resource.name}`)
+    }
+    for (const resource of resources) {
+      for (const action of Object.values(resource.actions)) {
+        yield* Doors.actions(world, resource, action)
+        yield* unchanged("interpreter", `do ${resource.name}.${action.name}`)
+      }
     }
     yield* settle
-    yield* ledger.unchanged({ door: "runtime", resource: "", what: "let everything arrive" })
+    yield* unchanged("runtime", "let everything arrive")
 
     const used = yield* Doors.useKeys(world)
     const usedOverHttp = options.http === undefined ? [] : yield* IsolationHttp.useKeys(world, options.http)
@@ -98,11 +108,13 @@ export const prove = Effect.fn("IsolationProof.prove")(function* (options: Optio
     yield* settle
     yield* ledger.settle
     yield* Doors.receipts(world, used)
+    yield* unchanged("executor", "use B's idempotency keys and receipts")
     if (options.http !== undefined) yield* IsolationHttp.routes(world, options.http, usedOverHttp)
+    yield* unchanged("http", "try every route")
     // These leave rows of A's under B's keys, so nothing that reads by key comes after.
     yield* Doors.deliveries(world)
     yield* settle
-    yield* ledger.unchanged({ door: "runtime", resource: "", what: "let everything arrive" })
+    yield* unchanged("runtime", "let everything arrive")
     const sql = yield* Effect.serviceOption(TenantSql)
     if (Option.isSome(sql)) yield* IsolationSql.tables(world, sql.value, options.tables)
     for (const resource of resources) yield* Doors.numbering(world, resource)
