@@ -37,18 +37,29 @@ export interface Answer extends Pick<Executed, "result" | "mark"> {
 
 const decoder = new TextDecoder()
 
+/** What an answer has beside its result. */
+const Beside = Schema.Struct({
+  mark: Schema.optionalKey(Schema.String).annotate({ description: "Of the object's row as it stands." }),
+  at: Schema.optionalKey(Schema.Int).annotate({ description: "When it was done, in milliseconds since 1970." })
+})
+
+/** Put together from the output's own, which most actions of a resource share. */
+const answerSchema = ({ kind, output }: Action.Any): JsonSerde.JsonSchema => {
+  const { $defs, ...own } = JsonSerde.jsonSchema(output)
+  const { properties, ...beside } = JsonSerde.jsonSchema(Beside)
+  const result = kind === "stream" ? { type: "array", items: own } : own
+  return {
+    ...beside,
+    properties: { result, ...(properties as JsonSerde.JsonSchema) },
+    required: ["result"],
+    ...($defs === undefined ? {} : { $defs })
+  }
+}
+
 /** What every handler of an action is registered with. */
 export const options = (action: Action.Any) => ({
   input: JsonSerde.raw(JsonSerde.jsonSchema(action.input)),
-  output: JsonSerde.json(
-    JsonSerde.jsonSchema(
-      Schema.Struct({
-        result: action.kind === "stream" ? Schema.Array(action.output) : action.output,
-        mark: Schema.optionalKey(Schema.String).annotate({ description: "Of the object's row as it stands." }),
-        at: Schema.optionalKey(Schema.Int).annotate({ description: "When it was done, in milliseconds since 1970." })
-      })
-    )
-  ),
+  output: JsonSerde.json(answerSchema(action)),
   ...(action.description === undefined ? {} : { description: action.description }),
   // A cancelled action would be torn between its commit and its sends; it is short, so it runs to its end.
   explicitCancellation: true

@@ -2,12 +2,21 @@
 import type * as restate from "@restatedev/restate-sdk"
 import * as Schema from "effect/Schema"
 
-type JsonSchema = { readonly [key: string]: unknown }
+export type JsonSchema = { readonly [key: string]: unknown }
 
-/** The JSON Schema (draft 2020-12) of a schema's JSON encoding, its definitions inside. */
+const known = new WeakMap<Schema.Constraint, JsonSchema>()
+
+/**
+ * The JSON Schema (draft 2020-12) of a schema's JSON encoding, its definitions inside. It is made once: most actions of
+ * a resource give the same row.
+ */
 export const jsonSchema = (schema: Schema.Constraint): JsonSchema => {
+  const found = known.get(schema)
+  if (found !== undefined) return found
   const { definitions, schema: own } = Schema.toJsonSchemaDocument(schema)
-  return Object.keys(definitions).length === 0 ? own : { ...own, $defs: definitions }
+  const made = Object.keys(definitions).length === 0 ? own : { ...own, $defs: definitions }
+  known.set(schema, made)
+  return made
 }
 
 const encoder = new TextEncoder()
