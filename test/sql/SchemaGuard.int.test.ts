@@ -69,9 +69,6 @@ const on = (scratch: Scratch.Scratch, ...statements: ReadonlyArray<string>) =>
 const versionOf = (resource: string, version: number) =>
   `update tenon._schema_versions set version = ${version} where resource = '${resource}'`
 
-const until = <A, E, R>(effect: Effect.Effect<A, E, R>, done: (value: A) => boolean) =>
-  Effect.repeat(Effect.delay(effect, "100 millis"), { until: done, times: 100 })
-
 describe.concurrent("a process that starts", () => {
   it.live("refuses a database that lost a policy or a FORCE, and says what to do", () =>
     Effect.gen(function* () {
@@ -116,8 +113,8 @@ describe.concurrent("a process that starts", () => {
         assert.isFalse((yield* checks.run).some(({ ready }) => ready))
         proxy.admit(true)
         // The database answers before the process has looked at it: that is not enough.
-        yield* until(Effect.result(create), ({ _tag }) => _tag === "Success")
-        yield* until(checks.run, (all) => all.every(({ ready }) => ready))
+        yield* Testing.eventually(Effect.result(create), ({ _tag }) => _tag === "Success")
+        yield* Testing.eventually(checks.run, (all) => all.every(({ ready }) => ready))
       }).pipe(Effect.provide(processOn(scratch, proxy.url)))
     }).pipe(Effect.scoped)
   )
@@ -151,11 +148,11 @@ describe.concurrent("a resource of another version", () => {
         assert.isTrue(yield* isReady)
         assert.deepStrictEqual(yield* on(scratch, "select * from notes"), [])
         yield* on(scratch, versionOf("Note", 1))
-        yield* until(Effect.result(pin), ({ _tag }) => _tag === "Success")
+        yield* Testing.eventually(Effect.result(pin), ({ _tag }) => _tag === "Success")
         // And the other way round: another process migrates while this one serves.
         yield* on(scratch, versionOf("Board", 2))
         const rename = Tenon.invoke(Board.actions.rename, board.id, { name: "c" })
-        yield* until(Effect.result(rename), ({ _tag }) => _tag === "Failure")
+        yield* Testing.eventually(Effect.result(rename), ({ _tag }) => _tag === "Failure")
         assert.instanceOf(yield* Effect.flip(rename), SchemaMismatch)
         assert.isTrue(yield* isReady)
       }).pipe(Effect.provide(processOn(scratch, Scratch.urlOf(scratch.name))))

@@ -2,6 +2,7 @@ import { layer as adminLayer } from "@tenon/sql/AdminSql"
 import * as SqlFailure from "@tenon/sql/SqlFailure"
 import * as SqlValue from "@tenon/sql/SqlValue"
 import { layer, layerConfig, type Options, type Statement, TenantSql } from "@tenon/sql/TenantSql"
+import { eventually } from "@tenon/testing/Testing"
 import { assert, describe, layer as suite } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Deferred from "effect/Deferred"
@@ -101,14 +102,7 @@ const terminate = (pid: unknown) =>
     yield* admin.unsafe("select pg_terminate_backend($1)", [pid as number])
   })
 
-const eventually = <E, R>(check: Effect.Effect<boolean, E, R>) =>
-  Effect.gen(function* () {
-    for (let attempt = 0; attempt < 100; attempt++) {
-      if (yield* check) return
-      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
-    }
-    assert.fail("it did not come about within two seconds")
-  })
+const isSoon = <E, R>(check: Effect.Effect<boolean, E, R>) => eventually(check, (isSo) => isSo)
 
 suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ url: Redacted.make(url) })), {
   excludeTestServices: true
@@ -413,7 +407,7 @@ suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ 
         yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 30)))
         yield* Fiber.interrupt(fiber)
         const admin = yield* SqlClient.SqlClient
-        yield* eventually(
+        yield* isSoon(
           Effect.map(
             admin.unsafe(
               `select 1 from pg_stat_activity where query like 'select pg_sleep(%' and state = 'active' and application_name = 'tenon'`
@@ -459,7 +453,7 @@ suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ 
         ]) {
           const fiber = yield* Effect.forkChild(failure(attempt()))
           const admin = yield* SqlClient.SqlClient
-          yield* eventually(
+          yield* isSoon(
             Effect.map(
               admin.unsafe(
                 `select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep($1), ''midair''' and state = 'active'`
@@ -535,7 +529,7 @@ suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ 
         }).pipe(Effect.provide(Layer.fresh(layer({ ...options, url: Redacted.make(through.href), maxConnections: 1 }))))
         // It was in fact committed: that is why the outcome must not be called a rollback.
         assert.strictEqual(yield* found("unknown-1"), 1)
-        yield* eventually(Effect.map(found("unknown-3"), (n) => n === 0))
+        yield* isSoon(Effect.map(found("unknown-3"), (n) => n === 0))
         server.close()
       })
     )
@@ -639,7 +633,7 @@ suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ 
         const first = yield* sql.batch(a, [whoami])
         const second = yield* sql.batch(a, [whoami])
         assert.strictEqual(first[0]![0]!["pid"], second[0]![0]!["pid"])
-        yield* eventually(Effect.map(sql.stats, (stats) => stats.open === 0))
+        yield* isSoon(Effect.map(sql.stats, (stats) => stats.open === 0))
         yield* sql.batch(a, [one])
       }).pipe(Effect.provide(Layer.fresh(layer({ ...options, idleTimeout: "100 millis" }))))
     )
@@ -688,7 +682,7 @@ suite(Layer.provideMerge(Layer.mergeAll(Database, layer(options)), adminLayer({ 
           return rows![0]!["pid"]
         }).pipe(Effect.provide(Layer.fresh(layer(options))))
         const admin = yield* SqlClient.SqlClient
-        yield* eventually(
+        yield* isSoon(
           Effect.map(
             admin.unsafe("select 1 from pg_stat_activity where pid = $1", [pid as number]),
             (rows) => rows.length === 0

@@ -12,20 +12,17 @@ import * as Repository from "@tenon/core/Repository"
 import type * as Resource from "@tenon/core/Resource"
 import * as Tenon from "@tenon/core/Tenon"
 import { Payment } from "@tenon/examples/agents/Refund"
+import * as Testing from "@tenon/testing/Testing"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 
 export const registry = Registry.make({
   resources: [...Agents.resources, Payment],
   workflows: [...Agents.workflows]
 })
 
-/** Looks again until it holds: what an outcome sends arrives later. */
+/** As `Testing.eventually`, on machines that have much else to do. */
 export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (seen: A) => boolean) =>
-  look.pipe(
-    Effect.filterOrFail(holds, (seen) => `not yet: ${JSON.stringify(seen)}`),
-    Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(3000)]))
-  )
+  Testing.eventually(look, holds, { within: "1 minute" })
 
 const rowsIn = <R extends Resource.Typed>(resource: R, threadId: string, sort: string) =>
   Effect.gen(function* () {

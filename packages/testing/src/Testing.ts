@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { actor, type Options, type ServerOptions, services } from "./TestingServices.ts"
 
+export { eventually } from "./Eventually.ts"
 export { actor, type Options, type ServerOptions } from "./TestingServices.ts"
 
 /** The context of an action at a fixed time, whose ids repeat for the same seed. */

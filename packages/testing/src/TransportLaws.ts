@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import { afterAll } from "vitest"
+import { eventually } from "./Eventually.ts"
 
 const encode = (text: string) => new TextEncoder().encode(text)
 const decode = (body: Uint8Array) => new TextDecoder().decode(body)
@@ -49,16 +50,6 @@ const listen = Effect.fnUntraced(function* (
 })
 
 const texts = (deliveries: ReadonlyArray<Delivery>) => deliveries.map(({ body }) => decode(body)).toSorted()
-
-/** Polls until a check holds, for brokers that settle in the background. */
-const eventually = <A, E, R>(check: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
-  Effect.gen(function* () {
-    for (let left = 100; ; left--) {
-      const value = yield* check
-      if (holds(value) || left === 0) return value
-      yield* Effect.sleep("50 millis")
-    }
-  })
 
 /** The laws, as tests on the real clock. `cleanUp` is told at the end which queues there were. */
 export const suite = <E>(
