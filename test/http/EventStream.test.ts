@@ -8,6 +8,7 @@ import type * as NodeServer from "@tenon/http/NodeServer"
 import * as Testing from "@tenon/testing/Testing"
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -73,8 +74,13 @@ describe("a server that closes", () => {
   it.live("ends the answers that would go on for ever", () =>
     Effect.gen(function* () {
       const { path, scope, token } = yield* watched()
-      const reading = EventReader.read(path, { token })
-      yield* Effect.sleep("300 millis")
+      const begun = yield* Deferred.make<void>()
+      const enough = () => {
+        Deferred.doneUnsafe(begun, Exit.void)
+        return false
+      }
+      const reading = EventReader.read(path, { token, enough })
+      yield* Deferred.await(begun)
       const before = performance.now()
       yield* Scope.close(scope, Exit.void)
       const { ended, seen } = yield* Effect.promise(() => reading)

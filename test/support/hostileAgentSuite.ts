@@ -34,7 +34,7 @@ const answer = (question: string, words: string) => Tenon.invoke(Question.action
 
 /** Declares the tests for an infrastructure. */
 export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
-  describe.concurrent(`agents with bugs ${name}`, () => {
+  describe.concurrent(`agents with bugs ${name}`, { timeout: 60_000 }, () => {
     suite(infrastructure(registry, { workflows }), { timeout: 60_000, excludeTestServices: true, concurrent: true })(
       (it) => {
         for (const agent of failures) {
