@@ -75,8 +75,8 @@ describe("a server that closes", () => {
     Effect.gen(function* () {
       const { path, scope, token } = yield* watched()
       const begun = yield* Deferred.make<void>()
-      const enough = () => {
-        Deferred.doneUnsafe(begun, Exit.void)
+      const enough = (seen: ReadonlyArray<EventReader.Seen>) => {
+        if (seen.some(({ event }) => event === "token")) Deferred.doneUnsafe(begun, Exit.void)
         return false
       }
       const reading = EventReader.read(path, { token, enough })
