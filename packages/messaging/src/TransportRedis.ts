@@ -186,8 +186,13 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         const runFork = Effect.runForkWith(yield* Effect.context())
         const acknowledge = inBatches((ids) => runFork(evaluate(finish, [key], group, ...ids)))
 
-        const settle = Effect.fnUntraced(function* (id: string, attempt: number, ending: InFlight.Ending) {
-          if (ending._tag === "Ack") return yield* acknowledge(id)
+        const settle = (id: string, attempt: number, ending: InFlight.Ending) =>
+          ending._tag === "Ack" ? acknowledge(id) : handBack(id, attempt, ending)
+        const handBack = Effect.fnUntraced(function* (
+          id: string,
+          attempt: number,
+          ending: Exclude<InFlight.Ending, { readonly _tag: "Ack" }>
+        ) {
           if (ending._tag === "Requeue") return yield* evaluate(putBack, [key], group, id, String(attempt))
           if (ending._tag === "GiveBack") return yield* evaluate(putBack, [key], group, id, String(attempt - 1))
           const { reason, detail } = ending

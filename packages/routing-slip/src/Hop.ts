@@ -97,7 +97,11 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     const incoming = incomingOf(delivery)
     const { digest, expires, index } = admitted
     const knownOnly = mayNotBegin(envelope.headers.routing_slip, expires, means.now())
-    const claim = yield* means.store.claim(key, { digest, index, branch: branchOf(envelope), incoming, knownOnly }, lease)
+    const claim = yield* means.store.claim(
+      key,
+      { digest, index, branch: branchOf(envelope), incoming, knownOnly },
+      lease
+    )
     switch (claim._tag) {
       case "Unknown":
         return yield* new Refused({ reason: "expired", detail: "the slip's authority ran out before it was begun" })
@@ -265,7 +269,8 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       Effect.flatMap(Effect.forkChild(restore(effect), { startImmediately: true }), (fiber) => {
         const exit: Effect.Effect<A, E> | undefined = fiber.pollUnsafe()
         return (
-          exit ?? Effect.ensuring(restore(Effect.raceFirst(Fiber.join(fiber), keepLease(means, held))), Fiber.interrupt(fiber))
+          exit ??
+          Effect.ensuring(restore(Effect.raceFirst(Fiber.join(fiber), keepLease(means, held))), Fiber.interrupt(fiber))
         )
       })
     )
@@ -337,15 +342,23 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     return ack
   })
 
+  const unhandled = (delivery: Delivery) => (failure: Refused | Unavailable | Fenced) => {
+    switch (failure._tag) {
+      case "Refused": {
+        const { detail, reason } = failure
+        return Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail))
+      }
+      case "Unavailable":
+        return unavailable(failure)
+      case "Fenced":
+        return Effect.as(Effect.logWarning("A hop is left to another worker", failure.message), Outage.again(delivery))
+    }
+  }
+
   return (delivery: Delivery): Effect.Effect<Settlement, never, R | Transport | HopStore | Security> =>
-    Effect.flatMap(findMeans, (means) => handle(means, delivery)).pipe(
-      Effect.catchTags({
-        Refused: ({ reason, detail }) =>
-          Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail)),
-        Unavailable: unavailable,
-        Fenced: ({ message }) =>
-          Effect.as(Effect.logWarning("A hop is left to another worker", message), Outage.again(delivery))
-      })
+    Effect.catch(
+      Effect.flatMap(findMeans, (means) => handle(means, delivery)),
+      unhandled(delivery)
     )
 }
 
@@ -359,10 +372,9 @@ const letGo = ({ store }: Means, held: Held, digest: string, how: Release) =>
  * until that is said, or for as long as a store may take to come back.
  */
 const giveBack = ({ store }: Means, held: Held, digest: string, how: Release) =>
-  store.release(held, digest, how).pipe(
-    Effect.retry({ schedule: Schedule.spaced("1 second"), times: 30 }),
-    Effect.ignore
-  )
+  store
+    .release(held, digest, how)
+    .pipe(Effect.retry({ schedule: Schedule.spaced("1 second"), times: 30 }), Effect.ignore)
 
 /** Whether the time of an authority is over; one that is not limited is never. */
 const isOver = (expires: number | undefined, at: number): boolean => expires !== undefined && at > expires

@@ -107,7 +107,8 @@ const scatterOf = Effect.fnUntraced(function* (
   for (const [index, [branchName, steps]] of Object.entries(branches).entries()) {
     const branch = `${name}.${index + 1}`
     const itinerary: Array<Envelope.BranchStep> = []
-    for (const [place, each] of steps.entries()) itinerary.push(yield* encodeStep(encoding, `${branch}.${place + 1}`, each))
+    for (const [place, each] of steps.entries())
+      itinerary.push(yield* encodeStep(encoding, `${branch}.${place + 1}`, each))
     found.push({ branch, name: branchName, itinerary })
   }
   const { gather, late = "compensate", merge = [], undo = "reverse", within } = options
@@ -135,7 +136,9 @@ export const encode = Effect.fnUntraced(function* (parts: ReadonlyArray<Part>, d
   const itinerary: Array<Envelope.Step> = []
   for (const [index, part] of parts.entries()) {
     const name = String(index + 1)
-    itinerary.push("branches" in part ? yield* scatterOf(encoding, name, part) : yield* encodeStep(encoding, name, part))
+    itinerary.push(
+      "branches" in part ? yield* scatterOf(encoding, name, part) : yield* encodeStep(encoding, name, part)
+    )
   }
   const none = { path: "", message: "a slip needs at least one step" }
   const issues = parts.length === 0 ? [none] : encoding.issues

@@ -125,15 +125,15 @@ const attempting = <A, E, R>(
           duration: limit,
           orElse: () => Effect.fail(new StepTimedOut({ limit: Duration.format(limit) }))
         })
-  return limited.pipe(
-    Effect.map((value): Result.Result<A, Failing> => Result.succeed(value)),
-    Effect.catchCause((cause): Effect.Effect<Result.Result<A, Failing>> => {
+  return Effect.matchCauseEffect(limited, {
+    onSuccess: (value): Effect.Effect<Result.Result<A, Failing>> => Effect.succeed(Result.succeed(value)),
+    onFailure: (cause) => {
       // Who is interrupted by its worker does not come here: this one has interrupted itself.
       const died = Cause.hasDies(cause) || Cause.hasInterruptsOnly(cause)
       const log = died ? Effect.logError("An activity died", cause) : Effect.void
       return Effect.as(log, Result.fail(failingOf(cause, hop)))
-    })
-  )
+    }
+  })
 }
 
 const invalid = (what: string, message: string): Failing => ({ error: what, message: message.slice(0, maxMessage) })

@@ -255,10 +255,7 @@ const faultsIn = (variables: State["variables"]) =>
   )
 
 /** The headers as a worker will read them. A message that is too large for any is refused where it is whole. */
-const readable = (
-  envelope: Envelope.Envelope,
-  written: Uint8Array
-): Effect.Effect<Envelope.Headers, InvalidInput> =>
+const readable = (envelope: Envelope.Envelope, written: Uint8Array): Effect.Effect<Envelope.Headers, InvalidInput> =>
   Wire.decode(written).pipe(
     Effect.map(({ headers }) => headers),
     Effect.catch(({ detail, reason }) =>
