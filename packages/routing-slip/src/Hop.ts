@@ -11,6 +11,7 @@ import {
   deadLetter,
   type Delivery,
   type Outgoing,
+  putOff,
   type Settlement,
   type Transport
 } from "@tenon/messaging/Transport"
@@ -37,6 +38,7 @@ import * as Slip from "./Slip.ts"
 import * as StrictJson from "./StrictJson.ts"
 import * as Suspension from "./Suspension.ts"
 import * as TraceContext from "./TraceContext.ts"
+import type { Unable } from "./Unable.ts"
 import * as Wire from "./Wire.ts"
 
 /** How hops are done. */
@@ -60,6 +62,12 @@ export interface Options {
  */
 const soon = 100
 
+/**
+ * How long a message stays in the hand of a worker that cannot sign what comes of it, so that it does not come to the
+ * same one again and again; by then that takes no more (`Listening`).
+ */
+const handBack = "500 millis"
+
 type Decision = Result.Result<Slip.Transition, Performance.Failing>
 const transition = (done: Slip.Transition): Decision => Result.succeed(done)
 const failing = (error: string, message: string): Decision => Result.fail({ error, message })
@@ -75,7 +83,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   const handle = Effect.fnUntracedEager(function* (
     means: Means,
     delivery: Delivery
-  ): Effect.fn.Return<Settlement, Refused | Unavailable | Fenced, R> {
+  ): Effect.fn.Return<Settlement, Refused | Unable | Unavailable | Fenced, R> {
     const envelope = yield* Wire.decode(delivery.body, limits)
     const admitted = yield* means.security.admit(envelope, delivery.body, delivery.queue)
     const hop = Slip.next(envelope.headers.routing_slip)
@@ -122,10 +130,10 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         yield* reached(means, "claimed", key)
         return yield* work({ delivery, task, held, claim, expires }, progress).pipe(
           Effect.tapError(({ _tag }) => {
-            if (_tag === "Fenced" || _tag === "Unavailable") return giveBack(means, held, digest, progress)
-            // What is refused for want of a key, say, may be driven back once there is one. Until then nobody does it
-            // again.
-            return _tag === "Refused" ? giveBack(means, held, digest, { ...progress, refused: true }) : Effect.void
+            if (_tag !== "Refused") return giveBack(means, held, digest, progress)
+            // What is refused for want of a key to encrypt with, say, may be driven back once there is one. Until then
+            // nobody does it again.
+            return giveBack(means, held, digest, { ...progress, refused: true })
           }),
           Effect.onInterrupt(() => letGo(means, held, digest, progress)),
           TraceContext.inSpan(
@@ -309,7 +317,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     item: Work<R>,
     { at, step, undo }: Extract<Slip.Transition, { readonly type: "executed" }>,
     fault: Performance.Failing
-  ): Effect.fn.Return<Settlement, Refused | Unavailable | Fenced, R> {
+  ): Effect.fn.Return<Settlement, Refused | Unable | Unavailable | Fenced, R> {
     const { claim, held, task } = item
     const { means } = task
     const turnBack = (uncertain: boolean) =>
@@ -342,12 +350,14 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     return ack
   })
 
-  const unhandled = (delivery: Delivery) => (failure: Refused | Unavailable | Fenced) => {
+  const unhandled = (delivery: Delivery) => (failure: Refused | Unable | Unavailable | Fenced) => {
     switch (failure._tag) {
       case "Refused": {
         const { detail, reason } = failure
         return Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail))
       }
+      case "Unable":
+        return Effect.as(Effect.logWarning("A message is left to other workers", failure.message), putOff(handBack))
       case "Unavailable":
         return unavailable(failure)
       case "Fenced":
