@@ -20,7 +20,7 @@ import type * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
 import { type Planned, step } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
-import { isCarriable, uncarriable } from "./EnvelopeCheck.ts"
+import { isCarriable, isEnvelope, uncarriable } from "./EnvelopeCheck.ts"
 import { HopStore, openingKey } from "./HopStore.ts"
 import * as Itinerary from "./Itinerary.ts"
 import type * as Registry from "./Registry.ts"
@@ -220,7 +220,9 @@ export const build = Effect.fnUntraced(function* <Names extends string>({ state 
     headers: { ...names, routing_slip: wanted, security_context: unsigned, trace_context }
   }
   const written = Wire.encode(draft)
-  const { routing_slip: slip } = yield* readable(draft, written)
+  // What is signed is what a worker will read, whatever becomes of the objects that it was made of meanwhile.
+  const isReadable = state.issuer === undefined && isEnvelope(draft)
+  const slip = isReadable ? wanted : (yield* readable(draft, written)).routing_slip
   const security_context =
     state.issuer === undefined
       ? unsigned
