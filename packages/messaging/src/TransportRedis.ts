@@ -113,11 +113,15 @@ const letterOf =
     }
   }
 
+/** How many messages are acknowledged at once, at most: a script takes no more than a few thousand arguments. */
+const mostAtOnce = 1_000
+
 /** Has all that is named in one turn of the event loop done at once; each hears of how that ended. */
 const inBatches = <A, E>(run: (ids: ReadonlyArray<string>) => Fiber.Fiber<A, E>) => {
   let batch: Array<{ readonly id: string; readonly resume: (exit: Effect.Effect<A, E>) => void }> = []
   const flush = () => {
     const all = batch
+    if (all.length === 0) return
     batch = []
     run(all.map(({ id }) => id)).addObserver((exit) => {
       for (const { resume } of all) resume(exit)
@@ -125,7 +129,9 @@ const inBatches = <A, E>(run: (ids: ReadonlyArray<string>) => Fiber.Fiber<A, E>)
   }
   return (id: string) =>
     Effect.callback<A, E>((resume) => {
-      if (batch.push({ id, resume }) === 1) setImmediate(flush)
+      const length = batch.push({ id, resume })
+      if (length === 1) setImmediate(flush)
+      else if (length === mostAtOnce) flush()
     })
 }
 
