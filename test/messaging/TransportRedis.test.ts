@@ -1,8 +1,10 @@
-import { Transport } from "@tenon/messaging/Transport"
+import { ack, Transport } from "@tenon/messaging/Transport"
 import * as TransportRedis from "@tenon/messaging/TransportRedis"
+import { eventually } from "@tenon/testing/Eventually"
 import * as TransportLaws from "@tenon/testing/TransportLaws"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import { createClient } from "redis"
 import { deleteStreams, listens, redisUrl } from "../support/Brokers.ts"
 
@@ -51,6 +53,30 @@ describe.skipIf(!(await listens(redisUrl)))("over Redis", () => {
       assert.strictEqual(yield* discard(queue, { fingerprint: "even" }), 1_024)
       assert.strictEqual(yield* redrive(queue, "all"), 1_025)
       assert.deepStrictEqual(yield* deadLetters(queue), [])
+    }).pipe(Effect.provide(TransportRedis.layer({ url: redisUrl })), Effect.scoped)
+  )
+
+  it.live("acknowledges all that one turn has settled, also where it is more than one script can take", () =>
+    Effect.gen(function* () {
+      const queue = `redis-acks-${process.pid}`
+      yield* Effect.addFinalizer(() => Effect.promise(() => deleteStreams([queue])))
+      const client = yield* connected
+      const key = `tenon:{${queue}}`
+      const count = 9_000
+      const message = { id: "m", body: "x", attempt: "0" }
+      yield* Effect.promise(() => Promise.all(Array.from({ length: count }, () => client.xAdd(key, "*", message))))
+      const all = Latch.makeUnsafe()
+      let handed = 0
+      const { subscribe } = yield* Transport
+      yield* subscribe(
+        queue,
+        () => Effect.as(Effect.andThen(++handed === count ? all.open : Effect.void, all.await), ack),
+        { prefetch: count }
+      )
+      yield* eventually(
+        Effect.promise(() => client.xLen(key)),
+        (left) => left === 0
+      )
     }).pipe(Effect.provide(TransportRedis.layer({ url: redisUrl })), Effect.scoped)
   )
 })

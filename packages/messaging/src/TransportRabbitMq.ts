@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
+import { Writable } from "node:stream"
 import * as Answer from "./Answer.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as InFlight from "./InFlight.ts"
@@ -65,9 +66,34 @@ const declare = async (channel: Channel, queue: string) => {
   })
 }
 
+/** The socket of a connection, which amqplib does not tell its types of. */
+const socketOf = ({ connection }: ChannelModel): Writable | undefined =>
+  Predicate.hasProperty(connection, "stream") && connection.stream instanceof Writable ? connection.stream : undefined
+
+/**
+ * Has what is sent in one turn of the event loop leave in one write: amqplib writes each frame by itself, and to write
+ * costs more than all else about a small message.
+ */
+const together = (socket: Writable | undefined): (() => void) => {
+  let isGathering = false
+  const leave = () => {
+    isGathering = false
+    socket?.uncork()
+  }
+  return () => {
+    if (isGathering) return
+    isGathering = true
+    socket?.cork()
+    // The frames come to the socket in the next turn.
+    setImmediate(() => setImmediate(leave))
+  }
+}
+
 /** One connection with the channel that publishes on it. Gone for good once it closes. */
 class Link {
   readonly model: ChannelModel
+  /** To be called before something is sent that need not leave by itself. */
+  readonly gather: () => void
   private readonly channel: ConfirmChannel
   private readonly declared = new Set<string>()
   private readonly returned = new Set<string>()
@@ -78,6 +104,7 @@ class Link {
   constructor(model: ChannelModel, channel: ConfirmChannel) {
     this.model = model
     this.channel = channel
+    this.gather = together(socketOf(model))
     const gone = () => {
       if (this.closed) return
       this.closed = true
@@ -125,6 +152,7 @@ class Link {
     headers: Record<string, unknown>,
     answered: Answer.Answered<void>
   ): void {
+    this.gather()
     const ticket = String(++this.sent)
     const options = { persistent: true, mandatory: true, messageId: id, correlationId: ticket, headers }
     this.channel.sendToQueue(queue, Answer.bytes(body), options, (error: unknown) => {
@@ -237,15 +265,19 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
           return ending._tag === "DeadLetter" ? setAside(queue, message, ending.reason, ending.detail) : Effect.void
         }
 
+        const acknowledge = (channel: Channel, message: ConsumeMessage) => {
+          open?.gather()
+          channel.ack(message)
+        }
         /** A channel that has closed in the meantime cannot settle; the broker gives the message to someone again. */
         const settle = (channel: Channel, message: ConsumeMessage, delivered: number) => (ending: InFlight.Ending) => {
-          if (ending._tag === "Ack") return Effect.sync(() => tryTo(() => channel.ack(message)))
+          if (ending._tag === "Ack") return Effect.sync(() => tryTo(() => acknowledge(channel, message)))
           // Asked only once the delay has passed, in which it may close.
           const hasClosed = Effect.sync(() => ending._tag !== "DeadLetter" && closedChannels.has(channel))
           const settling = insteadOf(message, delivered, ending).pipe(
             Effect.andThen(
               Effect.try({
-                try: () => channel.ack(message),
+                try: () => acknowledge(channel, message),
                 catch: (cause) => Answer.failure("settle", cause)
               })
             ),

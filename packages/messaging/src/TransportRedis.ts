@@ -6,6 +6,7 @@
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { createClient, RESP_TYPES } from "redis"
 import * as Answer from "./Answer.ts"
@@ -46,7 +47,8 @@ redis.call('XADD', KEYS[2], '*', 'id', entry[2][2], 'body', entry[2][4],
   'reason', ARGV[3], 'detail', ARGV[4], 'fingerprint', ARGV[5])
 return 1`
 
-const finish = `redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]); return redis.call('XDEL', KEYS[1], ARGV[2])`
+/** Settles any number of messages. */
+const finish = `redis.call('XACK', KEYS[1], unpack(ARGV)); return redis.call('XDEL', KEYS[1], unpack(ARGV, 2))`
 
 const driveBack = `
 local entry = redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1])[1]
@@ -111,6 +113,28 @@ const letterOf =
     }
   }
 
+/** How many messages are acknowledged at once, at most: a script takes no more than a few thousand arguments. */
+const mostAtOnce = 1_000
+
+/** Has all that is named in one turn of the event loop done at once; each hears of how that ended. */
+const inBatches = <A, E>(run: (ids: ReadonlyArray<string>) => Fiber.Fiber<A, E>) => {
+  let batch: Array<{ readonly id: string; readonly resume: (exit: Effect.Effect<A, E>) => void }> = []
+  const flush = () => {
+    const all = batch
+    if (all.length === 0) return
+    batch = []
+    run(all.map(({ id }) => id)).addObserver((exit) => {
+      for (const { resume } of all) resume(exit)
+    })
+  }
+  return (id: string) =>
+    Effect.callback<A, E>((resume) => {
+      const length = batch.push({ id, resume })
+      if (length === 1) setImmediate(flush)
+      else if (length === mostAtOnce) flush()
+    })
+}
+
 /** Connects, and disconnects when the scope closes. */
 export const layer = (options: Options): Layer.Layer<Transport, TransportError> =>
   Layer.effect(
@@ -165,8 +189,16 @@ export const layer = (options: Options): Layer.Layer<Transport, TransportError> 
         let stopping = false
         const readerId = yield* send<number>(reader, ["CLIENT", "ID"])
 
-        const settle = Effect.fnUntraced(function* (id: string, attempt: number, ending: InFlight.Ending) {
-          if (ending._tag === "Ack") return yield* evaluate(finish, [key], group, id)
+        const runFork = Effect.runForkWith(yield* Effect.context())
+        const acknowledge = inBatches((ids) => runFork(evaluate(finish, [key], group, ...ids)))
+
+        const settle = (id: string, attempt: number, ending: InFlight.Ending) =>
+          ending._tag === "Ack" ? acknowledge(id) : handBack(id, attempt, ending)
+        const handBack = Effect.fnUntraced(function* (
+          id: string,
+          attempt: number,
+          ending: Exclude<InFlight.Ending, { readonly _tag: "Ack" }>
+        ) {
           if (ending._tag === "Requeue") return yield* evaluate(putBack, [key], group, id, String(attempt))
           if (ending._tag === "GiveBack") return yield* evaluate(putBack, [key], group, id, String(attempt - 1))
           const { reason, detail } = ending

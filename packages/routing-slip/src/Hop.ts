@@ -11,10 +11,10 @@ import {
   deadLetter,
   type Delivery,
   type Outgoing,
+  putOff,
   type Settlement,
   type Transport
 } from "@tenon/messaging/Transport"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -23,20 +23,22 @@ import * as Schedule from "effect/Schedule"
 import * as Activity from "./Activity.ts"
 import type * as Envelope from "./Envelope.ts"
 import { reached } from "./HopPoint.ts"
-import { type Fenced, type Held, type HopKey, HopStore, type Release, type SlipEvent } from "./HopStore.ts"
+import type { Fenced, Held, HopKey, HopStore, Release, SlipEvent } from "./HopStore.ts"
 import * as Gathering from "./Gathering.ts"
+import { type Means, means as findMeans } from "./Means.ts"
 import * as Outage from "./Outage.ts"
 import * as PassOn from "./PassOn.ts"
 import type { Work } from "./PassOn.ts"
 import * as Performance from "./Performance.ts"
 import { Refused } from "./Refused.ts"
 import type * as Registry from "./Registry.ts"
-import { Security } from "./Security.ts"
+import type { Security } from "./Security.ts"
 import * as Size from "./Size.ts"
 import * as Slip from "./Slip.ts"
 import * as StrictJson from "./StrictJson.ts"
 import * as Suspension from "./Suspension.ts"
 import * as TraceContext from "./TraceContext.ts"
+import type { Unable } from "./Unable.ts"
 import * as Wire from "./Wire.ts"
 
 /** How hops are done. */
@@ -60,6 +62,12 @@ export interface Options {
  */
 const soon = 100
 
+/**
+ * How long a message stays in the hand of a worker that cannot sign what comes of it, so that it does not come to the
+ * same one again and again; by then that takes no more (`Listening`).
+ */
+const handBack = "500 millis"
+
 type Decision = Result.Result<Slip.Transition, Performance.Failing>
 const transition = (done: Slip.Transition): Decision => Result.succeed(done)
 const failing = (error: string, message: string): Decision => Result.fail({ error, message })
@@ -72,12 +80,12 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   const limits = options.limits ?? StrictJson.defaultLimits
   const unavailable = Outage.make()
 
-  const handle = Effect.fnUntraced(function* (
+  const handle = Effect.fnUntracedEager(function* (
+    means: Means,
     delivery: Delivery
-  ): Effect.fn.Return<Settlement, Refused | Unavailable | Fenced, R | Transport | HopStore | Security> {
+  ): Effect.fn.Return<Settlement, Refused | Unable | Unavailable | Fenced, R> {
     const envelope = yield* Wire.decode(delivery.body, limits)
-    const security = yield* Security
-    const admitted = yield* security.admit(envelope, delivery.body, delivery.queue)
+    const admitted = yield* means.security.admit(envelope, delivery.body, delivery.queue)
     const hop = Slip.next(envelope.headers.routing_slip)
     if (hop === undefined) return yield* new Refused({ reason: "malformed", detail: "the slip is at its end" })
     if (hop.queue !== delivery.queue) {
@@ -92,13 +100,16 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     }
     const { tenant_id: tenantId, correlation_id: correlationId } = envelope.headers
     const key: HopKey = { tenantId, correlationId, step: hop.step, phase: hop.phase }
-    yield* reached("admitted", key)
+    yield* reached(means, "admitted", key)
 
-    const store = yield* HopStore
     const incoming = incomingOf(delivery)
     const { digest, expires, index } = admitted
-    const knownOnly = yield* mayNotBegin(envelope.headers.routing_slip, expires)
-    const claim = yield* store.claim(key, { digest, index, branch: branchOf(envelope), incoming, knownOnly }, lease)
+    const knownOnly = mayNotBegin(envelope.headers.routing_slip, expires, means.now())
+    const claim = yield* means.store.claim(
+      key,
+      { digest, index, branch: branchOf(envelope), incoming, knownOnly },
+      lease
+    )
     switch (claim._tag) {
       case "Unknown":
         return yield* new Refused({ reason: "expired", detail: "the slip's authority ran out before it was begun" })
@@ -109,22 +120,22 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       case "Parked":
         return ack
       case "Done":
-        if (claim.outgoing !== undefined) return yield* PassOn.send(key, claim.outgoing)
+        if (claim.outgoing !== undefined) return yield* PassOn.send(means, key, claim.outgoing)
         if (claim.age <= redelivery) return ack
         return yield* new Refused({ reason: "replayed", detail: `${hop.activity} was done with before` })
       case "Claimed": {
         const held = { key, token: claim.token }
-        const task = { key, hop, activity, envelope, attempt: claim.claims }
+        const task = { key, hop, activity, envelope, attempt: claim.claims, means }
         const progress = { unbegun: true }
-        yield* reached("claimed", key)
+        yield* reached(means, "claimed", key)
         return yield* work({ delivery, task, held, claim, expires }, progress).pipe(
           Effect.tapError(({ _tag }) => {
-            if (_tag === "Fenced" || _tag === "Unavailable") return giveBack(held, digest, progress)
-            // What is refused for want of a key, say, may be driven back once there is one. Until then nobody does it
-            // again.
-            return _tag === "Refused" ? giveBack(held, digest, { ...progress, refused: true }) : Effect.void
+            if (_tag !== "Refused") return giveBack(means, held, digest, progress)
+            // What is refused for want of a key to encrypt with, say, may be driven back once there is one. Until then
+            // nobody does it again.
+            return giveBack(means, held, digest, { ...progress, refused: true })
           }),
-          Effect.onInterrupt(() => letGo(held, digest, progress)),
+          Effect.onInterrupt(() => letGo(means, held, digest, progress)),
           TraceContext.inSpan(
             `${hop.activity} ${hop.phase}`,
             TraceContext.parentOf(envelope.headers.trace_context),
@@ -136,18 +147,17 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
   })
 
   /** Does the step and passes the slip on, or sets it aside. */
-  const work = Effect.fnUntraced(function* (item: Work<R>, progress: { unbegun: boolean }) {
+  const work = Effect.fnUntracedEager(function* (item: Work<R>, progress: { unbegun: boolean }) {
     const { claim, held, task } = item
-    const store = yield* HopStore
-    const security = yield* Security
-    yield* security.ready(task.envelope, task.activity.name)
+    const { means } = task
+    yield* means.security.ready(task.envelope, task.activity.name)
     if (task.hop.kind === "gather") return yield* Gathering.gather(item, limits)
-    const begunAt = yield* Clock.currentTimeMillis
+    const begunAt = means.now()
     const decided = decide(item, begunAt)
     if (decided === undefined && task.hop.kind === "scatter") return yield* Gathering.scatter(item, limits)
     progress.unbegun = decided !== undefined
     const answer = decided ?? (yield* attempt(item))
-    yield* reached("executed", task.key)
+    yield* reached(means, "executed", task.key)
     if (Result.isSuccess(answer)) return yield* passOn(item, inTime(item, answer.success, begunAt))
 
     const { activity, hop } = task
@@ -156,14 +166,14 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     yield* Effect.annotateCurrentSpan("error.type", error)
     const incoming = incomingOf(item.delivery)
     if (hop.phase === "execute" && waitsFor !== undefined) {
-      const event = yield* eventOf(item, waitsFor === "authority" ? "suspended" : "retrying", `${error}: ${message}`)
+      const event = eventOf(item, waitsFor === "authority" ? "suspended" : "retrying", `${error}: ${message}`)
       return yield* Effect.as(Suspension.wait(held, { task, incoming, event, waitsFor, expires: item.expires }), ack)
     }
     const retry = hop.phase === "execute" ? activity.retry : activity.compensationRetry
     const delay = Activity.delayAfter(retry, claim.failures + 1)
     if (delay !== undefined && decided === undefined) {
-      const event = yield* eventOf(item, "retrying", `${error}: ${message}`)
-      yield* store.postpone(held, {
+      const event = eventOf(item, "retrying", `${error}: ${message}`)
+      yield* means.store.postpone(held, {
         incoming,
         delay: Math.min(Duration.toMillis(delay), Suspension.untilEnd(item, event.at)),
         event,
@@ -173,7 +183,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       })
       return ack
     }
-    const at = yield* Clock.currentTimeMillis
+    const at = means.now()
     if (hop.phase === "execute") {
       return yield* passOn(item, {
         type: "faulted",
@@ -187,20 +197,21 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     if (activity.onCompensationFailure === "continue") {
       return yield* passOn(item, { type: "abandoned", step: hop.step, at, error, message })
     }
-    yield* store.halt(held, { incoming, event: yield* eventOf(item, "halted", `${error}: ${message}`) })
+    yield* means.store.halt(held, { incoming, event: eventOf(item, "halted", `${error}: ${message}`) })
     return ack
   })
 
   /** Does or undoes the step. Whoever loses the lease stops: the step is another worker's now. */
-  const attempt = Effect.fnUntraced(function* (item: Work<R>) {
+  const attempt = Effect.fnUntracedEager(function* (item: Work<R>) {
     const { held, task } = item
     const answer = yield* whileHeld(
+      task.means,
       held,
       task.hop.phase === "execute" ? Performance.execute(task) : Performance.compensate(task)
     )
     // What may have been done, and cannot be tried again for want of authority, must not wait for ever.
     const waits = Result.isFailure(answer) && answer.failure.waitsFor !== undefined
-    return (waits ? whyBack(item, yield* Clock.currentTimeMillis) : undefined) ?? answer
+    return (waits ? whyBack(item, task.means.now()) : undefined) ?? answer
   })
 
   /** What needs no execution to be known: a wish of an operator, a limit, a step that kills its workers. */
@@ -246,10 +257,9 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     return size > limit ? Result.fail(Size.tooLarge(size, limit)) : undefined
   }
 
-  const keepLease = (held: Held): Effect.Effect<never, Fenced, HopStore> => {
+  const keepLease = ({ store }: Means, held: Held): Effect.Effect<never, Fenced> => {
     const renewAfter = (millis: number) =>
       Effect.gen(function* () {
-        const store = yield* HopStore
         yield* Effect.sleep(millis)
         // A store that does not answer may be back before the lease ends.
         yield* store.renew(held, lease).pipe(Effect.catchTag("Unavailable", () => Effect.void))
@@ -262,29 +272,29 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
    * Does what only the holder of a claim may do, and stops once the claim is lost. What is done at once needs no lease
    * kept.
    */
-  const whileHeld = <A, E, S>(held: Held, effect: Effect.Effect<A, E, S>) =>
+  const whileHeld = <A, E, S>(means: Means, held: Held, effect: Effect.Effect<A, E, S>) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.forkChild(restore(effect), { startImmediately: true }), (fiber) => {
         const exit: Effect.Effect<A, E> | undefined = fiber.pollUnsafe()
         return (
-          exit ?? Effect.ensuring(restore(Effect.raceFirst(Fiber.join(fiber), keepLease(held))), Fiber.interrupt(fiber))
+          exit ??
+          Effect.ensuring(restore(Effect.raceFirst(Fiber.join(fiber), keepLease(means, held))), Fiber.interrupt(fiber))
         )
       })
     )
 
-  const eventOf = ({ task }: Work<R>, type: SlipEvent["type"], detail: string) =>
-    Effect.map(Clock.currentTimeMillis, (at): SlipEvent => ({
-      type,
-      step: task.hop.step,
-      activity: task.activity.name,
-      detail,
-      at
-    }))
+  const eventOf = ({ task }: Work<R>, type: SlipEvent["type"], detail: string): SlipEvent => ({
+    type,
+    step: task.hop.step,
+    activity: task.activity.name,
+    detail,
+    at: task.means.now()
+  })
 
   /** Stores the transition with the message that follows from it, then publishes that. */
-  const passOn = Effect.fnUntraced(function* (item: Work<R>, transition: Slip.Transition) {
-    const { activity, envelope } = item.task
-    const composed = yield* PassOn.compose(envelope, activity.name, transition)
+  const passOn = Effect.fnUntracedEager(function* (item: Work<R>, transition: Slip.Transition) {
+    const { activity, envelope, means } = item.task
+    const composed = yield* PassOn.compose(means, envelope, activity.name, transition)
     const { size } = composed
     if (transition.type === "executed") {
       const limit = Size.most(limits, composed.slip)
@@ -297,7 +307,7 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
         Size.tooLarge(size, Size.back(limits))
       )
       const bare = { ...transition, set: {} }
-      return yield* PassOn.passOn(item, bare, yield* PassOn.compose(envelope, activity.name, bare))
+      return yield* PassOn.passOn(item, bare, yield* PassOn.compose(means, envelope, activity.name, bare))
     }
     return yield* PassOn.passOn(item, transition, composed)
   })
@@ -307,25 +317,26 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
     item: Work<R>,
     { at, step, undo }: Extract<Slip.Transition, { readonly type: "executed" }>,
     fault: Performance.Failing
-  ): Effect.fn.Return<Settlement, Refused | Unavailable | Fenced, R | Transport | HopStore | Security> {
+  ): Effect.fn.Return<Settlement, Refused | Unable | Unavailable | Fenced, R> {
     const { claim, held, task } = item
+    const { means } = task
     const turnBack = (uncertain: boolean) =>
       passOn(item, { type: "faulted", step, at, ...fault, ...(uncertain ? { uncertain } : {}) })
     if (undo === null) return yield* turnBack(false)
     const key: HopKey = { ...task.key, phase: "compensate" }
     const undone = yield* whileHeld(
+      means,
       held,
       Performance.compensate({ ...task, key, hop: { ...task.hop, phase: "compensate", payload: undo } })
     )
     if (Result.isSuccess(undone)) return yield* turnBack(false)
-    const store = yield* HopStore
     const detail = `${undone.failure.error}: ${undone.failure.message}`
     const incoming = incomingOf(item.delivery)
     const delay = Activity.delayAfter(task.activity.compensationRetry, claim.failures + 1)
     if (delay !== undefined) {
-      const event = yield* eventOf(item, "retrying", detail)
+      const event = eventOf(item, "retrying", detail)
       // It is done: no deadline and no cancellation may have that forgotten, or hurry what undoes it.
-      yield* store.postpone(held, {
+      yield* means.store.postpone(held, {
         incoming,
         delay: Duration.toMillis(delay),
         event,
@@ -335,45 +346,52 @@ export const handler = <R>(registry: Registry.Of<R>, options: Options = {}) => {
       return ack
     }
     if (task.activity.onCompensationFailure === "continue") return yield* turnBack(true)
-    yield* store.halt(held, { incoming, event: yield* eventOf(item, "halted", detail), uncertain: true })
+    yield* means.store.halt(held, { incoming, event: eventOf(item, "halted", detail), uncertain: true })
     return ack
   })
 
+  const unhandled = (delivery: Delivery) => (failure: Refused | Unable | Unavailable | Fenced) => {
+    switch (failure._tag) {
+      case "Refused": {
+        const { detail, reason } = failure
+        return Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail))
+      }
+      case "Unable":
+        return Effect.as(Effect.logWarning("A message is left to other workers", failure.message), putOff(handBack))
+      case "Unavailable":
+        return unavailable(failure)
+      case "Fenced":
+        return Effect.as(Effect.logWarning("A hop is left to another worker", failure.message), Outage.again(delivery))
+    }
+  }
+
   return (delivery: Delivery): Effect.Effect<Settlement, never, R | Transport | HopStore | Security> =>
-    handle(delivery).pipe(
-      Effect.catchTags({
-        Refused: ({ reason, detail }) =>
-          Effect.as(Effect.logWarning(`A message is refused: ${reason}`, detail), deadLetter(reason, detail)),
-        Unavailable: unavailable,
-        Fenced: ({ message }) =>
-          Effect.as(Effect.logWarning("A hop is left to another worker", message), Outage.again(delivery))
-      })
+    Effect.catch(
+      Effect.flatMap(findMeans, (means) => handle(means, delivery)),
+      unhandled(delivery)
     )
 }
 
 /** Gives a claim back at once, if the store answers. */
-const letGo = (held: Held, digest: string, how: Release) =>
-  Effect.flatMap(HopStore, (store) => Effect.ignore(store.release(held, digest, how)))
+const letGo = ({ store }: Means, held: Held, digest: string, how: Release) =>
+  Effect.ignore(store.release(held, digest, how))
 
 /**
  * Says of a step that it may have been done, if it was begun, where what came of it could not be stored: the store may
  * have lost the claim with its last moments, and others would take the step for a new one. The message is kept in hand
  * until that is said, or for as long as a store may take to come back.
  */
-const giveBack = (held: Held, digest: string, how: Release) =>
-  Effect.flatMap(HopStore, (store) => store.release(held, digest, how)).pipe(
-    Effect.retry({ schedule: Schedule.spaced("1 second"), times: 30 }),
-    Effect.ignore
-  )
+const giveBack = ({ store }: Means, held: Held, digest: string, how: Release) =>
+  store
+    .release(held, digest, how)
+    .pipe(Effect.retry({ schedule: Schedule.spaced("1 second"), times: 30 }), Effect.ignore)
 
 /** Whether the time of an authority is over; one that is not limited is never. */
 const isOver = (expires: number | undefined, at: number): boolean => expires !== undefined && at > expires
 
 /** Whether a slip comes too late to be begun. One of which something may have been done turns back instead. */
-const mayNotBegin = (slip: Envelope.RoutingSlip, expires: number | undefined) =>
-  expires === undefined || slip.phase !== "execute" || Slip.isBegun(slip)
-    ? Effect.succeed(false)
-    : Effect.map(Clock.currentTimeMillis, (now) => isOver(expires, now))
+const mayNotBegin = (slip: Envelope.RoutingSlip, expires: number | undefined, now: number): boolean =>
+  slip.phase === "execute" && !Slip.isBegun(slip) && isOver(expires, now)
 
 /** Says of a step that took longer than the slip's authority lasts that it was begun in time. */
 const inTime = <R>({ expires }: Work<R>, transition: Slip.Transition, begunAt: number): Slip.Transition =>

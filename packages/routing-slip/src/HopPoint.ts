@@ -6,16 +6,14 @@ import { type HopKey, keyText } from "./HopStore.ts"
 /** In their order. `executed`: done and not stored yet. `stored`: stored and not published yet. */
 export type Point = "admitted" | "claimed" | "executed" | "stored" | "published" | "dispatched"
 
-type Listen = (point: Point, idempotencyKey: string) => Effect.Effect<void>
+/** Called when a hop reaches a point. */
+export type Listen = (point: Point, idempotencyKey: string) => Effect.Effect<void>
 
 const nobody: Listen = () => Effect.void
 
 /** Called when a hop reaches a point; a test's listener may crash there. */
 export const HopPoint = Context.Reference<Listen>("@tenon/routing-slip/HopPoint", { defaultValue: () => nobody })
 
-/** Says that a point was reached. */
-export const reached = (point: Point, key: HopKey): Effect.Effect<void> =>
-  Effect.withFiber((fiber) => {
-    const listen = fiber.getRef(HopPoint)
-    return listen === nobody ? Effect.void : listen(point, keyText(key))
-  })
+/** Says to who listens that a point was reached. */
+export const reached = ({ listen }: { readonly listen: Listen }, point: Point, key: HopKey): Effect.Effect<void> =>
+  listen === nobody ? Effect.void : listen(point, keyText(key))

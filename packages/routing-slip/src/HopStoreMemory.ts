@@ -1,7 +1,6 @@
 /**
  * A hop store in this process, on the clock at hand. A crash of a handler leaves it whole; a crash of the process not.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import {
@@ -24,8 +23,8 @@ import { comeAt, newRow, type Row, rowName, type Slip, Slips, wake } from "./Hop
 
 /** Everything happens at once: there is no await between reading and writing. */
 const atomically = <A, E = never>(run: (now: number) => A | Effect.Effect<A, E>): Effect.Effect<A, E> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const answer = run(now)
+  Effect.clockWith((clock) => {
+    const answer = run(clock.currentTimeMillisUnsafe())
     return Effect.isEffect(answer) ? answer : Effect.succeed(answer)
   })
 
@@ -44,8 +43,8 @@ const fits = (slip: SlipRecord, { activity, after, since, status, until }: SlipF
 const stateOf = ({ body: _, ...state }: SlipRecord): SlipState => state
 
 /**
- * Remembers until the layer is closed: all slips that go on, and the newest 10,000 that are over and of which nothing
- * waits.
+ * Remembers until the layer is closed: all slips that go on, and about 10,000 that are over and of which nothing
+ * waits, the newest.
  */
 export const layer: Layer.Layer<HopStore> = Layer.effect(
   HopStore,

@@ -139,6 +139,8 @@ const slipName = (tenantId: string, correlationId: string) => `${tenantId.length
 /** The most slips that are over and still kept, and the most names of those that no longer are. */
 const most = 10_000
 const mostNames = 100_000
+/** How many are purged at a time: a set is slow to find its first entry behind many that were deleted. */
+const purgedAtOnce = 100
 
 /** The slips that are kept. */
 export class Slips {
@@ -186,7 +188,7 @@ export class Slips {
     slip.set(record)
     if (!isOver(record.status)) return
     this.#over.add(slipName(record.tenantId, record.correlationId))
-    if (this.#over.size > most) this.purge(now, 1)
+    if (this.#over.size > most) this.purge(now, purgedAtOnce)
   }
 
   isPurged({ correlationId, tenantId }: HopKey): boolean {

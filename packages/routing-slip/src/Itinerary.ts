@@ -46,54 +46,52 @@ export interface Destination extends Pick<Place, "tenantId" | "correlationId"> {
   readonly sealer: Sealer | undefined
 }
 
-/** Encodes and encrypts the arguments of steps, collecting what is wrong with them. */
-class Encoder {
-  readonly issues: Array<Issue> = []
-  private readonly destination: Destination
-  constructor(destination: Destination) {
-    this.destination = destination
-  }
-
-  readonly step = Effect.fnUntraced(function* (
-    this: Encoder,
-    name: string,
-    { activity, arguments: given, timeoutMillis }: Planned
-  ) {
-    const data = yield* this.data(`${name}.${activity.name}`, activity, given)
-    const { correlationId, sealer, tenantId } = this.destination
-    const place = { tenantId, correlationId, activity: activity.name, step: name, phase: "execute" } as const
-    const sealed =
-      sealer === undefined || this.issues.length > 0 ? { data, encrypted: false } : yield* sealer.conceal(place, data)
-    const step: Envelope.BranchStep = {
-      step: name,
-      activity: activity.name,
-      queue: activity.queue,
-      arguments: sealed.data,
-      encrypted: sealed.encrypted,
-      timeout_ms: timeoutMillis
-    }
-    return step
-  })
-
-  /** Arguments as JSON; null where they are not as the activity wants them. */
-  private readonly data = Effect.fnUntraced(function* (
-    this: Encoder,
-    place: string,
-    activity: Planned["activity"],
-    given: unknown
-  ) {
-    const encoded = yield* Effect.result(JsonForm.encode(activity.arguments, given))
-    if (encoded._tag === "Failure") {
-      for (const { path, message } of Issues.fromSchema(encoded.failure)) {
-        this.issues.push({ path: `${place}.${path}`, message })
-      }
-      return null
-    }
-    if (isCarriable(encoded.success)) return encoded.success
-    this.issues.push({ path: place, message: uncarriable })
-    return null
-  })
+/** Where steps are encoded and encrypted for, and what is wrong with them so far. */
+interface Encoding {
+  readonly destination: Destination
+  readonly issues: Array<Issue>
 }
+
+const encodeStep = Effect.fnUntraced(function* (
+  encoding: Encoding,
+  name: string,
+  { activity, arguments: given, timeoutMillis }: Planned
+) {
+  const { destination, issues } = encoding
+  const data = yield* dataOf(encoding, `${name}.${activity.name}`, activity, given)
+  const { correlationId, sealer, tenantId } = destination
+  const place = { tenantId, correlationId, activity: activity.name, step: name, phase: "execute" } as const
+  const sealed =
+    sealer === undefined || issues.length > 0 ? { data, encrypted: false } : yield* sealer.conceal(place, data)
+  const step: Envelope.BranchStep = {
+    step: name,
+    activity: activity.name,
+    queue: activity.queue,
+    arguments: sealed.data,
+    encrypted: sealed.encrypted,
+    timeout_ms: timeoutMillis
+  }
+  return step
+})
+
+/** Arguments as JSON; null where they are not as the activity wants them. */
+const dataOf = Effect.fnUntraced(function* (
+  { issues }: Encoding,
+  place: string,
+  activity: Planned["activity"],
+  given: unknown
+) {
+  const encoded = yield* Effect.result(JsonForm.encode(activity.arguments, given))
+  if (encoded._tag === "Failure") {
+    for (const { path, message } of Issues.fromSchema(encoded.failure)) {
+      issues.push({ path: `${place}.${path}`, message })
+    }
+    return null
+  }
+  if (isCarriable(encoded.success)) return encoded.success
+  issues.push({ path: place, message: uncarriable })
+  return null
+})
 
 const wantedOf = (gather: ScatterOptions["gather"], branches: number): number => {
   if (gather === undefined || gather === "all") return branches
@@ -101,7 +99,7 @@ const wantedOf = (gather: ScatterOptions["gather"], branches: number): number =>
 }
 
 const scatterOf = Effect.fnUntraced(function* (
-  encoder: Encoder,
+  encoding: Encoding,
   name: string,
   { branches, options }: Exclude<Part, Planned>
 ) {
@@ -109,14 +107,15 @@ const scatterOf = Effect.fnUntraced(function* (
   for (const [index, [branchName, steps]] of Object.entries(branches).entries()) {
     const branch = `${name}.${index + 1}`
     const itinerary: Array<Envelope.BranchStep> = []
-    for (const [place, each] of steps.entries()) itinerary.push(yield* encoder.step(`${branch}.${place + 1}`, each))
+    for (const [place, each] of steps.entries())
+      itinerary.push(yield* encodeStep(encoding, `${branch}.${place + 1}`, each))
     found.push({ branch, name: branchName, itinerary })
   }
   const { gather, late = "compensate", merge = [], undo = "reverse", within } = options
   const wanted = wantedOf(gather, found.length)
-  if (found.length === 0) encoder.issues.push({ path: name, message: "a scatter needs at least one branch" })
+  if (found.length === 0) encoding.issues.push({ path: name, message: "a scatter needs at least one branch" })
   else if (!Number.isInteger(wanted) || wanted < 1 || wanted > found.length) {
-    encoder.issues.push({ path: name, message: `of ${found.length} branches ${wanted} cannot be gathered` })
+    encoding.issues.push({ path: name, message: `of ${found.length} branches ${wanted} cannot be gathered` })
   }
   const { name: activity, queue } = ScatterGather.activity
   const step: Envelope.Step = {
@@ -133,13 +132,15 @@ const scatterOf = Effect.fnUntraced(function* (
 
 /** The steps as a manifest has them, and what is wrong with them, by step, activity and argument. */
 export const encode = Effect.fnUntraced(function* (parts: ReadonlyArray<Part>, destination: Destination) {
-  const encoder = new Encoder(destination)
+  const encoding: Encoding = { destination, issues: [] }
   const itinerary: Array<Envelope.Step> = []
   for (const [index, part] of parts.entries()) {
     const name = String(index + 1)
-    itinerary.push("branches" in part ? yield* scatterOf(encoder, name, part) : yield* encoder.step(name, part))
+    itinerary.push(
+      "branches" in part ? yield* scatterOf(encoding, name, part) : yield* encodeStep(encoding, name, part)
+    )
   }
   const none = { path: "", message: "a slip needs at least one step" }
-  const issues = parts.length === 0 ? [none] : encoder.issues
+  const issues = parts.length === 0 ? [none] : encoding.issues
   return { itinerary, issues }
 })

@@ -22,6 +22,7 @@ const pairOf = (codec: JsonCodec<any>) => {
   const encode = Schema.encodeUnknownEffect(codec)
   const decode = Schema.decodeUnknownEffect(codec)
   const mayMislead = JsonUnions.mayMislead(ast)
+  const mayHoldUndefined = JsonUnions.some(ast, isOptional)
   const write = (value: unknown, options: SchemaAST.ParseOptions) => {
     const encoded = encode(value, options)
     if (!mayMislead) return encoded
@@ -33,7 +34,8 @@ const pairOf = (codec: JsonCodec<any>) => {
     )
   }
   return {
-    encode: (value: unknown, options: SchemaAST.ParseOptions) => write(withoutUndefined(ast, value), options),
+    encode: (value: unknown, options: SchemaAST.ParseOptions) =>
+      write(mayHoldUndefined ? withoutUndefined(ast, value) : value, options),
     decode
   }
 }
@@ -43,6 +45,8 @@ const misleading = (path: ReadonlyArray<PropertyKey>) => {
   const message = "as JSON it looks like another type of its union, and would be read as that"
   return new Schema.SchemaError(new SchemaIssue.Pointer(path, new SchemaIssue.InvalidValue({ message })))
 }
+
+const isOptional = ({ context }: SchemaAST.AST) => context?.isOptional === true
 
 /** One pair per schema: making them anew for each message costs more than using them. */
 const pairs = new WeakMap<object, ReturnType<typeof pairOf>>()
@@ -90,7 +94,7 @@ const withoutMembers = (ast: SchemaAST.Objects, value: object): object => {
   const kept = Object.entries(value).flatMap(([name, member]): ReadonlyArray<[string, unknown]> => {
     const type = members.get(name) ?? index?.type
     if (type === undefined) return [[name, member]]
-    const isLeftOut = member === undefined && type.context?.isOptional === true && JsonUnions.isOf(type)(null)
+    const isLeftOut = member === undefined && isOptional(type) && JsonUnions.isOf(type)(null)
     const changed = isLeftOut ? undefined : withoutUndefined(type, member)
     isChanged ||= isLeftOut || changed !== member
     return isLeftOut ? [] : [[name, changed]]

@@ -33,7 +33,12 @@ const partsOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> => {
   }
 }
 
-const some = (ast: SchemaAST.AST, is: (ast: SchemaAST.AST) => boolean, seen = new Set<SchemaAST.AST>()): boolean => {
+/** Whether a type, or one that it is made of, is like that. */
+export const some = (
+  ast: SchemaAST.AST,
+  is: (ast: SchemaAST.AST) => boolean,
+  seen = new Set<SchemaAST.AST>()
+): boolean => {
   if (seen.has(ast)) return false
   seen.add(ast)
   return is(ast) || partsOf(ast).some((part) => some(part, is, seen))

@@ -1,21 +1,12 @@
 /** The end of a hop: a transition is stored with the message that follows from it, and that is published. */
-import { NewId } from "@tenon/core/NewId"
-import { ack, type Delivery, type Outgoing, Transport } from "@tenon/messaging/Transport"
+import { ack, type Delivery, type Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Envelope from "./Envelope.ts"
 import { reached } from "./HopPoint.ts"
-import {
-  type Claim,
-  type Further,
-  type Held,
-  type HopKey,
-  HopStore,
-  type SlipEvent,
-  type SlipRecord
-} from "./HopStore.ts"
+import type { Claim, Further, Held, HopKey, SlipEvent, SlipRecord } from "./HopStore.ts"
+import type { Means } from "./Means.ts"
 import type * as Performance from "./Performance.ts"
-import { Security } from "./Security.ts"
 import * as Slip from "./Slip.ts"
 import * as TraceContext from "./TraceContext.ts"
 import * as Wire from "./Wire.ts"
@@ -48,14 +39,13 @@ export interface Joined {
 }
 
 /** Makes the message that follows from a transition of a slip. A transition that is not allowed is a bug. */
-export const compose = Effect.fnUntraced(function* (
+export const compose = Effect.fnUntracedEager(function* (
+  { newId, security }: Means,
   envelope: Envelope.Envelope,
   activity: string,
   transition: Slip.Transition,
   joined?: Joined
 ) {
-  const security = yield* Security
-  const generate = yield* NewId
   const before = joined?.trunk ?? envelope.headers.routing_slip
   const applied = Slip.apply(
     before,
@@ -65,7 +55,7 @@ export const compose = Effect.fnUntraced(function* (
   if (Result.isFailure(applied)) return yield* Effect.die(new Error(`an illegal transition: ${applied.failure}`))
   const slip = applied.success
   const next = Slip.next(slip)
-  const id = generate(transition.at)
+  const id = newId(transition.at)
   const headers: Envelope.Headers = {
     ...envelope.headers,
     message_id: id,
@@ -126,22 +116,22 @@ export const eventOf = (activity: string, transition: Slip.Transition, detail?: 
  * Publishes what is stored already. Stored is sent: where the broker does not take it now, a relay publishes it later,
  * and the message that it follows from is done with.
  */
-export const send = Effect.fnUntraced(function* (key: HopKey, outgoing: Outgoing) {
-  const transport = yield* Transport
-  const store = yield* HopStore
+export const send = Effect.fnUntracedEager(function* (means: Means, key: HopKey, outgoing: Outgoing) {
+  const { store, transport } = means
   const published = yield* Effect.result(transport.publish(outgoing))
   if (Result.isFailure(published)) {
     yield* Effect.logWarning("A slip is sent on later", published.failure.message)
     return ack
   }
-  yield* reached("published", key)
+  yield* reached(means, "published", key)
   yield* store.dispatched(key, outgoing.id)
-  yield* reached("dispatched", key)
+  yield* reached(means, "dispatched", key)
   return ack
 })
 
 /** The points that a hop reaches at once where its message was published with what it stored. */
-const sent = (key: HopKey) => Effect.andThen(reached("published", key), Effect.as(reached("dispatched", key), ack))
+const sent = (means: Means, key: HopKey) =>
+  Effect.andThen(reached(means, "published", key), Effect.as(reached(means, "dispatched", key), ack))
 
 /** What else is stored with a transition. */
 export interface Besides {
@@ -151,15 +141,14 @@ export interface Besides {
 }
 
 /** Stores the transition with the message that follows from it, then publishes that. */
-export const passOn = Effect.fnUntraced(function* <R>(
-  { held, task: { activity, key } }: Work<R>,
+export const passOn = Effect.fnUntracedEager(function* <R>(
+  { held, task: { activity, key, means } }: Work<R>,
   transition: Slip.Transition,
   composed: Composed,
   { closes, event, further = [] }: Besides = {}
 ) {
-  const store = yield* HopStore
   const { outgoing } = composed
-  const isSent = yield* store.complete(
+  const isSent = yield* means.store.complete(
     held,
     {
       outgoing,
@@ -168,10 +157,10 @@ export const passOn = Effect.fnUntraced(function* <R>(
       event: event ?? eventOf(activity.name, transition),
       slip: recordOf(key, activity.name, transition.at, composed)
     },
-    yield* Transport
+    means.transport
   )
-  yield* reached("stored", key)
-  for (const each of further) if (each.delay === 0) yield* send(each.key, each.message)
+  yield* reached(means, "stored", key)
+  for (const each of further) if (each.delay === 0) yield* send(means, each.key, each.message)
   if (outgoing === undefined) return ack
-  return yield* isSent ? sent(key) : send(key, outgoing)
+  return yield* isSent ? sent(means, key) : send(means, key, outgoing)
 })

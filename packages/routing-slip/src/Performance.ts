@@ -3,7 +3,6 @@
  */
 import type { Unavailable } from "@tenon/core/Failure"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -16,8 +15,9 @@ import { isCarriable, uncarriable } from "./EnvelopeCheck.ts"
 import * as FailureText from "./FailureText.ts"
 import { type HopKey, keyText } from "./HopStore.ts"
 import * as JsonForm from "./JsonForm.ts"
+import type { Means } from "./Means.ts"
 import type { Refused } from "./Refused.ts"
-import { type Seal, Security } from "./Security.ts"
+import type { Seal } from "./Security.ts"
 import * as Slip from "./Slip.ts"
 import { AuthorityExpired, ExchangeUnavailable } from "./TokenExchange.ts"
 
@@ -41,6 +41,7 @@ export interface Task<R> {
   readonly activity: Activity.Needing<R>
   readonly envelope: Envelope.Envelope
   readonly attempt: number
+  readonly means: Means
 }
 
 interface Draft {
@@ -124,15 +125,15 @@ const attempting = <A, E, R>(
           duration: limit,
           orElse: () => Effect.fail(new StepTimedOut({ limit: Duration.format(limit) }))
         })
-  return limited.pipe(
-    Effect.map((value): Result.Result<A, Failing> => Result.succeed(value)),
-    Effect.catchCause((cause): Effect.Effect<Result.Result<A, Failing>> => {
+  return Effect.matchCauseEffect(limited, {
+    onSuccess: (value): Effect.Effect<Result.Result<A, Failing>> => Effect.succeed(Result.succeed(value)),
+    onFailure: (cause) => {
       // Who is interrupted by its worker does not come here: this one has interrupted itself.
       const died = Cause.hasDies(cause) || Cause.hasInterruptsOnly(cause)
       const log = died ? Effect.logError("An activity died", cause) : Effect.void
       return Effect.as(log, Result.fail(failingOf(cause, hop)))
-    })
-  )
+    }
+  })
 }
 
 const invalid = (what: string, message: string): Failing => ({ error: what, message: message.slice(0, maxMessage) })
@@ -140,15 +141,14 @@ const invalid = (what: string, message: string): Failing => ({ error: what, mess
 const tooLate = (what: string, message: string) => Result.fail<Failing>({ ...invalid(what, message), uncertain: true })
 
 /** What the step at hand takes, decrypted and checked; a failure where it does not fit the activity. */
-const decodePayload = Effect.fnUntraced(function* (
-  { activity, hop, key }: Pick<Task<never>, "hop" | "key"> & { readonly activity: Activity.Any },
+const decodePayload = Effect.fnUntracedEager(function* (
+  { activity, hop, key, means }: Pick<Task<never>, "hop" | "key" | "means"> & { readonly activity: Activity.Any },
   codec: JsonForm.JsonCodec<unknown>,
   error: string
-): Effect.fn.Return<Result.Result<unknown, Failing>, Refused | Unavailable, Security> {
-  const security = yield* Security
-  const data = yield* security.reveal({ ...key, activity: activity.name }, hop.payload)
+): Effect.fn.Return<Result.Result<unknown, Failing>, Refused | Unavailable> {
+  const data = yield* means.security.reveal({ ...key, activity: activity.name }, hop.payload)
   return yield* JsonForm.decode(codec, data).pipe(
-    Effect.match({
+    Effect.matchEager({
       onSuccess: (value): Result.Result<unknown, Failing> => Result.succeed(value),
       onFailure: ({ message }) => Result.fail(invalid(error, message))
     })
@@ -169,22 +169,21 @@ const isTimeout = (millis: number | null) => millis === null || (Number.isSafeIn
 const unsealed: Seal = (_, data) => Effect.succeed({ data, encrypted: false })
 
 /** How what is for an activity is written: encrypted where the step's own arguments are. */
-const sealingFor = (hop: Slip.Hop, activity: string | undefined) =>
-  hop.payload.encrypted && activity !== undefined
-    ? Effect.flatMap(Security, (security) => security.sealing(activity))
-    : Effect.succeed(unsealed)
+const sealingFor = ({ hop, means }: Pick<Task<never>, "hop" | "means">, activity: string | undefined) =>
+  hop.payload.encrypted && activity !== undefined ? means.security.sealing(activity) : Effect.succeed(unsealed)
 
 /** The steps that an activity has inserted, as the slip has them. */
-const insertionsOf = Effect.fnUntraced(function* (
-  { hop, key }: Pick<Task<never>, "hop" | "key">,
+const insertionsOf = Effect.fnUntracedEager(function* (
+  task: Pick<Task<never>, "hop" | "key" | "means">,
   draft: Draft
-): Effect.fn.Return<Result.Result<ReadonlyArray<Envelope.Step>, Failing>, Unavailable, Security> {
+): Effect.fn.Return<Result.Result<ReadonlyArray<Envelope.Step>, Failing>, Unavailable> {
+  const { hop, key } = task
   const insert: Array<Envelope.Step> = []
   for (const { activity, arguments: given, timeoutMillis } of draft.insert) {
     const encoded = yield* Effect.result(JsonForm.encode(activity.arguments, given))
     if (Result.isFailure(encoded)) return tooLate("InvalidInsertion", encoded.failure.message)
     if (!isCarriable(encoded.success) || !isTimeout(timeoutMillis)) return tooLate("InvalidInsertion", uncarriable)
-    const sealing = yield* Effect.result(sealingFor(hop, activity.name))
+    const sealing = yield* Effect.result(sealingFor(task, activity.name))
     if (Result.isFailure(sealing)) {
       if (sealing.failure._tag === "Unavailable") return yield* sealing.failure
       return tooLate("InvalidInsertion", sealing.failure.detail)
@@ -197,14 +196,14 @@ const insertionsOf = Effect.fnUntraced(function* (
   return Result.succeed(insert)
 })
 
-const executing = Effect.fnUntraced(function* <R>(
+const executing = Effect.fnUntracedEager(function* <R>(
   task: Task<R>
-): Effect.fn.Return<Result.Result<Slip.Transition, Failing>, Refused | Unavailable, R | Security> {
+): Effect.fn.Return<Result.Result<Slip.Transition, Failing>, Refused | Unavailable, R> {
   const { activity, envelope, hop } = task
   const args = yield* decodePayload(task, activity.arguments, "InvalidArguments")
   if (Result.isFailure(args)) return Result.fail(args.failure)
   // Before the step is done: without a key its outcome could not be passed on.
-  const seal = yield* sealingFor(hop, activity.compensate === undefined ? undefined : activity.name)
+  const seal = yield* sealingFor(task, activity.compensate === undefined ? undefined : activity.name)
   const draft = newDraft()
   const answer = yield* attempting(
     () => Effect.provideService(activity.execute(args.success), ActivityContext, contextOf(task, draft)),
@@ -225,7 +224,7 @@ const executing = Effect.fnUntraced(function* <R>(
   const insert = inserted.success
   const { drop, set, terminate } = draft
   if (!Object.values(set).every((value) => isCarriable(value))) return tooLate("InvalidVariable", uncarriable)
-  const at = yield* Clock.currentTimeMillis
+  const at = task.means.now()
   const transition: Slip.Transition = { type: "executed", step: hop.step, at, undo, set, insert, drop, terminate }
   const applied = Slip.apply(envelope.headers.routing_slip, transition)
   return Result.isSuccess(applied) ? Result.succeed(transition) : tooLate("RevisionRefused", applied.failure)
@@ -234,9 +233,9 @@ const executing = Effect.fnUntraced(function* <R>(
 /** Executes the step. */
 export const execute = <R>(task: Task<R>) => unlessItDies(executing(task))
 
-const compensating = Effect.fnUntraced(function* <R>(
+const compensating = Effect.fnUntracedEager(function* <R>(
   task: Task<R>
-): Effect.fn.Return<Result.Result<Slip.Transition, Failing>, Refused | Unavailable, R | Security> {
+): Effect.fn.Return<Result.Result<Slip.Transition, Failing>, Refused | Unavailable, R> {
   const { activity, hop } = task
   const { compensate } = activity
   if (compensate === undefined) {
@@ -254,7 +253,7 @@ const compensating = Effect.fnUntraced(function* <R>(
   if (!Object.values(draft.set).every((value) => isCarriable(value))) {
     return Result.fail(invalid("InvalidVariable", uncarriable))
   }
-  const at = yield* Clock.currentTimeMillis
+  const at = task.means.now()
   return Result.succeed({ type: "compensated", step: hop.step, at, set: draft.set })
 })
 

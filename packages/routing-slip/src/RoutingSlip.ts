@@ -10,6 +10,7 @@
  */
 import { InvalidInput } from "@tenon/core/Failure"
 import { NewId } from "@tenon/core/NewId"
+import * as Span from "@tenon/core/Span"
 import { Transport } from "@tenon/messaging/Transport"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -19,7 +20,7 @@ import type * as Schema from "effect/Schema"
 import type * as Activity from "./Activity.ts"
 import { type Planned, step } from "./ActivityContext.ts"
 import type * as Envelope from "./Envelope.ts"
-import { isCarriable, uncarriable } from "./EnvelopeCheck.ts"
+import { isCarriable, isEnvelope, uncarriable } from "./EnvelopeCheck.ts"
 import { HopStore, openingKey } from "./HopStore.ts"
 import * as Itinerary from "./Itinerary.ts"
 import type * as Registry from "./Registry.ts"
@@ -194,7 +195,7 @@ export interface Dispatched {
 }
 
 /** Makes the first message. Fails where arguments do not fit their activity, there is no step, or it is too large. */
-export const build = Effect.fn("RoutingSlip.build")(function* <Names extends string>({ state }: Builder<Names>) {
+export const build = Effect.fnUntraced(function* <Names extends string>({ state }: Builder<Names>) {
   const at = yield* Clock.currentTimeMillis
   const generate = yield* NewId
   const { sealer, tenantId } = state
@@ -218,7 +219,10 @@ export const build = Effect.fn("RoutingSlip.build")(function* <Names extends str
     payload: first.arguments,
     headers: { ...names, routing_slip: wanted, security_context: unsigned, trace_context }
   }
-  const { routing_slip: slip } = yield* readable(draft)
+  const written = Wire.encode(draft)
+  // What is signed is what a worker will read, whatever becomes of the objects that it was made of meanwhile.
+  const isReadable = state.issuer === undefined && isEnvelope(draft)
+  const slip = isReadable ? wanted : (yield* readable(draft, written)).routing_slip
   const security_context =
     state.issuer === undefined
       ? unsigned
@@ -237,7 +241,7 @@ export const build = Effect.fn("RoutingSlip.build")(function* <Names extends str
     trace_context
   }
   const envelope: Envelope.Envelope = { payload: first.arguments, headers }
-  const body = Wire.encode(envelope)
+  const body = state.issuer === undefined ? written : Wire.encode(envelope)
   const size = Wire.sizeOf(envelope, body)
   const limit = Size.forth(StrictJson.defaultLimits, slip)
   if (size > limit) {
@@ -253,8 +257,8 @@ const faultsIn = (variables: State["variables"]) =>
   )
 
 /** The headers as a worker will read them. A message that is too large for any is refused where it is whole. */
-const readable = (envelope: Envelope.Envelope): Effect.Effect<Envelope.Headers, InvalidInput> =>
-  Wire.decode(Wire.encode(envelope)).pipe(
+const readable = (envelope: Envelope.Envelope, written: Uint8Array): Effect.Effect<Envelope.Headers, InvalidInput> =>
+  Wire.decode(written).pipe(
     Effect.map(({ headers }) => headers),
     Effect.catch(({ detail, reason }) =>
       reason === "too-large"
@@ -264,7 +268,10 @@ const readable = (envelope: Envelope.Envelope): Effect.Effect<Envelope.Headers, 
   )
 
 /** Records the slip and sends it on its way. Once this succeeds it will be carried out, or undone. */
-export const dispatch = Effect.fn("RoutingSlip.dispatch")(function* <Names extends string>(self: Builder<Names>) {
+export const dispatch = <Names extends string>(self: Builder<Names>) =>
+  Span.within(() => ({ name: "RoutingSlip.dispatch" }), dispatching(self))
+
+const dispatching = Effect.fnUntraced(function* <Names extends string>(self: Builder<Names>) {
   const store = yield* HopStore
   const transport = yield* Transport
   const { envelope, message, at } = yield* build(self)

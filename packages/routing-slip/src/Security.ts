@@ -13,6 +13,7 @@ import { hash } from "node:crypto"
 import type * as Envelope from "./Envelope.ts"
 import { Refused } from "./Refused.ts"
 import type { Transition } from "./Slip.ts"
+import type { Unable } from "./Unable.ts"
 
 /** A message that may be acted on. */
 export interface Admitted {
@@ -64,17 +65,22 @@ export class Security extends Context.Service<
       body: Uint8Array,
       queue: string
     ) => Effect.Effect<Admitted, Refused | Unavailable>
+    /** Whether others would accept now what this worker signs for an activity. Where not, it takes no messages. */
+    readonly able: (activity: string) => Effect.Effect<void, Unable | Unavailable>
     /**
-     * Makes sure, before anything of a step is done, that others will accept what this worker signs for an activity:
-     * what could not be passed on is not done.
+     * The same, before anything of a step is done, for the tenant of its slip too: what could not be passed on is not
+     * done.
      */
-    readonly ready: (envelope: Envelope.Envelope, activity: string) => Effect.Effect<void, Refused | Unavailable>
+    readonly ready: (
+      envelope: Envelope.Envelope,
+      activity: string
+    ) => Effect.Effect<void, Refused | Unable | Unavailable>
     /** The security context of the message that follows `envelope`, proving the transition made by `activity`. */
     readonly prove: (
       envelope: Envelope.Envelope,
       activity: string,
       following: Following
-    ) => Effect.Effect<Envelope.SecurityContext, Refused | Unavailable>
+    ) => Effect.Effect<Envelope.SecurityContext, Refused | Unable | Unavailable>
     /** Reads what may be encrypted for an activity, and belongs there. */
     readonly reveal: (place: Place, sealed: Envelope.Sealed) => Effect.Effect<Schema.Json, Refused | Unavailable>
     /** Finds the key to encrypt with for an activity, before there is anything to encrypt. */
@@ -85,6 +91,7 @@ export class Security extends Context.Service<
 /** Trusts every message that is well formed. */
 export const layerUnsigned: Layer.Layer<Security> = Layer.succeed(Security, {
   admit: (_, body) => Effect.succeed({ digest: digest(body), index: undefined }),
+  able: () => Effect.void,
   ready: () => Effect.void,
   prove: ({ headers }) =>
     Effect.succeed({ obo_token: headers.security_context.obo_token, jws_signature: null, jws_log: [] }),

@@ -7,6 +7,7 @@ import { Keys, type PrivateKey } from "./Keys.ts"
 import { Refused } from "./Refused.ts"
 import { Security } from "./Security.ts"
 import * as SignedLog from "./SignedLog.ts"
+import { Unable } from "./Unable.ts"
 
 /** The worker's own keys. */
 export interface Options {
@@ -33,13 +34,21 @@ export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
       }
       const reveal = yield* Encryption.opener(options.decryption ?? [])
 
-      /** The key to sign with for an activity of a slip, if others accept it now. */
-      const signerFor = Effect.fnUntraced(function* (activity: string, { tenant_id }: Envelope.Headers) {
+      /** The key to sign with for an activity, if others accept it now; and what they know of it. */
+      const ownKey = Effect.fnUntraced(function* (activity: string) {
         const signer = only ?? byActivity.get(activity)
         if (signer === undefined) {
-          return yield* new Refused({ reason: "not-authorised", detail: `no key is at hand to sign for ${activity}` })
+          return yield* new Unable({ reason: "not-authorised", detail: `no key is at hand to sign for ${activity}` })
         }
-        yield* Effect.provideService(SignedLog.checkSigner(signer, activity, tenant_id), Keys, keys)
+        const known = yield* SignedLog.checkSigner(signer, activity).pipe(
+          Effect.provideService(Keys, keys),
+          Effect.catchTag("Refused", ({ detail, reason }) => Effect.fail(new Unable({ reason, detail })))
+        )
+        return { signer, known }
+      })
+      const signerFor = Effect.fnUntraced(function* (activity: string, { tenant_id }: Envelope.Headers) {
+        const { known, signer } = yield* ownKey(activity)
+        yield* SignedLog.checkTenant(known, tenant_id)
         return signer
       })
 
@@ -51,6 +60,7 @@ export const layer = (options: Options): Layer.Layer<Security, never, Keys> =>
           }
           return { digest: proven.digest, index: proven.last.index, expires: proven.authority.expires_at }
         }),
+        able: (activity) => Effect.asVoid(ownKey(activity)),
         ready: ({ headers }, activity) => Effect.asVoid(signerFor(activity, headers)),
         prove: Effect.fnUntraced(function* ({ headers }, activity, { joined, messageId, queue, transition }) {
           // Once more: its time may have come while the step was done.

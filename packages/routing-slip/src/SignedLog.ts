@@ -143,17 +143,24 @@ const skew = 60_000
 
 const refuse = (reason: Refused["reason"], detail: string) => Effect.fail(new Refused({ reason, detail }))
 
-/** Whether the key may sign at this time for this tenant; what it may sign is checked where that is known. */
-const checkKey = (key: Key, { at, tenant_id }: Pick<Entry, "at" | "tenant_id">): Effect.Effect<void, Refused> => {
-  const { not_before = 0, retired_at = Number.POSITIVE_INFINITY, tenants } = key.grants
+/** Whether the key may sign at this time. */
+const checkTime = ({ grants, kid }: Key, at: number): Effect.Effect<void, Refused> => {
+  const { not_before = 0, retired_at = Number.POSITIVE_INFINITY } = grants
   // A clock that is behind may sign with a new key before its time, never with an old one after it: they overlap.
-  if (at < not_before - skew || at >= retired_at) {
-    return refuse("retired-key", `${key.kid} was not in use at ${at}, when it says that it signed`)
-  }
-  return tenants !== undefined && !tenants.includes(tenant_id)
-    ? refuse("not-authorised", `${key.kid} may not sign for the tenant ${tenant_id}`)
+  return at < not_before - skew || at >= retired_at
+    ? refuse("retired-key", `${kid} was not in use at ${at}, when it says that it signed`)
     : Effect.void
 }
+
+/** Whether the key may sign for this tenant. */
+export const checkTenant = ({ grants: { tenants }, kid }: Key, tenant_id: string): Effect.Effect<void, Refused> =>
+  tenants !== undefined && !tenants.includes(tenant_id)
+    ? refuse("not-authorised", `${kid} may not sign for the tenant ${tenant_id}`)
+    : Effect.void
+
+/** Whether the key may sign at this time for this tenant; what it may sign is checked where that is known. */
+const checkKey = (key: Key, { at, tenant_id }: Pick<Entry, "at" | "tenant_id">): Effect.Effect<void, Refused> =>
+  Effect.andThen(checkTime(key, at), checkTenant(key, tenant_id))
 
 /** The key of that name, to check signatures with. */
 const signingKey = Effect.fnUntraced(function* (kid: string): Effect.fn.Return<Key, Refused | Unavailable, Keys> {
@@ -164,16 +171,18 @@ const signingKey = Effect.fnUntraced(function* (kid: string): Effect.fn.Return<K
   return yield* refuse("revoked-key", `the key ${kid} is revoked${why === undefined ? "" : `: ${why}`}`)
 })
 
-/** Makes sure that what a key signs now for an activity is accepted by those who go by the key set at hand. */
+/**
+ * Makes sure that what a key signs now for an activity is accepted by those who go by the key set at hand, whose key of
+ * that name it gives.
+ */
 export const checkSigner = Effect.fnUntraced(function* (
   signer: Signer,
-  activity: string,
-  tenant_id: string
-): Effect.fn.Return<void, Refused | Unavailable, Keys> {
+  activity: string
+): Effect.fn.Return<Key, Refused | Unavailable, Keys> {
   const key = yield* signingKey(signer.kid)
-  yield* checkKey(key, { at: yield* Clock.currentTimeMillis, tenant_id })
+  yield* checkTime(key, yield* Clock.currentTimeMillis)
   if (!isGranted(key, activity)) return yield* refuse("not-authorised", `${key.kid} may not sign for ${activity}`)
-  if (yield* signer.isOf(key)) return
+  if (yield* signer.isOf(key)) return key
   return yield* refuse("bad-signature", `the key set has another key under the name of this worker's own, ${key.kid}`)
 })
 

@@ -4,7 +4,8 @@
  */
 import type { Outgoing } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
-import { type Held, type HopKey, HopStore, type SlipEvent } from "./HopStore.ts"
+import type { Held, HopKey, SlipEvent } from "./HopStore.ts"
+import type { Means } from "./Means.ts"
 import type { Work } from "./PassOn.ts"
 import type * as Performance from "./Performance.ts"
 import * as Slip from "./Slip.ts"
@@ -30,8 +31,11 @@ export const untilEnd = <R>({ expires, task }: Work<R>, at: number): number => {
 }
 
 /** When it was told that a step waits for this, if nothing else has been told of it since. */
-const toldAt = Effect.fnUntraced(function* ({ correlationId, tenantId }: HopKey, { detail, step, type }: SlipEvent) {
-  const store = yield* HopStore
+const toldAt = Effect.fnUntraced(function* (
+  { store }: Means,
+  { correlationId, tenantId }: HopKey,
+  { detail, step, type }: SlipEvent
+) {
   const last = (yield* store.events(tenantId, correlationId)).findLast((each) => each.step === step)
   const [error = ""] = detail.split(":", 1)
   return last?.type === type && last.detail.startsWith(`${error}:`) ? last.at : undefined
@@ -60,7 +64,7 @@ export const wait = <R>(
   }
 ) =>
   Effect.gen(function* () {
-    const store = yield* HopStore
+    const { store } = task.means
     const slip = task.envelope.headers.routing_slip
     const end = Math.min(
       slip.deadline ?? Number.POSITIVE_INFINITY,
@@ -69,7 +73,7 @@ export const wait = <R>(
     // Then the slip is to turn back, which happens when its message comes again.
     const left = Number.isFinite(end) ? Math.max(end - event.at + 1, shortest) : undefined
     if (waitsFor === "authority") return yield* store.suspend(held, { incoming, delay: left, event })
-    const since = yield* toldAt(held.key, event)
+    const since = yield* toldAt(task.means, held.key, event)
     const wait = Math.min(Math.max(event.at - (since ?? event.at), shortestWait), longestWait)
     return yield* store.postpone(held, {
       incoming,

@@ -32,17 +32,19 @@ export const decode = (
 ): Effect.Effect<Envelope.Envelope, Refused> => {
   const json = StrictJson.parseBytes(body, limits)
   if (Result.isFailure(json)) return Effect.fail(new Refused(json.failure))
-  const envelope: Effect.Effect<Envelope.Envelope, Refused> = isEnvelope(json.success)
-    ? Effect.succeed(json.success)
-    : decodeEnvelope(json.success, { onExcessProperty: "error" }).pipe(
-        Effect.mapError((error) => new Refused({ reason: "malformed", detail: faultOf(error) }))
-      )
-  return Effect.tap(envelope, ({ headers }) => {
-    const bytes = TraceContext.sizeOf(headers.trace_context)
-    if (bytes <= TraceContext.most) return Effect.void
-    const detail = `its trace context has ${bytes} bytes, more than ${TraceContext.most}`
-    return new Refused({ reason: "too-large", detail })
-  })
+  if (isEnvelope(json.success)) return traced(json.success)
+  return decodeEnvelope(json.success, { onExcessProperty: "error" }).pipe(
+    Effect.mapError((error) => new Refused({ reason: "malformed", detail: faultOf(error) })),
+    Effect.flatMap(traced)
+  )
+}
+
+/** Refuses an envelope with too large a trace. */
+const traced = (envelope: Envelope.Envelope): Effect.Effect<Envelope.Envelope, Refused> => {
+  const bytes = TraceContext.sizeOf(envelope.headers.trace_context)
+  if (bytes <= TraceContext.most) return Effect.succeed(envelope)
+  const detail = `its trace context has ${bytes} bytes, more than ${TraceContext.most}`
+  return Effect.fail(new Refused({ reason: "too-large", detail }))
 }
 
 /** Writes an envelope, which is JSON as it is: what goes out was read by `decode` or made by this package. */

@@ -1,9 +1,10 @@
 /** Performs activities: listens to their queues, and looks after what waits in the store and what is over for long. */
-import { type SubscribeOptions, Transport, type TransportError } from "@tenon/messaging/Transport"
+import type { SubscribeOptions, Transport, TransportError } from "@tenon/messaging/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Hop from "./Hop.ts"
 import type { HopStore } from "./HopStore.ts"
+import * as Listening from "./Listening.ts"
 import type * as Registry from "./Registry.ts"
 import * as Relay from "./Relay.ts"
 import * as Retention from "./Retention.ts"
@@ -26,11 +27,10 @@ export const layer = <R>(
 ): Layer.Layer<never, TransportError, R | Transport | HopStore | Security> =>
   Layer.effectDiscard(
     Effect.gen(function* () {
-      const transport = yield* Transport
       const handle = Hop.handler(registry, options)
       const wanted = registry.activities.filter(({ name }) => options.only?.includes(name) ?? true)
-      for (const queue of new Set(wanted.map((activity) => activity.queue))) {
-        yield* transport.subscribe(queue, handle, options)
+      for (const [queue, activities] of Map.groupBy(wanted, (activity) => activity.queue)) {
+        yield* Listening.to({ queue, activities: activities.map(({ name }) => name) }, handle, options)
       }
       if (options.relay === false) return
       yield* Effect.forkScoped(Relay.run(options.relay))
