@@ -7,6 +7,7 @@ import * as Formatter from "effect/Formatter"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
+import * as SchemaParts from "./SchemaParts.ts"
 
 const longest = 1_000
 const nothing = "The failure says no more."
@@ -77,28 +78,7 @@ function linkOf(ast: SchemaAST.AST): unknown {
 }
 
 /** Whether a type is a defect, or has one in it. */
-const isDefect = (ast: SchemaAST.AST, seen = new Set<SchemaAST.AST>()): boolean => {
-  if (seen.has(ast)) return false
-  seen.add(ast)
-  return defects.has(linkOf(ast) ?? ast) || partsOf(ast).some((part) => isDefect(part, seen))
-}
-
-const partsOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> => {
-  switch (ast._tag) {
-    case "Objects":
-      return [...ast.propertySignatures, ...ast.indexSignatures].map(({ type }) => type)
-    case "Arrays":
-      return [...ast.elements, ...ast.rest]
-    case "Union":
-      return ast.types
-    case "Suspend":
-      return [ast.thunk()]
-    case "Declaration":
-      return ast.typeParameters
-    default:
-      return []
-  }
-}
+const isDefect = (ast: SchemaAST.AST): boolean => SchemaParts.some(ast, (each) => defects.has(linkOf(each) ?? each))
 
 /** Whether a value is an Error, or has one or a cause somewhere in it. */
 const holdsCause = (value: unknown, seen = new Set<unknown>()): boolean => {

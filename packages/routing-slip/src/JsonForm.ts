@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type * as SchemaAST from "effect/SchemaAST"
 import * as JsonUnions from "./JsonUnions.ts"
+import * as SchemaParts from "./SchemaParts.ts"
 
 /** A schema whose encoding is JSON. */
 export interface JsonCodec<in out A> extends Schema.Codec<A, Schema.Json> {}
@@ -22,7 +23,7 @@ const pairOf = (codec: JsonCodec<any>) => {
   const encode = Schema.encodeUnknownEffect(codec)
   const decode = Schema.decodeUnknownEffect(codec)
   const mayMislead = JsonUnions.mayMislead(ast)
-  const mayHoldUndefined = JsonUnions.some(ast, isOptional)
+  const mayHoldUndefined = SchemaParts.some(ast, isOptional)
   const write = (value: unknown, options: SchemaAST.ParseOptions) => {
     const encoded = encode(value, options)
     if (!mayMislead) return encoded

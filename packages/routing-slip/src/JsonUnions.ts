@@ -5,6 +5,7 @@
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
+import * as SchemaParts from "./SchemaParts.ts"
 
 const guards = new WeakMap<SchemaAST.AST, (value: unknown) => boolean>()
 
@@ -15,38 +16,12 @@ export const isOf = (ast: SchemaAST.AST): ((value: unknown) => boolean) => {
   return guard
 }
 
-/** The types that a type is made of; its own members, and those of a class. */
-const partsOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> => {
-  switch (ast._tag) {
-    case "Objects":
-      return [...ast.propertySignatures, ...ast.indexSignatures].map(({ type }) => type)
-    case "Arrays":
-      return [...ast.elements, ...ast.rest]
-    case "Union":
-      return ast.types
-    case "Suspend":
-      return [ast.thunk()]
-    case "Declaration":
-      return ast.typeParameters
-    default:
-      return []
-  }
-}
-
-/** Whether a type, or one that it is made of, is like that. */
-export const some = (
-  ast: SchemaAST.AST,
-  is: (ast: SchemaAST.AST) => boolean,
-  seen = new Set<SchemaAST.AST>()
-): boolean => {
-  if (seen.has(ast)) return false
-  seen.add(ast)
-  return is(ast) || partsOf(ast).some((part) => some(part, is, seen))
-}
-
 /** Whether a type has a union in which JSON may be mistaken: what is written as it is, is read as what it is. */
 export const mayMislead = (ast: SchemaAST.AST): boolean =>
-  some(ast, (each) => each._tag === "Union" && some(each, ({ encoding }) => encoding !== undefined))
+  SchemaParts.some(
+    ast,
+    (each) => each._tag === "Union" && SchemaParts.some(each, ({ encoding }) => encoding !== undefined)
+  )
 
 const memberOf = (value: unknown, name: PropertyKey): unknown =>
   Predicate.hasProperty(value, name) ? value[name] : undefined
