@@ -1,6 +1,12 @@
 /** Load on an HTTP server from this process: a fixed number of requests in flight for a while, counted and timed. */
 import { Pool } from "undici"
 
+/**
+ * How long a side runs before it is measured, in milliseconds: a server runs for days, and both sides get faster for some
+ * seconds, while their code is compiled.
+ */
+export const warmUpMillis = Number(process.env["BENCH_WARM_UP_MILLIS"] ?? 5000)
+
 /** A request to repeat; `body` is called for each. */
 export interface Shot {
   readonly method: "GET" | "POST"

@@ -1,5 +1,5 @@
 /** Runs of twenty steps, ours beside a peer's: how many a second with several at once, and how long one takes alone. */
-import { repeat, type Round } from "../actions/load.ts"
+import { repeat, type Round, warmUpMillis } from "../actions/load.ts"
 import * as Report from "../Report.ts"
 import { kinds, type Kind, type Side, steps } from "./Shape.ts"
 
@@ -20,13 +20,14 @@ interface Measured {
   readonly peer: Array<Round>
 }
 
-/** Rounds of both by turns, each beginning as often as the other, after one of each that does not count. */
+/** Rounds of both by turns, each beginning as often as the other, once both are warm. */
 const alternate = async ({ ours, peer, roundMillis }: Pair, kind: Kind, concurrency: number): Promise<Measured> => {
   const measured: Measured = { ours: [], peer: [] }
   const sides = { ours, peer }
-  const once = (side: "ours" | "peer") => repeat(() => sides[side].carryOut(kind), concurrency, roundMillis)
-  await once("ours")
-  await once("peer")
+  const once = (side: "ours" | "peer", millis = roundMillis) =>
+    repeat(() => sides[side].carryOut(kind), concurrency, millis)
+  await once("ours", warmUpMillis)
+  await once("peer", warmUpMillis)
   for (let round = 0; round < rounds; round++) {
     for (const side of round % 2 === 0 ? (["ours", "peer"] as const) : (["peer", "ours"] as const)) {
       measured[side].push(await once(side))

@@ -35,7 +35,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { createClient } from "redis"
 import { scratchDatabase } from "../actions/actions.ts"
-import { repeat, type Round } from "../actions/load.ts"
+import { repeat, type Round, warmUpMillis } from "../actions/load.ts"
 import * as Report from "../Report.ts"
 import * as OncePostgres from "./oncePostgres.ts"
 import * as Once from "./Once.ts"
@@ -85,8 +85,8 @@ const alternate = async ({ ours, peer }: Pair, steps: number, concurrency: numbe
     const { system, user } = process.cpuUsage(before)
     return { ...round, cpuMicrosPerHop: (system + user) / (slips * steps) }
   }
-  await once(ours, roundMillis / 3)
-  await once(peer, roundMillis / 3)
+  await once(ours, warmUpMillis)
+  await once(peer, warmUpMillis)
   for (let round = 0; round < rounds; round++) {
     measured.ours.push(await once(ours, roundMillis))
     measured.peer.push(await once(peer, roundMillis))
