@@ -5,7 +5,7 @@
 import * as AgentFault from "@tenon/examples/fault/AgentFault"
 import * as Fault from "@tenon/examples/fault/Fault"
 import * as HostileFault from "@tenon/examples/fault/HostileFault"
-import { serving } from "@tenon/examples/fault/Serving"
+import { aimed, serving } from "@tenon/examples/fault/Serving"
 import * as SlipFault from "@tenon/examples/fault/SlipFault"
 import * as Effect from "effect/Effect"
 import { resolve } from "node:path"
@@ -45,7 +45,7 @@ const count = (name: "strikes" | "slips" | "seeds"): number => {
   const number = Number(values[name])
   return Number.isSafeInteger(number) && number > 0 ? number : refuse(`--${name} must be a positive whole number.`)
 }
-const command = serving(resolve(import.meta.dirname, "../packages/examples/tenon.config.ts"))
+const config = resolve(import.meta.dirname, "../packages/examples/tenon.config.ts")
 const progress = (message: string) => void (values.json ? process.stderr : process.stdout).write(`${message}\n`)
 
 const strikes = count("strikes")
@@ -79,9 +79,9 @@ const scenarios = [
   ),
   ...Fault.scenarios.map((scenario) => ({
     name: scenario.name,
-    run: Fault.run(scenario, { command, progress, strikes })
+    run: Fault.run(scenario, { command: aimed(config), progress, strikes })
   })),
-  { name: HostileFault.name, run: HostileFault.run({ command, progress, strikes }) },
+  { name: HostileFault.name, run: HostileFault.run({ command: serving(config), progress, strikes }) },
   ...AgentFault.scenarios.map((scenario) => ({
     name: `${scenario.name} (${scenario.runtime})`,
     run: AgentFault.run(scenario, { command: AgentFault.command, progress, strikes })

@@ -313,6 +313,20 @@ it.layer(layer)("explain", (it) => {
     })
   )
 
+  it.effect("says why a caller may not, by role or by row", () =>
+    Effect.gen(function* () {
+      const item = yield* Tenon.invoke(Item.actions.create, { name: "denied" })
+      const request = { resource: "Item", action: "restock", key: item.id, input: {} }
+      const byRole = yield* Explain.explain(registry, request).pipe(as("viewer"))
+      assert.deepInclude(byRole, { self: undefined, changes: [], deliveries: [], events: [] })
+      assert.deepInclude(byRole.decision, { allowed: false, reason: "needs one of the roles admin" })
+      assert.deepInclude(byRole.failure, { tag: "Forbidden", status: 403 })
+      const byRow = yield* Explain.explain(registry, request)
+      assert.isFalse(byRow.decision.allowed)
+      assert.include(byRow.decision.reason, "the item is open")
+    })
+  )
+
   it("lists what each action may touch", () => {
     const order = Explain.analyse(registry).find((each) => each.action === "Item.order")
     assert.deepStrictEqual(order?.failures, ["OutOfStock"])

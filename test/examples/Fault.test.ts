@@ -3,12 +3,12 @@
  * set of servers, and the ledger at the end.
  */
 import * as Fault from "@tenon/examples/fault/Fault"
-import { serving } from "@tenon/examples/fault/Serving"
+import { aimed } from "@tenon/examples/fault/Serving"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { resolve } from "node:path"
 
-const command = serving(resolve(import.meta.dirname, "../../packages/examples/tenon.config.ts"))
+const command = aimed(resolve(import.meta.dirname, "../../packages/examples/tenon.config.ts"))
 
 it.live(
   "the application, Restate and PostgreSQL are killed under load, and nothing is lost, done twice or stuck",
@@ -34,7 +34,7 @@ it.live(
       assert.deepStrictEqual(problems, [])
       assert.isTrue(ok)
       assert.isAbove(accepted, 8)
-      assert.lengthOf(struck, 4)
+      assert.lengthOf(struck, 5)
     }),
   180_000
 )

@@ -4,6 +4,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Command from "effect/cli/Command"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as References from "effect/References"
@@ -40,9 +41,11 @@ export const perform = (
     (loaded) => Command.runWith(Command.withSubcommands(root, loaded), { version: "0.1.0" })(args)
   )
 
-/** Runs a command line in a process of its own. */
-export const main = (args: ReadonlyArray<string>): void =>
-  perform(args).pipe(
+type Performed = ReturnType<typeof perform>
+
+/** Runs a command line in a process of its own; `around` is for tests that listen to what happens in it. */
+export const main = (args: ReadonlyArray<string>, around: (command: Performed) => Performed = identity): void =>
+  around(perform(args)).pipe(
     Effect.provide(ConfigProvider.layer(Environment.provider)),
     Effect.catch(Complaint.report),
     Effect.provide([NodeServices.layer, FetchHttpClient.layer]),

@@ -127,9 +127,12 @@ export const explain = Effect.fn("Explain.explain")(function* (
     actor,
     origin: "door"
   }
-  const work = yield* Effect.fromResult(
-    Decision.work(registry, found, invocation, { now, newId, receiptKey: undefined, trace: undefined })
-  )
+  const surroundings = { now, newId, receiptKey: undefined, trace: undefined }
+  const worked = Decision.work(registry, found, invocation, surroundings)
+  // Who may not do this whatever the row is is told so, and sees no row.
+  if (Result.isFailure(worked) && worked.failure instanceof Forbidden)
+    return explanationOf(registry, found.action, actor, { failure: worked.failure, self: undefined, would: nothing })
+  const work = yield* Effect.fromResult(worked)
   let self: EncodedRow | undefined
   let would = nothing
   const failure = yield* unitOfWork
@@ -150,15 +153,32 @@ export const explain = Effect.fn("Explain.explain")(function* (
       }
     })
     .pipe(Effect.flip, Effect.orDie)
+  const shown = self === undefined ? undefined : hide(found.resource.schema, self)
+  return explanationOf(registry, found.action, actor, { failure, self: shown, would })
+})
+
+/** What a rehearsal came to: how it ended, the row that it found, and what it would have done. */
+interface Rehearsed {
+  readonly failure: ActionFailure
+  readonly self: EncodedRow | undefined
+  readonly would: Would
+}
+
+const explanationOf = (
+  registry: Registry.Registry,
+  action: Action.Any,
+  actor: CurrentActor["Service"],
+  { failure, self, would }: Rehearsed
+): Explanation => {
   const refused = failure instanceof Explained ? undefined : failure
   return {
-    ...analyseAction(registry, found.action),
-    decision: decisionOf(found.action.policy, failure, actor),
-    self: self === undefined ? undefined : hide(found.resource.schema, self),
-    failure: refused === undefined ? undefined : ErrorBoundary.show(refused, found.action.errors),
+    ...analyseAction(registry, action),
+    decision: decisionOf(action.policy, failure, actor),
+    self,
+    failure: refused === undefined ? undefined : ErrorBoundary.show(refused, action.errors),
     ...(refused === undefined ? would : nothing)
   }
-})
+}
 
 const decisionOf = (policy: Policy.Policy, failure: ActionFailure, actor: CurrentActor["Service"]): Policy.Decision =>
   failure instanceof Forbidden

@@ -36,6 +36,8 @@ export interface Application {
   readonly kill: Effect.Effect<void>
   /** Asks it to stop and waits; gives its exit code. */
   readonly stop: Effect.Effect<number | null>
+  /** Sends it a signal and waits until it has ended. */
+  readonly endBy: (signal: NodeJS.Signals) => Effect.Effect<void>
 }
 
 /** A running cluster. */
@@ -118,7 +120,8 @@ const makeApplication = (options: Options, environment: NodeJS.ProcessEnv): Appl
       })
     ),
     kill: Effect.suspend(() => end(child, "SIGKILL")).pipe(Effect.asVoid),
-    stop: Effect.suspend(() => end(child, "SIGTERM"))
+    stop: Effect.suspend(() => end(child, "SIGTERM")),
+    endBy: (signal) => Effect.asVoid(Effect.suspend(() => end(child, signal)))
   }
 }
 

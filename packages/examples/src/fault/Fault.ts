@@ -35,15 +35,22 @@ export interface Address {
   readonly key: string
 }
 
-const restartApplication: Scenario["strike"] = Effect.fnUntraced(function* ({ application }, address) {
-  yield* application.kill
-  const { url } = yield* application.start
-  address.url = url
-})
+const restartAfter =
+  (ending: (application: Cluster.Application) => Effect.Effect<void, unknown>): Scenario["strike"] =>
+  ({ application }, address) =>
+    Effect.gen(function* () {
+      yield* ending(application)
+      const { url } = yield* application.start
+      address.url = url
+    })
 
 /** The faults that the framework promises to survive. */
 export const scenarios: ReadonlyArray<Scenario> = [
-  { name: "the application's process is killed", strike: restartApplication },
+  { name: "the application's process is killed", strike: restartAfter(({ kill }) => kill) },
+  {
+    name: "the application's process is killed between commit and journal",
+    strike: restartAfter(({ endBy }) => Effect.timeout(endBy("SIGUSR2"), "20 seconds"))
+  },
   {
     name: "Restate is killed and started again",
     strike: ({ restate }) => Effect.andThen(restate.kill, restate.restart)
@@ -57,6 +64,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
 
 /** How hard to strike. */
 export interface Options {
+  /** What serves the application: for the scenarios here a command that can be aimed at (`Serving.aimed`). */
   readonly command: ReadonlyArray<string>
   readonly strikes: number
   readonly progress: (message: string) => void
@@ -73,7 +81,8 @@ export const run = Effect.fn("Fault.run")(function* (scenario: Scenario, options
   const load = yield* Effect.forkChild(Ledger.load(ledger, address))
   for (let strike = 1; strike <= strikes; strike++) {
     yield* Effect.sleep("1500 millis")
-    yield* scenario.strike(cluster, address)
+    // A load that ends is what there is to tell: a strike may wait for it in vain.
+    yield* Effect.raceFirst(scenario.strike(cluster, address), Fiber.join(load))
     progress(`  strike ${strike} of ${strikes}, ${ledger.accepted.size} accepted so far`)
   }
   yield* Effect.sleep("2 seconds")

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
+import { createHmac, randomBytes } from "node:crypto"
 import * as App from "../app/App.ts"
 import type { Options, Result } from "./Fault.ts"
 import * as Ledger from "./Ledger.ts"
@@ -28,7 +29,7 @@ export const run = (options: Options): Effect.Effect<Result> => Effect.scoped(Ef
 const attack = Effect.fn("HostileFault.run")(function* (options: Options) {
   const { progress, strikes } = options
   progress(`${name}: starting servers …`)
-  const { application, restate } = yield* Cluster.make({ command: options.command })
+  const { application, restate } = yield* Cluster.make({ command: options.command, environment: tokens })
   const { keys, url } = yield* application.start
   const good = { url, key: keys["acme"]?.["admin"] ?? "" }
   const ledger = yield* Ledger.open(good)
@@ -40,6 +41,7 @@ const attack = Effect.fn("HostileFault.run")(function* (options: Options) {
     const found = yield* Effect.forEach(part, (each) => judged(url, each), { concurrency: 8 })
     problems.push(...found.flat())
     problems.push(...(yield* direct(restate.ingressUrl)))
+    problems.push(...(yield* stale(url)))
     problems.push(...(yield* thousand(url, keys["globex"]?.["admin"] ?? "", `thousand-${strike}`)))
     progress(`  strike ${strike + 1} of ${strikes}: ${part.length} hostile requests, ${ledger.accepted.size} good ones`)
   }
@@ -91,6 +93,28 @@ const judged = (url: string, request: HostileRequests.HostileRequest) =>
       onSuccess: (answer) => HostileRequests.fault(request, answer, secrets) ?? []
     })
   )
+
+/** The tokens that the application accepts, besides its API keys. */
+const tokens = { JWT_SECRET: randomBytes(32).toString("hex"), JWT_ISSUER: "fault", JWT_AUDIENCE: "fault" }
+
+/** A JSON Web Token (RFC 7519) of the good load's tenant, which holds for so many seconds from now. */
+const token = (seconds: number, secret: string) => {
+  const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url")
+  const exp = Math.floor(Date.now() / 1000) + seconds
+  const claims = { iss: "fault", aud: "fault", sub: "nobody", tenant_id: "acme", roles: ["admin"], exp }
+  const signed = `${encoded({ alg: "HS256" })}.${encoded(claims)}`
+  return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`
+}
+
+/** Sends a token that has run out, one that another has signed, and a good one, so that these are not merely absurd. */
+const stale = Effect.fnUntraced(function* (url: string) {
+  const statuses = yield* Effect.forEach(
+    [token(60, tokens.JWT_SECRET), token(-60, tokens.JWT_SECRET), token(60, "another secret, as long as it has to be")],
+    (each) => Effect.map(ApiClient.make(url, each).send("GET", "/api/v1/widgets?limit=1"), ({ status }) => status)
+  )
+  const [wanted, found] = ["200, 401, 401", statuses.join(", ")]
+  return wanted === found ? [] : [`tokens that are good, stale and forged were answered ${found}`]
+})
 
 /** Calls a handler past the door: without a context, and with one that another key has signed. */
 const direct = Effect.fnUntraced(function* (ingressUrl: string) {
