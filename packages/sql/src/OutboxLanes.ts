@@ -1,0 +1,100 @@
+/** The order of deliveries: each in the lane of its object and in that of its commit, behind those that came before. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+
+/** What says in which lanes a delivery is. */
+export interface InLanes {
+  readonly id: string
+  readonly tenantId: string
+  readonly object: string
+  readonly committed: string
+}
+
+/** Its lanes: of its object, and of its commit, as the first may be what the second's receiver builds on. */
+export const lanesOf = ({ committed, object, tenantId }: InLanes): ReadonlyArray<string> => [
+  JSON.stringify(["object", tenantId, object]),
+  JSON.stringify(["commit", tenantId, committed])
+]
+
+/** A delivery that could go out, but for an earlier one that was looked at with it. */
+export interface Behind<A> {
+  readonly of: A
+  /** The id of the earlier one. */
+  readonly by: string
+}
+
+/**
+ * Of deliveries that were looked at together, in their order: those that may go out one behind the other, and those
+ * that may not, as one of theirs does not.
+ */
+export const part = <A extends InLanes & { readonly free: boolean }>(
+  looked: ReadonlyArray<A>
+): { readonly going: ReadonlyArray<A>; readonly behind: ReadonlyArray<Behind<A>> } => {
+  const stopped = new Map<string, string>()
+  const going: Array<A> = []
+  const behind: Array<Behind<A>> = []
+  for (const each of looked) {
+    const lanes = lanesOf(each)
+    const by = lanes.map((lane) => stopped.get(lane)).find((id) => id !== undefined)
+    if (each.free && by === undefined) going.push(each)
+    else for (const lane of lanes) stopped.set(lane, each.id)
+    if (each.free && by !== undefined) behind.push({ of: each, by })
+  }
+  return { going, behind }
+}
+
+/** A delivery's turn: it comes when those before it are over. */
+export class Turn {
+  readonly id: string
+  #before: ReadonlyArray<Turn>
+  readonly #over = Deferred.makeUnsafe<boolean>()
+
+  constructor(id: string, before: ReadonlyArray<Turn>) {
+    this.id = id
+    this.#before = before
+  }
+
+  /** Waits for it. Answers with the id of an earlier one that is still to be delivered, and not now. */
+  get comes(): Effect.Effect<string | undefined> {
+    const before = this.#before
+    return Effect.gen(function* () {
+      for (const each of before) if (!(yield* Deferred.await(each.#over))) return each.id
+      return undefined
+    })
+  }
+
+  /** Lets those behind it go on, or tells them that it is not over. */
+  end(isOver: boolean): void {
+    // Else each would keep all that ever were in its lanes.
+    this.#before = []
+    Deferred.doneUnsafe(this.#over, Effect.succeed(isOver))
+  }
+}
+
+/** The lanes in which a relay has deliveries. */
+export class Lanes {
+  /** The last of each. */
+  readonly #last = new Map<string, Turn>()
+
+  /** How many there are. */
+  get size(): number {
+    return this.#last.size
+  }
+
+  /** Puts one behind those that are there. */
+  join(of: InLanes): Turn {
+    const lanes = lanesOf(of)
+    const before = lanes.map((lane) => this.#last.get(lane)).filter((each) => each !== undefined)
+    const turn = new Turn(of.id, [...new Set(before)])
+    for (const lane of lanes) this.#last.set(lane, turn)
+    return turn
+  }
+
+  /** Forgets one. Returns whether it was the last of its object's lane, and of its commit's. */
+  leave(of: InLanes, turn: Turn): { readonly object: boolean; readonly commit: boolean } {
+    const [object = false, commit = false] = lanesOf(of).map(
+      (lane) => this.#last.get(lane) === turn && this.#last.delete(lane)
+    )
+    return { object, commit }
+  }
+}
