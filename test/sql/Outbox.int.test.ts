@@ -1,0 +1,156 @@
+import * as OutboxWorld from "../support/outboxWorld.ts"
+import * as StoreDatabase from "../support/StoreDatabase.ts"
+import { assert, layer as suite } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+
+const { commit, expire, relay, standings, until } = OutboxWorld
+
+/** What was delivered, in order; those to objects of one name wait for a gate, and others fail. */
+const delivering = Effect.gen(function* () {
+  yield* StoreDatabase.admin("delete from tenon.outbox")
+  const gate = yield* Deferred.make<void>()
+  const begun: Array<string> = []
+  const deliver: OutboxWorld.Deliver = ({ object, tenant }) =>
+    Effect.gen(function* () {
+      begun.push(`${tenant} ${object}`)
+      if (object.startsWith("slow")) yield* Deferred.await(gate)
+      if (object.startsWith("failing")) return yield* Effect.die(new Error("fails"))
+    })
+  const arrives = (...what: ReadonlyArray<string>) =>
+    until(
+      `${what.join(", ")} of ${begun.join(", ")}`,
+      Effect.sync(() => what.every((each) => begun.includes(each))),
+      8
+    )
+  return { arrives, begun, deliver, open: Deferred.succeed(gate, undefined) }
+})
+
+/** Once they are found to wait. */
+const held = (count: number) =>
+  until(
+    `${count} are held`,
+    Effect.map(standings, (found) => found["held"] === count)
+  )
+
+const gone = until(
+  "nothing is left",
+  Effect.map(standings, (left) => Object.keys(left).length === 0)
+)
+
+const many = (count: number, of: (n: number) => OutboxWorld.Sent) => Array.from({ length: count }, (_, n) => of(n))
+
+suite(StoreDatabase.layer, { timeout: 60_000, excludeTestServices: true })("the relay of an outbox", (it) => {
+  it.effect("slow tenants take no place that another one needs", () =>
+    Effect.gen(function* () {
+      const { arrives, begun, deliver, open } = yield* delivering
+      for (let tenant = 0; tenant < 12; tenant++) {
+        for (let n = 0; n < 8; n++) yield* commit({ tenant: `slow${tenant}`, object: `slow${n}` })
+      }
+      const { hear } = yield* relay(deliver)
+      yield* arrives("slow0 slow0", "slow11 slow0")
+      for (const object of ["x", "y", "z"]) {
+        yield* commit({ tenant: "quick", object })
+        yield* hear
+        yield* arrives(`quick ${object}`)
+      }
+      assert.isAtMost(begun.filter((each) => each.startsWith("slow0 ")).length, 6)
+      yield* open
+      yield* gone
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a delivery waits for earlier ones of its object and of its commit, and for no others", () =>
+    Effect.gen(function* () {
+      const { arrives, begun, deliver, open } = yield* delivering
+      yield* commit({ tenant: "t", object: "slow" })
+      // The first of this commit waits for none; the last does, for the second, as that waits for its object.
+      yield* commit({ tenant: "t", object: "a" }, { tenant: "t", object: "slow" }, { tenant: "t", object: "b" })
+      yield* commit({ tenant: "t", object: "c" }, { tenant: "t", object: "a" })
+      yield* commit({ tenant: "t", object: "b" }, { tenant: "t", object: "d" })
+      yield* commit({ tenant: "u", object: "b" })
+      yield* relay(deliver)
+      yield* arrives("t slow", "t a", "t c", "u b")
+      yield* Effect.sleep("200 millis")
+      assert.deepStrictEqual(begun.toSorted(), ["t a", "t a", "t c", "t slow", "u b"])
+      yield* open
+      yield* gone
+      assert.deepStrictEqual(
+        begun.filter((each) => ["t b", "t d", "t slow"].includes(each)),
+        ["t slow", "t slow", "t b", "t b", "t d"]
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("what waits is looked at once, and what is due later not at all", () =>
+    Effect.gen(function* () {
+      const { arrives, begun, deliver } = yield* delivering
+      yield* commit({ tenant: "t", object: "failing", attempts: 8 })
+      yield* commit(...many(2000, (n) => ({ tenant: "t", object: `later${n}`, delayMillis: 3_600_000 })))
+      for (let n = 0; n < 8; n++) yield* commit(...many(10, () => ({ tenant: "t", object: "failing" })))
+      const { answers, hear } = yield* relay(deliver)
+      yield* held(80)
+      const before = { ...answers }
+      for (let n = 0; n < 10; n++) {
+        yield* commit({ tenant: "u", object: `x${n}` })
+        yield* hear
+        yield* arrives(`u x${n}`)
+      }
+      assert.isAtMost(answers.rows - before.rows, 40, "a look and an end for each, and a row that says of none")
+      assert.isAtMost(answers.count - before.count, 40)
+      assert.strictEqual(begun.filter((each) => each === "t failing").length, 1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("nothing is remembered of a tenant once what it had is delivered, nor looked at", () =>
+    Effect.gen(function* () {
+      const { deliver } = yield* delivering
+      for (let n = 0; n < 3; n++) yield* commit(...many(300, (i) => ({ tenant: `tenant${i}`, object: "x" })))
+      const { answers, outbox } = yield* relay(deliver)
+      yield* gone
+      const { count } = answers
+      yield* outbox.drain(100, () => Effect.void)
+      assert.strictEqual(answers.count - count, 1, "a look, and no walk")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("what a relay had claimed and held goes on in order once it is dead", () =>
+    Effect.gen(function* () {
+      const { arrives, begun, deliver, open } = yield* delivering
+      yield* commit({ tenant: "t", object: "slow" }, { tenant: "t", object: "a" })
+      const dying = yield* relay(deliver)
+      yield* arrives("t slow")
+      // Found by another, which holds it behind what the first has claimed.
+      yield* commit({ tenant: "t", object: "a" }, { tenant: "t", object: "b" })
+      const other = yield* relay(deliver)
+      yield* other.outbox.drain(10, () => Effect.die("nothing is free"))
+      const claimed = yield* dying.die
+      assert.isAtLeast(claimed.length, 2)
+      yield* Effect.sleep("100 millis")
+      assert.deepStrictEqual(begun, ["t slow"])
+      yield* open
+      yield* expire(claimed)
+      yield* gone
+      assert.deepStrictEqual(begun, ["t slow", "t slow", "t a", "t a", "t b"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("what waits for one that was deleted by hand goes on, once it is looked at again", () =>
+    Effect.gen(function* () {
+      const { begun, deliver } = yield* delivering
+      const [failing = ""] = yield* commit({ tenant: "t", object: "failing", attempts: 4 }, { tenant: "t", object: "a" })
+      yield* relay(deliver)
+      yield* held(1)
+      const [look] = yield* StoreDatabase.admin(
+        "select extract(epoch from due_at - clock_timestamp())::float8 as seconds from tenon.outbox where standing = 'held'"
+      )
+      assert.isAtMost(Number(look?.["seconds"]), 66)
+      yield* StoreDatabase.admin(
+        `delete from tenon.outbox where id = ${failing}`,
+        "update tenon.outbox set due_at = now() where standing = 'held'"
+      )
+      yield* gone
+      assert.deepStrictEqual(begun, ["t failing", "t a"])
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,94 @@
+import * as OutboxLanes from "@tenon/sql/OutboxLanes"
+import { Places } from "@tenon/sql/OutboxPlaces"
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+
+const row = (id: number, object: string, committed: string, free = true) => ({
+  id: String(id),
+  tenantId: "t",
+  object,
+  committed,
+  free
+})
+
+describe("the lanes of deliveries", () => {
+  it("what was looked at goes, but for what comes behind one that does not, in either lane", () => {
+    const { behind, going } = OutboxLanes.part([
+      row(1, "x", "A", false),
+      row(2, "y", "A"),
+      row(3, "y", "B"),
+      row(4, "z", "B"),
+      row(5, "w", "C"),
+      row(6, "x", "C"),
+      row(7, "v", "D")
+    ])
+    assert.deepStrictEqual(
+      going.map(({ id }) => id),
+      ["5", "7"]
+    )
+    assert.deepStrictEqual(
+      behind.map(({ by, of }) => [of.id, by]),
+      [
+        ["2", "1"],
+        ["3", "2"],
+        ["4", "3"],
+        ["6", "1"]
+      ]
+    )
+  })
+
+  it("the same object of another tenant is in another lane", () => {
+    const other = { ...row(2, "x", "A"), tenantId: "u" }
+    assert.deepStrictEqual(OutboxLanes.part([row(1, "x", "A", false), other]).going, [other])
+  })
+
+  it.effect("a turn comes once both before it are over, and never behind one that is not to be", () =>
+    Effect.gen(function* () {
+      const lanes = new OutboxLanes.Lanes()
+      const [x, y, both, next] = [row(1, "x", "A"), row(2, "y", "B"), row(3, "x", "B"), row(4, "x", "C")]
+      const [first, second, third, fourth] = [x, y, both, next].map((each) => lanes.join(each))
+      assert.isDefined(first && second && third && fourth)
+      const comes = yield* Effect.forkChild(third!.comes, { startImmediately: true })
+      first!.end(true)
+      yield* Effect.yieldNow
+      assert.isUndefined(comes.pollUnsafe())
+      second!.end(true)
+      assert.isUndefined(yield* Fiber.join(comes))
+      // Others are in its object's lane, and none in its commit's.
+      assert.deepStrictEqual(lanes.leave(both, third!), { object: false, commit: true })
+      third!.end(false)
+      assert.strictEqual(yield* fourth!.comes, "3")
+      assert.deepStrictEqual(lanes.leave(next, fourth!), { object: true, commit: true })
+    })
+  )
+})
+
+describe("the places of deliveries", () => {
+  it.effect("a tenant has a few, one that has none gets one where all are taken, and there is a most", () =>
+    Effect.gen(function* () {
+      const places = new Places({ tenant: 2, all: 3, most: 5 })
+      const gate = yield* Deferred.make<void>()
+      const begun: Array<string> = []
+      const begin = (tenant: string) =>
+        Effect.forkChild(
+          places.within(tenant, Effect.andThen(Effect.sync(() => begun.push(tenant)), Deferred.await(gate))),
+          { startImmediately: true }
+        )
+      const fibers: Array<Fiber.Fiber<void>> = []
+      for (const tenant of ["a", "a", "a", "b", "b", "c", "d", "e"]) fibers.push(yield* begin(tenant))
+      yield* Effect.yieldNow
+      // `a` has its two and `b` the last; `c` and `d` have none yet, and `e` would be one more than the most.
+      assert.deepStrictEqual(begun, ["a", "a", "b", "c", "d"])
+      assert.deepStrictEqual([places.of("a"), places.of("b"), places.of("e")], [3, 2, 1])
+      yield* Fiber.interrupt(fibers[3]!)
+      assert.deepStrictEqual(begun.slice(5), ["b"], "the one of a tenant that has none left comes first")
+      yield* Fiber.interrupt(fibers[7]!)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Effect.forEach(fibers, Fiber.await)
+      assert.deepStrictEqual(begun.slice(6), ["a"])
+      assert.deepStrictEqual([places.of("a"), places.of("e"), places.tenants], [0, 0, 0])
+    })
+  )
+})
