@@ -138,7 +138,10 @@ suite(StoreDatabase.layer, { timeout: 60_000, excludeTestServices: true })("the 
   it.effect("what waits for one that was deleted by hand goes on, once it is looked at again", () =>
     Effect.gen(function* () {
       const { begun, deliver } = yield* delivering
-      const [failing = ""] = yield* commit({ tenant: "t", object: "failing", attempts: 4 }, { tenant: "t", object: "a" })
+      const [failing = ""] = yield* commit(
+        { tenant: "t", object: "failing", attempts: 4 },
+        { tenant: "t", object: "a" }
+      )
       yield* relay(deliver)
       yield* held(1)
       const [look] = yield* StoreDatabase.admin(

@@ -63,6 +63,23 @@ describe("the lanes of deliveries", () => {
       assert.deepStrictEqual(lanes.leave(next, fourth!), { object: true, commit: true })
     })
   )
+
+  it.effect("one that steps out leaves those before it in their lanes", () =>
+    Effect.gen(function* () {
+      const lanes = new OutboxLanes.Lanes()
+      const [first, second, third] = [row(1, "x", "A"), row(2, "x", "B"), row(3, "x", "C")]
+      const goesOn = lanes.join(first)
+      const stepsOut = lanes.join(second)
+      stepsOut.end(false)
+      assert.deepStrictEqual(lanes.leave(second, stepsOut), { object: true, commit: true })
+      const comes = yield* Effect.forkChild(lanes.join(third).comes, { startImmediately: true })
+      yield* Effect.yieldNow
+      assert.isUndefined(comes.pollUnsafe())
+      assert.deepStrictEqual(lanes.leave(first, goesOn), { object: false, commit: true })
+      goesOn.end(true)
+      assert.isUndefined(yield* Fiber.join(comes))
+    })
+  )
 })
 
 describe("the places of deliveries", () => {
@@ -73,7 +90,13 @@ describe("the places of deliveries", () => {
       const begun: Array<string> = []
       const begin = (tenant: string) =>
         Effect.forkChild(
-          places.within(tenant, Effect.andThen(Effect.sync(() => begun.push(tenant)), Deferred.await(gate))),
+          places.within(
+            tenant,
+            Effect.andThen(
+              Effect.sync(() => begun.push(tenant)),
+              Deferred.await(gate)
+            )
+          ),
           { startImmediately: true }
         )
       const fibers: Array<Fiber.Fiber<void>> = []

@@ -39,7 +39,11 @@ export const commit = (...sent: ReadonlyArray<Sent>) => {
 }
 
 /** How a relay delivers. */
-export type Deliver = (pending: { readonly id: string; readonly tenant: string; readonly object: string }) => Effect.Effect<void>
+export type Deliver = (pending: {
+  readonly id: string
+  readonly tenant: string
+  readonly object: string
+}) => Effect.Effect<void>
 
 /** A relay as of a process of its own. */
 export interface Relay {
@@ -52,10 +56,12 @@ export interface Relay {
   readonly die: Effect.Effect<ReadonlyArray<string>>
 }
 
+/** Which relay has claimed a delivery last. */
+const owners = new Map<string, object>()
+
 /** A connection that a process has, until that dies. */
 const connection = Effect.gen(function* () {
   const sql = yield* TenantSql.TenantSql
-  const claimed = new Set<string>()
   const answers = { count: 0, rows: 0 }
   let isAlive = true
   const watched = TenantSql.TenantSql.of({
@@ -67,7 +73,7 @@ const connection = Effect.gen(function* () {
             answers.count++
             for (const row of all.flat()) {
               answers.rows++
-              if (row["free"] === true) claimed.add(String(row["id"]))
+              if (row["free"] === true) owners.set(String(row["id"]), answers)
             }
           })
         ),
@@ -77,7 +83,6 @@ const connection = Effect.gen(function* () {
   })
   const cut = Effect.sync(() => {
     isAlive = false
-    return claimed
   })
   return { sql: watched, answers, cut }
 })
@@ -108,9 +113,9 @@ export const relay = (deliver: Deliver) =>
     )
     const built = yield* Layer.buildWithScope(Layer.fresh(layer), scope)
     const die = Effect.gen(function* () {
-      const claimed = yield* cut
+      yield* cut
       yield* Scope.close(scope, Exit.void)
-      return [...claimed]
+      return [...owners].filter(([, owner]) => owner === answers).map(([id]) => id)
     })
     const hear = Effect.sync(() => void OutboxRows.signalOf(sql).openUnsafe())
     return { outbox: Context.get(built, Outbox), answers, hear, die } satisfies Relay
@@ -128,11 +133,16 @@ export const standings = Effect.map(
   StoreDatabase.admin(
     "select standing, count(*)::int as n from tenon.outbox where standing <> 'aside' group by standing order by standing"
   ),
-  (rows): { readonly [standing: string]: unknown } => Object.fromEntries(rows.map(({ n, standing }) => [String(standing), n]))
+  (rows): { readonly [standing: string]: unknown } =>
+    Object.fromEntries(rows.map(({ n, standing }) => [String(standing), n]))
 )
 
 /** Tries until something is so. */
-export const until = <R>(what: string, isSo: Effect.Effect<boolean, never, R>, seconds = 20): Effect.Effect<void, string, R> =>
+export const until = <R>(
+  what: string,
+  isSo: Effect.Effect<boolean, never, R>,
+  seconds = 20
+): Effect.Effect<void, string, R> =>
   Effect.gen(function* () {
     for (let tries = 0; tries < seconds * 50; tries++) {
       if (yield* isSo) return

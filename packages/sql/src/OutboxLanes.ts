@@ -48,6 +48,7 @@ export class Turn {
   readonly id: string
   #before: ReadonlyArray<Turn>
   readonly #over = Deferred.makeUnsafe<boolean>()
+  #hasStopped = false
 
   constructor(id: string, before: ReadonlyArray<Turn>) {
     this.id = id
@@ -63,38 +64,49 @@ export class Turn {
     })
   }
 
+  /** Whether it will not be tried now. */
+  get hasStopped(): boolean {
+    return this.#hasStopped
+  }
+
   /** Lets those behind it go on, or tells them that it is not over. */
   end(isOver: boolean): void {
     // Else each would keep all that ever were in its lanes.
     this.#before = []
+    this.#hasStopped = !isOver
     Deferred.doneUnsafe(this.#over, Effect.succeed(isOver))
   }
 }
 
 /** The lanes in which a relay has deliveries. */
 export class Lanes {
-  /** The last of each. */
-  readonly #last = new Map<string, Turn>()
-
-  /** How many there are. */
-  get size(): number {
-    return this.#last.size
-  }
+  readonly #turns = new Map<string, Array<Turn>>()
 
   /** Puts one behind those that are there. */
   join(of: InLanes): Turn {
-    const lanes = lanesOf(of)
-    const before = lanes.map((lane) => this.#last.get(lane)).filter((each) => each !== undefined)
+    const lanes = lanesOf(of).map((lane) => this.#at(lane))
+    const before = lanes.map((turns) => turns.at(-1)).filter((each) => each !== undefined)
     const turn = new Turn(of.id, [...new Set(before)])
-    for (const lane of lanes) this.#last.set(lane, turn)
+    for (const turns of lanes) turns.push(turn)
     return turn
   }
 
-  /** Forgets one. Returns whether it was the last of its object's lane, and of its commit's. */
+  /** Takes one out. Returns whether none comes after it in its object's lane, and in its commit's, that is to go on. */
   leave(of: InLanes, turn: Turn): { readonly object: boolean; readonly commit: boolean } {
-    const [object = false, commit = false] = lanesOf(of).map(
-      (lane) => this.#last.get(lane) === turn && this.#last.delete(lane)
-    )
+    const [object = false, commit = false] = lanesOf(of).map((lane) => {
+      const turns = this.#at(lane)
+      const at = turns.lastIndexOf(turn)
+      const isLast = turns.slice(at + 1).every(({ hasStopped }) => hasStopped)
+      if (at >= 0) turns.splice(at, 1)
+      if (turns.length === 0) this.#turns.delete(lane)
+      return isLast
+    })
     return { object, commit }
+  }
+
+  #at(lane: string): Array<Turn> {
+    const turns = this.#turns.get(lane) ?? []
+    this.#turns.set(lane, turns)
+    return turns
   }
 }

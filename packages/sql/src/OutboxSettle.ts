@@ -84,25 +84,28 @@ export const setAside = (row: Claimed, why: string): Statement => ({
 /** How many of a lane are woken at once: those that one claim can take one behind the other. */
 const woken = 80
 
-const wakeOf = (lane: string) => `
+const heldIn = (lane: string) => `
   select e.tenant_id, e.id from tenon.outbox as e
-  where e.kind = 'delivery' and e.tenant_id = l.tenant_id and ${lane} and e.standing = 'held'
-  order by e.id limit ${woken} for update skip locked`
+  where e.kind = 'delivery' and e.tenant_id = l.tenant_id and ${lane} and e.standing = 'held' order by e.id limit ${woken}`
 
 /**
  * Wakes the first of those that are held in lanes in which one has ended. It must come after the statements that ended
- * those, in the same transaction. Answers with a row for each that it has woken.
+ * those, in the same transaction. It waits for whoever looks at one of them, so that none is missed, and locks them in
+ * one order, so that two who wake wait for each other in no circle. Answers with a row for each that it has woken.
  */
 export const wake = (objects: ReadonlyArray<Claimed>, commits: ReadonlyArray<Claimed>): Statement => ({
   sql: `
-with held as materialized (
-  select e.* from unnest($1::text[], $2::text[]) as l (tenant_id, object), lateral (${wakeOf("e.object = l.object")}) as e
-), kin as materialized (
+with found as materialized (
+  select e.* from unnest($1::text[], $2::text[]) as l (tenant_id, object), lateral (${heldIn("e.object = l.object")}) as e
+  union
   select e.* from unnest($3::text[], $4::timestamptz[]) as l (tenant_id, created_at),
-    lateral (${wakeOf("e.created_at = l.created_at")}) as e
+    lateral (${heldIn("e.created_at = l.created_at")}) as e
+), held as materialized (
+  select o.tenant_id, o.id from found as f join tenon.outbox as o on o.tenant_id = f.tenant_id and o.id = f.id
+  where o.standing = 'held' order by o.id for update of o
 )
 update tenon.outbox as o set standing = 'line', attempts = greatest(o.attempts - 1, 0), due_at = o.created_at
-from (table held union table kin) as e where o.tenant_id = e.tenant_id and o.id = e.id returning 1`,
+from held as e where o.tenant_id = e.tenant_id and o.id = e.id returning 1`,
   params: [
     objects.map(({ tenantId }) => tenantId),
     objects.map(({ object }) => object),

@@ -129,7 +129,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
         Effect.suspend(() => {
           const written = work.take()
           const ends = written.statements
-          const statements = [...renewal(), ...ends]
+          const statements = [...ends, ...renewal()]
           if (statements.length === 0) return Effect.void
           return Effect.matchEffect(batch(statements), {
             onFailure: (failure) => {
@@ -138,8 +138,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
             },
             onSuccess: (answers) => {
               work.wrote(written)
-              const hasWoken = written.wakes && (answers.at(-1)?.length ?? 0) > 0
-              if (hasWoken || (isWaiting && ends.length > 0)) added.openUnsafe()
+              if (written.hasWoken(answers) || (isWaiting && ends.length > 0)) added.openUnsafe()
               return Effect.void
             }
           })
@@ -195,7 +194,9 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
           })
         yield* claim(limit, entries).pipe(
           Effect.tap((more) => Effect.sync(() => more && added.openUnsafe())),
-          Effect.andThen(Effect.suspend(() => Effect.forEach(entries, one, { concurrency: "unbounded", discard: true }))),
+          Effect.andThen(
+            Effect.suspend(() => Effect.forEach(entries, one, { concurrency: "unbounded", discard: true }))
+          ),
           Effect.ensuring(Effect.sync(() => entries.forEach((each) => work.end(each, { _tag: "GivenBack" })))),
           Effect.onInterrupt(() => Effect.ignore(settle()))
         )

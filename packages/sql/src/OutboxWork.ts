@@ -3,7 +3,7 @@ import * as Latch from "effect/Latch"
 import * as OutboxLanes from "./OutboxLanes.ts"
 import type { Places } from "./OutboxPlaces.ts"
 import * as OutboxSettle from "./OutboxSettle.ts"
-import type { Statement } from "./TenantSql.ts"
+import type { Rows, Statement } from "./TenantSql.ts"
 
 /** A delivery at work. */
 export interface Entry {
@@ -177,19 +177,27 @@ export class Written {
     this.ends = ends
   }
 
-  /** Those that wait are woken last, and so find out what has ended. */
+  /**
+   * Those that wait are woken once the others have ended. What goes back comes last: it locks what it goes behind, with
+   * which nobody may have to wait for another lock.
+   */
   get statements(): ReadonlyArray<Statement> {
-    const { commits, delivered, failed, givenBack, objects } = this.ends
+    const { commits, givenBack, objects } = this.ends
     return [
-      ...(delivered.length > 0 ? [OutboxSettle.remove(delivered)] : []),
-      ...failed,
-      ...(givenBack.length > 0 ? [OutboxSettle.giveBack(givenBack)] : []),
-      ...(this.wakes ? [OutboxSettle.wake(objects, commits)] : [])
+      ...this.#ending,
+      ...(objects.length + commits.length > 0 ? [OutboxSettle.wake(objects, commits)] : []),
+      ...(givenBack.length > 0 ? [OutboxSettle.giveBack(givenBack)] : [])
     ]
   }
 
-  /** Whether the last statement wakes. */
-  get wakes(): boolean {
-    return this.ends.objects.length + this.ends.commits.length > 0
+  /** Whether the answers say that one was woken. */
+  hasWoken(answers: Rows): boolean {
+    const { commits, objects } = this.ends
+    return objects.length + commits.length > 0 && (answers[this.#ending.length]?.length ?? 0) > 0
+  }
+
+  get #ending(): ReadonlyArray<Statement> {
+    const { delivered, failed } = this.ends
+    return [...(delivered.length > 0 ? [OutboxSettle.remove(delivered)] : []), ...failed]
   }
 }
