@@ -1,7 +1,7 @@
 /** Relays over one outbox, as of several processes, each of which can die; and deliveries that a test makes up. */
 import * as OutboxRelay from "@tenon/core/OutboxRelay"
 import { Runtime } from "@tenon/core/Runtime"
-import { Outbox, type Pending } from "@tenon/core/UnitOfWork"
+import { Outbox } from "@tenon/core/UnitOfWork"
 import * as OutboxRows from "@tenon/sql/OutboxRows"
 import * as OutboxSql from "@tenon/sql/OutboxSql"
 import * as ReceiptsSql from "@tenon/sql/ReceiptsSql"

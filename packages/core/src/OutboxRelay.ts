@@ -16,8 +16,8 @@ import { Outbox } from "./UnitOfWork.ts"
 const batch = 100
 
 /**
- * How many drains may go on at once, and how long the next one waits for the last: most have ended by then. A drain that
- * goes on has one delivery at least that takes long, so there are no more than an outbox lets begin.
+ * How many drains may go on at once, and how long the next one waits for the last: most have ended by then. One that
+ * goes on has a delivery that takes long, so there are no more than an outbox lets begin.
  */
 const drains = 1000
 const patience = "100 millis"
