@@ -23,5 +23,8 @@ export const mismatches = Effect.fn("RecordedVersions.mismatches")(function* (re
     `select to_regclass('"tenon"."_schema_versions"') is not null as found`
   )
   if (there?.found !== true) return compare(registry, [])
-  return compare(registry, yield* sql.unsafe(`select "resource", "version"::text from "tenon"."_schema_versions"`))
+  const found = yield* sql.unsafe<{ resource: string; version: string }>(
+    `select "resource", "version"::text from "tenon"."_schema_versions"`
+  )
+  return compare(registry, found)
 })

@@ -6,7 +6,7 @@
  * read. Until both were looked at, as while the database is down, everything is refused. Versions are looked at every
  * few seconds, so a migration that another process runs is noticed without a restart, whichever of the two is ahead.
  */
-import { type ActionFailure, SchemaMismatch, Unavailable } from "@tenon/core/Failure"
+import { type ActionFailure, type SchemaMismatch, Unavailable } from "@tenon/core/Failure"
 import type { Loads } from "@tenon/core/Load"
 import { ReadinessChecks } from "@tenon/core/ReadinessChecks"
 import type { Registry } from "@tenon/core/Registry"
