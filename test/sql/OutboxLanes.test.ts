@@ -1,5 +1,6 @@
 import * as OutboxLanes from "@tenon/sql/OutboxLanes"
 import { Places } from "@tenon/sql/OutboxPlaces"
+import { Work } from "@tenon/sql/OutboxWork"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -114,4 +115,24 @@ describe("the places of deliveries", () => {
       assert.deepStrictEqual([places.of("a"), places.of("e"), places.tenants], [0, 0, 0])
     })
   )
+})
+
+describe("the deliveries at work", () => {
+  it("nothing is remembered of what has ended and is written", () => {
+    const work = new Work(new Places({ tenant: 2, all: 3, most: 5 }))
+    const claimed = (id: number, object: string) => ({ ...row(id, object, `c${id}`), attempts: 1, row: {} })
+    const [first, second, third] = [claimed(1, "x"), claimed(2, "x"), claimed(3, "y")].map((each) => work.join(each))
+    assert.isDefined(first && second && third)
+    assert.deepStrictEqual(work.begin(10).mine, ["1", "2", "3"])
+    work.end(first!, { _tag: "Delivered" })
+    work.end(second!, { _tag: "Postponed", why: "x" })
+    work.end(second!, { _tag: "GivenBack" })
+    work.end(third!, { _tag: "GivenBack" })
+    assert.deepStrictEqual(work.begin(10).mine, ["1"], "the first is still there, and holds up none")
+    const written = work.take()
+    // The lane of `x` goes on with the second, so that only the commit's is over.
+    assert.strictEqual(written.statements.length, 4)
+    work.wrote(written)
+    assert.deepStrictEqual([work.has, work.begin(10).mine, work.take().statements], [false, [], []])
+  })
 })
