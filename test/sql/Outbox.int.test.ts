@@ -47,8 +47,12 @@ suite(StoreDatabase.layer, { timeout: 60_000, excludeTestServices: true })("the 
       for (let tenant = 0; tenant < 12; tenant++) {
         for (let n = 0; n < 8; n++) yield* commit({ tenant: `slow${tenant}`, object: `slow${n}` })
       }
+      // With more behind them than is claimed at once.
+      for (let tenant = 12; tenant < 40; tenant++) {
+        yield* commit(...many(100, (n) => ({ tenant: `slow${tenant}`, object: `slow${n}` })))
+      }
       const { hear } = yield* relay(deliver)
-      yield* arrives("slow0 slow0", "slow11 slow0")
+      yield* arrives("slow0 slow0", "slow11 slow0", "slow39 slow0")
       for (const object of ["x", "y", "z"]) {
         yield* commit({ tenant: "quick", object })
         yield* hear

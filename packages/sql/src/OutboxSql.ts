@@ -98,7 +98,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
       const claimNext = (limit: number, entries: Array<Entry>) => {
         const known = work.begin(limit)
         if (known.limit <= 0) return Effect.void
-        const share = Math.ceil(limit / 10)
+        const share = work.isCrowded ? 1 : Math.ceil(limit / 10)
         return Effect.map(look(OutboxClaim.ofTenants({ ...known, leaseSeconds }, walked, share)), (rows) => {
           walked = OutboxClaim.lastOf(rows)
           join(OutboxClaim.lookOf(rows), entries)
@@ -111,7 +111,8 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
           // Closed before looking: a commit from here on opens it again.
           added.closeUnsafe()
           if (!work.has) renewed = Date.now()
-          const isFull = yield* claimOldest(limit, entries)
+          isWaiting ||= work.isCrowded
+          const isFull = work.isCrowded || (yield* claimOldest(limit, entries))
           const room = limit - entries.length
           if (!isFull || room === 0) return isFull
           // What is claimed already is to be delivered all the same.

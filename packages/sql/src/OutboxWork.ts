@@ -75,9 +75,14 @@ export class Work {
     return this.#claimed.size > 0
   }
 
+  /** Whether so much is claimed that each tenant gets on by itself, one delivery after the other. */
+  get isCrowded(): boolean {
+    return this.#claimed.size >= bounds.many
+  }
+
   /** The tenants of which enough is claimed. */
   get #busy(): ReadonlyArray<string> {
-    const enough = this.#claimed.size < bounds.many ? bounds.ready : 1
+    const enough = this.isCrowded ? 1 : bounds.ready
     return [...this.#tenants.keys()].filter((tenantId) => this.#places.of(tenantId) >= enough)
   }
 
