@@ -1,10 +1,11 @@
 import * as OutboxWorld from "../support/outboxWorld.ts"
 import * as StoreDatabase from "../support/StoreDatabase.ts"
+import { eventually } from "@tenon/testing/Testing"
 import { assert, layer as suite } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 
-const { commit, expire, relay, standings, until } = OutboxWorld
+const { commit, expire, relay, standings } = OutboxWorld
 
 /** What was delivered, in order; those to objects of one name wait for a gate, and others fail. */
 const delivering = Effect.gen(function* () {
@@ -18,25 +19,17 @@ const delivering = Effect.gen(function* () {
       if (object.startsWith("failing")) return yield* Effect.die(new Error("fails"))
     })
   const arrives = (...what: ReadonlyArray<string>) =>
-    until(
-      what.join(", "),
-      Effect.sync(() => what.every((each) => begun.includes(each))),
-      8
-    ).pipe(Effect.mapError((never) => `${never} of ${begun.join(", ")}`))
+    eventually(
+      Effect.sync(() => begun),
+      (seen) => what.every((each) => seen.includes(each))
+    )
   return { arrives, begun, deliver, open: Deferred.succeed(gate, undefined) }
 })
 
 /** Once they are found to wait. */
-const held = (count: number) =>
-  until(
-    `${count} are held`,
-    Effect.map(standings, (found) => found["held"] === count)
-  )
+const held = (count: number) => eventually(standings, (found) => found["held"] === count)
 
-const gone = until(
-  "nothing is left",
-  Effect.map(standings, (left) => Object.keys(left).length === 0)
-)
+const gone = eventually(standings, (left) => Object.keys(left).length === 0)
 
 const many = (count: number, of: (n: number) => OutboxWorld.Sent) => Array.from({ length: count }, (_, n) => of(n))
 

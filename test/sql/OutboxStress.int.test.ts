@@ -1,3 +1,4 @@
+import { eventually } from "@tenon/testing/Testing"
 import { assert, layer as suite } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -75,11 +76,7 @@ const live = (seed: number) =>
         relays.push(yield* start)
       }
     }
-    yield* World.until(
-      "all is delivered or set aside",
-      Effect.map(World.standings, (left) => Object.keys(left).length === 0),
-      40
-    )
+    yield* eventually(World.standings, (left) => Object.keys(left).length === 0, { within: "40 seconds" })
     return { sent, told, orphans } satisfies Lived
   }).pipe(Effect.scoped)
 

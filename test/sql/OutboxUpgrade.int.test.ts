@@ -3,6 +3,7 @@ import * as Ddl from "@tenon/sql/Ddl"
 import * as Migrations from "@tenon/sql/Migrations"
 import * as ModelDiff from "@tenon/sql/ModelDiff"
 import { registry } from "@tenon/testing/RepositoryLaws"
+import { eventually } from "@tenon/testing/Testing"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as OutboxWorld from "../support/outboxWorld.ts"
@@ -63,9 +64,9 @@ it.live(
       const delivered: Array<string> = []
       const left = Effect.gen(function* () {
         yield* OutboxWorld.relay(({ id }) => Effect.sync(() => void delivered.push(id)))
-        yield* OutboxWorld.until(
-          "all has gone out but for the delayed one and the one that was set aside",
-          Effect.sync(() => delivered.length === 7)
+        yield* eventually(
+          Effect.sync(() => delivered),
+          ({ length }) => length === 7
         )
         yield* Effect.sleep("300 millis")
         return yield* StoreDatabase.admin("select id::int, standing from tenon.outbox order by id")

@@ -136,17 +136,3 @@ export const standings = Effect.map(
   (rows): { readonly [standing: string]: unknown } =>
     Object.fromEntries(rows.map(({ n, standing }) => [String(standing), n]))
 )
-
-/** Tries until something is so. */
-export const until = <R>(
-  what: string,
-  isSo: Effect.Effect<boolean, never, R>,
-  seconds = 20
-): Effect.Effect<void, string, R> =>
-  Effect.gen(function* () {
-    for (let tries = 0; tries < seconds * 50; tries++) {
-      if (yield* isSo) return
-      yield* Effect.sleep("20 millis")
-    }
-    return yield* Effect.fail(`never: ${what}`)
-  })
