@@ -5,7 +5,7 @@ import { assert, layer as suite } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 
-const { commit, expire, relay, standings } = OutboxWorld
+const { commit, commits, expire, relay, standings } = OutboxWorld
 
 /** What was delivered, in order; those to objects of one name wait for a gate, and others fail. */
 const delivering = Effect.gen(function* () {
@@ -31,21 +31,29 @@ const held = (count: number) => eventually(standings, (found) => found["held"] =
 
 const gone = eventually(standings, (left) => Object.keys(left).length === 0)
 
-const many = (count: number, of: (n: number) => OutboxWorld.Sent) => Array.from({ length: count }, (_, n) => of(n))
+const many = <A>(count: number, of: (n: number) => A) => Array.from({ length: count }, (_, n) => of(n))
 
 suite(StoreDatabase.layer, { timeout: 60_000, excludeTestServices: true })("the relay of an outbox", (it) => {
   it.effect("slow tenants take no place that another one needs", () =>
     Effect.gen(function* () {
       const { arrives, begun, deliver, open } = yield* delivering
-      for (let tenant = 0; tenant < 12; tenant++) {
-        for (let n = 0; n < 8; n++) yield* commit({ tenant: `slow${tenant}`, object: `slow${n}` })
-      }
+      yield* commits(...many(96, (n) => [{ tenant: `slow${n % 12}`, object: `slow${n}` }]))
       // With more behind them than is claimed at once.
-      for (let tenant = 12; tenant < 40; tenant++) {
-        yield* commit(...many(100, (n) => ({ tenant: `slow${tenant}`, object: `slow${n}` })))
-      }
-      const { hear } = yield* relay(deliver)
-      yield* arrives("slow0 slow0", "slow11 slow0", "slow39 slow0")
+      yield* commits(...many(28, (tenant) => many(100, (n) => ({ tenant: `slow${12 + tenant}`, object: `slow${n}` }))))
+      const { answers, hear } = yield* relay(deliver)
+      yield* arrives("slow0 slow0", "slow11 slow11", "slow39 slow0")
+      // It has claimed as much as it does.
+      yield* eventually(
+        Effect.sync(() => answers.count).pipe(
+          Effect.flatMap((count) =>
+            Effect.delay(
+              Effect.sync(() => answers.count - count),
+              "400 millis"
+            )
+          )
+        ),
+        (more) => more === 0
+      )
       for (const object of ["x", "y", "z"]) {
         yield* commit({ tenant: "quick", object })
         yield* hear
@@ -60,12 +68,15 @@ suite(StoreDatabase.layer, { timeout: 60_000, excludeTestServices: true })("the 
   it.effect("a delivery waits for earlier ones of its object and of its commit, and for no others", () =>
     Effect.gen(function* () {
       const { arrives, begun, deliver, open } = yield* delivering
-      yield* commit({ tenant: "t", object: "slow" })
-      // The first of this commit waits for none; the last does, for the second, as that waits for its object.
-      yield* commit({ tenant: "t", object: "a" }, { tenant: "t", object: "slow" }, { tenant: "t", object: "b" })
-      yield* commit({ tenant: "t", object: "c" }, { tenant: "t", object: "a" })
-      yield* commit({ tenant: "t", object: "b" }, { tenant: "t", object: "d" })
-      yield* commit({ tenant: "u", object: "b" })
+      const to = (object: string, tenant = "t") => ({ tenant, object })
+      yield* commits(
+        [to("slow")],
+        // The first of this commit waits for none; the last does, for the second, as that waits for its object.
+        [to("a"), to("slow"), to("b")],
+        [to("c"), to("a")],
+        [to("b"), to("d")],
+        [to("b", "u")]
+      )
       yield* relay(deliver)
       yield* arrives("t slow", "t a", "t c", "u b")
       yield* Effect.sleep("200 millis")
@@ -84,7 +95,7 @@ suite(StoreDatabase.layer, { timeout: 60_000, excludeTestServices: true })("the 
       const { arrives, begun, deliver } = yield* delivering
       yield* commit({ tenant: "t", object: "failing", attempts: 8 })
       yield* commit(...many(2000, (n) => ({ tenant: "t", object: `later${n}`, delayMillis: 3_600_000 })))
-      for (let n = 0; n < 8; n++) yield* commit(...many(10, () => ({ tenant: "t", object: "failing" })))
+      yield* commits(...many(8, () => many(10, () => ({ tenant: "t", object: "failing" }))))
       const { answers, hear } = yield* relay(deliver)
       yield* held(80)
       const before = { ...answers }

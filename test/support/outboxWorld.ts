@@ -24,19 +24,25 @@ export interface Sent {
   readonly attempts?: number
 }
 
-/** Puts deliveries into the outbox, in one commit. Answers with their ids. */
-export const commit = (...sent: ReadonlyArray<Sent>) => {
+const insert = (sent: ReadonlyArray<Sent>) => {
   const rows = JSON.stringify(sent.map((each) => ({ delayMillis: 0, attempts: 0, ...each })))
-  return StoreDatabase.admin(
+  return (
     "insert into tenon.outbox (tenant_id, kind, object, actor, body, due_at, attempts, standing) " +
-      "select r->>'tenant', 'delivery', 'Topic/' || (r->>'object'), " +
-      "jsonb_build_object('id', 'u', 'tenantId', r->>'tenant', 'kind', 'user', 'roles', '[]'::jsonb), " +
-      "jsonb_build_object('_tag', 'Send', 'resource', 'Topic', 'action', 'post', 'key', r->>'object', 'input', null, 'delayMillis', 0), " +
-      "clock_timestamp() + make_interval(secs => (r->>'delayMillis')::int / 1000.0), (r->>'attempts')::int, " +
-      "case when (r->>'delayMillis')::int > 0 then 'later' else 'line' end " +
-      `from jsonb_array_elements('${rows}') with ordinality as s (r, n) order by n returning id::text as id`
-  ).pipe(Effect.map((found) => found.map(({ id }) => String(id))))
+    "select r->>'tenant', 'delivery', 'Topic/' || (r->>'object'), " +
+    "jsonb_build_object('id', 'u', 'tenantId', r->>'tenant', 'kind', 'user', 'roles', '[]'::jsonb), " +
+    "jsonb_build_object('_tag', 'Send', 'resource', 'Topic', 'action', 'post', 'key', r->>'object', 'input', null, 'delayMillis', 0), " +
+    "clock_timestamp() + make_interval(secs => (r->>'delayMillis')::int / 1000.0), (r->>'attempts')::int, " +
+    "case when (r->>'delayMillis')::int > 0 then 'later' else 'line' end " +
+    `from jsonb_array_elements('${rows}') with ordinality as s (r, n) order by n returning id::text as id`
+  )
 }
+
+/** Puts deliveries into the outbox, in one commit. Answers with their ids. */
+export const commit = (...sent: ReadonlyArray<Sent>) =>
+  Effect.map(StoreDatabase.admin(insert(sent)), (found) => found.map(({ id }) => String(id)))
+
+/** The same for several commits, one after the other. */
+export const commits = (...all: ReadonlyArray<ReadonlyArray<Sent>>) => StoreDatabase.admin(...all.map(insert))
 
 /** How a relay delivers. */
 export type Deliver = (pending: {
