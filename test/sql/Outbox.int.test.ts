@@ -1,9 +1,11 @@
 import * as OutboxWorld from "../support/outboxWorld.ts"
+import * as Scratch from "../support/ScratchDatabase.ts"
 import * as StoreDatabase from "../support/StoreDatabase.ts"
 import { eventually } from "@tenon/testing/Testing"
 import { assert, layer as suite } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as SqlClient from "effect/sql/SqlClient"
 
 const { commit, commits, expire, relay, standings } = OutboxWorld
 
@@ -30,6 +32,14 @@ const delivering = Effect.gen(function* () {
 const held = (count: number) => eventually(standings, (found) => found["held"] === count)
 
 const gone = eventually(standings, (left) => Object.keys(left).length === 0)
+
+/** Does something while a statement of another is not committed. */
+const looking = <R>(statement: string, meanwhile: Effect.Effect<unknown, never, R>) =>
+  Effect.flatMap(StoreDatabase.StoreDatabase, (database) =>
+    Effect.flatMap(SqlClient.SqlClient, (sql) =>
+      sql.withTransaction(Effect.andThen(sql.unsafe(statement), meanwhile))
+    ).pipe(Scratch.on(database), Effect.orDie)
+  )
 
 const many = <A>(count: number, of: (n: number) => A) => Array.from({ length: count }, (_, n) => of(n))
 
@@ -128,6 +138,46 @@ suite(StoreDatabase.layer, { timeout: 60_000, excludeTestServices: true })("the 
       yield* expire(claimed)
       yield* gone
       assert.deepStrictEqual(begun, ["t slow", "t slow", "t a", "t a", "t b"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("who ends one that others wait for waits for whoever looks at those, and misses none", () =>
+    Effect.gen(function* () {
+      const { arrives, begun, deliver, open } = yield* delivering
+      yield* commit({ tenant: "t", object: "slow" }, { tenant: "t", object: "a" })
+      yield* StoreDatabase.admin(
+        "update tenon.outbox set due_at = now() + interval '1 minute' where object = 'Topic/a'"
+      )
+      yield* relay(deliver)
+      yield* arrives("t slow")
+      const other = yield* relay(deliver)
+      yield* StoreDatabase.admin("update tenon.outbox set due_at = now() where object = 'Topic/a'")
+      yield* other.outbox.drain(10, () => Effect.die("nothing is free"))
+      yield* held(1)
+      yield* looking(
+        "select from tenon.outbox where standing = 'held' for share",
+        Effect.andThen(open, Effect.sleep("400 millis"))
+      )
+      yield* gone
+      assert.deepStrictEqual(begun, ["t slow", "t a"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("nothing is held behind one that may be ending", () =>
+    Effect.gen(function* () {
+      const { begun, deliver } = yield* delivering
+      const [first = ""] = yield* commit({ tenant: "t", object: "a", attempts: 3 }, { tenant: "t", object: "a" })
+      yield* StoreDatabase.admin(`update tenon.outbox set due_at = now() + interval '1 minute' where id = ${first}`)
+      yield* looking(
+        `delete from tenon.outbox where id = ${first}`,
+        Effect.gen(function* () {
+          yield* relay(deliver)
+          yield* Effect.sleep("400 millis")
+          assert.deepStrictEqual([begun, yield* standings], [[], { line: 2 }])
+        })
+      )
+      yield* gone
+      assert.deepStrictEqual(begun, ["t a"])
     }).pipe(Effect.scoped)
   )
 
