@@ -1,7 +1,6 @@
 import * as OutboxWorld from "../support/outboxWorld.ts"
 import * as Scratch from "../support/ScratchDatabase.ts"
 import * as StoreDatabase from "../support/StoreDatabase.ts"
-import type { Unavailable } from "@tenon/core/Failure"
 import { eventually } from "@tenon/testing/Testing"
 import { assert, layer as suite } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
@@ -37,7 +36,7 @@ const held = (count: number) => eventually(standings, (found) => found["held"] =
 const gone = eventually(standings, (left) => Object.keys(left).length === 0)
 
 /** Does something while a statement of another is not committed. */
-const looking = <R>(statement: string, meanwhile: Effect.Effect<unknown, Unavailable, R>) =>
+const looking = <R>(statement: string, meanwhile: Effect.Effect<unknown, never, R>) =>
   Effect.flatMap(StoreDatabase.StoreDatabase, (database) =>
     Effect.flatMap(SqlClient.SqlClient, (sql) =>
       sql.withTransaction(Effect.andThen(sql.unsafe(statement), meanwhile))

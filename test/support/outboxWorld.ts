@@ -125,7 +125,7 @@ export const relay = (deliver: Deliver) =>
     })
     const hear = Effect.sync(() => void OutboxRows.signalOf(sql).openUnsafe())
     return { outbox: Context.get(built, Outbox), answers, hear, die } satisfies Relay
-  })
+  }).pipe(Effect.orDie)
 
 /** What leases that have ended leave behind. */
 export const expire = (ids: ReadonlyArray<string>) =>
