@@ -14,6 +14,8 @@ const row = (id: number, object: string, committed: string, free = true) => ({
   free
 })
 
+const ids = (left: ReadonlyArray<OutboxLanes.Next>) => left.map(({ id }) => id)
+
 describe("the lanes of deliveries", () => {
   it("what was looked at goes, but for what comes behind one that does not, in either lane", () => {
     const { behind, going } = OutboxLanes.part([
@@ -52,16 +54,18 @@ describe("the lanes of deliveries", () => {
       const [first, second, third, fourth] = [x, y, both, next].map((each) => lanes.join(each))
       assert.isDefined(first && second && third && fourth)
       const comes = yield* Effect.forkChild(third!.comes, { startImmediately: true })
+      lanes.leave(x, first!)
       first!.end(true)
       yield* Effect.yieldNow
       assert.isUndefined(comes.pollUnsafe())
+      lanes.leave(y, second!)
       second!.end(true)
       assert.isUndefined(yield* Fiber.join(comes))
       // Others are in its object's lane, and none in its commit's.
-      assert.deepStrictEqual(lanes.leave(both, third!), { object: false, commit: true })
+      assert.deepStrictEqual(ids(lanes.leave(both, third!)), ["4", undefined])
       third!.end(false)
       assert.strictEqual(yield* fourth!.comes, "3")
-      assert.deepStrictEqual(lanes.leave(next, fourth!), { object: true, commit: true })
+      assert.deepStrictEqual(ids(lanes.leave(next, fourth!)), [undefined, undefined])
     })
   )
 
@@ -72,11 +76,11 @@ describe("the lanes of deliveries", () => {
       const goesOn = lanes.join(first)
       const stepsOut = lanes.join(second)
       stepsOut.end(false)
-      assert.deepStrictEqual(lanes.leave(second, stepsOut), { object: true, commit: true })
+      assert.deepStrictEqual(ids(lanes.leave(second, stepsOut)), ["1", undefined])
       const comes = yield* Effect.forkChild(lanes.join(third).comes, { startImmediately: true })
       yield* Effect.yieldNow
       assert.isUndefined(comes.pollUnsafe())
-      assert.deepStrictEqual(lanes.leave(first, goesOn), { object: false, commit: true })
+      assert.deepStrictEqual(ids(lanes.leave(first, goesOn)), ["3", undefined])
       goesOn.end(true)
       assert.isUndefined(yield* Fiber.join(comes))
     })
@@ -118,6 +122,19 @@ describe("the places of deliveries", () => {
 })
 
 describe("the deliveries at work", () => {
+  it("none is put back behind a later one, and what is held before the next that is at work is woken", () => {
+    const work = new Work(new Places({ tenant: 2, all: 3, most: 5 }))
+    const claimed = (id: number) => ({ ...row(id, "x", `c${id}`), attempts: 1, row: {} })
+    // The second was delayed: it came into the lane after the third.
+    const [first, third, second] = [claimed(1), claimed(3), claimed(2)].map((each) => work.join(each))
+    work.end(first!, { _tag: "Delivered" })
+    work.end(third!, { _tag: "Postponed", why: "x" })
+    work.end(second!, { _tag: "GivenBack", by: "3" })
+    const { ends } = work.take()
+    assert.deepStrictEqual([...ends.objects.values()], [{ of: first!.row, upTo: "2" }])
+    assert.deepStrictEqual(ends.givenBack, [{ of: second!.row, by: undefined }])
+  })
+
   it("nothing is remembered of what has ended and is written", () => {
     const work = new Work(new Places({ tenant: 2, all: 3, most: 5 }))
     const claimed = (id: number, object: string) => ({ ...row(id, object, `c${id}`), attempts: 1, row: {} })
@@ -130,7 +147,6 @@ describe("the deliveries at work", () => {
     work.end(third!, { _tag: "GivenBack" })
     assert.deepStrictEqual(work.begin(10).mine, ["1"], "the first is still there, and holds up none")
     const written = work.take()
-    // The lane of `x` goes on with the second, so that only the commit's is over.
     assert.strictEqual(written.statements.length, 4)
     work.wrote(written)
     assert.deepStrictEqual([work.has, work.begin(10).mine, work.take().statements], [false, [], []])

@@ -78,6 +78,20 @@ export class Turn {
   }
 }
 
+/** What is left of a lane. */
+export interface Next {
+  readonly lane: string
+  readonly id: string | undefined
+}
+
+/** Whether an id is lower than another. */
+export const isLower = (id: string, other: string): boolean => BigInt(id) < BigInt(other)
+
+const lowest = (turns: ReadonlyArray<Turn>): string | undefined =>
+  turns
+    .map(({ id }) => id)
+    .reduce<string | undefined>((found, id) => (found === undefined || isLower(id, found) ? id : found), undefined)
+
 /** The lanes in which a relay has deliveries. */
 export class Lanes {
   readonly #turns = new Map<string, Array<Turn>>()
@@ -91,17 +105,18 @@ export class Lanes {
     return turn
   }
 
-  /** Takes one out. Returns whether none comes after it in its object's lane, and in its commit's, that is to go on. */
-  leave(of: InLanes, turn: Turn): { readonly object: boolean; readonly commit: boolean } {
-    const [object = false, commit = false] = lanesOf(of).map((lane) => {
+  /**
+   * Takes one out. Answers, for its object's lane and its commit's, with the lowest id of those left that are to go on:
+   * what waits behind that one is woken at its end, and what comes before it has nothing left to wait for.
+   */
+  leave(of: InLanes, turn: Turn): ReadonlyArray<Next> {
+    return lanesOf(of).map((lane) => {
       const turns = this.#at(lane)
       const at = turns.lastIndexOf(turn)
-      const isLast = turns.slice(at + 1).every(({ hasStopped }) => hasStopped)
       if (at >= 0) turns.splice(at, 1)
       if (turns.length === 0) this.#turns.delete(lane)
-      return isLast
+      return { lane, id: lowest(turns.filter(({ hasStopped }) => !hasStopped)) }
     })
-    return { object, commit }
   }
 
   #at(lane: string): Array<Turn> {

@@ -17,6 +17,12 @@ export interface GivenBack {
   readonly by: string | undefined
 }
 
+/** A lane in which one has ended, up to another that is still at work there. */
+export interface Ended {
+  readonly of: Claimed
+  readonly upTo: string | undefined
+}
+
 /** What a claimed row may be known by. */
 const claims = "unnest($1::text[], $2::bigint[], $3::bigint[]) as c (tenant_id, id, attempts)"
 const stillClaimed = "o.tenant_id = c.tenant_id and o.id = c.id and o.attempts = c.attempts"
@@ -86,19 +92,20 @@ const woken = 80
 
 const heldIn = (lane: string) => `
   select e.tenant_id, e.id from tenon.outbox as e
-  where e.kind = 'delivery' and e.tenant_id = l.tenant_id and ${lane} and e.standing = 'held' order by e.id limit ${woken}`
+  where e.kind = 'delivery' and e.tenant_id = l.tenant_id and ${lane} and e.standing = 'held'
+    and (l.up_to is null or e.id < l.up_to) order by e.id limit ${woken}`
 
 /**
  * Wakes the first of those that are held in lanes in which one has ended. It must come after the statements that ended
  * those, in the same transaction. It waits for whoever looks at one of them, so that none is missed, and locks them in
  * one order, so that two who wake wait for each other in no circle. Answers with a row for each that it has woken.
  */
-export const wake = (objects: ReadonlyArray<Claimed>, commits: ReadonlyArray<Claimed>): Statement => ({
+export const wake = (objects: ReadonlyArray<Ended>, commits: ReadonlyArray<Ended>): Statement => ({
   sql: `
 with found as materialized (
-  select e.* from unnest($1::text[], $2::text[]) as l (tenant_id, object), lateral (${heldIn("e.object = l.object")}) as e
+  select e.* from unnest($1::text[], $2::text[], $3::bigint[]) as l (tenant_id, object, up_to), lateral (${heldIn("e.object = l.object")}) as e
   union
-  select e.* from unnest($3::text[], $4::timestamptz[]) as l (tenant_id, created_at),
+  select e.* from unnest($4::text[], $5::timestamptz[], $6::bigint[]) as l (tenant_id, created_at, up_to),
     lateral (${heldIn("e.created_at = l.created_at")}) as e
 ), held as materialized (
   select o.tenant_id, o.id from found as f join tenon.outbox as o on o.tenant_id = f.tenant_id and o.id = f.id
@@ -107,9 +114,11 @@ with found as materialized (
 update tenon.outbox as o set standing = 'line', attempts = greatest(o.attempts - 1, 0), due_at = o.created_at
 from held as e where o.tenant_id = e.tenant_id and o.id = e.id returning 1`,
   params: [
-    objects.map(({ tenantId }) => tenantId),
-    objects.map(({ object }) => object),
-    commits.map(({ tenantId }) => tenantId),
-    commits.map(({ committed }) => committed)
+    objects.map(({ of }) => of.tenantId),
+    objects.map(({ of }) => of.object),
+    objects.map(({ upTo }) => upTo ?? null),
+    commits.map(({ of }) => of.tenantId),
+    commits.map(({ of }) => of.committed),
+    commits.map(({ upTo }) => upTo ?? null)
   ]
 })

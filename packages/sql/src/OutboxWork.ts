@@ -32,12 +32,12 @@ interface Ends {
   readonly delivered: Array<OutboxSettle.Claimed>
   readonly failed: Array<Statement>
   readonly givenBack: Array<OutboxSettle.GivenBack>
-  /** Those behind which lanes go on. */
-  readonly objects: Array<OutboxSettle.Claimed>
-  readonly commits: Array<OutboxSettle.Claimed>
+  /** The lanes that go on, each as its last end has left it. */
+  readonly objects: Map<string, OutboxSettle.Ended>
+  readonly commits: Map<string, OutboxSettle.Ended>
 }
 
-const noEnds = (): Ends => ({ delivered: [], failed: [], givenBack: [], objects: [], commits: [] })
+const noEnds = (): Ends => ({ delivered: [], failed: [], givenBack: [], objects: new Map(), commits: new Map() })
 
 /** What is claimed, in its lanes. */
 export class Work {
@@ -105,9 +105,13 @@ export class Work {
     return entry
   }
 
-  /** Puts back what was claimed and cannot go out, as the one it is behind does not. */
-  refuse(given: OutboxSettle.GivenBack): void {
-    this.#ends.givenBack.push(given)
+  /**
+   * Puts back what was claimed and cannot go out, as the one it is behind does not. It is held behind an earlier one
+   * only: two could wait for each other else.
+   */
+  refuse({ by, of }: OutboxSettle.GivenBack): void {
+    const isBehind = by !== undefined && OutboxLanes.isLower(by, of.id)
+    this.#ends.givenBack.push({ of, by: isBehind ? by : undefined })
   }
 
   /** Takes note of an end; the first one counts. */
@@ -117,21 +121,24 @@ export class Work {
     const ends = this.#ends
     if (end._tag === "Delivered") {
       ends.delivered.push(row)
-      const { commit, object } = this.#lanes.leave(row, turn)
-      if (object) ends.objects.push(row)
-      if (commit) ends.commits.push(row)
+      this.#goesOn(entry)
       return turn.end(true)
     }
     this.#forget(row)
     this.#stopped.push(entry)
-    if (end._tag === "GivenBack") ends.givenBack.push({ of: row, by: end.by })
+    if (end._tag === "GivenBack") this.refuse({ of: row, by: end.by })
     if (end._tag === "Postponed") ends.failed.push(OutboxSettle.postpone(row, end.why))
     if (end._tag === "SetAside") {
       ends.failed.push(OutboxSettle.setAside(row, end.why))
-      ends.objects.push(row)
-      ends.commits.push(row)
+      this.#goesOn(entry)
     }
     turn.end(false)
+  }
+
+  #goesOn({ row, turn }: Entry): void {
+    const [object, commit] = this.#lanes.leave(row, turn)
+    if (object !== undefined) this.#ends.objects.set(object.lane, { of: row, upTo: object.id })
+    if (commit !== undefined) this.#ends.commits.set(commit.lane, { of: row, upTo: commit.id })
   }
 
   /** Takes what is to be written; empty where that is nothing. */
@@ -148,8 +155,8 @@ export class Work {
       delivered: [...ends.delivered, ...since.delivered],
       failed: [...ends.failed, ...since.failed],
       givenBack: [...ends.givenBack, ...since.givenBack],
-      objects: [...ends.objects, ...since.objects],
-      commits: [...ends.commits, ...since.commits]
+      objects: new Map([...ends.objects, ...since.objects]),
+      commits: new Map([...ends.commits, ...since.commits])
     }
   }
 
@@ -190,15 +197,14 @@ export class Written {
     const { commits, givenBack, objects } = this.ends
     return [
       ...this.#ending,
-      ...(objects.length + commits.length > 0 ? [OutboxSettle.wake(objects, commits)] : []),
+      ...(objects.size > 0 ? [OutboxSettle.wake([...objects.values()], [...commits.values()])] : []),
       ...(givenBack.length > 0 ? [OutboxSettle.giveBack(givenBack)] : [])
     ]
   }
 
   /** Whether the answers say that one was woken. */
   hasWoken(answers: Rows): boolean {
-    const { commits, objects } = this.ends
-    return objects.length + commits.length > 0 && (answers[this.#ending.length]?.length ?? 0) > 0
+    return this.ends.objects.size > 0 && (answers[this.#ending.length]?.length ?? 0) > 0
   }
 
   get #ending(): ReadonlyArray<Statement> {
