@@ -14,10 +14,14 @@ const row = (id: number, object: string, committed: string, free = true) => ({
   free
 })
 
-const ids = (left: ReadonlyArray<OutboxLanes.Next>) => left.map(({ id }) => id)
+const leave = (lanes: OutboxLanes.Lanes, of: OutboxLanes.InLanes, turn: OutboxLanes.Turn) => {
+  lanes.leave(of, turn)
+  const { commit, object } = lanes.next(of)
+  return [object.id, commit.id]
+}
 
 describe("the lanes of deliveries", () => {
-  it("what was looked at goes, but for what comes behind one that does not, in either lane", () => {
+  it("what was looked at goes, but for what comes behind one to its object that does not", () => {
     const { behind, going } = OutboxLanes.part([
       row(1, "x", "A", false),
       row(2, "y", "A"),
@@ -29,16 +33,11 @@ describe("the lanes of deliveries", () => {
     ])
     assert.deepStrictEqual(
       going.map(({ id }) => id),
-      ["5", "7"]
+      ["2", "3", "4", "5", "7"]
     )
     assert.deepStrictEqual(
       behind.map(({ by, of }) => [of.id, by]),
-      [
-        ["2", "1"],
-        ["3", "2"],
-        ["4", "3"],
-        ["6", "1"]
-      ]
+      [["6", "1"]]
     )
   })
 
@@ -47,7 +46,7 @@ describe("the lanes of deliveries", () => {
     assert.deepStrictEqual(OutboxLanes.part([row(1, "x", "A", false), other]).going, [other])
   })
 
-  it.effect("a turn comes once both before it are over, and never behind one that is not to be", () =>
+  it.effect("a turn comes once both before it are over, and never behind one to its object that is not to be", () =>
     Effect.gen(function* () {
       const lanes = new OutboxLanes.Lanes()
       const [x, y, both, next] = [row(1, "x", "A"), row(2, "y", "B"), row(3, "x", "B"), row(4, "x", "C")]
@@ -62,10 +61,28 @@ describe("the lanes of deliveries", () => {
       second!.end(true)
       assert.isUndefined(yield* Fiber.join(comes))
       // Others are in its object's lane, and none in its commit's.
-      assert.deepStrictEqual(ids(lanes.leave(both, third!)), ["4", undefined])
+      assert.deepStrictEqual(leave(lanes, both, third!), ["4", undefined])
       third!.end(false)
       assert.strictEqual(yield* fourth!.comes, "3")
-      assert.deepStrictEqual(ids(lanes.leave(next, fourth!)), [undefined, undefined])
+      assert.deepStrictEqual(leave(lanes, next, fourth!), [undefined, undefined])
+    })
+  )
+
+  it.effect("a turn comes once the one before it in its commit was tried, and those before that one are over", () =>
+    Effect.gen(function* () {
+      const lanes = new OutboxLanes.Lanes()
+      const [slow, failing, last] = [row(1, "x", "A"), row(2, "y", "A"), row(3, "z", "A")].map((each) =>
+        lanes.join(each)
+      )
+      const comes = yield* Effect.forkChild(last!.comes, { startImmediately: true })
+      const tried = yield* Effect.forkChild(failing!.comes, { startImmediately: true })
+      yield* Effect.yieldNow
+      assert.isUndefined(tried.pollUnsafe())
+      slow!.end(true)
+      assert.isUndefined(yield* Fiber.join(tried))
+      assert.isUndefined(comes.pollUnsafe())
+      failing!.end(false)
+      assert.isUndefined(yield* Fiber.join(comes))
     })
   )
 
@@ -76,11 +93,11 @@ describe("the lanes of deliveries", () => {
       const goesOn = lanes.join(first)
       const stepsOut = lanes.join(second)
       stepsOut.end(false)
-      assert.deepStrictEqual(ids(lanes.leave(second, stepsOut)), ["1", undefined])
+      assert.deepStrictEqual(leave(lanes, second, stepsOut), ["1", undefined])
       const comes = yield* Effect.forkChild(lanes.join(third).comes, { startImmediately: true })
       yield* Effect.yieldNow
       assert.isUndefined(comes.pollUnsafe())
-      assert.deepStrictEqual(ids(lanes.leave(first, goesOn)), ["3", undefined])
+      assert.deepStrictEqual(leave(lanes, first, goesOn), ["3", undefined])
       goesOn.end(true)
       assert.isUndefined(yield* Fiber.join(comes))
     })

@@ -21,10 +21,16 @@ interface Known extends World.Sent {
   readonly commit: number
 }
 
+/** What became of an attempt. */
+interface Told {
+  readonly what: "begins" | "ends" | "fails"
+  readonly id: string
+}
+
 interface Lived {
   readonly sent: ReadonlyArray<Known>
-  /** What began and ended well, in that order. */
-  readonly told: ReadonlyArray<{ readonly what: "begins" | "ends"; readonly id: string }>
+  /** What began, and how it ended, in that order. */
+  readonly told: ReadonlyArray<Told>
   /** What a relay had claimed when it died. */
   readonly orphans: ReadonlySet<string>
 }
@@ -40,12 +46,14 @@ const sentBy = (next: (below: number) => number): World.Sent => {
   }
 }
 
+const isAlone = (commit: number) => commit % 3 === 0
+
 const live = (seed: number) =>
   Effect.gen(function* () {
     const next = numbers(seed)
     yield* StoreDatabase.admin("delete from tenon.outbox")
     const sent: Array<Known> = []
-    const told: Array<{ readonly what: "begins" | "ends"; readonly id: string }> = []
+    const told: Array<Told> = []
     const orphans = new Set<string>()
     const poison = new Set<string>()
     const tries = new Map<string, number>()
@@ -55,14 +63,19 @@ const live = (seed: number) =>
         tries.set(id, count)
         told.push({ what: "begins", id })
         yield* Effect.sleep(next(8))
-        if (poison.has(id) || (Number(id) % 11 === 0 && count === 1)) return yield* Effect.die(new Error("fails"))
+        if (poison.has(id) || (Number(id) % 11 === 0 && count === 1)) {
+          told.push({ what: "fails", id })
+          return yield* Effect.die(new Error("fails"))
+        }
         told.push({ what: "ends", id })
       })
     const start = World.relay(deliver)
     const relays = [yield* start, yield* start, yield* start]
     for (let commit = 0; commit < 70; commit++) {
       const tenant = `t${next(3)}`
-      const rows = Array.from({ length: 1 + next(4) }, () => ({ ...sentBy(next), tenant }))
+      // Where no object is another commit's too, all go out in order; else one that waits for its object may be passed.
+      const objects = (index: number) => (isAlone(commit) ? { object: `own${commit}-${index}` } : {})
+      const rows = Array.from({ length: 1 + next(4) }, (_, index) => ({ ...sentBy(next), tenant, ...objects(index) }))
       const ids = yield* World.commit(...rows)
       rows.forEach((row, index) => sent.push({ ...row, id: ids[index] ?? "", commit }))
       rows.forEach(({ attempts }, index) => attempts === 9 && poison.add(ids[index] ?? ""))
@@ -85,18 +98,29 @@ const faultsOf = ({ orphans, sent, told }: Lived): ReadonlyArray<string> => {
   const faults: Array<string> = []
   const place = (what: "begins" | "ends", id: string) => told.findIndex((each) => each.what === what && each.id === id)
   const last = new Map<string, Known>()
+  /** When the first attempt is over. */
+  const over = (id: string) => told.findIndex((each) => each.id === id && each.what !== "begins")
+  /** Whether one began while an earlier one of its commit was tried for the first time. */
+  const isBeside = (earlier: Known, later: Known) =>
+    isAlone(later.commit) &&
+    earlier.delayMillis === undefined &&
+    !orphans.has(earlier.id) &&
+    place("begins", earlier.id) < place("begins", later.id) &&
+    place("begins", later.id) < over(earlier.id)
   for (const each of sent) {
+    const kin = sent.filter(({ commit, id }) => commit === each.commit && BigInt(id) < BigInt(each.id))
+    for (const before of kin.filter((other) => isBeside(other, each)))
+      faults.push(`${each.id} began before ${before.id} of its commit was tried`)
     if (each.attempts === 9) continue
     const times = told.filter(({ id, what }) => id === each.id && what === "ends").length
     if (times === 0) faults.push(`${each.id} was never delivered`)
     if (times > 1 && !orphans.has(each.id)) faults.push(`${each.id} was delivered ${times} times`)
     if (each.delayMillis !== undefined) continue
-    for (const lane of [`${each.tenant} ${each.object}`, `commit ${each.commit}`]) {
-      const before = last.get(lane)
-      if (before !== undefined && place("begins", each.id) < place("ends", before.id))
-        faults.push(`${each.id} began before ${before.id} had ended, in lane ${lane}`)
-      last.set(lane, each)
-    }
+    const lane = `${each.tenant} ${each.object}`
+    const before = last.get(lane)
+    if (before !== undefined && place("begins", each.id) < place("ends", before.id))
+      faults.push(`${each.id} began before ${before.id} had ended, to ${lane}`)
+    last.set(lane, each)
   }
   return faults
 }

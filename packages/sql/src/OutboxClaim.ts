@@ -2,8 +2,10 @@
  * Which deliveries of `tenon.outbox` a relay takes next, in one statement.
  *
  * A delivery is in two lanes, that of its object and that of its commit, each of a tenant and in the order of its ids.
- * It goes out once no earlier one of its lanes is left. Its `standing` says how it counts there:
- * - `line`: those behind it wait for it, be it due, claimed (then it is due when its lease ends) or failing.
+ * It goes out once no earlier one to its object is left, and each earlier one of its commit was tried or waits itself.
+ * Its `standing` says how it counts there:
+ * - `line`: those behind it wait for it, be it due, claimed (then it is due when its lease ends) or failing; those of its
+ *   commit only until it has failed for the first time.
  * - `later`: it was delayed, and no relay has come to it since it is due; nothing waits for it.
  * - `held`: a relay has found it waiting for another. It is out of the way until the end of that one wakes it, so that
  *   what waits is looked at once and not by every claim. Like a claimed one it has a lease, which is much longer: it is
@@ -73,8 +75,8 @@ const decide = `open as materialized (
     (select e.id from tenon.outbox as e where ${before} and e.object = d.object and e.standing = 'held' and ${first}) as held,
     (select e.id from tenon.outbox as e where ${before} and e.object = d.object and e.standing = 'line' and ${inLine}
       and ${first}) as line,
-    (select e.id from tenon.outbox as e where ${before} and e.created_at = d.created_at and e.standing in ('line', 'held')
-      and ${inLine} and ${first}) as kin
+    (select e.id from tenon.outbox as e where ${before} and e.created_at = d.created_at and e.standing = 'line'
+      and e.last_failure is null and ${inLine} and ${first}) as kin
   from open as d
 ), waiting as materialized (
   select j.tenant_id, j.id, j.held is not null as behind_held from judged as j, lateral (

@@ -4,7 +4,7 @@
  * Each has an id that stays the same over redeliveries; it is removed only after its delivery succeeded. Those to one
  * object of a tenant go out in order, and so do those of one commit, by however many relays: a claimed row is hidden
  * from others (by a lease, which is renewed while the relay lives), and none goes out while an earlier one of its lanes
- * is left (`OutboxClaim`). One that fails waits longer each time and holds up its own lanes only; one that keeps
+ * holds it up (`OutboxClaim`). One that fails waits longer each time and holds up its own object only; one that keeps
  * failing for a reason that time does not mend is set aside for an operator. A delayed one is due when its time has
  * come, and holds nothing up before. One that takes long holds up its own lanes only, too, and no other tenant
  * (`OutboxPlaces`): what has ended is removed meanwhile, and other drains may go on beside it.

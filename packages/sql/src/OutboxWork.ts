@@ -112,6 +112,7 @@ export class Work {
   refuse({ by, of }: OutboxSettle.GivenBack): void {
     const isBehind = by !== undefined && OutboxLanes.isLower(by, of.id)
     this.#ends.givenBack.push({ of, by: isBehind ? by : undefined })
+    this.#commitGoesOn(of)
   }
 
   /** Takes note of an end; the first one counts. */
@@ -119,26 +120,33 @@ export class Work {
     if (!this.#left.delete(entry)) return
     const { row, turn } = entry
     const ends = this.#ends
+    turn.end(end._tag === "Delivered")
     if (end._tag === "Delivered") {
       ends.delivered.push(row)
-      this.#goesOn(entry)
-      return turn.end(true)
+      return this.#goesOn(entry)
     }
     this.#forget(row)
     this.#stopped.push(entry)
-    if (end._tag === "GivenBack") this.refuse({ of: row, by: end.by })
-    if (end._tag === "Postponed") ends.failed.push(OutboxSettle.postpone(row, end.why))
-    if (end._tag === "SetAside") {
-      ends.failed.push(OutboxSettle.setAside(row, end.why))
-      this.#goesOn(entry)
+    if (end._tag === "GivenBack") return this.refuse({ of: row, by: end.by })
+    if (end._tag === "Postponed") {
+      ends.failed.push(OutboxSettle.postpone(row, end.why))
+      return this.#commitGoesOn(row)
     }
-    turn.end(false)
+    ends.failed.push(OutboxSettle.setAside(row, end.why))
+    this.#goesOn(entry)
   }
 
   #goesOn({ row, turn }: Entry): void {
-    const [object, commit] = this.#lanes.leave(row, turn)
-    if (object !== undefined) this.#ends.objects.set(object.lane, { of: row, upTo: object.id })
-    if (commit !== undefined) this.#ends.commits.set(commit.lane, { of: row, upTo: commit.id })
+    this.#lanes.leave(row, turn)
+    const { object } = this.#lanes.next(row)
+    this.#ends.objects.set(object.lane, { of: row, upTo: object.id })
+    this.#commitGoesOn(row)
+  }
+
+  /** Nothing to another object waits for one that was tried, or that waits itself. */
+  #commitGoesOn(row: OutboxSettle.Claimed): void {
+    const { commit } = this.#lanes.next(row)
+    this.#ends.commits.set(commit.lane, { of: row, upTo: commit.id })
   }
 
   /** Takes what is to be written; empty where that is nothing. */
@@ -197,14 +205,14 @@ export class Written {
     const { commits, givenBack, objects } = this.ends
     return [
       ...this.#ending,
-      ...(objects.size > 0 ? [OutboxSettle.wake([...objects.values()], [...commits.values()])] : []),
+      ...(commits.size > 0 ? [OutboxSettle.wake([...objects.values()], [...commits.values()])] : []),
       ...(givenBack.length > 0 ? [OutboxSettle.giveBack(givenBack)] : [])
     ]
   }
 
   /** Whether the answers say that one was woken. */
   hasWoken(answers: Rows): boolean {
-    return this.ends.objects.size > 0 && (answers[this.#ending.length]?.length ?? 0) > 0
+    return this.ends.commits.size > 0 && (answers[this.#ending.length]?.length ?? 0) > 0
   }
 
   get #ending(): ReadonlyArray<Statement> {
