@@ -278,6 +278,32 @@ describe("Migrations", () => {
     )
   }
 
+  live("numbers that are new begin with one among the rows of no parent, whatever others are called", () =>
+    Effect.gen(function* () {
+      const { app, asAdmin, generate, up } = yield* fixture()
+      const notes = (version: number, more: Schema.Struct.Fields) =>
+        registryOf(
+          Resource.make("Note", {
+            ...none,
+            version,
+            fields: { id: Field.Id, list: Schema.optionalKey(Schema.String), ...more }
+          })
+        )
+      yield* generate(notes(1, {}))
+      yield* asAdmin(up())
+      yield* asAdmin(
+        Scratch.as(app, "a", "insert into notes (id, list) values ('1', ''), ('2', ''), ('3', chr(1)), ('4', 'x')")
+      )
+      yield* generate(notes(2, { number: Field.Position("list") }))
+      yield* asAdmin(up())
+      assert.deepStrictEqual(yield* asAdmin(Scratch.run("select parent, value from tenon.positions order by parent")), [
+        { parent: "\u0001", value: 2n },
+        { parent: "\u0001\u0001", value: 1n },
+        { parent: "x", value: 1n }
+      ])
+    })
+  )
+
   live("a foreign key over rows that point to nothing fails as a plain owner too", () =>
     Effect.gen(function* () {
       const { app, asAdmin, asOwner, generate, up } = yield* fixture({ owner: true })

@@ -15,8 +15,11 @@ import { Outbox } from "./UnitOfWork.ts"
 
 const batch = 100
 
-/** How many drains may go on at once, and how long the next one waits for the last: most have ended by then. */
-const drains = 8
+/**
+ * How many drains may go on at once, and how long the next one waits for the last: most have ended by then. One that
+ * goes on has a delivery that takes long, so there are no more than an outbox lets begin.
+ */
+const drains = 2000
 const patience = "100 millis"
 
 /** A delivery that fails stays in the outbox and is tried again; one that takes long keeps no other from its turn. */

@@ -148,7 +148,10 @@ export class UnitOfWork extends Context.Service<
 export class Outbox extends Context.Service<
   Outbox,
   {
-    /** Hands up to `limit` due deliveries to `deliver` in order, and removes each that succeeds. Returns how many. */
+    /**
+     * Hands up to `limit` due deliveries to `deliver`, each after earlier ones to its object and of its commit, and
+     * removes each that succeeds. Returns how many.
+     */
     readonly drain: (
       limit: number,
       deliver: (pending: Pending) => Effect.Effect<void, ActionFailure>

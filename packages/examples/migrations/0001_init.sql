@@ -144,11 +144,15 @@ create table "tenon"."outbox" (
   "due_at" timestamp with time zone not null default now(),
   "attempts" bigint not null default '0'::bigint,
   "last_failure" text collate "C",
+  "standing" text collate "C" not null default 'line'::text,
   constraint "outbox__pkey" primary key ("tenant_id", "id"),
-  constraint "outbox__kind__check" check ("kind" = any (array['delivery'::text, 'event'::text]))
+  constraint "outbox__kind__check" check ("kind" = any (array['delivery'::text, 'event'::text])),
+  constraint "outbox__standing__check" check ("standing" = any (array['line'::text, 'held'::text, 'later'::text, 'aside'::text]))
 );
 create index "outbox__kind__due_at__id__idx" on "tenon"."outbox" ("kind", "due_at", "id");
-create index "outbox__kind__tenant_id__object__id__idx" on "tenon"."outbox" ("kind", "tenant_id", "object", "id");
+create index "outbox__kind__tenant_id__due_at__id__idx" on "tenon"."outbox" ("kind", "tenant_id", "due_at", "id");
+create index "outbox__kind__tenant_id__object__standing__id__idx" on "tenon"."outbox" ("kind", "tenant_id", "object", "standing", "id");
+create index "outbox__kind__tenant_id__created_at__id__idx" on "tenon"."outbox" ("kind", "tenant_id", "created_at", "id");
 alter table "tenon"."outbox" enable row level security;
 alter table "tenon"."outbox" force row level security;
 create policy "tenant_isolation" on "tenon"."outbox" to "tenon_app"

@@ -128,13 +128,24 @@ export const tables: ReadonlyArray<Table> = [
       createdAt,
       required("due_at", "timestamp with time zone", now),
       required("attempts", "bigint", value(0)),
-      optional("last_failure", "text")
+      optional("last_failure", "text"),
+      // How it stands in its lanes: `OutboxClaim`.
+      required("standing", "text", value("line"))
     ],
     key: ["id"],
-    checks: [{ name: SqlName.derived("outbox", ["kind"], "check"), column: "kind", values: ["delivery", "event"] }],
+    checks: [
+      { name: SqlName.derived("outbox", ["kind"], "check"), column: "kind", values: ["delivery", "event"] },
+      {
+        name: SqlName.derived("outbox", ["standing"], "check"),
+        column: "standing",
+        values: ["line", "held", "later", "aside"]
+      }
+    ],
     indexes: [
       ["kind", "due_at", "id"],
-      ["kind", "tenant_id", "object", "id"]
+      ["kind", "tenant_id", "due_at", "id"],
+      ["kind", "tenant_id", "object", "standing", "id"],
+      ["kind", "tenant_id", "created_at", "id"]
     ],
     policies: [relayAll],
     grants: [

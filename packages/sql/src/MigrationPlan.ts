@@ -110,13 +110,17 @@ export const fillPositions = (
     `insert into ${quote(frameworkSchema)}.${quote(counters)} (${[...owner, `"resource"`, `"parent"`, `"value"`].join(", ")})\nselect ${[
       ...(tenant === undefined ? [] : [quote(tenant)]),
       literal(positionsOf(table.resource ?? table.name, fill.name)),
-      `${quote(fill.parent)}::text`,
+      counterOf(`${quote(fill.parent)}::text`),
       `max(${quote(column)})`
     ].join(
       ", "
     )}\nfrom ${qualified(table)} where ${quote(fill.parent)} is not null group by ${within}\non conflict (${[...owner, `"resource"`, `"parent"`].join(", ")}) do update set "value" = greatest(${quote(counters)}."value", excluded."value")`
   ]
 }
+
+/** The name of a parent's counter, as `SaveSql` gives it: the empty text is that of the rows without one. */
+const counterOf = (parent: string): string =>
+  `case when ${parent} = '' or starts_with(${parent}, chr(1)) then chr(1) || ${parent} else ${parent} end`
 
 /** What the column `resource` of the position counters holds: a resource may have several position fields. */
 export const positionsOf = (resource: string, field: string): string => `${resource}.${field}`

@@ -1,205 +1,193 @@
 /**
- * Which deliveries of `tenon.outbox` a relay takes next. First the oldest that are due. Where those fill the window,
- * more may wait behind them: then a walk goes from tenant to tenant and, in each, from object to object, some steps at
- * a time, and looks at the head of each. So it costs the same however many rows wait behind a head that fails, and no
- * tenant waits until another's backlog is gone.
+ * Which deliveries of `tenon.outbox` a relay takes next, in one statement.
+ *
+ * A delivery is in two lanes, that of its object and that of its commit, each of a tenant and in the order of its ids.
+ * It goes out once no earlier one to its object is left, and each earlier one of its commit was tried or waits itself.
+ * Its `standing` says how it counts there:
+ * - `line`: those behind it wait for it, be it due, claimed (then it is due when its lease ends) or failing; those of its
+ *   commit only until it has failed for the first time.
+ * - `later`: it was delayed, and no relay has come to it since it is due; nothing waits for it.
+ * - `held`: a relay has found it waiting for another. It is out of the way until the end of that one wakes it, so that
+ *   what waits is looked at once and not by every claim. Like a claimed one it has a lease, which is much longer: it is
+ *   looked at again where nobody could wake it, because a row was deleted by hand, or by a relay of a release that
+ *   knows of no waking.
+ * - `aside`: it has failed for good.
+ *
+ * Several relays look beside each other: each locks what it looks at, and passes over what another has locked. Nobody
+ * holds a row without a lock on the one that it waits for, and whoever ends that one wakes what waits in a statement
+ * that comes after its removal; so an end comes before the look, or finds the row held.
  */
 import type { Row, Statement } from "./TenantSql.ts"
 
-/** A delivery that is hidden from other relays until its lease ends. */
-export interface Claimed {
+/** A delivery that a claim has looked at. */
+export interface Looked {
   readonly id: string
   readonly tenantId: string
   readonly object: string
-  readonly attempts: number
   /** The beginning of the transaction that wrote it, to the microsecond. */
   readonly committed: string
+  /** Whether no other than those of this look, or of this relay, comes before it. It is claimed then. */
+  readonly free: boolean
   readonly row: Row
 }
 
-/** What a claim comes to. */
-export interface Claim {
+/** What a look came to. */
+export interface Look {
   /** In the order in which they were added. */
-  readonly rows: ReadonlyArray<Claimed>
-  /** Whether there may be more that can be delivered now. */
-  readonly more: boolean
+  readonly rows: ReadonlyArray<Looked>
+  /** How many were due, those of busy tenants included. */
+  readonly seen: number
+  /** In how many milliseconds the next one is due; infinite where there is none. */
+  readonly nextMillis: number
+  /** Whether one waits for what another relay has locked, so that it could be neither claimed nor held. */
+  readonly undecided: boolean
 }
 
-const hide = `update tenon.outbox as o set due_at = clock_timestamp() + make_interval(secs => $1), attempts = o.attempts + 1
-  from ready as r where o.tenant_id = r.tenant_id and o.id = r.id
-  returning o.id::text as id, o.tenant_id, o.object, o.actor, o.body, o.attempts::int as attempts,
-    o.created_at::text as committed`
+/** What a look has to know. */
+export interface Bounds {
+  readonly leaseSeconds: number
+  readonly limit: number
+  /** The tenants of which none is to be claimed. */
+  readonly busy: ReadonlyArray<string>
+  /** The ids of deliveries behind which this relay keeps the order by itself. */
+  readonly mine: ReadonlyArray<string>
+}
+
+/** An earlier one that holds up those behind it, whatever the time: one that was delayed counts once it is due. */
+const inLine = "e.due_at < 'infinity' and (e.attempts > 0 or e.due_at <= now())"
+const before = "e.kind = 'delivery' and e.tenant_id = d.tenant_id and e.id < d.id"
+const first = "e.id not in (select p.id from passed as p) order by e.id limit 1"
+
+/** How long one is held that nobody wakes; longer where it waits for a held one, which is looked at before. */
+export const heldFor = (behindHeld: string): string =>
+  `make_interval(secs => (case when ${behindHeld} then 3600 else 60 end) * (1 + random() / 10))`
+
+/** How many more of its object's lane are held with one that waits, so that they need not be looked at one by one. */
+const lane = 1000
+
+/** What becomes of the rows `due`, which are locked. The first three parameters are the lease, the busy and mine. */
+const decide = `open as materialized (
+  select * from due where tenant_id <> all ($2)
+), passed as materialized (
+  select id from open union all select unnest($3::bigint[])
+), judged as materialized (
+  select d.*,
+    (select e.id from tenon.outbox as e where ${before} and e.object = d.object and e.standing = 'held' and ${first}) as held,
+    (select e.id from tenon.outbox as e where ${before} and e.object = d.object and e.standing = 'line' and ${inLine}
+      and ${first}) as line,
+    (select e.id from tenon.outbox as e where ${before} and e.created_at = d.created_at and e.standing = 'line'
+      and e.last_failure is null and ${inLine} and ${first}) as kin
+  from open as d
+), waiting as materialized (
+  select j.tenant_id, j.id, j.held is not null as behind_held from judged as j, lateral (
+    select from tenon.outbox as e
+    where e.tenant_id = j.tenant_id and e.id = coalesce(j.held, j.line, j.kin) and e.due_at < 'infinity'
+    for share skip locked
+  ) as still
+), rest as materialized (
+  select o.tenant_id, o.id from (
+    select j.tenant_id, j.object, min(j.id) as id from waiting as w join judged as j using (tenant_id, id)
+    where coalesce(j.held, j.line) is not null group by j.tenant_id, j.object
+  ) as l, lateral (
+    select o.tenant_id, o.id from tenon.outbox as o
+    where o.kind = 'delivery' and o.tenant_id = l.tenant_id and o.object = l.object and o.standing = 'line'
+      and o.id > l.id and o.due_at <= now() and o.id not in (select of.id from open as of)
+    order by o.id limit ${lane} for update skip locked
+  ) as o limit ${lane}
+), held as (
+  update tenon.outbox as o set standing = 'held', attempts = o.attempts + (o.standing <> 'held')::int,
+    due_at = clock_timestamp() + ${heldFor("w.behind_held")}
+  from (table waiting union all select tenant_id, id, true from rest) as w
+  where o.tenant_id = w.tenant_id and o.id = w.id
+), claimed as (
+  update tenon.outbox as o set standing = 'line', attempts = o.attempts + (o.standing <> 'held')::int,
+    due_at = clock_timestamp() + make_interval(secs => $1)
+  from judged as j
+  where o.tenant_id = j.tenant_id and o.id = j.id and coalesce(j.held, j.line, j.kin) is null
+  returning o.id, o.actor, o.body, o.attempts::int as attempts
+), looked as (
+  select j.tenant_id, j.id::text as id, j.object, j.created_at::text as committed, c.id is not null as free,
+    c.id is null and w.id is null as undecided, c.actor, c.body, c.attempts
+  from judged as j left join claimed as c on c.id = j.id left join waiting as w on w.id = j.id
+)`
+
+const locked = "select o.tenant_id, o.id, o.object, o.created_at from tenon.outbox as o"
 
 const oldest = `
 with due as materialized (
-  select o.tenant_id, o.id, o.object from tenon.outbox as o
-  where o.kind = 'delivery' and o.due_at <= now()
-  order by o.due_at, o.id limit $2 for update skip locked
-), ready as (
-  select d.tenant_id, d.id from due as d where d.tenant_id <> all ($3) and not exists (
-    select from tenon.outbox as e
-    where e.tenant_id = d.tenant_id and e.object = d.object and e.kind = 'delivery' and e.id < d.id
-      and e.due_at < 'infinity' and (e.attempts > 0 or e.due_at <= now())
-      and not exists (select from due as x where x.id = e.id)
-  )
-), claimed as (${hide})
-select seen.n as seen, c.* from (select count(*)::int as n from due) as seen left join claimed as c on true`
+  ${locked} where o.kind = 'delivery' and o.due_at <= now() order by o.due_at, o.id limit $4 for update skip locked
+), ${decide}
+select all_of.seen, all_of.millis, l.* from (
+  select (select count(*)::int from due) as seen, (
+    select (extract(epoch from o.due_at - clock_timestamp()) * 1000)::double precision from tenon.outbox as o
+    where o.kind = 'delivery' and o.due_at > now() and o.due_at < 'infinity' order by o.due_at limit 1
+  ) as millis
+) as all_of left join looked as l on true`
 
-/** How far a walk goes at once: tenants, objects of each, and rows of an object. */
-const stride = { tenants: 20, objects: 200, rows: 10 }
+/** How many tenants a walk visits at once: one look into an index to find each, and one for what is due of it. */
+const stride = 200
 
-/** Each step is one look into the index by tenant, object and id. */
+/** Of each tenant after one, in order, the oldest that are due. */
 const walk = `
 with recursive tenants (tenant_id, n) as (
-  (select o.tenant_id, 1 from tenon.outbox as o where o.kind = 'delivery' and o.tenant_id > $3
-    order by o.tenant_id, o.object, o.id limit 1)
+  (select o.tenant_id, 1 from tenon.outbox as o where o.kind = 'delivery' and o.tenant_id > $5
+    order by o.tenant_id, o.due_at, o.id limit 1)
   union all
   select next.tenant_id, t.n + 1 from tenants as t, lateral (
     select o.tenant_id from tenon.outbox as o where o.kind = 'delivery' and o.tenant_id > t.tenant_id
-    order by o.tenant_id, o.object, o.id limit 1
-  ) as next where t.n < $6
-), objects (tenant_id, object, n) as (
-  select t.tenant_id, next.object, 1 from tenants as t, lateral (
-    select o.object from tenon.outbox as o
-    where o.kind = 'delivery' and o.tenant_id = t.tenant_id and o.object > coalesce($4::jsonb ->> t.tenant_id, '')
-    order by o.object, o.id limit 1
-  ) as next where t.tenant_id <> all ($5)
-  union all
-  select w.tenant_id, next.object, w.n + 1 from objects as w, lateral (
-    select o.object from tenon.outbox as o
-    where o.kind = 'delivery' and o.tenant_id = w.tenant_id and o.object > w.object
-    order by o.object, o.id limit 1
-  ) as next where w.n < ${stride.objects}
-), heads as (
-  select w.tenant_id, w.object, e.id, bool_and(e.due) over same as due,
-    row_number() over same as n from objects as w, lateral (
-      select o.id, o.due_at <= now() as due from tenon.outbox as o
-      where o.kind = 'delivery' and o.tenant_id = w.tenant_id and o.object = w.object
-        and o.due_at < 'infinity' and (o.attempts > 0 or o.due_at <= now())
-      order by o.id limit ${stride.rows}
-    ) as e
-  window same as (partition by w.tenant_id, w.object order by e.id)
-), wanted as materialized (
-  select * from (
-    select h.*, row_number() over (partition by h.tenant_id order by h.object, h.n) as place
-    from heads as h where h.due
-  ) as h where h.place <= $2
-), locked as materialized (
-  select o.tenant_id, o.id from tenon.outbox as o join wanted as h on h.tenant_id = o.tenant_id and h.id = o.id
-  where o.due_at <= now() for update of o skip locked
-), ready as (
-  select h.tenant_id, h.id from wanted as h where not exists (
-    select from wanted as e where e.tenant_id = h.tenant_id and e.object = h.object and e.n <= h.n
-      and not exists (select from locked as l where l.tenant_id = e.tenant_id and l.id = e.id)
-  )
-), claimed as (${hide}), walked as (
-  select t.tenant_id, coalesce(cut.object, w.object) as last, cut.object is not null or w.n = ${stride.objects} as more
-  from tenants as t
-  left join lateral (
-    select o.object, o.n from objects as o where o.tenant_id = t.tenant_id order by o.n desc limit 1
-  ) as w on true
-  left join wanted as cut on cut.tenant_id = t.tenant_id and cut.place = $2
-)
-select w.tenant_id as walked, w.last, w.more,
-  (select case when count(*) = $6 then max(tenant_id) else '' end from tenants) as next, c.*
-from walked as w left join claimed as c on c.tenant_id = w.tenant_id`
-
-/** In how many milliseconds the next one is due. */
-const nextDue =
-  "select (extract(epoch from due_at - clock_timestamp()) * 1000)::double precision as millis from tenon.outbox " +
-  "where kind = 'delivery' and due_at > now() and due_at < 'infinity' order by due_at limit 1"
+    order by o.tenant_id, o.due_at, o.id limit 1
+  ) as next where t.n < ${stride}
+), visited as materialized (
+  select * from tenants
+), due as materialized (
+  select t.n, of.* from (select * from visited where tenant_id <> all ($2) order by n) as t, lateral (
+    ${locked} where o.kind = 'delivery' and o.tenant_id = t.tenant_id and o.due_at <= now()
+    order by o.due_at, o.id limit $6 for update skip locked
+  ) as of limit $4
+), ${decide}
+select w.seen, w.last, l.* from (
+  select count(*)::int as seen, case
+    when count(*) = $4 then (select tenant_id from due order by n desc limit 1)
+    when (select max(n) from visited) = ${stride} then (select max(tenant_id) from visited)
+    else '' end as last
+  from due
+) as w left join looked as l on true`
 
 /** How many of the oldest are looked at; the rest of a claim is kept for the walk, so that all tenants get on. */
 export const windowOf = (limit: number): number => Math.ceil(limit * 0.8)
 
-/** The oldest deliveries that are due, `limit` at most, and when the next one is; none of the `busy` tenants'. */
-export const ofOldest = (
-  leaseSeconds: number,
-  limit: number,
-  busy: ReadonlyArray<string>
-): ReadonlyArray<Statement> => [
-  { sql: oldest, params: [leaseSeconds, limit, busy] },
-  { sql: nextDue, params: [] }
-]
+/** A look at the oldest deliveries that are due. */
+export const ofOldest = ({ busy, leaseSeconds, limit, mine }: Bounds): Statement => ({
+  sql: oldest,
+  params: [leaseSeconds, busy, mine, limit]
+})
 
-/** How many rows the window held. */
-export const seenBy = (rows: ReadonlyArray<Row>): number => Number(rows[0]?.["seen"] ?? 0)
+/** A look at the next tenants after one, at so many deliveries of each. */
+export const ofTenants = ({ busy, leaseSeconds, limit, mine }: Bounds, after: string, share: number): Statement => ({
+  sql: walk,
+  params: [leaseSeconds, busy, mine, limit, after, share]
+})
 
-/** Where a relay's walk is. */
-export class Walk {
-  /** The tenant that it has come to. */
-  #tenant = ""
-  /** The object that it has come to in each tenant in which it has not come to the end. */
-  readonly #objects = new Map<string, string>()
+/** The tenant up to which a walk came; empty where it was the last. */
+export const lastOf = (rows: ReadonlyArray<Row>): string => String(rows[0]?.["last"] ?? "")
 
-  /** The next steps. A tenant gets its share of `limit`; none of the `busy` ones does. */
-  statement(leaseSeconds: number, limit: number, busy: ReadonlyArray<string>): Statement {
-    const tenants = Math.min(stride.tenants, limit)
-    const objects = JSON.stringify(Object.fromEntries(this.#objects))
-    return { sql: walk, params: [leaseSeconds, Math.floor(limit / tenants), this.#tenant, objects, busy, tenants] }
+/** The answer to either look. */
+export const lookOf = (rows: ReadonlyArray<Row>): Look => {
+  const millis = rows[0]?.["millis"]
+  return {
+    seen: Number(rows[0]?.["seen"] ?? 0),
+    nextMillis: typeof millis === "number" ? millis : Infinity,
+    undecided: rows.some(({ undecided }) => undecided === true),
+    rows: rows
+      .filter(({ id }) => typeof id === "string")
+      .map((row) => ({
+        id: String(row["id"]),
+        tenantId: String(row["tenant_id"]),
+        object: String(row["object"]),
+        committed: String(row["committed"]),
+        free: row["free"] === true,
+        row
+      }))
+      .toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1))
   }
-
-  /** Takes note of how far it came. Returns whether there is more to walk before it is everywhere again. */
-  advance(rows: ReadonlyArray<Row>): boolean {
-    let more = false
-    for (const row of rows) {
-      const tenant = String(row["walked"])
-      if (row["more"] === true) this.#objects.set(tenant, String(row["last"]))
-      else this.#objects.delete(tenant)
-      more ||= row["more"] === true
-    }
-    this.#tenant = String(rows[0]?.["next"] ?? "")
-    return more || this.#tenant !== ""
-  }
-}
-
-/** The rows of a claim that are deliveries, in the order in which they were added. */
-export const claimedOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Claimed> =>
-  rows
-    .filter(({ id }) => id !== null)
-    .map((row): Claimed => ({
-      id: String(row["id"]),
-      tenantId: String(row["tenant_id"]),
-      object: String(row["object"]),
-      attempts: Number(row["attempts"]),
-      committed: String(row["committed"]),
-      row
-    }))
-    .toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1))
-
-const objectOf = ({ object, tenantId }: Claimed) => JSON.stringify([tenantId, object])
-
-const commitOf = ({ committed, tenantId }: Claimed) => JSON.stringify([tenantId, "", committed])
-
-/** Deliveries of a tenant that go out one after the other. */
-export interface Group {
-  readonly tenantId: string
-  readonly rows: ReadonlyArray<Claimed>
-}
-
-/**
- * Deliveries that must stay in order, together: those to one object, and those of one commit, as the first may be what
- * the second's receiver builds on.
- */
-export const related = (rows: ReadonlyArray<Claimed>): ReadonlyArray<Group> => {
-  // A union-find: each row leads to an earlier one of its group, and so in the end to the first.
-  const leads = new Map(rows.map((row) => [row, row]))
-  const firstOf = (row: Claimed): Claimed => {
-    for (;;) {
-      const next = leads.get(row) ?? row
-      if (next === row) return row
-      leads.set(row, leads.get(next) ?? next)
-      row = next
-    }
-  }
-  const named = new Map<string, Claimed>()
-  for (const row of rows) {
-    for (const name of [objectOf(row), commitOf(row)]) {
-      const [one, other] = [firstOf(named.get(name) ?? row), firstOf(row)]
-      if (BigInt(one.id) < BigInt(other.id)) leads.set(other, one)
-      else leads.set(one, other)
-      named.set(name, row)
-    }
-  }
-  return Array.from(Map.groupBy(rows, firstOf), ([{ tenantId }, rows]) => ({ tenantId, rows }))
 }

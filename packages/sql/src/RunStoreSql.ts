@@ -25,7 +25,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
-import * as OutboxSql from "./OutboxSql.ts"
+import * as OutboxRows from "./OutboxRows.ts"
 import * as RunJournalSql from "./RunJournalSql.ts"
 import type { SqlFailure } from "./SqlFailure.ts"
 import * as SqlValue from "./SqlValue.ts"
@@ -159,10 +159,10 @@ const writeOf = (claim: Claim, offset: number, { deliveries, next, operations, t
   }
   if (deliveries.length > 0) {
     const at = first()
-    const rows = deliveries.map(({ delivery }) => OutboxSql.delivery(delivery, trace))
+    const rows = deliveries.map(({ delivery }) => OutboxRows.delivery(delivery, trace))
     parts.push(
-      `sent as (insert into tenon.outbox (tenant_id, kind, object, actor, body, due_at) ` +
-        `select $1, 'delivery', r.object, held.actor, r.body, ${OutboxSql.dueAt} ` +
+      `sent as (insert into tenon.outbox (tenant_id, kind, object, actor, body, ${OutboxRows.timing}) ` +
+        `select $1, 'delivery', r.object, held.actor, r.body, ${OutboxRows.timed} ` +
         `from unnest($${at}::text[], $${at + 1}::jsonb[], $${at + 2}::bigint[]) with ordinality as r (object, body, delay, n) ` +
         "cross join held order by r.n)"
     )
@@ -220,7 +220,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<RunStore, 
     Effect.gen(function* () {
       const sql = yield* TenantSql
       const due = latchOf(sql)
-      const sent = OutboxSql.signalOf(sql)
+      const sent = OutboxRows.signalOf(sql)
       const relay = { tenantId: null, role: options.relayRole ?? "tenon_relay" }
 
       const batch = (run: RunKey, ...statements: ReadonlyArray<Statement>) =>

@@ -20,7 +20,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import * as OutboxSql from "./OutboxSql.ts"
+import * as OutboxRows from "./OutboxRows.ts"
 import { TenantSql } from "./TenantSql.ts"
 
 /** Seven tries within about six seconds: longer than a database's restart, shorter than a caller's patience. */
@@ -59,10 +59,10 @@ export const layer = (
       /** Accepts a delivery for later. */
       const accept = (actor: Actor, delivery: Delivery, id: string) =>
         Effect.flatMap(Span.current, (trace) =>
-          sql.batch({ tenantId: actor.tenantId, actorId: actor.id }, [OutboxSql.accept(actor, delivery, id, trace)])
+          sql.batch({ tenantId: actor.tenantId, actorId: actor.id }, [OutboxRows.accept(actor, delivery, id, trace)])
         ).pipe(
           Effect.mapError(() => new Unavailable({ what: "The database" })),
-          Effect.map(() => OutboxSql.signalOf(sql).openUnsafe())
+          Effect.map(() => OutboxRows.signalOf(sql).openUnsafe())
         )
 
       /** Runs an action. What an earlier release or another runtime left to its caller goes to the outbox now. */

@@ -6,7 +6,7 @@
  * read. Until both were looked at, as while the database is down, everything is refused. Versions are looked at every
  * few seconds, so a migration that another process runs is noticed without a restart, whichever of the two is ahead.
  */
-import { type ActionFailure, SchemaMismatch, Unavailable } from "@tenon/core/Failure"
+import { type ActionFailure, type SchemaMismatch, Unavailable } from "@tenon/core/Failure"
 import type { Loads } from "@tenon/core/Load"
 import { ReadinessChecks } from "@tenon/core/ReadinessChecks"
 import type { Registry } from "@tenon/core/Registry"
@@ -19,6 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Ddl from "./Ddl.ts"
 import * as IsolationCheck from "./IsolationCheck.ts"
+import * as RecordedVersions from "./RecordedVersions.ts"
 import { TenantSql } from "./TenantSql.ts"
 
 /** How long after a look the next one is: soon where something is refused. */
@@ -45,7 +46,7 @@ export const layer = (
       let seen: Seen = new Unavailable({ what: "The database" })
 
       const lookAtVersions = Effect.map(versions, (found) => {
-        const mismatches = mismatchesOf(registry, found)
+        const mismatches = new Map(RecordedVersions.compare(registry, found).map((each) => [each.resource, each]))
         const news = [...mismatches.values()].filter(
           ({ actual, resource }) => seen instanceof Unavailable || seen.get(resource)?.actual !== actual
         )
@@ -151,13 +152,5 @@ const versions = Effect.gen(function* () {
         ["42P01", "3F000"].includes(failure.sqlState) ? Effect.succeed([[]]) : Effect.fail(failure)
       )
     )
-  return new Map(found.map((row) => [String(row["resource"]), Number(row["version"])]))
+  return found
 })
-
-const mismatchesOf = (registry: Registry, versions: ReadonlyMap<string, number>) =>
-  new Map(
-    registry.resources.flatMap(({ name, version: expected }) => {
-      const actual = versions.get(name) ?? 0
-      return actual === expected ? [] : [[name, new SchemaMismatch({ resource: name, expected, actual })] as const]
-    })
-  )

@@ -27,7 +27,7 @@ import {
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import * as OutboxSql from "./OutboxSql.ts"
+import * as OutboxRows from "./OutboxRows.ts"
 import * as RowSql from "./RowSql.ts"
 import * as SaveSql from "./SaveSql.ts"
 import type { SqlFailure } from "./SqlFailure.ts"
@@ -72,7 +72,7 @@ export const layer = (registry: Registry, options?: StoreTables.Options): Layer.
     Effect.gen(function* () {
       const sql = yield* TenantSql
       const tables = StoreTables.make(registry, options)
-      const added = OutboxSql.signalOf(sql)
+      const added = OutboxRows.signalOf(sql)
 
       const run = (work: Work, attempt: number, foresee: boolean): Effect.Effect<Executed, Failure.ActionFailure> =>
         Effect.catch(runOnce(work, foresee), (stopped) => recover(work, attempt, foresee, stopped))
@@ -419,14 +419,14 @@ const endOf = (work: Work, { events, executed }: Conclusion) => {
   const { actor, deliverByOutbox, receipt } = work
   const answered = deliverByOutbox && executed.deliveries.length > 0 ? { ...executed, deliveries: [] } : executed
   const rows = [
-    ...(deliverByOutbox ? executed.deliveries.map((each) => OutboxSql.delivery(each, work.trace)) : []),
-    ...events.map((event) => OutboxSql.event(work, event))
+    ...(deliverByOutbox ? executed.deliveries.map((each) => OutboxRows.delivery(each, work.trace)) : []),
+    ...events.map((event) => OutboxRows.event(work, event))
   ]
   return {
     executed: answered,
     adds: deliverByOutbox && executed.deliveries.length > 0,
     receipt: receipt === undefined ? [] : [keep(work, receipt, answered)],
-    outbox: rows.length === 0 ? [] : [OutboxSql.add(actor, rows)]
+    outbox: rows.length === 0 ? [] : [OutboxRows.add(actor, rows)]
   }
 }
 
