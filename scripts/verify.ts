@@ -24,8 +24,10 @@ const checks: Record<string, () => Promise<Finished>> = {
   },
   /** Which package may import which, and import cycles. */
   arrows: script("arrows.ts"),
-  /** Files, exports and dependencies that nothing uses. */
+  /** Files and exports of scripts and tests, and dependencies, that nothing uses. */
   dead: bin("knip", "--no-progress", "--no-config-hints"),
+  /** Modules and exports of packages that nothing names. */
+  unused: script("unused.ts"),
   /** Machine paths, registries, merge conflicts. */
   text: script("text.ts"),
   /** 100 generated resources stay within a budget of instantiations and memory. */

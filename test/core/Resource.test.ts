@@ -50,3 +50,8 @@ it.layer(Testing.layer(Registry.make({ resources: [Extended, Maker] })))("a reso
     })
   )
 })
+
+it("an action that is there already cannot be added", () => {
+  const again = () => Resource.extend(Widget, (on) => ({ deactivate: on.read({ output: Schema.String }, () => "no") }))
+  assert.throws(again, 'Widget has an action "deactivate" already')
+})

@@ -71,7 +71,14 @@ it.layer(stack, { timeout: 60_000, excludeTestServices: true })("objects on Rest
         remove: "Exclusive"
       })
       assert.deepStrictEqual(handlers.get("create").input_json_schema.required, ["name"])
+      assert.deepStrictEqual(handlers.get("deactivate").input_json_schema, { type: "object" })
       assert.property(handlers.get("get").output_json_schema.properties, "result")
+      // Accepted work waits for an endpoint that is down: with growing pauses, and without end.
+      const { exponentiation_factor, initial_interval, max_attempts, max_interval } = widget.retry_policy
+      assert.deepStrictEqual(
+        [exponentiation_factor, initial_interval, max_attempts, max_interval],
+        [2, "50ms", Number.MAX_SAFE_INTEGER, "10s"]
+      )
       assert.strictEqual((yield* get(`${adminUrl}/services/ForumParticipant`)).ty, "VirtualObject")
       assert.strictEqual((yield* get(`${adminUrl}/services/ForumRun`)).ty, "Workflow")
     })

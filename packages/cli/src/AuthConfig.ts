@@ -15,9 +15,18 @@ export class TwoKinds extends Schema.TaggedError<TwoKinds>()("TwoKinds", {}) {
   }
 }
 
+/** The name of a claim; or, as a JSON array, the names that lead to one inside of others. */
+const Path = Schema.Union([
+  Schema.fromJsonString(Schema.NonEmptyArray(Schema.NonEmptyString)),
+  Schema.NonEmptyString.check(Schema.isPattern(/^[^[]/))
+])
+
+const claim = (name: string) => Effect.map(Config.option(Config.schema(Path, name)), Option.getOrUndefined)
+
 /**
  * Which JSON Web Tokens are accepted: `JWT_JWKS_URL` or `JWT_SECRET`, with `JWT_ISSUER` and `JWT_AUDIENCE`. Without
- * either, API keys only.
+ * either, API keys only. `JWT_TENANT_CLAIM`, `JWT_SUBJECT_CLAIM` and `JWT_ROLES_CLAIM` say where tenant, subject and
+ * roles are, where not in `tenant_id`, `sub` and `roles`.
  */
 export const layer = Layer.unwrap(
   Effect.gen(function* () {
@@ -28,7 +37,12 @@ export const layer = Layer.unwrap(
     const jwt: Jwt.Options = {
       keys: Option.isSome(jwksUrl) ? { jwksUrl: jwksUrl.value } : { secret: Option.getOrThrow(secret) },
       issuer: yield* Config.NonEmptyString("JWT_ISSUER"),
-      audience: yield* Config.NonEmptyString("JWT_AUDIENCE")
+      audience: yield* Config.NonEmptyString("JWT_AUDIENCE"),
+      claims: {
+        tenant: yield* claim("JWT_TENANT_CLAIM"),
+        subject: yield* claim("JWT_SUBJECT_CLAIM"),
+        roles: yield* claim("JWT_ROLES_CLAIM")
+      }
     }
     return Auth.layer({ jwt })
   })

@@ -179,13 +179,21 @@ export const make = <const Name extends string, const F extends Fields, A extend
   return Object.assign(made, { actions: bind(made, options.actions(builder(made))) })
 }
 
-/** The same resource with more actions: how a host app adds to a resource it does not own. */
+/**
+ * The same resource with more actions: how a host app adds to a resource it does not own. Throws where it has an action
+ * of such a name already, which others count on.
+ */
 export const extend = <Name extends string, F extends Fields, A extends Actions, B extends Actions>(
   resource: Resource<Name, F, A>,
   actions: (on: Action.Builder<F>) => B
 ): Resource<Name, F, A & B> => {
   const extended = { ...resource }
-  return Object.assign(extended, { actions: { ...resource.actions, ...bind(extended, actions(builder(extended))) } })
+  const more = bind(extended, actions(builder(extended)))
+  for (const name of Object.keys(more)) {
+    if (Object.hasOwn(resource.actions, name))
+      throw new Error(`${resource.name} has an action "${name}" already; give the one that is added another name`)
+  }
+  return Object.assign(extended, { actions: { ...resource.actions, ...more } })
 }
 
 /** The field that counts a resource's saves, where it has one. */

@@ -34,11 +34,11 @@ export interface Options {
   readonly clockToleranceSeconds?: number
   readonly claims?: {
     /** Default `tenant_id`. */
-    readonly tenant?: ClaimPath
+    readonly tenant?: ClaimPath | undefined
     /** Default `sub`. */
-    readonly subject?: ClaimPath
+    readonly subject?: ClaimPath | undefined
     /** A list, or names separated by spaces. Default `roles`. */
-    readonly roles?: ClaimPath
+    readonly roles?: ClaimPath | undefined
   }
 }
 

@@ -68,23 +68,6 @@ export const make = (
 const isObject = (json: Schema.Json): json is { readonly [name: string]: Schema.Json } =>
   typeof json === "object" && json !== null && !Array.isArray(json)
 
-/** The failure that a problem tells of, for a client that knows the declared classes: the inverse of `make`. */
-export const toWire = (problem: Members): ErrorBoundary.WireFailure => {
-  const { detail, errors, members, status, tag, type: _, title: __, instance: ___, requestId: ____, ...own } = problem
-  return {
-    tag: String(tag),
-    status: Number(status),
-    retryable: false,
-    message: String(detail),
-    detail: {
-      _tag: String(tag),
-      ...own,
-      ...(members !== undefined && isObject(members) ? members : {}),
-      ...(errors === undefined ? {} : { issues: errors })
-    }
-  }
-}
-
 /** The response to a failure. Anything that is not declared is a bug and says nothing of itself. */
 export const respond = (exchange: Exchange, failure: unknown, declared: ReadonlyArray<Action.ErrorClass>) =>
   respondWire(exchange, ErrorBoundary.show(failure, [...HttpFailure.classes, ...declared]), extraHeaders(failure))

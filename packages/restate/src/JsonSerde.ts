@@ -1,8 +1,14 @@
 /** Serdes that show a schema in Restate's discovery. */
 import type * as restate from "@restatedev/restate-sdk"
 import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
 
 export type JsonSchema = { readonly [key: string]: unknown }
+
+/** A struct without fields takes all that is not null, and its JSON Schema says so; what is sent is an object. */
+const isEmpty = (ast: SchemaAST.AST): boolean =>
+  ast._tag === "Objects" && ast.propertySignatures.length === 0 && ast.indexSignatures.length === 0
+const anyObject = { definitions: {}, schema: { type: "object" } }
 
 const known = new WeakMap<Schema.Constraint, JsonSchema>()
 
@@ -13,7 +19,7 @@ const known = new WeakMap<Schema.Constraint, JsonSchema>()
 export const jsonSchema = (schema: Schema.Constraint): JsonSchema => {
   const found = known.get(schema)
   if (found !== undefined) return found
-  const { definitions, schema: own } = Schema.toJsonSchemaDocument(schema)
+  const { definitions, schema: own } = isEmpty(schema.ast) ? anyObject : Schema.toJsonSchemaDocument(schema)
   const made = Object.keys(definitions).length === 0 ? own : { ...own, $defs: definitions }
   known.set(schema, made)
   return made

@@ -4,8 +4,8 @@
  * A delivery is in two lanes, that of its object and that of its commit, each of a tenant and in the order of its ids.
  * It goes out once no earlier one to its object is left, and each earlier one of its commit was tried or waits itself.
  * Its `standing` says how it counts there:
- * - `line`: those behind it wait for it, be it due, claimed (then it is due when its lease ends) or failing; those of its
- *   commit only until it has failed for the first time.
+ * - `line`: those behind it wait for it, be it due, claimed (then it is due when its lease ends) or failing; those of
+ *   its commit only until it has failed for the first time.
  * - `later`: it was delayed, and no relay has come to it since it is due; nothing waits for it.
  * - `held`: a relay has found it waiting for another. It is out of the way until the end of that one wakes it, so that
  *   what waits is looked at once and not by every claim. Like a claimed one it has a lease, which is much longer: it is

@@ -2,8 +2,8 @@
 import { Pool } from "undici"
 
 /**
- * How long a side runs before it is measured, in milliseconds: a server runs for days, and both sides get faster for some
- * seconds, while their code is compiled.
+ * How long a side runs before it is measured, in milliseconds: a server runs for days, and both sides get faster for
+ * some seconds, while their code is compiled.
  */
 export const warmUpMillis = Number(process.env["BENCH_WARM_UP_MILLIS"] ?? 5000)
 
