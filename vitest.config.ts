@@ -24,7 +24,7 @@ const machine = await find(process.env)
 export default defineConfig({
   test: {
     globalSetup: ["test/support/globalSetup.ts"],
-    maxWorkers: 3,
+    maxWorkers: 4,
     teardownTimeout: 20_000,
     projects: [
       {

@@ -51,6 +51,16 @@ const everything = Effect.gen(function* () {
   return rows
 })
 
+/** The same once runs that went on are over, or wait. */
+const settled = Effect.suspend(() => {
+  let last = ""
+  return eventually(Effect.delay(everything, "100 millis"), (rows) => {
+    const before = last
+    last = JSON.stringify(rows)
+    return last === before
+  })
+})
+
 /** Tenant A's thread that an agent answers in, with a run that a message started. */
 const begin = Effect.fnUntraced(function* (agent: string) {
   const thread: string = (yield* done("POST", "/threads", { body: { title: "talk", agent } })).id
@@ -115,7 +125,7 @@ suite(world, { timeout: 60_000, excludeTestServices: true })("attacks on agents 
     Effect.gen(function* () {
       const { call, other } = yield* Api
       const { message, question, run, thread } = yield* asked
-      const before = yield* everything
+      const before = yield* settled
       const foreign: ReadonlyArray<readonly [string, string, unknown?]> = [
         ["GET", `/threads/${thread}`],
         ["GET", `/threads/${thread}/history?last=10`],
@@ -184,7 +194,7 @@ suite(world, { timeout: 60_000, excludeTestServices: true })("attacks on agents 
     Effect.gen(function* () {
       const { call } = yield* Api
       const { question, run } = yield* asked
-      const before = yield* everything
+      const before = yield* settled
       const long = "x".repeat(501)
       const large = { answer: { go: true, note: "x".repeat(Content.maxData) } }
       refused(yield* call("POST", `${api}/questions/${question}/answer`, { body: large }), 400, "InvalidInput", "large")
@@ -265,7 +275,7 @@ suite(world, { timeout: 60_000, excludeTestServices: true })("attacks on agents 
         ]
       ]
       yield* becomes(`/agent-runs?threadId=${thread}`, "DONE")
-      const before = yield* everything
+      const before = yield* settled
       for (const [what, given, status, tag] of attacks) refused(yield* call("POST", path, given), status, tag, what)
       assert.deepStrictEqual(yield* everything, before)
     })
@@ -394,7 +404,7 @@ suite(world, { timeout: 60_000, excludeTestServices: true })("attacks on agents 
     Effect.gen(function* () {
       const { call } = yield* Api
       const { run, thread } = yield* asked
-      const before = yield* everything
+      const before = yield* settled
       for (const path of ["cancel", "resume", "retry", "fork", "edit"])
         for (const key of ["none", "01a1", "__proto__", "..%2F..", "x".repeat(300)]) {
           const body = path === "fork" ? { operations: 1 } : path === "edit" ? { content: words } : {}
@@ -447,7 +457,7 @@ suite(world, { timeout: 60_000, excludeTestServices: true })("attacks on agents 
     Effect.gen(function* () {
       const { call } = yield* Api
       const { question, run, thread } = yield* asked
-      const before = yield* everything
+      const before = yield* settled
       const hidden: ReadonlyArray<readonly [string, unknown]> = [
         [`threads/${thread}/say`, { runId: run, key: "x", content: Content.text("I am the agent") }],
         [`threads/${thread}/ask`, { runId: run, questionId: "q", prompt: "p", schema: {} }],
