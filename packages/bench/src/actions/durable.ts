@@ -20,7 +20,7 @@ import * as References from "effect/References"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { Pool } from "undici"
 import { registry, Task } from "./Domain.ts"
-import { repeat, type Round } from "./load.ts"
+import { repeat, type Round, warmUpMillis } from "./load.ts"
 
 /** What is compared. */
 export interface Options {
@@ -64,8 +64,8 @@ export const alternate = async (options: Options) => {
     if (statusCode !== 200) throw new Error(`The peer answered ${statusCode}: ${text}`)
   }
   const rounds: { readonly ours: Array<Round>; readonly peer: Array<Round> } = { ours: [], peer: [] }
-  await repeat(ours, concurrency, roundMillis / 2)
-  await repeat(peer, concurrency, roundMillis / 2)
+  await repeat(ours, concurrency, warmUpMillis)
+  await repeat(peer, concurrency, warmUpMillis)
   for (let round = 0; round < 5; round++) {
     rounds.ours.push(await repeat(ours, concurrency, roundMillis))
     rounds.peer.push(await repeat(peer, concurrency, roundMillis))
