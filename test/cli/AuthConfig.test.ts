@@ -29,11 +29,17 @@ it.effect("the claims that name tenant, subject and roles are said by name, or b
       ...tokens,
       ...secret,
       JWT_TENANT_CLAIM: "https://issuer.test/tenant",
+      JWT_SUBJECT_CLAIM: "email",
       JWT_ROLES_CLAIM: '["realm","roles"]'
     }
     const context = yield* layerOf(env).pipe(Layer.build)
     const token = yield* Effect.promise(() =>
-      new SignJWT({ "https://issuer.test/tenant": "acme", tenant_id: "globex", realm: { roles: ["editor"] } })
+      new SignJWT({
+        "https://issuer.test/tenant": "acme",
+        tenant_id: "globex",
+        email: "ada@acme.test",
+        realm: { roles: ["editor"] }
+      })
         .setProtectedHeader({ alg: "HS256" })
         .setSubject("ada")
         .setIssuer(tokens.JWT_ISSUER)
@@ -44,7 +50,7 @@ it.effect("the claims that name tenant, subject and roles are said by name, or b
     const actor = yield* Context.get(context, Auth.Auth).authenticate(
       Headers.fromInput({ authorization: `Bearer ${token}` })
     )
-    assert.deepInclude(actor, { id: "ada", tenantId: "acme", roles: ["editor"] })
+    assert.deepInclude(actor, { id: "ada@acme.test", tenantId: "acme", roles: ["editor"] })
     for (const wrong of ["[]", '["a", 1]', "[a"]) {
       const refusal = yield* Effect.flip(built({ ...env, JWT_ROLES_CLAIM: wrong }))
       assert.include(refusal.message, "JWT_ROLES_CLAIM")

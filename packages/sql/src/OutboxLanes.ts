@@ -58,7 +58,6 @@ export class Turn {
   readonly #over = Deferred.makeUnsafe<boolean>()
   /** Done once those of its commit need not wait for it: it has ended, or waits in its object's lane. */
   readonly #passed = Deferred.makeUnsafe<void>()
-  #hasEnded = false
   #hasStopped = false
 
   constructor(id: string, before: Before) {
@@ -72,7 +71,7 @@ export class Turn {
     const pass = () => this.#pass()
     return Effect.gen(function* () {
       if (commit !== undefined) yield* Deferred.await(commit.#passed)
-      if (object !== undefined && !object.#hasEnded) pass()
+      if (object !== undefined && !Deferred.isDoneUnsafe(object.#over)) pass()
       return object === undefined || (yield* Deferred.await(object.#over)) ? undefined : object.id
     })
   }
@@ -86,7 +85,6 @@ export class Turn {
   end(isOver: boolean): void {
     // Else each would keep all that ever were in its lanes.
     this.#before = {}
-    this.#hasEnded = true
     this.#hasStopped = !isOver
     Deferred.doneUnsafe(this.#over, Effect.succeed(isOver))
     this.#pass()

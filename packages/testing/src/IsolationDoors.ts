@@ -29,8 +29,8 @@ export interface World extends Data.Source {
 }
 
 /** The resources whose rows belong to a tenant. */
-export const tenantScoped = (world: World): ReadonlyArray<Resource.Any> =>
-  world.registry.resources.filter((each) => each.tenantScoped)
+export const tenantScoped = ({ registry }: Pick<World, "registry">): ReadonlyArray<Resource.Any> =>
+  registry.resources.filter((each) => each.tenantScoped)
 
 /** Does something as a tenant. */
 export const as = (party: Data.Party) => Effect.provideService(CurrentActor, party.actor)

@@ -66,7 +66,7 @@ export const prove = Effect.fn("IsolationProof.prove")(function* (options: Optio
   // Alike but for the tenant, so that nothing else keeps them apart.
   const a: Data.Party = { actor: actor({ tenantId: tenants[0] }), rows: new Map() }
   const b: Data.Party = { actor: actor({ tenantId: tenants[1] }), rows: new Map() }
-  const resources = registry.resources.filter(({ tenantScoped }) => tenantScoped)
+  const resources = Doors.tenantScoped({ registry })
   const ledger = IsolationLedger.make(data, b, (name) => {
     const some = name === undefined ? resources : resources.filter((each) => each.name === name)
     return Effect.orDie(Data.snapshot(source.store, b.actor, some))
@@ -135,14 +135,12 @@ const reportOf = (registry: Registry.Registry, ledger: IsolationLedger.Ledger): 
     ) as Report["attempts"],
     breaches: ledger.breaches(),
     actions: Object.fromEntries(
-      registry.resources
-        .filter(({ tenantScoped }) => tenantScoped)
-        .flatMap(({ actions, name }) =>
-          Object.keys(actions).map((action) => [
-            `${name}.${action}`,
-            countOf((each) => each.resource === name && each.what.startsWith(`${action} `))
-          ])
-        )
+      Doors.tenantScoped({ registry }).flatMap(({ actions, name }) =>
+        Object.keys(actions).map((action) => [
+          `${name}.${action}`,
+          countOf((each) => each.resource === name && each.what.startsWith(`${action} `))
+        ])
+      )
     ),
     shared: registry.notTenantScoped
   }
