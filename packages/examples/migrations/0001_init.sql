@@ -206,12 +206,8 @@ create table "tenon"."run_journal" (
   "workflow" text collate "C" not null,
   "key" text collate "C" not null,
   "seq" bigint not null,
-  "operation" bigint not null,
-  "kind" text collate "C" not null,
-  "name" text collate "C" not null,
-  "started_at" timestamp with time zone not null,
-  "ended_at" timestamp with time zone not null,
-  "outcome" text collate "C" not null,
+  "length" bigint not null,
+  "operations" text collate "C" not null,
   constraint "run_journal__pkey" primary key ("tenant_id", "workflow", "key", "seq")
 );
 alter table "tenon"."run_journal" enable row level security;

@@ -6,10 +6,10 @@
  *   resources without a tenant.
  * - `receipts`: what an execution came to, by its idempotency key (X2).
  * - `outbox`: deliveries and events that were committed with their rows and wait for the relay (X8).
- * - `runs`, `run_journal`, `run_signals`: workflows' runs, what they have done, and what came for them. `mirrored` are
- *   runs that another journal drives: these rows only tell of them. Texts of JSON are `text`, which can hold what
- * `jsonb`
- *   cannot, such as an escaped NUL in the result of a step.
+ * - `runs`, `run_journal`, `run_signals`: workflows' runs, what they have done, and what came for them. What a run did
+ *   is a row per write, of as many operations as came together. `mirrored` are runs that another journal drives: these
+ *   rows only tell of them. Texts of JSON are `text`, which can hold what `jsonb` cannot, such as an escaped NUL in the
+ *   result of a step.
  * - `audit_log`: denials; the application can add and read, never change.
  * - `api_keys`: hashes only. The relay sees the one row whose hash it presents in `app.api_key_hash`.
  * - `tenants`: who there is; the application sees its own tenant, the relay keeps all.
@@ -198,15 +198,11 @@ export const tables: ReadonlyArray<Table> = [
     columns: [
       required("workflow", "text"),
       required("key", "text"),
-      // The order in which it was journaled, which a replay repeats.
+      // How many were journaled before, in an order which a replay repeats.
       required("seq", "bigint"),
-      // The order in which it was begun.
-      required("operation", "bigint"),
-      required("kind", "text"),
-      required("name", "text"),
-      required("started_at", "timestamp with time zone"),
-      required("ended_at", "timestamp with time zone"),
-      required("outcome", "text")
+      required("length", "bigint"),
+      // JSON, each as `RunJournal` has it.
+      required("operations", "text")
     ],
     key: ["workflow", "key", "seq"],
     grants: [{ role: "app", privileges: ["select", "insert"] }]

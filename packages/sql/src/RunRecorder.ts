@@ -6,6 +6,7 @@ import { Unavailable } from "@tenon/core/Failure"
 import type { Recorded, RunJournal, RunKey } from "@tenon/core/RunJournal"
 import * as Together from "@tenon/core/Together"
 import * as Effect from "effect/Effect"
+import * as RunJournalRows from "./RunJournalRows.ts"
 import * as SqlValue from "./SqlValue.ts"
 import type { Statement, TenantSql } from "./TenantSql.ts"
 
@@ -20,14 +21,37 @@ export const make = (sql: TenantSql["Service"]): Effect.Effect<RunJournal["Servi
     Together.make({
       groupOf: ({ run }: Recording) => run.tenantId,
       // A statement may name a run once only.
-      nameOf: ({ run }) => JSON.stringify([run.workflow, run.key]),
+      nameOf: ({ run }) => nameOf(run.workflow, run.key),
       most: 100,
       write: (some: ReadonlyArray<Recording>, tenantId) =>
-        Effect.map(sql.batch({ tenantId }, statementsOf(tenantId, some)), () => some.map(() => undefined))
+        Effect.as(
+          record(sql, tenantId, some),
+          some.map(() => {})
+        )
     }),
     (write) => (run, recorded) =>
       Effect.mapError(write({ ...recorded, run }), () => new Unavailable({ what: "The database" }))
   )
+
+const nameOf = (workflow: unknown, key: unknown) => JSON.stringify([workflow, key])
+
+const record = Effect.fnUntraced(function* (
+  sql: TenantSql["Service"],
+  tenantId: string,
+  some: ReadonlyArray<Recording>
+) {
+  const told = some.filter(({ operations }) => operations.length > 0)
+  const runs = upsertOf(tenantId, some)
+  const [, written = []] = yield* sql.batch({ tenantId }, told.length === 0 ? [runs] : [runs, insertOf(tenantId, told)])
+  if (written.length === told.length) return
+  // An attempt in another process has told of some of it: what it has not is told one by one.
+  const names = new Set(written.map((row) => nameOf(row["workflow"], row["key"])))
+  const partly = told.filter(({ run }) => !names.has(nameOf(run.workflow, run.key)))
+  yield* sql.batch({ tenantId }, [insertOf(tenantId, partly.flatMap(singly))])
+})
+
+const singly = ({ operations, ...told }: Recording): ReadonlyArray<Recording> =>
+  operations.map((operation, index) => ({ ...told, offset: told.offset + index, operations: [operation] }))
 
 const upsert =
   "insert into tenon.runs as r (tenant_id, workflow, key, status, problem, id, began_at, actor, mirrored, due_at) " +
@@ -38,45 +62,37 @@ const upsert =
   "where r.mirrored and (excluded.status not in ('waiting', 'running') or r.status in ('waiting', 'running') " +
   "or r.status = 'paused' and excluded.status = 'running')"
 
-const columns = "workflow, key, seq, operation, kind, name, started_at, ended_at, outcome"
-
+/** A row for each, where none holds any of its operations. */
 const insert =
-  `insert into tenon.run_journal (tenant_id, ${columns}) select $1, j.* from unnest($2::text[], $3::text[], ` +
-  "$4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::text[]) as j " +
-  "on conflict do nothing"
+  "insert into tenon.run_journal (tenant_id, workflow, key, seq, length, operations) " +
+  "select $1, j.* from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[]) " +
+  "as j (workflow, key, seq, length, operations) where j.seq >= coalesce((" +
+  "select r.seq + r.length from tenon.run_journal as r where r.tenant_id = $1 and r.workflow = j.workflow " +
+  "and r.key = j.key and r.seq < j.seq + j.length order by r.seq desc limit 1), 0) " +
+  "on conflict do nothing returning workflow, key"
 
-const statementsOf = (tenantId: string, some: ReadonlyArray<Recording>): ReadonlyArray<Statement> => {
-  const rows = some.flatMap(({ offset, operations, run }) =>
-    operations.map((each, index) => ({ ...each, run, seq: offset + index }))
-  )
-  const runs: Statement = {
-    sql: upsert,
-    params: [
-      tenantId,
-      some.map(({ run }) => run.workflow),
-      some.map(({ run }) => run.key),
-      some.map(({ standing }) => standing.status),
-      some.map(({ standing }) => standing.problem),
-      some.map(({ beginning }) => beginning?.seed),
-      some.map(({ beginning }) => beginning && new Date(beginning.beganAt)),
-      some.map(({ beginning }) => beginning && SqlValue.json(beginning.actor))
-    ]
-  }
-  if (rows.length === 0) return [runs]
-  const journal: Statement = {
-    sql: insert,
-    params: [
-      tenantId,
-      rows.map(({ run }) => run.workflow),
-      rows.map(({ run }) => run.key),
-      rows.map(({ seq }) => seq),
-      rows.map(({ index }) => index),
-      rows.map(({ kind }) => kind),
-      rows.map(({ name }) => name),
-      rows.map(({ startedAt }) => new Date(startedAt)),
-      rows.map(({ endedAt }) => new Date(endedAt)),
-      rows.map(({ outcome }) => JSON.stringify(outcome))
-    ]
-  }
-  return [runs, journal]
-}
+const upsertOf = (tenantId: string, some: ReadonlyArray<Recording>): Statement => ({
+  sql: upsert,
+  params: [
+    tenantId,
+    some.map(({ run }) => run.workflow),
+    some.map(({ run }) => run.key),
+    some.map(({ standing }) => standing.status),
+    some.map(({ standing }) => standing.problem),
+    some.map(({ beginning }) => beginning?.seed),
+    some.map(({ beginning }) => beginning && new Date(beginning.beganAt)),
+    some.map(({ beginning }) => beginning && SqlValue.json(beginning.actor))
+  ]
+})
+
+const insertOf = (tenantId: string, some: ReadonlyArray<Recording>): Statement => ({
+  sql: insert,
+  params: [
+    tenantId,
+    some.map(({ run }) => run.workflow),
+    some.map(({ run }) => run.key),
+    some.map(({ offset }) => offset),
+    some.map(({ operations }) => operations.length),
+    some.map(({ operations }) => RunJournalRows.textOf(operations))
+  ]
+})

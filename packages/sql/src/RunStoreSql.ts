@@ -26,7 +26,7 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
 import * as OutboxRows from "./OutboxRows.ts"
-import * as RunJournalSql from "./RunJournalSql.ts"
+import * as RunJournalRows from "./RunJournalRows.ts"
 import type { SqlFailure } from "./SqlFailure.ts"
 import * as SqlValue from "./SqlValue.ts"
 import type * as StoreTables from "./StoreTables.ts"
@@ -147,8 +147,8 @@ const writeOf = (claim: Claim, offset: number, { deliveries, next, operations, t
   const all = [...keyOf(claim), claim.token, ...params]
   const first = () => all.length + 1
   if (operations.length > 0) {
-    const journal = RunJournalSql.insert(offset, operations, first())
-    parts.push(`journaled as (${journal.sql} from ${journal.source} cross join held)`)
+    const journal = RunJournalRows.insert(offset, operations, "held", first())
+    parts.push(`journaled as (${journal.sql})`)
     all.push(...journal.params)
     if (next._tag === "Running") {
       parts.push(
@@ -178,7 +178,7 @@ const writeOf = (claim: Claim, offset: number, { deliveries, next, operations, t
 /** Whether an earlier try of the same write was committed, where its answer was lost. */
 const standsAs = (claim: Claim): Statement => ({
   sql:
-    "select token::int, status, (select count(*)::int from tenon.run_journal as j where j.tenant_id = r.tenant_id " +
+    "select token::int, status, (select coalesce(sum(length), 0)::int from tenon.run_journal as j where j.tenant_id = r.tenant_id " +
     `and j.workflow = r.workflow and j.key = r.key) as length from tenon.runs as r where ${where}`,
   params: keyOf(claim)
 })
@@ -291,9 +291,9 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<RunStore, 
         },
         read: (claim) =>
           Effect.map(
-            batch(claim, RunJournalSql.select(claim), ...mailOf(claim)),
+            batch(claim, RunJournalRows.select(claim), ...mailOf(claim)),
             ([journal = [], runs = [], signals = []]) => ({
-              operations: journal.map(RunJournalSql.operationOf),
+              operations: RunJournalRows.operationsOf(journal),
               mail: toMail(signals, runs)
             })
           ),

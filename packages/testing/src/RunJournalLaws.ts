@@ -60,6 +60,27 @@ export const runJournalLaws = <E>(name: string, layer: Layer.Layer<RunStore | Ru
       })
     )
 
+    it.effect("what several attempts told, of parts that overlap, is all there once, as it was told first", () =>
+      Effect.gen(function* () {
+        const journal = yield* RunJournal
+        const [run, other] = [newRun(), newRun()]
+        const first = [0, 1, 2, 3, 4].map((index) => operation(index))
+        const later = (...indexes: ReadonlyArray<number>) => indexes.map((index) => operation(index, "told later"))
+        yield* journal.record(run, told(0, first, at("running")))
+        yield* Effect.all(
+          [
+            journal.record(run, told(3, later(3, 4, 5), at("running"))),
+            journal.record(other, told(0, first, at("running")))
+          ],
+          { concurrency: "unbounded" }
+        )
+        yield* journal.record(run, told(0, later(0, 1, 2, 3, 4, 5, 6), at("running")))
+        yield* journal.record(run, told(5, later(5, 6), at("done")))
+        assert.deepStrictEqual(yield* journal.operations(run), [...first, ...later(5, 6)])
+        assert.deepStrictEqual(yield* journal.operations(other), first)
+      })
+    )
+
     it.effect("what was told, or read, is kept whatever becomes of it with those who told or read it", () =>
       Effect.gen(function* () {
         const journal = yield* RunJournal
