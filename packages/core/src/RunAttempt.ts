@@ -231,7 +231,7 @@ class Attempt<E> {
 
   #inside(): Context.Context<Durable> {
     const tracer = this.#tracer
-    return RunContext.inside(this.#context, {
+    return RunContext.inside(this.#world.implementation.within(this.#context), {
       scheduler: this.#turns.scheduler,
       clock: this.#clock,
       draw: () => this.#draw(),

@@ -76,9 +76,11 @@ export interface ImplementOptions<W extends Any> {
   readonly whenRevived?: (run: Befallen<InputOf<W>>) => Outcome<unknown>
 }
 
-/** The program of a workflow, its own requirements met. */
+/** The program of a workflow, with what it was given. */
 export interface Implementation {
   readonly workflow: Any
+  /** What the program was given, over what is around it: what `run` needs besides a run's own. */
+  readonly within: (around: Context.Context<never>) => Context.Context<never>
   readonly run: (input: unknown) => Effect.Effect<void, unknown, Durable>
   /** Which operations of an earlier run another one can begin with. Default: all. */
   readonly forkable: Forkable | undefined
@@ -106,18 +108,23 @@ export const implement = <W extends Any, E, R>(
   Effect.contextWith((context: Context.Context<Exclude<R, Durable>>) =>
     Effect.succeed<Implementation>({
       workflow,
+      within: over(ofRun(context)),
       forkable,
       fails,
       whenPaused: whenPaused as Implementation["whenPaused"],
       whenRevived: whenRevived as Implementation["whenRevived"],
-      run: (input) =>
-        Effect.provideContext(run(input as InputOf<W>), ofRun(context) as typeof context) as Effect.Effect<
-          void,
-          unknown,
-          Durable
-        >
+      run: run as Implementation["run"]
     })
   )
+
+/** Puts services over what is around them; most runs of a workflow begin in one context. */
+const over = (services: Context.Context<never>): Implementation["within"] => {
+  let last: { readonly around: object; readonly all: Context.Context<never> } | undefined
+  return (around) => {
+    if (last?.around !== around) last = { around, all: Context.merge(around, services) }
+    return last.all
+  }
+}
 
 /** The names of declared workflows for which there is no program here. */
 export const withoutProgram = (declared: ReadonlyArray<Any>, programs: Workflows["Service"]): ReadonlyArray<string> =>

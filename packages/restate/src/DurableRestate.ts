@@ -205,7 +205,7 @@ export const attempt = (
     }
   )
 
-  const context = RunContext.inside(setting.context, {
+  const context = RunContext.inside(implementation.within(setting.context), {
     scheduler: driver.turns.scheduler,
     clock,
     draw,
