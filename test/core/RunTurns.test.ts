@@ -18,13 +18,19 @@ const make = () => {
   return { mistakes, turns, begin: (program: Effect.Effect<unknown>) => turns.begin(context, program) }
 }
 
+/** Milliseconds of the processor's time that this thread has had: a busy machine takes it away at any moment. */
+const worked = () => {
+  const { system, user } = process.threadCpuUsage()
+  return (system + user) / 1000
+}
+
 /** Goes on with a turn to its end, and gives how long it kept whoever takes it at a time. */
 const wholeTurn = (turns: RunTurns<unknown, unknown>): number => {
   let longest = 0
   while (turns.isUnfinished) {
-    const since = performance.now()
+    const since = worked()
     turns.goOn()
-    longest = Math.max(longest, performance.now() - since)
+    longest = Math.max(longest, worked() - since)
   }
   return longest
 }
@@ -45,9 +51,9 @@ for (const [name, loop] of Object.entries(loops)) {
     const { begin, turns } = make()
     begin(loop)
     assert.isTrue(turns.isUnfinished)
-    const since = performance.now()
+    const since = worked()
     assert.throws(() => wholeTurn(turns), endless(limit))
-    assert.isBelow(performance.now() - since, 10 * limit)
+    assert.isBelow(worked() - since, 10 * limit)
     const { count } = rounds
     assert.isFalse(turns.isUnfinished)
     turns.interrupt()

@@ -131,12 +131,15 @@ it.live("what could not be written is written by the same attempt, in its order,
 )
 
 layer(world, { timeout: 60_000, excludeTestServices: true })("what runs on Restate tell of themselves", (it) => {
-  it.effect("a run that is suspended ten times tells of each operation about once", () =>
-    Effect.gen(function* () {
-      refuses = () => false
-      const count = yield* ran("often suspended")
-      assert.isAtMost(count, 1.5 * all)
-    })
+  it.effect(
+    "a run that is suspended ten times tells of each operation about once",
+    () =>
+      Effect.gen(function* () {
+        refuses = () => false
+        const count = yield* ran("often suspended")
+        assert.isAtMost(count, 1.5 * all)
+      }),
+    60_000
   )
 
   it.effect("what one attempt could not write, the next one writes", () =>

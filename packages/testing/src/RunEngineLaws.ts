@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { eventually } from "./Eventually.ts"
 import { lostLaws } from "./RunEngineLawsLost.ts"
 import {
   becomes,
@@ -326,7 +327,7 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
           assert.deepStrictEqual([rounds, bodies], [then, 0])
         }).pipe(Effect.scoped),
       // Six seconds of the processor's time, however many others want it.
-      60_000
+      120_000
     )
 
     it.effect("a step whose name cannot be stored is done once, under a name that can", () =>
@@ -384,7 +385,7 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
         const wait = Effect.flatMap(Durable.Durable, (durable) => durable.signal("go"))
         const old = yield* engine(run, Effect.andThen(step("one", Effect.succeed(1)), wait))
         yield* begin(old, run)
-        yield* Effect.sleep(50)
+        yield* eventually(outcomes(run), (found) => found.length === 1)
         yield* becomes(run, "waiting")
         yield* old.stop
         const changed = yield* engine(run, Effect.andThen(step("another", Effect.succeed(1)), wait))
@@ -398,18 +399,23 @@ export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | Run
       Effect.gen(function* () {
         for (const wait of ["step", "signal"]) {
           const run = own()
+          let begun = false
           let aborted = false
+          const begins = Effect.sync(() => void (begun = true))
           const body = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (aborted = true)))
           const program = Effect.onInterrupt(
             wait === "step"
-              ? step("endless", body)
-              : Effect.flatMap(Durable.Durable, (durable) => durable.signal("go")),
+              ? step("endless", Effect.andThen(begins, body))
+              : Effect.andThen(
+                  begins,
+                  Effect.flatMap(Durable.Durable, (durable) => durable.signal("go"))
+                ),
             () => step("clean up", Effect.succeed("clean"))
           )
           const made = yield* engine(run, program)
           yield* begin(made, run)
+          yield* until("it begins", () => begun)
           yield* becomes(run, wait === "step" ? "running" : "waiting")
-          yield* Effect.sleep(50)
           yield* made.cancel(run)
           yield* becomes(run, "cancelled")
           assert.strictEqual(aborted, wait === "step")

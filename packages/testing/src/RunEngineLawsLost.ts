@@ -8,6 +8,7 @@ import { RunStore } from "@tenon/core/RunStore"
 import { assert } from "@effect/vitest"
 import type * as Vitest from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import {
   becomes,
   begin,
@@ -53,12 +54,23 @@ export const lostLaws = (it: Vitest.Vitest.MethodsNonLive<RunStore | RunJournal>
     return () => dead
   })
 
-  /** Three of them, one after the other. */
-  const threeDie = Effect.fnUntraced(function* (deadly: Run, program: Program) {
-    for (let count = 1; count <= 3; count++) {
+  /**
+   * One of them after the other, until it is set aside: by the fourth, where nothing is slow. On a busy machine one may
+   * have renewed its lease before it dies, and then it does not count; or the lease of one may end that lives.
+   */
+  const setAside = Effect.fnUntraced(function* (deadly: Run, program: Program) {
+    for (let count = 1; count <= 6; count++) {
       const isDead = yield* mortal(deadly, program)
-      yield* until(`death ${count}`, isDead)
+      const look = Effect.map(standing(deadly), (each) => each?.status === "paused")
+      const isPaused = yield* Effect.repeat(look, {
+        until: (paused) => paused || isDead(),
+        schedule: Schedule.spaced("5 millis")
+      })
+      if (isPaused) break
     }
+    const problem = yield* becomes(deadly, "paused")
+    assert.match(problem ?? "", /lost ([3-9]|\d\d) times/)
+    return begun.get(deadly.key)
   })
 
   it.effect("one that stops every process which goes on with it is set aside, and the others go on", () =>
@@ -74,11 +86,7 @@ export const lostLaws = (it: Vitest.Vitest.MethodsNonLive<RunStore | RunJournal>
       for (const run of [...others.slice(0, 3), deadly, ...others.slice(3)]) {
         yield* put(run)
       }
-      yield* threeDie(deadly, program)
-      yield* mortal(deadly, program)
-      const problem = yield* becomes(deadly, "paused")
-      assert.include(problem, "3 times")
-      assert.strictEqual(begun.get(deadly.key), 3)
+      yield* setAside(deadly, program)
       release.resolve()
       for (const run of others) yield* becomes(run, "done")
       // Once it is mended it goes on.
@@ -94,12 +102,10 @@ export const lostLaws = (it: Vitest.Vitest.MethodsNonLive<RunStore | RunJournal>
       const { cancel } = yield* RunStore
       const program = Effect.flatMap(Durable.Durable, (durable) => durable.signal("go"))
       yield* put(deadly)
-      yield* threeDie(deadly, program)
-      yield* mortal(deadly, program)
-      yield* becomes(deadly, "paused")
+      const times = yield* setAside(deadly, program)
       yield* cancel(deadly)
       yield* becomes(deadly, "cancelled")
-      assert.strictEqual(begun.get(deadly.key), 3)
+      assert.strictEqual(begun.get(deadly.key), times)
     }).pipe(Effect.scoped)
   )
 
