@@ -20,6 +20,11 @@ const leave = (lanes: OutboxLanes.Lanes, of: OutboxLanes.InLanes, turn: OutboxLa
   return [object.id, commit.id]
 }
 
+const over = (turn: OutboxLanes.Turn, isOver: boolean) => {
+  turn.end(isOver)
+  turn.tell()
+}
+
 describe("the lanes of deliveries", () => {
   it("what was looked at goes, but for what comes behind one to its object that does not", () => {
     const { behind, going } = OutboxLanes.part([
@@ -54,15 +59,15 @@ describe("the lanes of deliveries", () => {
       assert.isDefined(first && second && third && fourth)
       const comes = yield* Effect.forkChild(third!.comes, { startImmediately: true })
       lanes.leave(x, first!)
-      first!.end(true)
+      over(first!, true)
       yield* Effect.yieldNow
       assert.isUndefined(comes.pollUnsafe())
       lanes.leave(y, second!)
-      second!.end(true)
+      over(second!, true)
       assert.isUndefined(yield* Fiber.join(comes))
       // Others are in its object's lane, and none in its commit's.
       assert.deepStrictEqual(leave(lanes, both, third!), ["4", undefined])
-      third!.end(false)
+      over(third!, false)
       assert.strictEqual(yield* fourth!.comes, "3")
       assert.deepStrictEqual(leave(lanes, next, fourth!), [undefined, undefined])
     })
@@ -78,10 +83,10 @@ describe("the lanes of deliveries", () => {
       const tried = yield* Effect.forkChild(failing!.comes, { startImmediately: true })
       yield* Effect.yieldNow
       assert.isUndefined(tried.pollUnsafe())
-      slow!.end(true)
+      over(slow!, true)
       assert.isUndefined(yield* Fiber.join(tried))
       assert.isUndefined(comes.pollUnsafe())
-      failing!.end(false)
+      over(failing!, false)
       assert.isUndefined(yield* Fiber.join(comes))
     })
   )
@@ -92,13 +97,13 @@ describe("the lanes of deliveries", () => {
       const [first, second, third] = [row(1, "x", "A"), row(2, "x", "B"), row(3, "x", "C")]
       const goesOn = lanes.join(first)
       const stepsOut = lanes.join(second)
-      stepsOut.end(false)
+      over(stepsOut, false)
       assert.deepStrictEqual(leave(lanes, second, stepsOut), ["1", undefined])
       const comes = yield* Effect.forkChild(lanes.join(third).comes, { startImmediately: true })
       yield* Effect.yieldNow
       assert.isUndefined(comes.pollUnsafe())
       assert.deepStrictEqual(leave(lanes, first, goesOn), ["3", undefined])
-      goesOn.end(true)
+      over(goesOn, true)
       assert.isUndefined(yield* Fiber.join(comes))
     })
   )

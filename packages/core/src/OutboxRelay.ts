@@ -35,6 +35,10 @@ const relay: Layer.Layer<never, never, Outbox | Runtime> = Layer.effectDiscard(
       )
       .pipe(
         Effect.tapError((failure) => Effect.logWarning("The outbox could not be drained", failure.message)),
+        // A bug in one drain must not end the relay.
+        Effect.catchDefect((defect) =>
+          Effect.andThen(Effect.logError("The outbox could not be drained", defect), Effect.fail(defect))
+        ),
         Effect.ensuring(places.release(1))
       )
     const once = Effect.gen(function* () {

@@ -54,7 +54,7 @@ export interface Bounds {
 }
 
 /** An earlier one that holds up those behind it, whatever the time: one that was delayed counts once it is due. */
-const inLine = "e.due_at < 'infinity' and (e.attempts > 0 or e.due_at <= now())"
+export const inLine = (e: string): string => `${e}.due_at < 'infinity' and (${e}.attempts > 0 or ${e}.due_at <= now())`
 const before = "e.kind = 'delivery' and e.tenant_id = d.tenant_id and e.id < d.id"
 const first = "e.id not in (select p.id from passed as p) order by e.id limit 1"
 
@@ -73,10 +73,10 @@ const decide = `open as materialized (
 ), judged as materialized (
   select d.*,
     (select e.id from tenon.outbox as e where ${before} and e.object = d.object and e.standing = 'held' and ${first}) as held,
-    (select e.id from tenon.outbox as e where ${before} and e.object = d.object and e.standing = 'line' and ${inLine}
+    (select e.id from tenon.outbox as e where ${before} and e.object = d.object and e.standing = 'line' and ${inLine("e")}
       and ${first}) as line,
     (select e.id from tenon.outbox as e where ${before} and e.created_at = d.created_at and e.standing = 'line'
-      and e.last_failure is null and ${inLine} and ${first}) as kin
+      and e.last_failure is null and ${inLine("e")} and ${first}) as kin
   from open as d
 ), waiting as materialized (
   select j.tenant_id, j.id, j.held is not null as behind_held from judged as j, lateral (
@@ -170,6 +170,18 @@ export const ofTenants = ({ busy, leaseSeconds, limit, mine }: Bounds, after: st
 
 /** The tenant up to which a walk came; empty where it was the last. */
 export const lastOf = (rows: ReadonlyArray<Row>): string => String(rows[0]?.["last"] ?? "")
+
+/**
+ * Comes before statements on the outbox, in their transaction: each part of them reads an index in its order. To a
+ * planner that has never seen more than an empty table (which an outbox is, until a backlog comes) others look as good,
+ * that read all of a tenant for each delivery; and no plan is worth compiling.
+ */
+export const inOrder: Statement = {
+  sql: `select from (values ${["('enable_sort')", "('enable_bitmapscan')", "('enable_seqscan')", "('jit')"].join(
+    ", "
+  )}) as s (name) where set_config(s.name, 'off', true) is null`,
+  params: []
+}
 
 /** The answer to either look. */
 export const lookOf = (rows: ReadonlyArray<Row>): Look => {

@@ -81,12 +81,16 @@ export class Turn {
     return this.#hasStopped
   }
 
-  /** Lets those behind it go on, or tells them that it is not over. */
+  /** Takes note that it is over, or will not be tried now. */
   end(isOver: boolean): void {
     // Else each would keep all that ever were in its lanes.
     this.#before = {}
     this.#hasStopped = !isOver
-    Deferred.doneUnsafe(this.#over, Effect.succeed(isOver))
+  }
+
+  /** Lets those behind it go on, or tells them that it is not over. They do so at once, before this returns. */
+  tell(): void {
+    Deferred.doneUnsafe(this.#over, Effect.succeed(!this.#hasStopped))
     this.#pass()
   }
 

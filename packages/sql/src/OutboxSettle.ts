@@ -90,6 +90,16 @@ export const setAside = (row: Claimed, why: string): Statement => ({
 /** How many of a lane are woken at once: those that one claim can take one behind the other. */
 const woken = 80
 
+/**
+ * None of a commit's that waits in its object's lane, too: it would be held there again, and where there are more such
+ * than are woken, those behind them would not be. The end of what it waits for there wakes it.
+ */
+const before = (standing: "line" | "held", also = "") => `(
+    select p.id from tenon.outbox as p where p.kind = 'delivery' and p.tenant_id = e.tenant_id and p.object = e.object
+      and p.standing = '${standing}' and p.id < e.id ${also} order by p.id limit 1
+  )`
+const inNoOther = `coalesce(${before("held")}, ${before("line", `and ${OutboxClaim.inLine("p")}`)}) is null`
+
 const heldIn = (lane: string) => `
   select e.tenant_id, e.id from tenon.outbox as e
   where e.kind = 'delivery' and e.tenant_id = l.tenant_id and ${lane} and e.standing = 'held'
@@ -106,7 +116,7 @@ with found as materialized (
   select e.* from unnest($1::text[], $2::text[], $3::bigint[]) as l (tenant_id, object, up_to), lateral (${heldIn("e.object = l.object")}) as e
   union
   select e.* from unnest($4::text[], $5::timestamptz[], $6::bigint[]) as l (tenant_id, created_at, up_to),
-    lateral (${heldIn("e.created_at = l.created_at")}) as e
+    lateral (${heldIn(`e.created_at = l.created_at and ${inNoOther}`)}) as e
 ), held as materialized (
   select o.tenant_id, o.id from found as f join tenon.outbox as o on o.tenant_id = f.tenant_id and o.id = f.id
   where o.standing = 'held' order by o.id for update of o

@@ -63,12 +63,17 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
       const settling = Semaphore.makeUnsafe(1)
       // The tenant that the walk has come to.
       let walked = ""
-      let renewed = Date.now()
+      // By a clock that nobody sets.
+      let renewed = performance.now()
       let nextMillis = pollMillis
       // Whether the last claim has left something that could go out once something else has ended.
       let isWaiting = false
 
-      const batch = (statements: ReadonlyArray<Statement>) => Effect.mapError(sql.batch(scope, statements), unavailable)
+      const batch = (statements: ReadonlyArray<Statement>) =>
+        Effect.mapBoth(sql.batch(scope, [OutboxClaim.inOrder, ...statements]), {
+          onFailure: unavailable,
+          onSuccess: (answers) => answers.slice(1)
+        })
 
       /** Takes on what a look has claimed; at once, so that nothing of it can be forgotten. */
       const join = ({ rows }: OutboxClaim.Look, entries: Array<Entry>) => {
@@ -110,7 +115,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
         function* (limit: number, entries: Array<Entry>): Effect.fn.Return<boolean, Failure.Unavailable> {
           // Closed before looking: a commit from here on opens it again.
           added.closeUnsafe()
-          if (!work.has) renewed = Date.now()
+          if (!work.has) renewed = performance.now()
           isWaiting ||= work.isCrowded
           const isFull = work.isCrowded || (yield* claimOldest(limit, entries))
           const room = limit - entries.length
@@ -146,13 +151,13 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
         }).pipe(settling.withPermits(1), Effect.uninterruptible)
 
       const keep = Effect.suspend(() => {
-        if (Date.now() - renewed < renewalMillis) return settle()
-        renewed = Date.now()
+        if (performance.now() - renewed < renewalMillis) return settle()
+        renewed = performance.now()
         return settle(() => work.renewal(leaseSeconds))
       })
       yield* work.some.await.pipe(
         Effect.andThen(Effect.sleep(settleMillis)),
-        Effect.andThen(Effect.ignore(keep)),
+        Effect.andThen(Effect.ignoreCause(keep)),
         Effect.forever,
         Effect.forkScoped
       )
@@ -172,7 +177,7 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
         if (by !== undefined) return { end: { _tag: "GivenBack", by } }
         const exit = yield* atWork.within(row.tenantId, attempt(row, deliver))
         if (Exit.isSuccess(exit)) return { end: { _tag: "Delivered" } }
-        if (Cause.hasInterrupts(exit.cause)) return yield* Effect.interrupt
+        // One that interrupts itself has failed like any other. Where the relay is interrupted, it does not come here.
         const cause = Cause.squash(exit.cause)
         const failure = asFailure(cause)
         const forGood = !(cause instanceof Failure.Unavailable) && row.attempts >= maxAttempts

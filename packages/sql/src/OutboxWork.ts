@@ -118,9 +118,15 @@ export class Work {
   /** Takes note of an end; the first one counts. */
   end(entry: Entry, end: End): void {
     if (!this.#left.delete(entry)) return
-    const { row, turn } = entry
+    entry.turn.end(end._tag === "Delivered")
+    this.#note(entry, end)
+    // Last: those behind it may end before this returns, and all that has ended be on its way to the database.
+    entry.turn.tell()
+  }
+
+  #note(entry: Entry, end: End): void {
+    const { row } = entry
     const ends = this.#ends
-    turn.end(end._tag === "Delivered")
     if (end._tag === "Delivered") {
       ends.delivered.push(row)
       return this.#goesOn(entry)
