@@ -35,6 +35,8 @@ import { type Row, type Statement, TenantSql } from "./TenantSql.ts"
 const where = "tenant_id = $1 and workflow = $2 and key = $3"
 const keyOf = ({ key, tenantId, workflow }: RunKey) => [tenantId, workflow, key]
 const now = "clock_timestamp()"
+/** What an index can be asked for. Runs that are over stay, so that one that is due is not to be looked for among them. */
+const isDue = "due_at <= statement_timestamp()"
 const alive = "status in ('waiting', 'running', 'paused') and not mirrored"
 
 /** A start and a signal of one run wait for each other: else a signal could miss the run that misses it. */
@@ -46,11 +48,11 @@ const lock = (run: RunKey): Statement => ({
 const claimDue = `
 with due as materialized (
   select tenant_id, workflow, key from tenon.runs
-  where lost = 0 and due_at <= ${now} and workflow = any($1) and not mirrored
+  where lost = 0 and ${isDue} and workflow = any($1) and not mirrored
   order by due_at limit $2 for update skip locked
 ), doubtful as materialized (
   select tenant_id, workflow, key from tenon.runs
-  where lost > 0 and due_at <= ${now} and workflow = any($1) and not mirrored
+  where lost > 0 and ${isDue} and workflow = any($1) and not mirrored
   order by lost, due_at limit $5 for update skip locked
 )
 update tenon.runs as r set status = 'running', token = r.token + 1, began_at = coalesce(r.began_at, $4),
