@@ -123,4 +123,28 @@ suite(StoreDatabase.layer, { timeout: 60_000, excludeTestServices: true })("how 
       yield* gone
     }).pipe(Effect.scoped)
   )
+
+  it.effect("a delivery has one id, and one of a database that was set back has another", () =>
+    Effect.gen(function* () {
+      yield* StoreDatabase.admin("delete from tenon.outbox")
+      const given: Array<{ readonly id: string; readonly once: string }> = []
+      const { hear } = yield* relay(({ id, once }) =>
+        Effect.suspend(() => (given.push({ id, once }) === 1 ? Effect.die(new Error("fails")) : Effect.void))
+      )
+      const [row = ""] = yield* commit({ tenant: "t", object: "a" })
+      yield* hear
+      yield* gone
+      yield* StoreDatabase.admin(`alter table tenon.outbox alter column id restart with ${row}`)
+      yield* commit({ tenant: "t", object: "a" })
+      yield* hear
+      yield* gone
+      const [failed, again, other] = given
+      assert.deepStrictEqual(
+        given.map(({ id }) => id),
+        [row, row, row]
+      )
+      assert.strictEqual(failed?.once, again?.once)
+      assert.notStrictEqual(other?.once, again?.once)
+    }).pipe(Effect.scoped)
+  )
 })

@@ -46,7 +46,10 @@ export const commits = (...all: ReadonlyArray<ReadonlyArray<Sent>>) => StoreData
 
 /** How a relay delivers. */
 export type Deliver = (pending: {
+  /** Its row's. */
   readonly id: string
+  /** As the runtime knows it. */
+  readonly once: string
   readonly tenant: string
   readonly object: string
 }) => Effect.Effect<void>
@@ -105,7 +108,12 @@ export const relay = (deliver: Deliver) =>
     const { answers, cut, sql } = yield* Effect.provide(connection, pool)
     const runtime = Runtime.of({
       deliver: (actor, delivery, id) =>
-        deliver({ id: id.slice("outbox-".length), tenant: actor.tenantId, object: delivery.key }),
+        deliver({
+          id: id.slice("outbox-".length).replace(/@.*/, ""),
+          once: id,
+          tenant: actor.tenantId,
+          object: delivery.key
+        }),
       invoke: () => Effect.die("nothing is asked for"),
       forget: () => Effect.void,
       isAlive: () => Effect.succeed(false),

@@ -122,7 +122,7 @@ export interface Work {
   ) => Result.Result<Plan, ActionFailure>
 }
 
-/** A delivery that waits in the outbox. `id` is stable over redeliveries. */
+/** A delivery that waits in the outbox. `id` is stable over redeliveries, and no other's, even of a restored store. */
 export interface Pending {
   readonly id: string
   readonly actor: Actor

@@ -1,13 +1,14 @@
 /**
  * Deliveries in `tenon.outbox`, from the commit that wrote them until the runtime has accepted them.
  *
- * Each has an id that stays the same over redeliveries; it is removed only after its delivery succeeded. Those to one
- * object of a tenant go out in order, and so do those of one commit, by however many relays: a claimed row is hidden
- * from others (by a lease, which is renewed while the relay lives), and none goes out while an earlier one of its lanes
- * holds it up (`OutboxClaim`). One that fails waits longer each time and holds up its own object only; one that keeps
- * failing for a reason that time does not mend is set aside for an operator. A delayed one is due when its time has
- * come, and holds nothing up before. One that takes long holds up its own lanes only, too, and no other tenant
- * (`OutboxPlaces`): what has ended is removed meanwhile, and other drains may go on beside it.
+ * Each has an id that stays the same over redeliveries, and that no other ever has; it is removed only after its
+ * delivery succeeded. Those to one object of a tenant go out in order, and so do those of one commit, by however many
+ * relays: a claimed row is hidden from others (by a lease, which is renewed while the relay lives), and none goes out
+ * while an earlier one of its lanes holds it up (`OutboxClaim`). One that fails waits longer each time and holds up
+ * its own object only; one that keeps failing for a reason that time does not mend is set aside for an operator. A
+ * delayed one is due when its time has come, and holds nothing up before. One that takes long holds up its own lanes
+ * only, too, and no other tenant (`OutboxPlaces`): what has ended is removed meanwhile, and other drains may go on
+ * beside it.
  */
 import { Actor } from "@tenon/core/Actor"
 import * as Failure from "@tenon/core/Failure"
@@ -162,9 +163,11 @@ export const layer = (options: StoreTables.Options = {}): Layer.Layer<Outbox, ne
         Effect.forkScoped
       )
 
-      const attempt = ({ row: { body, actor }, id }: OutboxClaim.Looked, deliver: Deliver) =>
+      const attempt = ({ row: { body, actor }, committed, id }: OutboxClaim.Looked, deliver: Deliver) =>
         Effect.orDie(decodePending({ actor, delivery: body })).pipe(
-          Effect.flatMap((pending) => deliver({ id, trace: traceOf(body), ...pending })),
+          // A database that is restored from a backup, or made anew, counts from where it was. What is delivered may
+          // be remembered elsewhere, so the number alone would pass for one that has long been delivered.
+          Effect.flatMap((pending) => deliver({ id: `${id}@${committed}`, trace: traceOf(body), ...pending })),
           Effect.exit
         )
 

@@ -35,7 +35,7 @@ import { type Row, type Statement, TenantSql } from "./TenantSql.ts"
 const where = "tenant_id = $1 and workflow = $2 and key = $3"
 const keyOf = ({ key, tenantId, workflow }: RunKey) => [tenantId, workflow, key]
 const now = "clock_timestamp()"
-/** What an index can be asked for. Runs that are over stay, so that one that is due is not to be looked for among them. */
+/** What an index can be asked for: runs that are over stay, and are not to be looked through for one that is due. */
 const isDue = "due_at <= statement_timestamp()"
 const alive = "status in ('waiting', 'running', 'paused') and not mirrored"
 
