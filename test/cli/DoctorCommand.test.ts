@@ -23,3 +23,13 @@ it.live("doctor gives each fault a line of its own, and says where a database co
     assert.lengthOf(actions.detail.split("\n"), 2)
   })
 )
+
+it.live("doctor says why a database cannot be reached", () =>
+  Effect.gen(function* () {
+    const DATABASE_URL = "postgres://someone@127.0.0.1:1/none"
+    const { stdout } = yield* tenon(["doctor", "--config", config], { DATABASE_URL })
+    for (const name of ["database", "migrations"]) {
+      assert.match(stdout, new RegExp(`^MEND +${name} .*ECONNREFUSED.*DATABASE_URL says where`, "m"))
+    }
+  })
+)

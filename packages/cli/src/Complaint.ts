@@ -6,7 +6,7 @@ import * as Printable from "./Printable.ts"
 /**
  * What a failure has to say. A setting that is missing or will not do is named as the environment variable that it is.
  */
-export const sentence = (failure: { readonly message: string }): string => {
+const sentence = (failure: { readonly message: string }): string => {
   const [, missing] = /Expected string[^[]*\["([A-Z][A-Z0-9_]*)"\]/.exec(failure.message) ?? []
   if (missing !== undefined) return `${missing} is not set.${besides.get(missing) ?? ""}`
   const [, expected, setting] =

@@ -59,7 +59,7 @@ export const doctor = Command.make(
 const look = <R>(name: string, effect: Effect.Effect<string, { readonly message: string }, R>) =>
   Effect.match(effect, {
     onSuccess: (detail): Finding => ({ name, ok: true, detail }),
-    onFailure: (failure): Finding => ({ name, ok: false, detail: Complaint.sentence(failure) })
+    onFailure: (failure): Finding => ({ name, ok: false, detail: Complaint.wordsFor(failure) })
   })
 
 const node = (): Finding => {
