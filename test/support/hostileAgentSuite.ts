@@ -15,7 +15,7 @@ import { assert, describe, layer as suite } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { conversation, eventually, registry } from "./agentDomain.ts"
 import type { Infrastructure } from "./agentSuite.ts"
-import { begun, failures, patients, unstoppable } from "./hostileAgents.ts"
+import { aborted, begun, failures, patients, unstoppable } from "./hostileAgents.ts"
 
 const workflows = Workflow.layer(Agents.implement(...failures, ...patients))
 
@@ -129,6 +129,39 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
               }),
             { concurrency: 4 }
           )
+        )
+
+        it.effect("a question whose time never runs out is answered whenever it is", () =>
+          Effect.gen(function* () {
+            const { post, questions, runs, said } = yield* conversation("asks with time")
+            yield* post("1")
+            const asked = yield* eventually(questions, (rows) => rows.length === 3)
+            for (const { id, prompt } of asked) yield* answer(id, `in ${prompt}`)
+            yield* eventually(runs, (rows) => rows[0]?.status === "DONE")
+            assert.strictEqual((yield* said).at(-1), "in Infinity,in 200000000 days,in 400000 days")
+          })
+        )
+
+        it.effect("a step that nobody waits for any longer is aborted, while its run goes on", () =>
+          Effect.gen(function* () {
+            const { post, runs } = yield* conversation("does without a step")
+            yield* post("1")
+            yield* eventually(runs, (rows) => rows.some(({ id }) => aborted.includes(id)))
+            assert.deepStrictEqual(statuses(yield* runs), ["RUNNING"])
+            yield* cancel((yield* runs)[0])
+            yield* eventually(runs, (rows) => rows[0]?.status === "CANCELLED")
+          })
+        )
+
+        it.effect("a child that nobody waits for any longer is stopped, while its parent goes on", () =>
+          Effect.gen(function* () {
+            const { post, runs } = yield* conversation("does without a child")
+            yield* post("1")
+            const rows = yield* eventually(runs, (rows) => rows[1]?.status === "CANCELLED")
+            assert.strictEqual(rows[0]?.status, "RUNNING")
+            yield* cancel(rows[0])
+            yield* eventually(runs, (rows) => rows[0]?.status === "CANCELLED")
+          })
         )
 
         it.effect("a run that is cancelled stops its children", () =>

@@ -99,12 +99,36 @@ export const brief = Agent.make("asks briefly", (ctx) =>
   )
 )
 
+/** Asks with all the time in the world, given in several ways. */
+export const patient = Agent.make("asks with time", (ctx) =>
+  Effect.gen(function* () {
+    const all = yield* Effect.forEach(
+      ["Infinity", "200000000 days", "400000 days"] as const,
+      (expires) => ctx.ask(expires, Schema.String, { expires }),
+      { concurrency: "unbounded" }
+    )
+    yield* ctx.writeMessage(all.join())
+  })
+)
+
 /** Works for an hour. */
 export const slow = Agent.make("slow", (ctx) => ctx.step("work", Effect.sleep("1 hour")))
 
 /** Works for an hour whatever it is told. */
 export const stubborn = Agent.make("stubborn", (ctx) =>
   Effect.uninterruptible(ctx.step("work", Effect.uninterruptible(Effect.sleep("1 hour"))))
+)
+
+/** What became of the bodies of steps that nobody waited for any longer. */
+export const aborted: Array<string> = []
+
+/** Gives a step little time, and goes on without it. */
+export const hurried = Agent.make("does without a step", (ctx) =>
+  Effect.gen(function* () {
+    const body = Effect.onInterrupt(Effect.sleep("1 hour"), () => Effect.sync(() => void aborted.push(ctx.run)))
+    yield* Effect.timeoutOption(ctx.step("work", body), "500 millis")
+    yield* ctx.step("something else", Effect.sleep("1 hour"))
+  })
 )
 
 /** How often each of the steps below was begun. */
@@ -165,6 +189,11 @@ const parentOf = (name: string, child: typeof slow) =>
 /** Waits for a child that works for an hour. */
 export const parent = parentOf("parent", slow)
 
+/** Gives a child little time, and goes on without it. */
+export const parentInHurry = Agent.make("does without a child", (ctx) =>
+  Effect.andThen(Effect.timeoutOption(ctx.child(slow, undefined), "50 millis"), ctx.sleep("1 hour"))
+)
+
 const broken = Agent.make("throws in a child", (ctx) => ctx.step("throw", Effect.die(new Error("no"))))
 
 /** Waits for a child that has a bug which stops it. */
@@ -187,6 +216,9 @@ export const patients = [
   impatient,
   hasty,
   brief,
+  patient,
+  hurried,
+  parentInHurry,
   slow,
   stubborn,
   region,

@@ -16,7 +16,7 @@ import type * as Content from "./Content.ts"
 import type { Message } from "./Message.ts"
 import type { Emit } from "./Streamed.ts"
 
-/** How long a question stands; without `expires`, as long as the run. */
+/** How long a question stands; without `expires`, or with one that never comes, as long as the run. */
 export interface AskOptions {
   readonly expires?: Duration.Input
 }

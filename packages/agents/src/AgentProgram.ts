@@ -28,7 +28,8 @@ export const implement = <A extends ReadonlyArray<Agent.Any>>(
 ): Effect.Effect<Workflow.Implementation, never, Agent.Services<A[number]> | RunEvents> => {
   const byName = new Map(agents.map((agent) => [agent.name, agent]))
   const program = (input: Workflow.InputOf<typeof RunAgent>) => run(byName, input)
-  return Workflow.implement(RunAgent, program, { fails, forkable, whenPaused, whenRevived }) as Effect.Effect<
+  const urgent = ["stop"] as const
+  return Workflow.implement(RunAgent, program, { fails, forkable, urgent, whenPaused, whenRevived }) as Effect.Effect<
     Workflow.Implementation,
     never,
     Agent.Services<A[number]> | RunEvents

@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { RunOver } from "./AgentFailure.ts"
 import type { Failures } from "./Failures.ts"
 
@@ -23,9 +24,9 @@ export interface Run {
 export const settled = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A> =>
   Effect.catch(effect, (failure) => (failure instanceof RunOver ? Effect.interrupt : Effect.die(failure)))
 
-/** The instant a duration from now. */
-export const after = (duration: Duration.Input) =>
-  Effect.map(Clock.currentTimeMillis, (now) => DateTime.makeUnsafe(now + Duration.toMillis(duration)))
+/** The instant a duration from now; none where that is further away than instants go. */
+export const after = (duration: Duration.Input): Effect.Effect<DateTime.Utc | undefined> =>
+  Effect.map(Clock.currentTimeMillis, (now) => Option.getOrUndefined(DateTime.make(now + Duration.toMillis(duration))))
 
 /** How long it is until an instant. */
 export const until = (instant: DateTime.Utc) =>

@@ -74,6 +74,11 @@ export interface ImplementOptions<W extends Any> {
    * one whose rows are gone begins anew.
    */
   readonly whenRevived?: (run: Befallen<InputOf<W>>) => Outcome<unknown>
+  /**
+   * Signals that a run is to hear of though it is in the middle of a long step. A runtime that has no other way to tell
+   * it (Restate) begins that step anew, so name those only that put an end to it.
+   */
+  readonly urgent?: ReadonlyArray<keyof SignalsOf<W> & string>
 }
 
 /** The program of a workflow, with what it was given. */
@@ -87,6 +92,7 @@ export interface Implementation {
   readonly fails: ((begun: Begun) => boolean) | undefined
   readonly whenPaused: ((run: Paused<unknown>) => Outcome<unknown>) | undefined
   readonly whenRevived: ((run: Befallen<unknown>) => Outcome<unknown>) | undefined
+  readonly urgent: ReadonlyArray<string>
 }
 
 /** The programs of an application's workflows, by name; the runtime runs them. */
@@ -103,7 +109,7 @@ const ofRun = Context.omit(Clock.Clock, NewId, Random.Random, Scheduler.Schedule
 export const implement = <W extends Any, E, R>(
   workflow: W,
   run: (input: InputOf<W>) => Effect.Effect<void, E, R>,
-  { fails, forkable, whenPaused, whenRevived }: ImplementOptions<W> = {}
+  { fails, forkable, urgent = [], whenPaused, whenRevived }: ImplementOptions<W> = {}
 ): Effect.Effect<Implementation, never, Exclude<R, Durable>> =>
   Effect.contextWith((context: Context.Context<Exclude<R, Durable>>) =>
     Effect.succeed<Implementation>({
@@ -111,6 +117,7 @@ export const implement = <W extends Any, E, R>(
       within: over(ofRun(context)),
       forkable,
       fails,
+      urgent,
       whenPaused: whenPaused as Implementation["whenPaused"],
       whenRevived: whenRevived as Implementation["whenRevived"],
       run: run as Implementation["run"]

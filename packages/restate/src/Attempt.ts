@@ -26,6 +26,7 @@ export class Interruption {
   readonly #ended: AbortSignal
   #body: Fiber.Fiber<unknown, unknown> | undefined
   #wanted = false
+  #aborted = false
 
   constructor(ended: AbortSignal) {
     this.#ended = ended
@@ -38,7 +39,13 @@ export class Interruption {
 
   /** Whether the body was, or is to be, interrupted. */
   get isDue(): boolean {
-    return this.#wanted || this.#ended.aborted
+    return this.#wanted || this.#aborted || this.#ended.aborted
+  }
+
+  /** The attempt is to end here; another one begins the body again. */
+  abort(): void {
+    this.#aborted = true
+    this.#body?.interruptUnsafe()
   }
 
   /** The program has no more use for the body. */
@@ -51,7 +58,7 @@ export class Interruption {
   run<A, E, R>(context: Context.Context<R>, body: Effect.Effect<A, E, R>): Exit.Exit<A, E> | Promise<Exit.Exit<A, E>> {
     const fiber = Effect.runForkWith(context)(body, { signal: this.#ended })
     this.#body = fiber
-    if (this.#wanted) fiber.interruptUnsafe()
+    if (this.#wanted || this.#aborted) fiber.interruptUnsafe()
     return fiber.pollUnsafe() ?? new Promise((resolve) => fiber.addObserver(resolve))
   }
 }

@@ -20,6 +20,7 @@ import type * as Schema from "effect/Schema"
 import type * as ActionHandler from "./ActionHandler.ts"
 import * as Attempt from "./Attempt.ts"
 import * as Handler from "./Handler.ts"
+import type { Overdue } from "./Overdue.ts"
 import { RunDriver } from "./RunDriver.ts"
 import * as SignalPayload from "./SignalPayload.ts"
 import * as SignedContext from "./SignedContext.ts"
@@ -35,6 +36,7 @@ export interface Run {
   readonly key: string
   readonly input: unknown
   readonly mirror: RunMirror
+  readonly overdue: Overdue
   /** Called before a step with a bug pauses the run: Restate tells the run's handler nothing of that. */
   readonly pausing: (problem: unknown) => Promise<void>
   /** What its time and what it draws follow from. */
@@ -49,7 +51,7 @@ export interface Run {
 export const attempt = (
   setting: Handler.Setting,
   implementation: Implementation,
-  { ctx, forked, id, input, key, mirror, origin, pausing, verified }: Run
+  { ctx, forked, id, input, key, mirror, origin, overdue, pausing, verified }: Run
 ): Promise<Exit.Exit<void, unknown>> => {
   const { claims, keyId } = verified
   const { tenantId } = claims.actor
@@ -127,11 +129,15 @@ export const attempt = (
     const body = setting.reached === undefined ? plain : noted(name, plain)
     const settled = Attempt.settle(outside(context), body, interruption)
     if (!(settled instanceof Promise)) return kept(settled)
-    return settled.then(kept).catch(async (error: unknown) => {
-      if (interruption.isWanted) return { at: Date.now(), interrupted: true }
-      if (error instanceof restate.PauseError) await pausing(error)
-      throw error
-    })
+    const ended = overdue.begins(interruption)
+    return settled
+      .then(kept)
+      .catch(async (error: unknown) => {
+        if (interruption.isWanted) return { at: Date.now(), interrupted: true }
+        if (error instanceof restate.PauseError) await pausing(error)
+        throw error
+      })
+      .finally(ended)
   }
 
   /** Tells a test's listener of a step's body, and notes that there will be more to tell. */
@@ -167,10 +173,12 @@ export const attempt = (
       signal: (name, id) => {
         const both = signalName(name, id)
         return told("signal", both, () =>
-          Effect.map(
-            driver.await(watched("signal", both, () => ctx.promise<Schema.Json>(both).get())),
-            SignalPayload.read
-          )
+          Effect.suspend(() => {
+            const settled = overdue.expects(both)
+            return driver
+              .await(watched("signal", both, () => ctx.promise<Schema.Json>(both).get()))
+              .pipe(Effect.ensuring(Effect.sync(settled)), Effect.map(SignalPayload.read))
+          })
         )
       },
       deliver: (delivery) =>

@@ -12,8 +12,8 @@ export interface ServiceOptions {
   /** How long a workflow's key is taken, and its signals kept, after its end. Default: 30 days. */
   readonly workflowRetention?: Duration.Input | undefined
   /**
-   * After how much waiting a run frees its slot. Above the longest step, or a cancel waits for the step's end. Default:
-   * a minute.
+   * After how much waiting a run frees its slot. Of a step that takes longer Restate hears nothing but its end: signals
+   * that come meanwhile wait for that, but for urgent ones that come to the same process. Default: a minute.
    */
   readonly inactivityTimeout?: Duration.Input | undefined
   /** How much longer a step may go on before Restate gives its attempt up. Default: ten minutes. */

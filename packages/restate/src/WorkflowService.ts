@@ -20,6 +20,7 @@ import * as DurableRestate from "./DurableRestate.ts"
 import * as ForkSource from "./ForkSource.ts"
 import * as Handler from "./Handler.ts"
 import * as JsonSerde from "./JsonSerde.ts"
+import { Overdue } from "./Overdue.ts"
 import { RunMirror, Written } from "./RunMirror.ts"
 import * as ServiceOptions from "./ServiceOptions.ts"
 import * as SignalPayload from "./SignalPayload.ts"
@@ -59,6 +60,8 @@ export const make = (
   const decodeInput = Schema.decodeUnknownOption(Schema.toCodecJson(workflow.input))
   const defects = new Map<string, number>()
   const written = new Written()
+  /** Those of the attempts in this process, by the keys that Restate knows their runs by. */
+  const overdue = new Map<string, Overdue>()
 
   const run = async (ctx: restate.WorkflowContext, body: Uint8Array): Promise<null> => {
     const verified = Handler.verified(setting, ctx, body)
@@ -100,11 +103,16 @@ export const make = (
         key,
         input: input.value,
         mirror,
+        overdue: mine,
         pausing,
         ...begun
       })
     }
     attemptCompletedSignal.addEventListener("abort", suspended, { once: true })
+    const mine = new Overdue()
+    overdue.set(ctx.key, mine)
+    const forget = () => void (overdue.get(ctx.key) === mine && overdue.delete(ctx.key))
+    attemptCompletedSignal.addEventListener("abort", forget, { once: true })
     const exit = await attempt().catch((defect: unknown) => Exit.die(defect))
     attemptCompletedSignal.removeEventListener("abort", suspended)
     if (Exit.isSuccess(exit)) {
@@ -190,6 +198,7 @@ export const make = (
       // The first of a name and id counts; what came after it, Restate refuses.
       if (!(error instanceof restate.TerminalError) || error instanceof restate.CancelledError) throw error
     }
+    if (implementation.urgent.includes(name)) overdue.get(ctx.key)?.came(signalName(name, claims.signal))
     return null
   }
 
