@@ -3,11 +3,16 @@ import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
 import { AgentRun } from "@tenon/agents/AgentRun"
 import * as Workflow from "@tenon/core/Workflow"
+import * as ModelScripted from "@tenon/agents/ModelScripted"
+import * as ModelSettings from "@tenon/agents/ModelSettings"
 import { maxWaiting } from "@tenon/agents/RunQueue"
 import * as Tenon from "@tenon/core/Tenon"
 import * as Research from "@tenon/examples/agents/Research"
 import * as Testing from "@tenon/testing/Testing"
 import { assert, layer as suite } from "@effect/vitest"
+import * as AiError from "effect/ai/AiError"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
@@ -21,8 +26,18 @@ const library = Layer.succeed(Research.Library, {
 })
 let empty = true
 
-const workflows = Workflow.layer(Agents.implement(Research.research, Research.researcher, slow)).pipe(
-  Layer.provide(library)
+/** Asks a model that is always busy, and says in how long to ask again. */
+const caller = Agent.make("caller", (ctx) =>
+  Effect.flatMap(LanguageModel.generateText({ prompt: "hello" }), ({ text }) => ctx.writeMessage(text))
+)
+let calls = 0
+const busy = ModelScripted.layer(() => {
+  calls++
+  return { failure: new AiError.RateLimitError({ retryAfter: Duration.seconds(40) }) }
+})
+
+const workflows = Workflow.layer(Agents.implement(Research.research, Research.researcher, slow, caller)).pipe(
+  Layer.provide([library, busy, ModelSettings.layer({ attempts: 10, deadline: "1 minute" })])
 )
 
 suite(Testing.layer(registry, { workflows }))("agents in a hurry", (it) => {
@@ -52,6 +67,18 @@ suite(Testing.layer(registry, { workflows }))("agents in a hurry", (it) => {
       const { children, words } = yield* researched
       assert.strictEqual(words, "costs: Too high.")
       assert.deepStrictEqual(children.toSorted(), ["CANCELLED", "CANCELLED", "DONE"])
+    })
+  )
+
+  it.effect("a model that is too busy for too long fails the run, however often it may still be asked", () =>
+    Effect.gen(function* () {
+      calls = 0
+      const { post, runs, said } = yield* conversation("caller")
+      yield* post("1")
+      yield* Effect.repeat(TestClock.adjust("1 second"), { times: 90 })
+      assert.strictEqual((yield* runs)[0]?.status, "FAILED")
+      assert.strictEqual((yield* said).at(-1), "! The language model did not answer: nothing came within 1m.")
+      assert.strictEqual(calls, 2)
     })
   )
 

@@ -1,7 +1,7 @@
 /** A thread goes on though Restate has lost the run that was active in it, and nothing that was done is done again. */
 import * as Agent from "@tenon/agents/Agent"
 import * as Agents from "@tenon/agents/Agents"
-import { AgentRun } from "@tenon/agents/AgentRun"
+import { AgentRun, RunAgent } from "@tenon/agents/AgentRun"
 import * as LostRuns from "@tenon/agents/LostRuns"
 import { Question } from "@tenon/agents/Question"
 import { Thread } from "@tenon/agents/Thread"
@@ -121,6 +121,13 @@ layer(world, { timeout: 60_000, excludeTestServices: true })("agents that Restat
     yield* forget
     return { ...talk, question }
   })
+  /** Until Restate knows of a run again. */
+  const isBack = (run: { readonly id: string } | undefined) =>
+    Effect.gen(function* () {
+      const { isAlive } = yield* Runtime
+      const { tenantId } = yield* CurrentActor
+      return yield* eventually(isAlive({ tenantId, workflow: RunAgent.name, key: run?.id ?? "" }), (alive) => alive)
+    })
   const answer = (question: { readonly id: string }) =>
     Tenon.invoke(Question.actions.answer, question.id, { answer: { go: true } })
 
@@ -138,6 +145,7 @@ layer(world, { timeout: 60_000, excludeTestServices: true })("agents that Restat
     Effect.gen(function* () {
       const { post, question, runs, said } = yield* asked
       yield* post("2")
+      yield* isBack((yield* runs)[0])
       yield* answer(question)
       yield* eventually(runs, ([run]) => run?.status === "DONE")
       yield* eventually(runs, (rows) => rows[1]?.status === "WAITING")
@@ -166,7 +174,7 @@ layer(world, { timeout: 60_000, excludeTestServices: true })("agents that Restat
       yield* Tenon.invoke(AgentRun.actions.resume, run?.id ?? "").pipe(
         Effect.provideService(CurrentActor, Testing.actor({ id: "operator", roles: ["admin"] }))
       )
-      yield* Effect.sleep("200 millis")
+      yield* isBack(run)
       yield* answer(question)
       yield* eventually(runs, ([each]) => each?.status === "DONE")
       assert.deepStrictEqual(yield* said, ended)

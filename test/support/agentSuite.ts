@@ -102,6 +102,12 @@ const scribe = Agent.make("scribe", (ctx) =>
     yield* ctx.keepArtifact("bytes", { mediaType: "application/octet-stream", content: Uint8Array.of(0, 1, 255) })
   })
 )
+const stranger = Agent.make("stranger", (ctx) =>
+  Effect.gen(function* () {
+    yield* ctx.writeMessage(`times: ${String(yield* ctx.recall("times"))}`)
+    yield* ctx.remember("times", 100)
+  })
+)
 const echo = Agent.make("echo", (ctx) =>
   Effect.gen(function* () {
     const last = (yield* ctx.history).findLast(({ content }) => content.type === "text")
@@ -155,6 +161,7 @@ const workflows = Workflow.layer(
     drawing,
     punctual,
     scribe,
+    stranger,
     keyed,
     reader,
     whose,
@@ -419,6 +426,9 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
           const one = yield* conversation("scribe")
           yield* one.post("1")
           yield* eventually(one.runs, (rows) => rows[0]?.status === "DONE")
+          const another = yield* conversation("stranger")
+          yield* another.post("1")
+          yield* eventually(another.runs, (rows) => rows[0]?.status === "DONE")
           const other = yield* conversation("scribe")
           yield* other.post("1")
           const [run] = yield* eventually(other.runs, (rows) => rows[0]?.status === "DONE")
@@ -431,6 +441,8 @@ export const agents = (name: string, infrastructure: Infrastructure) => {
               ["report", "text", "run 2 äöü", 12, "7d97b99a4f463f0281db0e44476f995dbdb248d491dbe7bbe99334d2f4a99cc4"]
             ]
           )
+          // What it keeps is its own.
+          assert.deepStrictEqual(yield* another.said, ["1", "times: undefined"])
         })
       )
 

@@ -131,6 +131,16 @@ export const hostileAgents = (name: string, infrastructure: Infrastructure) => {
           )
         )
 
+        it.effect("the question of a run that a bug has stopped is closed", () =>
+          Effect.gen(function* () {
+            const { post, questions, runs } = yield* conversation("throws while it asks")
+            yield* post("1")
+            yield* eventually(runs, (rows) => rows[0]?.status === "FAILED")
+            const [asked] = yield* eventually(questions, (rows) => rows[0]?.status === "EXPIRED")
+            assert.strictEqual((yield* Effect.flip(answer(asked?.id ?? "", "me")))._tag, "QuestionClosed")
+          })
+        )
+
         it.effect("a question whose time never runs out is answered whenever it is", () =>
           Effect.gen(function* () {
             const { post, questions, runs, said } = yield* conversation("asks with time")

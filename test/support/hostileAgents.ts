@@ -111,6 +111,17 @@ export const patient = Agent.make("asks with time", (ctx) =>
   })
 )
 
+/** Has a bug in a step, which stops it where it stands, while it asks. */
+export const clumsy = Agent.make("throws while it asks", (ctx) =>
+  Effect.all(
+    [
+      ctx.ask("anyone?", Schema.String),
+      ctx.step("throw", Effect.andThen(Effect.sleep("500 millis"), Effect.die(new Error("no"))))
+    ],
+    { concurrency: "unbounded", discard: true }
+  )
+)
+
 /** Works for an hour. */
 export const slow = Agent.make("slow", (ctx) => ctx.step("work", Effect.sleep("1 hour")))
 
@@ -217,6 +228,7 @@ export const patients = [
   hasty,
   brief,
   patient,
+  clumsy,
   hurried,
   parentInHurry,
   slow,

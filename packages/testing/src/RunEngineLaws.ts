@@ -15,6 +15,7 @@ import type * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { eventually } from "./Eventually.ts"
+import { fencingLaws } from "./RunEngineLawsFencing.ts"
 import { lostLaws } from "./RunEngineLawsLost.ts"
 import {
   becomes,
@@ -38,6 +39,7 @@ const naps = Effect.flatMap(Durable.Durable, (durable) => durable.sleep(20))
 export const runEngineLaws = <E>(name: string, layer: Layer.Layer<RunStore | RunJournal, E>): void =>
   suiteOf(layer, { excludeTestServices: true, timeout: 60_000 })(`runs over ${name}`, (it) => {
     lostLaws(it)
+    fencingLaws(it)
 
     it.effect("a worker that stalls for longer than its lease writes nothing after another has taken over", () =>
       Effect.gen(function* () {
