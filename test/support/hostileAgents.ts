@@ -13,6 +13,12 @@ class Said extends Schema.TaggedError<Said>()("Said", { words: Schema.String }) 
 const cyclic: { self?: unknown } = {}
 cyclic.self = cyclic
 
+const deep = (levels: number): Schema.Json => {
+  let value: Schema.Json = 1
+  for (let level = 0; level < levels; level++) value = [value]
+  return value
+}
+
 const failing = (name: string, words: string) => Agent.make(name, () => Effect.fail(new Said({ words })))
 const giving = (name: string, output: string) =>
   Agent.make(name, { output: Schema.String }, () => Effect.succeed(output))
@@ -52,6 +58,18 @@ export const failures = [
   throwingInStep("throws what has no words in a step", Object.create(null)),
   Agent.make("keeps a cycle", (ctx) => ctx.step("cycle", Effect.succeed(cyclic))),
   Agent.make("keeps no number", (ctx) => ctx.step("number", Effect.succeed(Number.NaN))),
+  Agent.make("keeps forty megabytes", (ctx) =>
+    ctx.step(
+      "large",
+      Effect.sync(() => "x".repeat(40_000_000))
+    )
+  ),
+  Agent.make("keeps what is too deep", (ctx) =>
+    ctx.step(
+      "deep",
+      Effect.sync(() => deep(100_000))
+    )
+  ),
   Agent.make("keeps a NUL and says it", (ctx) =>
     Effect.flatMap(ctx.step("nul", Effect.succeed("a\u0000b")), (words) => ctx.writeMessage(words))
   ),

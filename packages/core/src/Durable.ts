@@ -48,8 +48,8 @@ export class Durable extends Context.Service<
     /** On whose behalf the run was started. */
     readonly actor: Actor
     /**
-     * Does something once and keeps what came of it, a typed failure included. Repeated after a crash in the middle.
-     * An interruption of the fiber that waits for it reaches its body.
+     * Does something once and keeps what came of it, a typed failure included: 20 MB of JSON at most. Repeated after a
+     * crash in the middle. An interruption of the fiber that waits for it reaches its body.
      */
     readonly step: <A, E, R>(
       name: string,

@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type { StepOptions } from "./Durable.ts"
 import * as ErrorBoundary from "./ErrorBoundary.ts"
 import * as Failure from "./Failure.ts"
+import * as StepSize from "./StepSize.ts"
 import * as Storable from "./Storable.ts"
 
 /** What came of a step's body. */
@@ -35,6 +36,17 @@ const codecOf = <A>(schema: Schema.Codec<A, unknown>) => Schema.toCodecJson(sche
 
 /** The step's effect with its value encoded, and each failure encoded or made what it is: a wait, or a bug. */
 export const encoded = <A, E, R>(
+  name: string,
+  effect: Effect.Effect<A, E, R>,
+  options: StepOptions<A, E> | undefined
+): Effect.Effect<Ending, Failure.ActionFailure, R> =>
+  Effect.flatMap(encodedAtAll(name, effect, options), (ending) => {
+    const fault = StepSize.faultOf(ending)
+    const words = `What step "${name}" gives ${fault}; put it elsewhere, and have the step give what it is found by`
+    return fault === undefined ? Effect.succeed(ending) : Effect.die(new Error(words))
+  })
+
+const encodedAtAll = <A, E, R>(
   name: string,
   effect: Effect.Effect<A, E, R>,
   options: StepOptions<A, E> | undefined
