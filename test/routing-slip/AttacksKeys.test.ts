@@ -401,7 +401,7 @@ describe("a key", () => {
       const old = yield* Keys.generate("old", "enc", { activities: ["alpha"], retired_at: 120_000 })
       const next = yield* Keys.generate("next", "enc", { activities: ["alpha"], not_before: 60_000 })
       const stolen = yield* Keys.generate("stolen", "enc", { activities: ["alpha"], revoked: true })
-      const set = { keys: [stolen, old, next].map(({ publicKey }) => publicKey) }
+      const set = { keys: [stolen, next, old].map(({ publicKey }) => publicKey) }
       yield* Effect.gen(function* () {
         const { recipient } = yield* Keys.Keys
         const kid = Effect.map(recipient("alpha"), (key) => key?.kid)
@@ -481,6 +481,34 @@ describe("a step is not done by a worker", () => {
         handedBack(yield* deliver(beta.queue, message))
         handedBack(yield* deliver(beta.queue, message))
       }).pipe(Effect.provide(world(ring, { alpha: ring.alpha.privateKey })))
+    })
+  )
+
+  it.effect("whole, whose key is retired while it does it: what comes of it is not sent on under that key", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      const set = { ring }
+      const reading = Effect.sync(() => ({ keys: Object.values(set.ring).map(({ publicKey }) => publicKey) }))
+      const fresh = Layer.fresh(Keys.layerReloading(reading, { maxAge: "1 second" }))
+      const slow = Activity.make("alpha", {
+        arguments: { amount: Schema.Finite },
+        execute: Effect.fnUntraced(function* ({ amount }) {
+          if (done.push(`alpha ${amount}`) === 1) set.ring = grants(ring, { activities: ["alpha"], retired_at: 500 })
+          yield* TestClock.adjust("1100 millis")
+        })
+      })
+      yield* Effect.gen(function* () {
+        done.length = 0
+        const body = yield* begin(ring, "slip")
+        const delivered = Hop.handler(Registry.make(slow, beta))({ queue: alpha.queue, id: "m", body, attempt: 1 })
+        assert.deepInclude(yield* delivered, { _tag: "Requeue", blameless: true })
+        assert.deepStrictEqual(yield* newest("slip"), body)
+        set.ring = ring
+        yield* TestClock.adjust("11 seconds")
+        assert.deepStrictEqual(yield* delivered, { _tag: "Ack" })
+        assert.deepStrictEqual(done, ["alpha 1", "alpha 1"])
+        assert.deepStrictEqual(yield* deliver(beta.queue, yield* newest("slip")), { _tag: "Ack" })
+      }).pipe(Effect.provide(world(ring, undefined, fresh)))
     })
   )
 

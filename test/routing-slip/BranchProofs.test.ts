@@ -318,6 +318,17 @@ describe("a signed slip with branches", () => {
     })
   )
 
+  on("is refused where a branch's message carries its sibling's entries too", (ring) =>
+    Effect.gen(function* () {
+      const [a, b] = yield* begin(ring)
+      const sibling = json(a?.body ?? new Uint8Array()).headers.security_context.jws_signature
+      const message = json(b?.body ?? new Uint8Array())
+      message.headers.security_context.jws_log.push(sibling)
+      refusedFor(yield* deliver(beta.queue, bytes(message)), "broken-log")
+      assert.deepStrictEqual(done, [])
+    })
+  )
+
   it.effect("is checked anew where a key has changed since its beginning was checked", () =>
     Effect.gen(function* () {
       const ring = yield* rings

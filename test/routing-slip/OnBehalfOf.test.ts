@@ -8,6 +8,7 @@ import * as OnBehalfOf from "@tenon/routing-slip/OnBehalfOf"
 import * as Reauthorisation from "@tenon/routing-slip/Reauthorisation"
 import * as Registry from "@tenon/routing-slip/Registry"
 import * as RoutingSlip from "@tenon/routing-slip/RoutingSlip"
+import * as ScatterGather from "@tenon/routing-slip/ScatterGather"
 import * as Security from "@tenon/routing-slip/Security"
 import * as SignedLog from "@tenon/routing-slip/SignedLog"
 import * as TokenExchange from "@tenon/routing-slip/TokenExchange"
@@ -34,7 +35,7 @@ const target = { audience: "https://payments.example" }
 /** `alpha` calls others for the user, and so does its undoing for the workload; `beta` needs nobody. */
 const mesh = () => {
   const did: Array<string> = []
-  const state = { betaFails: false, alphaIsTurnedAway: false }
+  const state = { betaFails: false, betaTakes: 0, alphaIsTurnedAway: false }
   const alpha = Activity.make("alpha", {
     arguments: {},
     log: { amount: Schema.Finite },
@@ -58,7 +59,7 @@ const mesh = () => {
       Effect.suspend(() => {
         if (state.betaFails) return Effect.fail("no")
         did.push("beta")
-        return Effect.void
+        return Effect.sleep(state.betaTakes)
       })
   })
   return { did, state, alpha, beta, registry: Registry.make(alpha, beta) }
@@ -76,15 +77,17 @@ const statusOf = Effect.gen(function* () {
   return (yield* (yield* HopStore).slip("default", "one"))?.status
 })
 
-/**
- * Lets time pass, second by second, until the slip stands so. Keys are used outside of the test's clock, which is
- * waited for.
- */
+/** Lets a second pass. Keys are used outside of the test's clock, which is waited for. */
+const pass = Effect.andThen(
+  TestClock.adjust("1 second"),
+  Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+)
+
+/** The same until the slip stands so. */
 const reach = Effect.fnUntraced(function* (status: SlipRecord["status"], atMost = 60) {
   for (let left = atMost; (yield* statusOf) !== status; left--) {
     if (left === 0) return assert.fail(`it is ${yield* statusOf} and not ${status}`)
-    yield* TestClock.adjust("1 second")
-    yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+    yield* pass
   }
 })
 
@@ -266,6 +269,62 @@ describe("a slip on behalf of a user", () => {
       yield* reach("suspended")
       yield* (yield* HopStore).cancel("default", "one", "operator")
       yield* reach("cancelled")
+    })
+  )
+
+  it.effect("goes on with the fresh token that one of its branches was given, for as long as that is good", () =>
+    Effect.gen(function* () {
+      const ring = yield* keys
+      const gather = yield* Keys.generate("gather", "sig", { activities: ["scatter-gather"] })
+      const { alpha, beta, did, state } = mesh()
+      const registry = Registry.make(alpha, beta, ScatterGather.activity)
+      const tokens = TokenExchange.layerMemory({ accepts: (subject) => Redacted.value(subject) !== "ada" })
+      const publicKeys = [gather, ...Object.values(ring)].map(({ publicKey }) => publicKey)
+      const signing = {
+        alpha: ring.alpha.privateKey,
+        beta: ring.beta.privateKey,
+        "scatter-gather": gather.privateKey
+      }
+      yield* Effect.gen(function* () {
+        yield* RoutingSlip.builder(registry, one).pipe(
+          RoutingSlip.scatter({
+            a: [RoutingSlip.step(alpha, {}), RoutingSlip.step(beta, {})],
+            b: [RoutingSlip.step(beta, {})]
+          }),
+          RoutingSlip.add(alpha, {}),
+          RoutingSlip.onBehalfOf("ada"),
+          RoutingSlip.lifetime("1 hour"),
+          RoutingSlip.sign(yield* issuerOf(ring)),
+          RoutingSlip.dispatch
+        )
+        yield* reach("suspended")
+        while (!(yield* story(one)).includes("arrived 1.2")) yield* pass
+        assert.deepStrictEqual(did, ["beta"])
+        yield* TestClock.adjust("50 minutes")
+        state.betaTakes = 20 * 60_000
+        const issuing = yield* issuingOf(ring, "issuer", publicKeys)
+        yield* Reauthorisation.resume(one, { token: Redacted.make("ada again"), issuing, by: "operator" })
+        while (did.length < 3) yield* pass
+        // When the branches are gathered, what the other one was begun with is over.
+        yield* TestClock.adjust("20 minutes")
+        yield* reach("completed")
+        const as = `alpha as user by ${yield* digestOf("ada again")}`
+        assert.deepStrictEqual(did, ["beta", as, "beta", as])
+        const { entries } = yield* Verify.verify(
+          (yield* (yield* HopStore).slip("default", "one"))?.body ?? new Uint8Array()
+        )
+        assert.include(
+          entries.map(({ what }) => what),
+          "reauthorised 1.1.1"
+        )
+      }).pipe(
+        Effect.provide(
+          Worker.layer(registry).pipe(
+            Layer.provide(tokens),
+            Layer.provideMerge(world(ring, signing, Keys.layer({ keys: publicKeys })))
+          )
+        )
+      )
     })
   )
 

@@ -419,7 +419,7 @@ export const verify = Effect.fnUntraced(function* (
   const tip = checked.tips.values().reduce<Tip | undefined>((_, each) => each, undefined)
   if (tip === undefined) return yield* refuse("unsigned", "the message carries no signed log")
   const stray = checked.tips.values().find((each) => each !== tip && each.digest !== tip.from)
-  if (stray !== undefined || tip.branched) return yield* refuse("broken-log", "the log has more than one end")
+  if (stray !== undefined) return yield* refuse("broken-log", "the log has more than one end")
   const size = log.reduce((sum, jws) => sum + jws.length, 0)
   cache.set(names.at(-1) ?? "", checked, size)
   return { slip: tip.slip, entries: checked.entries, last: tip.entry, digest: tip.digest, authority: tip.authority }
