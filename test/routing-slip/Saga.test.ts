@@ -297,6 +297,29 @@ describe("a slip", () => {
     )
   })
 
+  it.effect("bounds a step by the lesser of its own time and its activity's", () => {
+    const slow = Activity.make("slow", { arguments: {}, timeout: "10 seconds", execute: () => Effect.never })
+    const registry = Registry.make(slow)
+    return withWorker(
+      registry,
+      Effect.gen(function* () {
+        const store = yield* HopStore
+        for (const [timeout, limit] of [
+          ["2 seconds", "2s"],
+          ["1 hour", "10s"]
+        ] as const) {
+          yield* RoutingSlip.builder(registry, { correlationId: timeout }).pipe(
+            RoutingSlip.add(slow, {}, { timeout }),
+            RoutingSlip.dispatch
+          )
+          yield* pass("11 seconds")
+          const told = (yield* store.events("default", timeout)).at(-1)?.detail
+          assert.strictEqual(told, `StepTimedOut: It took longer than ${limit}.`)
+        }
+      })
+    )
+  })
+
   it.effect("says that a step may stand that was cut off or died, and does it again before it is called off", () => {
     const did: Array<string> = []
     const a = named("a", did)
@@ -588,6 +611,40 @@ describe("a slip", () => {
       // The worker is gone: what hung was interrupted and closed.
       assert.deepStrictEqual(log.splice(0), ["open 5", "hangs with 5", "close 5"])
     })
+  })
+
+  it.effect("gives two executions at once services of their own", () => {
+    const ids: Array<number> = []
+    let made = 0
+    let open = 0
+    class Session extends Context.Service<Session, number>()("test/OwnSession") {}
+    const session = Layer.effect(
+      Session,
+      Effect.acquireRelease(
+        Effect.sync(() => (open++, ++made)),
+        () => Effect.sync(() => open--)
+      )
+    )
+    const uses = Activity.make("uses", {
+      arguments: {},
+      execute: Effect.fnUntraced(function* () {
+        ids.push(yield* Session)
+        yield* Effect.sleep("1 second")
+      })
+    }).pipe(Activity.provide(session))
+    const registry = Registry.make(uses)
+    return withWorker(
+      registry,
+      Effect.gen(function* () {
+        for (const correlationId of ["one", "two"]) {
+          yield* RoutingSlip.builder(registry, { correlationId }).pipe(RoutingSlip.add(uses, {}), RoutingSlip.dispatch)
+        }
+        yield* pass("500 millis")
+        assert.deepStrictEqual([ids.toSorted(), open], [[1, 2], 2])
+        yield* pass("1 second")
+        assert.strictEqual(open, 0)
+      })
+    )
   })
 
   it.effect("is refused where its arguments do not fit, with every fault named", () => {
