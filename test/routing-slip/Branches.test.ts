@@ -261,6 +261,19 @@ describe("a slip with branches", () => {
     )
   )
 
+  it.effect("turns back when the time is up, though as many branches as are wanted might still come", () =>
+    run(
+      { a: [does("a", 8)], b: [does("b", 9)], c: [does("c", 10)] },
+      { gather: "any", within: "3 seconds" },
+      Effect.gen(function* () {
+        assert.match(did[1] ?? "", /^[34] undo before$/)
+        assert.deepStrictEqual(did.slice(2), ["8 a", "8 undo a", "9 b", "9 undo b", "10 c", "10 undo c"])
+        assert.strictEqual(yield* status, "faulted")
+        assert.deepInclude((yield* slip).fault, { step: "2", error: "GatherExpired" })
+      })
+    )
+  )
+
   it.effect("is not troubled by a timer that comes after all is gathered", () =>
     run(
       { a: [does("a", 1)] },

@@ -46,6 +46,13 @@ describe("a slip", () => {
     }
   })
 
+  it("takes no more steps in all than its budget says, however they are spread", () => {
+    const first = Result.getOrThrow(Slip.apply(slip, executed({ insert: [step("1.1"), step("1.2")] })))
+    assert.strictEqual(why(executed({ step: "1.1", insert: [step("1.1.1")] }), first), "it is allowed")
+    const twice = { step: "1.1", insert: [step("1.1.1"), step("1.1.2")] }
+    assert.strictEqual(why(executed(twice), first), "2 steps were inserted where 1 are left")
+  })
+
   it("takes no branches from a planner", () => {
     const scatter = {
       branches: [{ branch: "1.1.1", name: "a", itinerary: [step("1.1.1.1")] }],
@@ -91,5 +98,67 @@ describe("a slip", () => {
     }
     const end = Result.getOrThrow(Slip.apply(back, { type: "compensated", ...common, set: {} }))
     assert.strictEqual(why(executed({}), end), "the slip is at its end")
+  })
+
+  const part = (branch: string, name: string) => ({ branch, name, itinerary: [step(`${branch}.1`)] })
+  const scatter: Envelope.Scatter = {
+    branches: [part("1.1", "a"), part("1.2", "b")],
+    wanted: 2,
+    late: "compensate",
+    undo: "reverse",
+    merge: []
+  }
+  const starting = (itinerary: ReadonlyArray<Envelope.Step>) =>
+    Slip.start({ itinerary, variables: {}, revision: slip.revision, deadline: null })
+  const trunk = starting([{ ...step("1"), scatter }, step("2")])
+
+  it("begins with branches that can be gathered and are named after their step only", () => {
+    assert.isTrue(Slip.isStart(trunk))
+    const [a = part("1.1", "a"), b = part("1.2", "b")] = scatter.branches
+    for (const [what, change] of [
+      ["nothing wanted", { wanted: 0 }],
+      ["more wanted than there are", { wanted: 3 }],
+      ["one name twice", { branches: [a, { ...b, name: "a" }] }],
+      ["another order", { branches: [b, a] }],
+      ["another step's branch", { branches: [a, part("2.2", "b")] }],
+      ["an empty branch", { branches: [a, { ...b, itinerary: [] }] }],
+      ["a branch with another one's step", { branches: [a, { ...b, itinerary: [step("1.1.1")] }] }]
+    ] satisfies ReadonlyArray<readonly [string, Partial<Envelope.Scatter>]>) {
+      assert.isFalse(Slip.isStart(starting([{ ...step("1"), scatter: { ...scatter, ...change } }])), what)
+    }
+  })
+
+  it("joins ended branches of the step at hand only, each once, and as many as decide the matter", () => {
+    const begun = (branch: string, of = trunk) =>
+      Result.getOrThrow(Slip.apply(of, { type: "scattered", step: "1", at: 0, branch }))
+    const ended = (branch: string, of = trunk) =>
+      Result.getOrThrow(Slip.apply(begun(branch, of), executed({ step: `${branch}.1` })))
+    const gather = (...joined: ReadonlyArray<Envelope.RoutingSlip>) => {
+      const applied = Slip.apply(trunk, { type: "gathered", step: "1", at: 0, joined: [] }, joined)
+      return Result.isFailure(applied) ? applied.failure : "it is allowed"
+    }
+    const [a, b] = [ended("1.1"), ended("1.2")]
+    assert.strictEqual(gather(a, b), "it is allowed")
+    const of = (slip: Envelope.RoutingSlip, change: Partial<Envelope.Branch>) =>
+      slip.branch === undefined ? slip : { ...slip, branch: { ...slip.branch, ...change } }
+    const late = Result.getOrThrow(Slip.apply(b, { type: "superseded", step: "1.2", at: 0, keep: true }))
+    for (const [what, joined] of [
+      ["one that has not ended", [a, begun("1.2")]],
+      ["one twice", [a, a]],
+      ["the trunk", [a, trunk]],
+      ["another step's", [a, of(b, { of: "2" })]],
+      ["one that is being undone", [a, of(b, { phase: "compensate" })]],
+      ["one that came too late", [a, late]]
+    ] as const) {
+      assert.strictEqual(gather(...joined), "what is joined are not ended branches of this step", what)
+    }
+    for (const joined of [[], [a]]) {
+      assert.strictEqual(gather(...joined), "what is joined are not the branches that decide the matter")
+    }
+    assert.strictEqual(why({ type: "superseded", step: "1.2", at: 0, keep: true }, late), "the slip is at its end")
+    assert.strictEqual(
+      why({ type: "scattered", step: "1.1.1", at: 0, branch: "1.1" }, begun("1.1")),
+      "a step cannot be scattered in phase execute"
+    )
   })
 })
