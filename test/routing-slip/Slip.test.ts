@@ -133,10 +133,11 @@ describe("a slip", () => {
       Result.getOrThrow(Slip.apply(of, { type: "scattered", step: "1", at: 0, branch }))
     const ended = (branch: string, of = trunk) =>
       Result.getOrThrow(Slip.apply(begun(branch, of), executed({ step: `${branch}.1` })))
-    const gather = (...joined: ReadonlyArray<Envelope.RoutingSlip>) => {
-      const applied = Slip.apply(trunk, { type: "gathered", step: "1", at: 0, joined: [] }, joined)
+    const gatherOf = (of: Envelope.RoutingSlip, ...joined: ReadonlyArray<Envelope.RoutingSlip>) => {
+      const applied = Slip.apply(of, { type: "gathered", step: "1", at: 0, joined: [] }, joined)
       return Result.isFailure(applied) ? applied.failure : "it is allowed"
     }
+    const gather = (...joined: ReadonlyArray<Envelope.RoutingSlip>) => gatherOf(trunk, ...joined)
     const [a, b] = [ended("1.1"), ended("1.2")]
     assert.strictEqual(gather(a, b), "it is allowed")
     const of = (slip: Envelope.RoutingSlip, change: Partial<Envelope.Branch>) =>
@@ -152,9 +153,11 @@ describe("a slip", () => {
     ] as const) {
       assert.strictEqual(gather(...joined), "what is joined are not ended branches of this step", what)
     }
-    for (const joined of [[], [a]]) {
-      assert.strictEqual(gather(...joined), "what is joined are not the branches that decide the matter")
+    const any = starting([{ ...step("1"), scatter: { ...scatter, wanted: 1 } }, step("2")])
+    for (const told of [gather(), gather(a), gatherOf(any, a, b)]) {
+      assert.strictEqual(told, "what is joined are not the branches that decide the matter")
     }
+    assert.strictEqual(gatherOf(any, b), "it is allowed")
     assert.strictEqual(why({ type: "superseded", step: "1.2", at: 0, keep: true }, late), "the slip is at its end")
     assert.strictEqual(
       why({ type: "scattered", step: "1.1.1", at: 0, branch: "1.1" }, begun("1.1")),
