@@ -27,6 +27,15 @@ it.effect(
       assert.isTrue(yield* known("over 10000"))
       yield* open("over 0", "completed", true)
       assert.isFalse(yield* known("over 0"), "it is not begun again")
+      // What comes late of it has it known by its name, and still nothing of it is done.
+      const key = { tenantId: "a", correlationId: "over 0", step: "1", phase: "execute" } as const
+      yield* store.cancel("a", "over 0", "late")
+      yield* store.arrive(key, "1/execute", { branch: "1.1", body: new Uint8Array() })
+      yield* open("over 0", "completed", true)
+      assert.isFalse(yield* known("over 0"))
+      const incoming = { queue: "q", id: "late", body: new Uint8Array() }
+      const claimed = yield* store.claim(key, { digest: "d", index: undefined, branch: "", incoming }, 1_000)
+      assert.strictEqual(claimed._tag, "Purged")
     }).pipe(Effect.provide(HopStoreMemory.layer))
 )
 

@@ -76,10 +76,10 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           }
           if (index !== undefined) {
             const place = headName(branch, index)
-            if ((slip.heads.get(place) ?? digest) !== digest) {
+            if ((slip.acceptedAt(place) ?? digest) !== digest) {
               return { _tag: "Forked", detail: `another entry ${index} of this log was accepted before` }
             }
-            slip.heads.set(place, digest)
+            slip.accept(place, digest)
           }
           if (row?.status === "done") return { _tag: "Done", outgoing: row.message, age: now - row.due }
           if (row?.status === "halted") return { _tag: "Parked" }
@@ -181,7 +181,7 @@ export const layer: Layer.Layer<HopStore> = Layer.effect(
           slips.setMessage(row, incoming)
           Object.assign(row, { digest, status: "waiting" })
           comeAt(row, now)
-          if (index !== undefined) slip.heads.set(headName(branch, index), digest)
+          if (index !== undefined) slip.accept(headName(branch, index), digest)
           slip.events.push(event)
           slip.show(now)
           return Effect.void

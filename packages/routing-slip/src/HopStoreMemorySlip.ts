@@ -51,22 +51,44 @@ export const wake = (row: Row, now: number): void => {
 /** Names a step in one of its phases, within its slip; neither holds a slash. */
 export const rowName = ({ phase, step }: Pick<HopKey, "phase" | "step">) => `${phase}/${step}`
 
-/** What a client reads from a broker is a part of much more, and would keep all of that. */
-const own = (body: Uint8Array): Uint8Array => new Uint8Array(body)
+/** What a client reads from a broker, or has encoded, is a part of much more, and would keep all of that. */
+const own = (body: Uint8Array): Uint8Array => {
+  const copy = Buffer.allocUnsafeSlow(body.byteLength)
+  copy.set(body)
+  return copy
+}
 
 /** One slip: its steps, and what is known of it as a whole. */
 export class Slip {
+  readonly tenantId: string
+  readonly correlationId: string
   readonly rows = new Map<string, Row>()
-  /** What was accepted at a place of the slip's log. */
-  readonly heads = new Map<string, string>()
   readonly events: Array<SlipEvent> = []
-  readonly #arrivals = new Map<string, Array<Arrival>>()
+  // Most slips have none of these: what is kept of ten thousand is looked at by each garbage collection.
+  #heads: Map<string, string> | undefined
+  #arrivals: Map<string, Array<Arrival>> | undefined
   /** Who has called off the steps whose names begin with a scope. */
-  readonly #cancelled = new Map<string, string>()
+  #cancelled: Map<string, string> | undefined
   /** What is known of it; undefined where only steps of it came by. */
   shown: SlipRecord | undefined
   /** What it would show if none of its steps were set aside. */
   #stands: SlipRecord["status"] = "executing"
+
+  constructor(tenantId: string, correlationId: string) {
+    this.tenantId = tenantId
+    this.correlationId = correlationId
+  }
+
+  /** What was accepted at a place of the slip's log. */
+  acceptedAt(place: string): string | undefined {
+    return this.#heads?.get(place)
+  }
+
+  /** Accepts an entry at a place of the slip's log. */
+  accept(place: string, digest: string): void {
+    this.#heads ??= new Map()
+    this.#heads.set(place, digest)
+  }
 
   /** How the slip stands now. */
   set(record: SlipRecord): void {
@@ -81,12 +103,12 @@ export class Slip {
 
   /** What it shows: that one of its steps is set aside, or how it stands. */
   get #status(): SlipRecord["status"] {
-    return this.#has("halted") ? "halted" : this.#has("suspended") ? "suspended" : this.#stands
-  }
-
-  #has(wanted: Row["status"]): boolean {
-    for (const { status } of this.rows.values()) if (status === wanted) return true
-    return false
+    let shown = this.#stands
+    for (const { status } of this.rows.values()) {
+      if (status === "halted") return status
+      if (status === "suspended") shown = status
+    }
+    return shown
   }
 
   /** Its steps of some statuses. */
@@ -112,18 +134,20 @@ export class Slip {
 
   /** Calls off the steps whose names begin with a scope; who does so first has done it. What rests comes at once. */
   cancel(scope: string, by: string, now: number): void {
+    this.#cancelled ??= new Map()
     if (!this.#cancelled.has(scope)) this.#cancelled.set(scope, by)
     for (const row of this.of("suspended", "waiting")) if (row.key.step.startsWith(scope)) wake(row, now)
   }
 
   /** Who has called a step off. */
   cancellerOf(step: string): string | undefined {
-    if (this.#cancelled.size === 0) return undefined
+    if (this.#cancelled === undefined) return undefined
     return [...this.#cancelled].toSorted().find(([scope]) => step.startsWith(scope))?.[1]
   }
 
   /** Notes a branch that has come to a gather; gives all that had come by then. */
   arrive(gather: string, arrival: Arrival): ReadonlyArray<Arrival> {
+    this.#arrivals ??= new Map()
     const list = this.#arrivals.get(gather) ?? []
     this.#arrivals.set(gather, list)
     const known = list.findIndex(({ branch }) => branch === arrival.branch)
@@ -144,25 +168,26 @@ const purgedAtOnce = 100
 
 /** The slips that are kept. */
 export class Slips {
-  readonly #slips = new Map<string, Slip>()
+  /** By tenant, and then by correlation id: to name them by both would cost more than to find them. */
+  readonly #tenants = new Map<string, Map<string, Slip>>()
   /** Those that are over, oldest first. */
-  readonly #over = new Set<string>()
+  readonly #over = new Set<Slip>()
   /** Those that were here, oldest first: no step of theirs is done again. */
   readonly #purged = new Set<string>()
   /** Steps with a message that may be due. */
   readonly undelivered = new Set<Row>()
 
   get(tenantId: string, correlationId: string): Slip | undefined {
-    return this.#slips.get(slipName(tenantId, correlationId))
+    return this.#tenants.get(tenantId)?.get(correlationId)
   }
 
   /** The slip of a step, which may be the first of it that comes by. */
   of({ correlationId, tenantId }: Pick<HopKey, "correlationId" | "tenantId">): Slip {
-    const name = slipName(tenantId, correlationId)
-    const found = this.#slips.get(name)
+    const found = this.get(tenantId, correlationId)
     if (found !== undefined) return found
-    const made = new Slip()
-    this.#slips.set(name, made)
+    const made = new Slip(tenantId, correlationId)
+    const slips = this.#tenants.get(tenantId) ?? new Map<string, Slip>()
+    this.#tenants.set(tenantId, slips.set(correlationId, made))
     return made
   }
 
@@ -187,23 +212,23 @@ export class Slips {
   set(slip: Slip, record: SlipRecord, now: number): void {
     slip.set(record)
     if (!isOver(record.status)) return
-    this.#over.add(slipName(record.tenantId, record.correlationId))
+    this.#over.add(slip)
     if (this.#over.size > most) this.purge(now, purgedAtOnce)
   }
 
   isPurged({ correlationId, tenantId }: HopKey): boolean {
-    return this.#purged.has(slipName(tenantId, correlationId))
+    // One of which there are steps was not: after it was purged it gets no more.
+    const isHere = (this.get(tenantId, correlationId)?.rows.size ?? 0) > 0
+    return !isHere && this.#purged.has(slipName(tenantId, correlationId))
   }
 
   /** Purges up to `limit` of those of which nothing has moved since `before`, and says how many. */
   purge(before: number, limit: number): number {
     let count = 0
-    for (const name of this.#over) {
+    for (const slip of this.#over) {
       if (count === limit) break
-      if (this.#slips.get(name)?.isPast(before) !== true) continue
-      this.#slips.delete(name)
-      this.#over.delete(name)
-      this.#purged.add(name)
+      if (!slip.isPast(before)) continue
+      this.#forget(slip)
       count++
     }
     for (const oldest of this.#purged) {
@@ -213,10 +238,19 @@ export class Slips {
     return count
   }
 
+  #forget(slip: Slip): void {
+    const { correlationId, tenantId } = slip
+    const slips = this.#tenants.get(tenantId)
+    slips?.delete(correlationId)
+    if (slips?.size === 0) this.#tenants.delete(tenantId)
+    this.#over.delete(slip)
+    this.#purged.add(slipName(tenantId, correlationId))
+  }
+
   /** All of a tenant of which something is known as a whole. */
   shown(tenantId: string): ReadonlyArray<SlipRecord> {
     const found: Array<SlipRecord> = []
-    for (const { shown } of this.#slips.values()) if (shown?.tenantId === tenantId) found.push(shown)
+    for (const { shown } of this.#tenants.get(tenantId)?.values() ?? []) if (shown !== undefined) found.push(shown)
     return found
   }
 }
