@@ -49,10 +49,9 @@ const config = resolve(import.meta.dirname, "../packages/examples/tenon.config.t
 const progress = (message: string) => void (values.json ? process.stderr : process.stdout).write(`${message}\n`)
 
 const strikes = count("strikes")
-const seeds = count("seeds")
 const mesh = { slips: count("slips"), steps: 10, activities: 9, replicas: 2, strikes, progress }
 /** Suites of the tests with many more seeds, from another one each time, and with every point at which to crash. */
-const suite = (name: string, files: ReadonlyArray<string>, problem: string) => ({
+const suite = (name: string, files: ReadonlyArray<string>, problem: string, seeds = count("seeds")) => ({
   name,
   run: Effect.promise(async (): Promise<Fault.Result> => {
     const from = String(Math.floor(Math.random() * 1e9))
@@ -71,7 +70,13 @@ const scenarios = [
   suite("generated workflows", programs, "a replay was handed something else, or a run did not end"),
   suite("threads whose runs come and go", ["test/agents/ThreadQueue"], "a thread's runs did not come to their end"),
   suite("agents that crash at every point", ["test/agents/Crashes.int"], "a conversation came to another end"),
-  suite("simulated slips", ["test/routing-slip/Simulation"], "a slip was lost or stuck, or an effect done twice"),
+  // Quick ones: thousands of them.
+  suite(
+    "simulated slips",
+    ["test/routing-slip/Simulation"],
+    "a slip was lost or stuck, or an effect done twice",
+    2 * count("seeds")
+  ),
   suite(
     "workers killed at every point of a hop",
     ["test/routing-slip/Crashes"],

@@ -38,6 +38,6 @@ describe("a mesh in trouble", () => {
           }
         }
       }),
-    600_000
+    Math.max(600_000, seeds * 500)
   )
 })
