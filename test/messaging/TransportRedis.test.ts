@@ -56,6 +56,31 @@ describe.skipIf(!(await listens(redisUrl)))("over Redis", () => {
     }).pipe(Effect.provide(TransportRedis.layer({ url: redisUrl })), Effect.scoped)
   )
 
+  it.live("takes messages again after the queue was lost, as by a fail-over to an empty replica", () =>
+    Effect.gen(function* () {
+      const queue = `redis-lost-${process.pid}`
+      yield* Effect.addFinalizer(() => Effect.promise(() => deleteStreams([queue])))
+      const client = yield* connected
+      const { publish, subscribe } = yield* Transport
+      const seen: Array<string> = []
+      yield* subscribe(queue, ({ id }) =>
+        Effect.as(
+          Effect.sync(() => void seen.push(id)),
+          ack
+        )
+      )
+      for (const id of ["before", "after"]) {
+        yield* publish({ queue, id, body: new Uint8Array() })
+        yield* eventually(
+          Effect.sync(() => seen.includes(id)),
+          (isSeen) => isSeen
+        )
+        yield* Effect.promise(() => client.del(`tenon:{${queue}}`))
+      }
+      assert.deepStrictEqual(seen, ["before", "after"])
+    }).pipe(Effect.scoped, Effect.provide(TransportRedis.layer({ url: redisUrl })))
+  )
+
   it.live("acknowledges all that one turn has settled, also where it is more than one script can take", () =>
     Effect.gen(function* () {
       const queue = `redis-acks-${process.pid}`

@@ -209,6 +209,27 @@ export const suite = <E>(
         })
       )
 
+      it.effect("a message in hand is nobody else's, however long that takes", () =>
+        Effect.gen(function* () {
+          const queue = newQueue()
+          const seen: Array<string> = []
+          // Longer than the suite's transports wait for a sign of life of who has a message.
+          const slowly = ({ body }: Delivery) =>
+            Effect.as(Effect.delay(Effect.void, "2500 millis"), ack).pipe(
+              Effect.tap(() => Effect.sync(() => void seen.push(decode(body))))
+            )
+          const listeners = yield* Effect.all([listen(queue, slowly), listen(queue, slowly)])
+          yield* publish(queue, "slow")
+          while (seen.length === 0) yield* Effect.sleep("50 millis")
+          yield* Effect.sleep("100 millis")
+          const handed = yield* Effect.forEach(listeners, Queue.size)
+          assert.strictEqual(
+            handed.reduce((sum, count) => sum + count),
+            1
+          )
+        }).pipe(Effect.scoped)
+      )
+
       it.effect("what is in hand after the drain is interrupted and given back", () =>
         Effect.gen(function* () {
           const queue = newQueue()
