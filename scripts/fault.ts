@@ -69,7 +69,11 @@ const programs = ["core", "sql", "restate"].map((directory) => `test/${directory
 const scenarios = [
   suite("generated workflows", programs, "a replay was handed something else, or a run did not end"),
   suite("threads whose runs come and go", ["test/agents/ThreadQueue"], "a thread's runs did not come to their end"),
-  suite("agents that crash at every point", ["test/agents/Crashes.int"], "a conversation came to another end"),
+  suite(
+    "agents that crash at every point",
+    ["test/agents/Crashes.int", "test/agents/CrashesRestate"],
+    "a conversation came to another end"
+  ),
   // Quick ones: thousands of them.
   suite(
     "simulated slips",

@@ -1,4 +1,4 @@
 import * as Testing from "@tenon/testing/Testing"
-import { agentCrashes } from "../support/agentCrashes.ts"
+import { agentCrashes, tellingPlaces } from "../support/agentCrashes.ts"
 
-agentCrashes("over PostgreSQL and Restate", Testing.layerRestate)
+agentCrashes("over PostgreSQL and Restate", Testing.layerRestate, tellingPlaces("executed", "journaled"))
