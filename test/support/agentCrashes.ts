@@ -52,8 +52,8 @@ const talks: { readonly [name: string]: Talk } = {
 }
 
 /**
- * At these points: in a step, a question, a child, a durable action and at the end. With TENON_FAULTS=1 everywhere, which
- * takes minutes.
+ * At these points: in a step, a question, a child, a durable action and at the end. With TENON_FAULTS=1 everywhere,
+ * which takes minutes.
  */
 export const tellingPlaces = (...points: ReadonlyArray<Point>): ((place: string) => boolean) => {
   const telling = /^(\w+) (forecast|look up costs|Thread\.(ask|startChild|noteAnswer|endRun)|Payment\.refund) \(1\)/
