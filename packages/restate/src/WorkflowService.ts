@@ -110,9 +110,11 @@ export const make = (
     }
     attemptCompletedSignal.addEventListener("abort", suspended, { once: true })
     const mine = new Overdue()
-    overdue.set(ctx.key, mine)
-    const forget = () => void (overdue.get(ctx.key) === mine && overdue.delete(ctx.key))
-    attemptCompletedSignal.addEventListener("abort", forget, { once: true })
+    if (implementation.urgent.length > 0) {
+      overdue.set(ctx.key, mine)
+      const forget = () => void (overdue.get(ctx.key) === mine && overdue.delete(ctx.key))
+      attemptCompletedSignal.addEventListener("abort", forget, { once: true })
+    }
     const exit = await attempt().catch((defect: unknown) => Exit.die(defect))
     attemptCompletedSignal.removeEventListener("abort", suspended)
     if (Exit.isSuccess(exit)) {

@@ -2,10 +2,16 @@
 import type { Operation, RunKey } from "@tenon/core/RunJournal"
 import type { Row, Statement } from "./TenantSql.ts"
 
+/** The rows of a run, whose key is in `$1` to `$3`. */
+export const where = "tenant_id = $1 and workflow = $2 and key = $3"
+
+/** A run's key, as `where` has it. */
+export const keyOf = ({ key, tenantId, workflow }: RunKey): ReadonlyArray<string> => [tenantId, workflow, key]
+
 /** The journal of a run, in its order. */
 export const select = (run: RunKey): Statement => ({
-  sql: `select operations from tenon.run_journal where tenant_id = $1 and workflow = $2 and key = $3 order by seq`,
-  params: [run.tenantId, run.workflow, run.key]
+  sql: `select operations from tenon.run_journal where ${where} order by seq`,
+  params: keyOf(run)
 })
 
 /** An insert of what a run did after `offset` operations, for each row of `source`. The run is in `$1` to `$3`. */

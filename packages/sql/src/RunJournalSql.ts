@@ -8,8 +8,7 @@ import * as RunJournalRows from "./RunJournalRows.ts"
 import * as RunRecorder from "./RunRecorder.ts"
 import { type Row, type Statement, TenantSql } from "./TenantSql.ts"
 
-const where = "tenant_id = $1 and workflow = $2 and key = $3"
-const keyOf = ({ key, tenantId, workflow }: RunKey) => [tenantId, workflow, key]
+const { keyOf, where } = RunJournalRows
 
 const unavailable = () => new Unavailable({ what: "The database" })
 

@@ -32,8 +32,7 @@ import * as SqlValue from "./SqlValue.ts"
 import type * as StoreTables from "./StoreTables.ts"
 import { type Row, type Statement, TenantSql } from "./TenantSql.ts"
 
-const where = "tenant_id = $1 and workflow = $2 and key = $3"
-const keyOf = ({ key, tenantId, workflow }: RunKey) => [tenantId, workflow, key]
+const { keyOf, where } = RunJournalRows
 const now = "clock_timestamp()"
 /** What an index can be asked for: runs that are over stay, and are not to be looked through for one that is due. */
 const isDue = "due_at <= statement_timestamp()"
